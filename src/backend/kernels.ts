@@ -1,0 +1,278 @@
+import type { Draw } from "../core/random.ts";
+import type { Shape } from "../core/shape.ts";
+
+/** Element types a kernel sees. Ids, targets and lengths are int32; everything computed is float32. */
+export type Dtype = "float32" | "int32";
+
+/** Memory owned by a backend. Opaque: only the backend that made it can look inside. */
+export interface Storage {
+  readonly dtype: Dtype;
+  /** Number of elements. */
+  readonly length: number;
+}
+
+/** Dense row-major numbers as a kernel sees them: a stretch of a storage with a shape. */
+export interface View {
+  readonly storage: Storage;
+  /** First element, counted in elements from the start of the storage. */
+  readonly offset: number;
+  readonly shape: Shape;
+}
+
+/** Functions of one number. `gelu` is exact (erf); `geluTanh` is its tanh approximation, as in GPT-1 and GPT-2. */
+export type UnaryKind =
+  | "abs"
+  | "cos"
+  | "exp"
+  | "gelu"
+  | "geluTanh"
+  | "log"
+  | "logSigmoid"
+  | "relu"
+  | "rsqrt"
+  | "sigmoid"
+  | "silu"
+  | "sin"
+  | "sqrt"
+  | "square"
+  | "tanh";
+
+/** Functions of two numbers. Comparisons give 1 where they hold, else 0. */
+export type BinaryKind = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "greater" | "greaterEqual" | "equal";
+
+/** Activations a matrix product can apply as it writes its result. */
+export type Activation = "gelu" | "geluTanh" | "relu" | "silu" | "tanh";
+
+/**
+ * out = activation(op(a) · op(b) + bias + residual), or out += op(a) · op(b), for each of `batch` pairs of matrices.
+ * op(a) is `[m, k]` and op(b) `[k, n]`; a transposed operand is stored the other way round.
+ */
+export interface Matmul {
+  readonly a: View;
+  readonly b: View;
+  readonly out: View;
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** `a` is stored `[k, m]`. */
+  readonly transposeA: boolean;
+  /** `b` is stored `[n, k]`. */
+  readonly transposeB: boolean;
+  /** Elements from one matrix of `a` to the next; 0 shares one matrix among all pairs. */
+  readonly batchStrideA: number;
+  readonly batchStrideB: number;
+  /** Adds to what `out` holds instead of overwriting it. Excludes `bias`, `residual` and `activation`. */
+  readonly accumulate?: boolean;
+  /** `[n]`, added to every row. */
+  readonly bias?: View | null;
+  /** Same size as `out`, added to it; may be `out` itself. Excludes `activation`. */
+  readonly residual?: View | null;
+  /** Applied last; the value before it is written to `preActivation`, same size as `out`, unless that is null. */
+  readonly activation?: Activation | null;
+  readonly preActivation?: View | null;
+}
+
+/**
+ * How a strided copy walks one side: element (i₀, i₁, …) lies at `offset + Σ iₐ · strides[a]`, counted from the view's
+ * own first element.
+ */
+export interface Walk {
+  readonly view: View;
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
+/** Everything AdamW needs for one step over all parameters. Lists are parallel. */
+export interface AdamWStep {
+  readonly parameters: readonly View[];
+  readonly gradients: readonly View[];
+  readonly firstMoments: readonly View[];
+  readonly secondMoments: readonly View[];
+  /** Decay of each parameter, per step and before the learning rate; 0 for vectors. */
+  readonly weightDecays: readonly number[];
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** 1-based: the number of this update, for bias correction. */
+  readonly step: number;
+  /** One element: every gradient is multiplied by it first (gradient clipping). */
+  readonly gradientScale: View;
+}
+
+/**
+ * What every backend must compute. One method is one kernel. A kernel writes its output and allocates nothing that
+ * outlives the call; unless said otherwise output and inputs do not overlap, except that element-wise kernels may
+ * write over an input of the same shape. Add a method here and the compiler lists the backends that still lack it.
+ */
+export interface Kernels {
+  /** out = value, everywhere. */
+  fill(out: View, value: number): void;
+  /** out = scale · x + shift. */
+  affine(x: View, scale: number, shift: number, out: View): void;
+  /** out += x. */
+  accumulate(x: View, out: View): void;
+  /** out = f(x). */
+  unary(kind: UnaryKind, x: View, out: View): void;
+  /** dx = dy · f′(x). */
+  unaryGrad(kind: UnaryKind, x: View, dy: View, dx: View): void;
+  /** out = f(a, b) with NumPy broadcasting to the shape of `out`. */
+  binary(kind: BinaryKind, a: View, b: View, out: View): void;
+  /** out = condition ≠ 0 ? a : b; all four have the same shape. */
+  select(condition: View, a: View, b: View, out: View): void;
+  /** out[o, i] = Σₐ x[o, a, i]; x is read as `[outer, axis, inner]` with the given sizes. */
+  sum(x: View, outer: number, axis: number, inner: number, out: View): void;
+  /** out[o, i] = maxₐ x[o, a, i]. */
+  max(x: View, outer: number, axis: number, inner: number, out: View): void;
+  /** out[row] = index of the largest element of a row (the first of equals); x `[..., n]` → out int32 `[...]`. */
+  argmax(x: View, out: View): void;
+  matmul(product: Matmul): void;
+  /** Rows of the last axis: y = exp(x − logΣexp x). */
+  softmax(x: View, out: View): void;
+  /** dx = y ⊙ (dy − Σ dy ⊙ y). */
+  softmaxGrad(y: View, dy: View, dx: View): void;
+  /** Rows of the last axis: y = x − logΣexp x. */
+  logSoftmax(x: View, out: View): void;
+  /** dx = dy − exp(y) · Σ dy. */
+  logSoftmaxGrad(y: View, dy: View, dx: View): void;
+  /** out[i] = table[ids[i]], row by row; table `[rows, width]`, ids int32. A negative id gives a row of zeros. */
+  gatherRows(table: View, ids: View, out: View): void;
+  /** table[ids[i]] += rows[i], in the order of i for every row (deterministic). Negative ids are skipped. */
+  scatterAddRows(rows: View, ids: View, table: View): void;
+  /** table[ids[i]] = rows[i]. Ids are distinct; negative ids are skipped. */
+  setRows(rows: View, ids: View, table: View): void;
+  /** out[i] = x[i, ids[i]]; x `[rows, n]`. A negative id gives 0. */
+  pick(x: View, ids: View, out: View): void;
+  /** dx[i, ids[i]] += dy[i]. Negative ids are skipped. */
+  pickGrad(dy: View, ids: View, dx: View): void;
+  /** to(i₀, i₁, …) = from(i₀, i₁, …) over `shape`, or += with `accumulate`: permute, slice, concatenate, pad. */
+  transfer(shape: Shape, from: Walk, to: Walk, accumulate: boolean): void;
+  /** out[i] = word[i] < rate · 2³² ? 0 : x[i] / (1 − rate), word i of `draw`. The gradient is the same kernel on dy. */
+  dropout(x: View, rate: number, draw: Draw, out: View): void;
+  /** out[0] = √Σ ‖xⱼ‖² over all views, accumulated in float64. */
+  globalNorm(views: readonly View[], out: View): void;
+  /** Decoupled weight decay Adam, in place; Loshchilov & Hutter (2019), algorithm 2. */
+  adamw(step: AdamWStep): void;
+}
+
+/** Where the heads of a query, key or value lie: (b, t, h, d) at `offset + b·batchStride + t·rowStride + h·headDim + d`. */
+export interface HeadRows {
+  readonly view: View;
+  /** Elements from the view's own first element. */
+  readonly offset: number;
+  readonly rowStride: number;
+  readonly batchStride: number;
+}
+
+/** Which keys a query may see, and how scores become weights. */
+export interface AttentionRule {
+  readonly batch: number;
+  readonly heads: number;
+  /** Divides `heads`; smaller for grouped queries: query head h reads key-value head ⌊h · keyValueHeads / heads⌋. */
+  readonly keyValueHeads: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly headDim: number;
+  /** Scores are multiplied by it. */
+  readonly scale: number;
+  /** Query i sees key j only when j ≤ start + i, or j < prefix; start is `queryStarts[b]`, or 0 without. */
+  readonly causal: boolean;
+  /** int32 `[batch]`: absolute position of each sequence's first query. */
+  readonly queryStarts: View | null;
+  /** int32 `[batch]`: keys every query of the sequence sees, for prefix language models. */
+  readonly prefixLengths: View | null;
+  /** int32 `[batch]`: keys that exist; the rest are padding. */
+  readonly keyLengths: View | null;
+  /** int32 `[batch, queries]`: first key that the query sees, for packed documents and sliding windows. */
+  readonly firstKeys: View | null;
+  /** `[heads, queries, keys]`, added to the scaled scores; its gradient is `dBias`. */
+  readonly bias: View | null;
+  /** Drops attention weights: word ((b·heads + h)·queries + i)·keys + j of the draw. */
+  readonly dropout: { readonly rate: number; readonly draw: Draw } | null;
+}
+
+/** Operands of the attention kernel. A query that sees no key gets a row of zeros. */
+export interface Attention extends AttentionRule {
+  readonly query: HeadRows;
+  readonly key: HeadRows;
+  readonly value: HeadRows;
+  /** `[batch, queries, heads, headDim]` */
+  readonly out: View;
+  /** `[batch, heads, queries]`: log Σⱼ exp(score), for the gradient; null in inference. */
+  readonly logSumExp: View | null;
+}
+
+/** Operands of the attention gradient: overwrites dQuery, dKey, dValue, and dBias where there is a bias. */
+export interface AttentionGrad extends AttentionRule {
+  readonly query: HeadRows;
+  readonly key: HeadRows;
+  readonly value: HeadRows;
+  readonly out: View;
+  readonly logSumExp: View;
+  readonly dOut: View;
+  readonly dQuery: HeadRows;
+  readonly dKey: HeadRows;
+  readonly dValue: HeadRows;
+  readonly dBias: View | null;
+}
+
+/** Kernels a backend may have for speed; without one, an op computes the same from others (its `compose`). */
+export interface FusedKernels {
+  /** Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. */
+  layerNorm(x: View, gain: View, bias: View, epsilon: number, out: View, mean: View, rstd: View): void;
+  /**
+   * dx = gradient of the rows + `residual` where that is not null (it may be `dx` itself); dGain and dBias are added
+   * to when `accumulate`, else overwritten; both may be null when not wanted.
+   */
+  layerNormGrad(arguments_: NormGrad & { readonly mean: View; readonly dBias: View | null }): void;
+  /** Rows: y = x · rstd · gain, rstd = 1/√(mean x² + ε); rstd `[rows]` is kept. */
+  rmsNorm(x: View, gain: View, epsilon: number, out: View, rstd: View): void;
+  rmsNormGrad(arguments_: NormGrad): void;
+  /** Tiled softmax(scale · q·kᵀ + bias, masked) · v; never holds `[queries, keys]` for the whole batch. */
+  attention(attention: Attention): void;
+  attentionGrad(gradient: AttentionGrad): void;
+  /**
+   * Rows of logits `[rows, classes]` with int32 targets `[rows]`: losses[i] = logΣexp(logits[i]) − logits[i, target],
+   * 0 for a negative target. With `dLogits` (it may be `logits` itself) also (softmax − onehot) · scale, 0 for a
+   * negative target.
+   */
+  crossEntropy(logits: View, targets: View, losses: View, dLogits: View | null, scale: number): void;
+}
+
+/** Shared operands of the norms' gradients. */
+export interface NormGrad {
+  readonly x: View;
+  readonly gain: View;
+  readonly rstd: View;
+  readonly dy: View;
+  readonly residual: View | null;
+  readonly dx: View;
+  readonly dGain: View | null;
+  readonly accumulate: boolean;
+}
+
+/** Precision of the operands of matrix products; sums are always float32. */
+export type MatmulPrecision = "float32" | "bfloat16";
+
+/** A place where tensors live and are computed. */
+export interface Backend {
+  readonly name: string;
+  readonly kernels: Kernels;
+  readonly fused: Partial<FusedKernels>;
+  /** Memory for `length` elements, not cleared. */
+  allocate(dtype: Dtype, length: number): Storage;
+  /** Gives memory back. The storage must not be used again. */
+  release(storage: Storage): void;
+  /** Copies `values` into a storage from element `offset` on. */
+  write(storage: Storage, offset: number, values: Float32Array | Int32Array): void;
+  /** Copies `length` elements out, after all kernels launched so far. */
+  read(storage: Storage, offset: number, length: number): Promise<Float32Array | Float64Array | Int32Array>;
+}
+
+/** What a caller may choose when opening a backend. */
+export interface BackendOptions {
+  /** Threads that compute; default: one for each core. */
+  readonly threads?: number | undefined;
+  readonly matmulPrecision?: MatmulPrecision | undefined;
+}

@@ -1,0 +1,37 @@
+/**
+ * Every error Stemma throws on purpose. The message reads `where: what is wrong, with the value; what to do`, and is
+ * all that a user sees: a stack trace means a defect.
+ */
+export class StemmaError extends Error {
+  override readonly name: string = "StemmaError";
+}
+
+/** Tensor shapes do not fit an operation. The message names the op and every shape involved. */
+export class ShapeError extends StemmaError {
+  override readonly name = "ShapeError";
+}
+
+/** A setting, a flag or a combination of them is not acceptable. */
+export class SettingsError extends StemmaError {
+  override readonly name = "SettingsError";
+}
+
+/** Text, token files or records that cannot be trained on or read. */
+export class DataError extends StemmaError {
+  override readonly name = "DataError";
+}
+
+/** A model folder, tensor file or checkpoint that is missing, damaged, or of another shape. */
+export class CheckpointError extends StemmaError {
+  override readonly name = "CheckpointError";
+}
+
+/** The loss or a gradient stopped being a number. */
+export class NumericalError extends StemmaError {
+  override readonly name = "NumericalError";
+}
+
+/** The backend, the machine or this version cannot do what was asked. */
+export class UnsupportedError extends StemmaError {
+  override readonly name = "UnsupportedError";
+}
