@@ -222,8 +222,8 @@ export interface FusedKernels {
   /** Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. */
   layerNorm(x: View, gain: View, bias: View, epsilon: number, out: View, mean: View, rstd: View): void;
   /**
-   * dx = gradient of the rows + `residual` where that is not null (it may be `dx` itself); dGain and dBias are added
-   * to when `accumulate`, else overwritten; both may be null when not wanted.
+   * dx = gradient of the rows + `residual` where that is not null (it may be `dx` itself); dGain and dBias are
+   * overwritten, and may be null when not wanted.
    */
   layerNormGrad(arguments_: NormGrad & { readonly mean: View; readonly dBias: View | null }): void;
   /** Rows: y = x · rstd · gain, rstd = 1/√(mean x² + ε); rstd `[rows]` is kept. */
@@ -249,7 +249,6 @@ export interface NormGrad {
   readonly residual: View | null;
   readonly dx: View;
   readonly dGain: View | null;
-  readonly accumulate: boolean;
 }
 
 /** Precision of the operands of matrix products; sums are always float32. */
@@ -260,10 +259,14 @@ export interface Backend {
   readonly name: string;
   readonly kernels: Kernels;
   readonly fused: Partial<FusedKernels>;
+  /** Both in one object. Calling a fused kernel that `fused` lacks is a defect of the caller. */
+  readonly all: Kernels & FusedKernels;
   /** Memory for `length` elements, not cleared. */
   allocate(dtype: Dtype, length: number): Storage;
-  /** Gives memory back. The storage must not be used again. */
+  /** Gives memory back. Using the storage again is an error; releasing it again does nothing. */
   release(storage: Storage): void;
+  /** A function that gives the memory back without holding on to the storage object, for use when that is collected. */
+  finalizer(storage: Storage): () => void;
   /** Copies `values` into a storage from element `offset` on. */
   write(storage: Storage, offset: number, values: Float32Array | Int32Array): void;
   /** Copies `length` elements out, after all kernels launched so far. */

@@ -1,0 +1,115 @@
+import type { Storage } from "../backend/kernels.ts";
+import { ShapeError } from "../core/errors.ts";
+import { formatShape } from "../core/shape.ts";
+import { withoutGradients } from "./op.ts";
+import type { Tensor } from "./tensor.ts";
+
+/**
+ * Adds ∂root/∂leaf to `grad` of every leaf that requires a gradient, and takes the tape apart as it goes: the memory of
+ * each activation is given back as soon as the pass is behind it. Root itself stays readable.
+ *
+ * Every gradient owns its memory, so it may be summed in place. An op may hand its `dy` on untouched (an addition
+ * does): the first input without a gradient becomes its owner, any other gets a copy.
+ *
+ * @throws {ShapeError} when root has more than one element.
+ */
+export function backward(root: Tensor): void {
+  if (root.size !== 1) throw new ShapeError(`backward: the root must have 1 element, got ${formatShape(root.shape)}`);
+  if (!root.requiresGrad) throw new ShapeError("backward: nothing that the root depends on requires a gradient");
+  withoutGradients(() => new BackwardPass(root).run());
+}
+
+class BackwardPass {
+  readonly #root: Tensor;
+  readonly #made: readonly Tensor[];
+  /** Storages of root and of what the tape did not make: reshaped views of parameters and data share them. */
+  readonly #borrowed: ReadonlySet<Storage>;
+  /** Tensors on the tape that still need each storage. */
+  readonly #users = new Map<Storage, number>();
+  readonly #gradients = new Map<Tensor, Tensor>();
+
+  constructor(root: Tensor) {
+    this.#root = root;
+    this.#made = tape(root);
+    const sources = this.#made.flatMap((tensor) => tensor.node?.inputs ?? []).filter((input) => !input?.node);
+    this.#borrowed = new Set([root, ...sources].flatMap((tensor) => (tensor ? [tensor.storage] : [])));
+    for (const { storage } of this.#made) this.#users.set(storage, (this.#users.get(storage) ?? 0) + 1);
+  }
+
+  run(): void {
+    const seed = this.#root.blank(this.#root.shape);
+    this.#root.backend.kernels.fill(seed, 1);
+    this.#receive(this.#root, seed);
+    for (const tensor of this.#made) {
+      const dy = this.#gradients.get(tensor);
+      if (dy) this.#visit(tensor, dy);
+      this.#drop(tensor);
+    }
+  }
+
+  /** Pulls the gradient of one tensor back to its inputs. */
+  #visit(tensor: Tensor, dy: Tensor): void {
+    this.#gradients.delete(tensor);
+    const { inputs, pulls } = tensor.node ?? { inputs: [], pulls: () => [] };
+    const handedOn: [Tensor, Tensor][] = [];
+    pulls(dy).forEach((pull, i) => {
+      const input = inputs[i];
+      if (!pull || !input?.requiresGrad) return;
+      const gradient = pull(this.#gradientOf(input));
+      if (gradient.storage === dy.storage) handedOn.push([input, gradient]);
+      else this.#receive(input, gradient);
+    });
+    let isFree = true;
+    for (const [input, gradient] of handedOn) {
+      const sum = this.#gradientOf(input);
+      if (sum) sum.backend.kernels.accumulate(gradient, sum);
+      else this.#put(input, isFree ? gradient : gradient.copy());
+      if (!sum) isFree = false;
+    }
+    if (isFree) dy.release();
+  }
+
+  #gradientOf(tensor: Tensor): Tensor | null {
+    return (tensor.node ? this.#gradients.get(tensor) : tensor.grad) ?? null;
+  }
+
+  /** Makes `gradient` the gradient of a tensor, or adds it to the one it has, unless the pull has done so in place. */
+  #receive(tensor: Tensor, gradient: Tensor): void {
+    const sum = this.#gradientOf(tensor);
+    if (!sum) {
+      this.#put(tensor, gradient);
+    } else if (sum.storage !== gradient.storage) {
+      sum.backend.kernels.accumulate(gradient, sum);
+      gradient.release();
+    }
+  }
+
+  #put(tensor: Tensor, gradient: Tensor): void {
+    if (tensor.node) this.#gradients.set(tensor, gradient);
+    else tensor.grad = gradient.keep();
+  }
+
+  /** Gives back what the tape held for a tensor that the pass has left behind. */
+  #drop(tensor: Tensor): void {
+    const gradients = new Set((tensor.node?.inputs ?? []).map((input) => input && this.#gradientOf(input)?.storage));
+    for (const extra of tensor.node?.auxiliary ?? []) if (!gradients.has(extra.storage)) extra.release();
+    tensor.node = null;
+    const left = (this.#users.get(tensor.storage) ?? 1) - 1;
+    this.#users.set(tensor.storage, left);
+    if (left === 0 && !this.#borrowed.has(tensor.storage) && !tensor.isKept) tensor.release();
+  }
+}
+
+/** Every tensor that root was made from by recorded ops, and root, latest first. */
+function tape(root: Tensor): Tensor[] {
+  const seen = new Set<Tensor>([root]);
+  const pending = [root];
+  for (let tensor = pending.pop(); tensor; tensor = pending.pop()) {
+    for (const input of tensor.node?.inputs ?? []) {
+      if (!input?.node || seen.has(input)) continue;
+      seen.add(input);
+      pending.push(input);
+    }
+  }
+  return [...seen].sort((a, b) => (b.node?.order ?? 0) - (a.node?.order ?? 0));
+}

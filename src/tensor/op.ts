@@ -1,0 +1,118 @@
+import type { Dtype, FusedKernels, Kernels } from "../backend/kernels.ts";
+import type { Shape } from "../core/shape.ts";
+import type { Tensor } from "./tensor.ts";
+
+export type Inputs = readonly (Tensor | null)[];
+
+/**
+ * Computes the gradient of one input, when it is wanted. `sum` is what has reached that input so far, if anything:
+ * a pull may add to it in place and return it, or ignore it and return a tensor of its own.
+ */
+export type Pull = (sum: Tensor | null) => Tensor;
+
+/** One operation: what it makes, how it is computed, how gradients flow back. The whole truth about an op is one of these. */
+export interface Op<In extends Inputs, Attrs> {
+  readonly name: string;
+  /** Element type of the output; float32 without. */
+  readonly dtype?: Dtype;
+  /** Shape of the output. Throws {@link ShapeError} when the inputs do not fit. */
+  readonly infer: (inputs: In, attrs: Attrs) => Shape;
+  /** Shapes of what the kernels compute beside the output, for the gradient's use. */
+  readonly auxiliary?: (inputs: In, attrs: Attrs) => readonly Shape[];
+  /** Fills `out` and `auxiliary` by calling kernels. */
+  readonly run: (
+    kernels: Kernels & FusedKernels,
+    inputs: In,
+    out: Tensor,
+    attrs: Attrs,
+    auxiliary: readonly Tensor[],
+  ) => void;
+  /** Vector-Jacobian product: one pull for each input, or `null` where no gradient flows. */
+  readonly grad: (dy: Tensor, saved: Saved<In>, attrs: Attrs) => { readonly [K in keyof In]: Pull | null };
+  /** The fused kernels that `run` and `grad` call; on a backend without them, `compose` is used. */
+  readonly fused?: readonly (keyof FusedKernels)[];
+  /** The same thing from other ops: fallback and test of a fused op. */
+  readonly compose?: (inputs: In, attrs: Attrs) => Tensor;
+}
+
+/** What a gradient may look at. */
+export interface Saved<In extends Inputs> {
+  readonly inputs: In;
+  readonly output: Tensor;
+  readonly auxiliary: readonly Tensor[];
+  readonly kernels: Kernels & FusedKernels;
+}
+
+/** How a tensor was made: one entry of the tape. */
+export interface TapeNode {
+  /** Grows with every recorded op, so descending order is a valid order for the backward pass. */
+  readonly order: number;
+  readonly inputs: Inputs;
+  readonly auxiliary: readonly Tensor[];
+  readonly pulls: (dy: Tensor) => readonly (Pull | null)[];
+}
+
+/** Gives an op literal its types, and nothing else. */
+export function defineOp<In extends Inputs, Attrs = undefined>(op: Op<In, Attrs>): Op<In, Attrs> {
+  return op;
+}
+
+let isRecording = true;
+let recorded = 0;
+
+/** Runs `body` without recording a tape: nothing made in it can be differentiated, and nothing is kept for gradients. */
+export function withoutGradients<Result>(body: () => Result): Result {
+  const before = isRecording;
+  isRecording = false;
+  try {
+    return body();
+  } finally {
+    isRecording = before;
+  }
+}
+
+/** Runs `body` with the tape on, whatever surrounds it. */
+export function withGradients<Result>(body: () => Result): Result {
+  const before = isRecording;
+  isRecording = true;
+  try {
+    return body();
+  } finally {
+    isRecording = before;
+  }
+}
+
+/** Whether an op on these inputs will be differentiated. */
+export function willRecord(inputs: Inputs): boolean {
+  return isRecording && inputs.some((input) => input?.requiresGrad);
+}
+
+/** Runs one op and, so that `backward` can find its way back, links the result to its inputs. */
+export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...In], attrs: Attrs): Tensor {
+  const source = inputs.find((input) => input !== null);
+  if (!source) throw new Error(`internal: ${op.name} has no input`);
+  const { backend } = source;
+  const shape = op.infer(inputs, attrs);
+  if (op.compose && op.fused?.some((kernel) => !(kernel in backend.fused))) return op.compose(inputs, attrs);
+  const out = source.blank(shape, op.dtype ?? "float32");
+  const auxiliary = op.auxiliary?.(inputs, attrs).map((extra) => source.blank(extra)) ?? [];
+  const kernels = backend.all;
+  op.run(kernels, inputs, out, attrs, auxiliary);
+  if (willRecord(inputs)) {
+    record(out, inputs, auxiliary, (dy) => op.grad(dy, { inputs, output: out, auxiliary, kernels }, attrs));
+  } else {
+    for (const extra of auxiliary) extra.release();
+  }
+  return out;
+}
+
+/** Puts a tensor on the tape. */
+export function record(
+  out: Tensor,
+  inputs: Inputs,
+  auxiliary: readonly Tensor[],
+  pulls: (dy: Tensor) => readonly (Pull | null)[],
+): void {
+  out.requiresGrad = true;
+  out.node = { order: recorded++, inputs, auxiliary, pulls };
+}

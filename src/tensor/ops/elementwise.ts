@@ -1,0 +1,102 @@
+import type { BinaryKind, UnaryKind } from "../../backend/kernels.ts";
+import { broadcastShape } from "../../core/shape.ts";
+import type { Op, Pull } from "../op.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+type Binary = Op<[a: Tensor, b: Tensor], undefined>;
+
+/** a + b with broadcasting. Gradient: dy for both, summed over the broadcast axes. */
+export const add: Binary = defineOp({
+  ...broadcasting("add"),
+  grad: (dy, { inputs: [a, b] }) => [() => dy.sumTo(a.shape), () => dy.sumTo(b.shape)],
+});
+
+/** a − b with broadcasting. Gradient: dy and −dy. */
+export const sub: Binary = defineOp({
+  ...broadcasting("sub"),
+  grad: (dy, { inputs: [a, b] }) => [() => dy.sumTo(a.shape), () => dy.neg().sumTo(b.shape)],
+});
+
+/** a ⊙ b with broadcasting. Gradient: dy ⊙ b and dy ⊙ a. */
+export const mul: Binary = defineOp({
+  ...broadcasting("mul"),
+  grad: (dy, { inputs: [a, b] }) => [() => dy.mul(b).sumTo(a.shape), () => dy.mul(a).sumTo(b.shape)],
+});
+
+/** a / b with broadcasting. Gradient: dy / b and −dy ⊙ y / b. */
+export const div: Binary = defineOp({
+  ...broadcasting("div"),
+  grad: (dy, { inputs: [a, b], output: y }) => [
+    () => dy.div(b).sumTo(a.shape),
+    () => dy.mul(y).div(b).neg().sumTo(b.shape),
+  ],
+});
+
+/** The larger of a and b, with broadcasting. Gradient: to the larger; to a where they are equal. */
+export const maximum: Binary = defineOp({
+  ...broadcasting("maximum"),
+  grad: (dy, { inputs: [a, b] }) => gradToChosen(dy, a, b, "greaterEqual"),
+});
+
+/** The smaller of a and b, with broadcasting. Gradient: to the smaller; to a where they are equal. */
+export const minimum: Binary = defineOp({
+  ...broadcasting("minimum"),
+  grad: (dy, { inputs: [a, b] }) => gradToChosen(dy, b, a, "greaterEqual").reverse() as [Pull, Pull],
+});
+
+/** scale · x + shift. Gradient: scale · dy. */
+export const affine: Op<[x: Tensor], { scale: number; shift: number }> = defineOp({
+  name: "affine",
+  infer: ([x]) => x.shape,
+  run: (kernels, [x], out, { scale, shift }) => kernels.affine(x, scale, shift, out),
+  grad: (dy, _, { scale }) => [() => dy.mul(scale)],
+});
+
+/** f(x), element by element. Gradient: dy · f′(x). */
+export const unary: Op<[x: Tensor], UnaryKind> = defineOp({
+  name: "unary",
+  infer: ([x]) => x.shape,
+  run: (kernels, [x], out, kind) => kernels.unary(kind, x, out),
+  grad: (dy, { inputs: [x], kernels }, kind) => [
+    () => {
+      const dx = x.blank();
+      kernels.unaryGrad(kind, x, dy, dx);
+      return dx;
+    },
+  ],
+});
+
+/** condition ≠ 0 ? a : b, all of one shape. Gradient: dy where chosen, 0 elsewhere; none to the condition. */
+export const select: Op<[condition: Tensor, a: Tensor, b: Tensor], undefined> = defineOp({
+  name: "select",
+  infer: ([condition, a, b]) => broadcastShape("select", broadcastShape("select", condition.shape, a.shape), b.shape),
+  run: (kernels, [condition, a, b], out) => kernels.select(condition, a, b, out),
+  grad(dy, { inputs: [condition], kernels }) {
+    const chosen = (first: boolean) => (): Tensor => {
+      const dx = dy.blank();
+      const zero = dy.filled(dy.shape, 0);
+      kernels.select(condition, first ? dy : zero, first ? zero : dy, dx);
+      return dx;
+    };
+    return [null, chosen(true), chosen(false)];
+  },
+});
+
+function broadcasting(kind: BinaryKind): Pick<Binary, "name" | "infer" | "run"> {
+  return {
+    name: kind,
+    infer: ([a, b]) => broadcastShape(kind, a.shape, b.shape),
+    run: (kernels, [a, b], out) => kernels.binary(kind, a, b, out),
+  };
+}
+
+/** dy to `winner` where the comparison holds, else to `loser`. For `minimum` the smaller wins ties as its first operand. */
+function gradToChosen(dy: Tensor, winner: Tensor, loser: Tensor, kind: BinaryKind): [Pull, Pull] {
+  const won = (): Tensor => {
+    const mask = dy.blank();
+    dy.backend.kernels.binary(kind, winner, loser, mask);
+    return mask;
+  };
+  return [() => dy.mul(won()).sumTo(winner.shape), () => dy.sub(dy.mul(won())).sumTo(loser.shape)];
+}

@@ -1,0 +1,67 @@
+import { ShapeError } from "../../core/errors.ts";
+import { elementCount, formatShape, sameShape } from "../../core/shape.ts";
+import type { Op } from "../op.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+type Indexed = Op<[x: Tensor, ids: Tensor], undefined>;
+
+/**
+ * Rows of a table, as an embedding looks them up. A negative id gives a row of zeros.
+ *
+ * Shapes: table `[rows, width]`, ids int32 `[…]` → `[…, width]`.
+ * Gradient: each dy row is added to the table row it came from.
+ */
+export const gatherRows: Indexed = defineOp({
+  name: "gatherRows",
+  infer([table, ids]) {
+    const width = table.shape[1];
+    if (table.shape.length !== 2 || width === undefined || ids.dtype !== "int32") {
+      throw new ShapeError(
+        `gatherRows: needs a table of 2 axes and int32 ids, got ${formatShape(table.shape)} and ${ids.dtype} ids`,
+      );
+    }
+    return [...ids.shape, width];
+  },
+  run: (kernels, [table, ids], out) => kernels.gatherRows(table, ids, out),
+  grad: (dy, { inputs: [table, ids], kernels }) => [
+    (sum) => {
+      const dTable = sum ?? table.filled(table.shape, 0);
+      kernels.scatterAddRows(dy, ids, dTable);
+      return dTable;
+    },
+    null,
+  ],
+});
+
+/**
+ * One element of each row of the last axis. A negative id gives 0.
+ *
+ * Shapes: x `[…, n]`, ids int32 `[…]` → `[…]`.
+ * Gradient: dy at the picked elements, 0 elsewhere.
+ */
+export const pick: Indexed = defineOp({
+  name: "pick",
+  infer([x, ids]) {
+    if (ids.dtype !== "int32" || !sameShape(x.shape.slice(0, -1), ids.shape)) {
+      throw new ShapeError(
+        `pick: needs one int32 id for each row, got ${ids.dtype} ids ${formatShape(ids.shape)} for ${formatShape(x.shape)}`,
+      );
+    }
+    return ids.shape;
+  },
+  run: (kernels, [x, ids], out) => kernels.pick(rows(x), ids, out),
+  grad: (dy, { inputs: [x, ids], kernels }) => [
+    (sum) => {
+      const dx = sum ?? x.filled(x.shape, 0);
+      kernels.pickGrad(dy, ids, rows(dx));
+      return dx;
+    },
+    null,
+  ],
+});
+
+function rows(x: Tensor): Tensor {
+  const width = x.shape.at(-1) ?? 1;
+  return x.detach().reshape([elementCount(x.shape) / Math.max(width, 1), width]);
+}

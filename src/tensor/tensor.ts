@@ -1,0 +1,263 @@
+import type { Backend, Dtype, Storage, UnaryKind, View } from "../backend/kernels.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { Shape } from "../core/shape.ts";
+import { elementCount, formatShape, resolveAxis } from "../core/shape.ts";
+import { backward } from "./autograd.ts";
+import type { TapeNode } from "./op.ts";
+import { apply, record, willRecord } from "./op.ts";
+import { add, affine, div, maximum, minimum, mul, sub, unary } from "./ops/elementwise.ts";
+import { gatherRows, pick } from "./ops/indexing.ts";
+import { matmul } from "./ops/matmul.ts";
+import { permute, slice } from "./ops/movement.ts";
+import { argmax, max, sum } from "./ops/reduce.ts";
+import { logSoftmax, softmax } from "./ops/softmax.ts";
+import { allocate, keep, release } from "./scope.ts";
+
+/** An operand that may be given as a plain number. */
+export type Operand = Tensor | number;
+
+/**
+ * An n-dimensional array on a backend that remembers how it was made. Dense and row-major. Operations return at once;
+ * only reading values (`read`, `item`) waits for them.
+ */
+export class Tensor implements View {
+  readonly backend: Backend;
+  readonly storage: Storage;
+  readonly offset: number;
+  readonly shape: Shape;
+  /** Set on leaves to be trained; follows from the inputs elsewhere. */
+  requiresGrad = false;
+  /** ∂loss/∂this of a leaf, summed over all backward passes since it was last cleared. */
+  grad: Tensor | null = null;
+  /** How this tensor was made, until `backward` has passed it. */
+  node: TapeNode | null = null;
+  /** Whether `keep` was called: neither scopes nor `backward` give its memory back. */
+  isKept = false;
+
+  constructor(backend: Backend, storage: Storage, shape: Shape, offset = 0) {
+    this.backend = backend;
+    this.storage = storage;
+    this.shape = shape;
+    this.offset = offset;
+  }
+
+  /** A tensor of the given values, in row-major order. Int32Array gives int32, everything else float32. */
+  static from(backend: Backend, values: readonly number[] | Float32Array | Int32Array, shape: Shape): Tensor {
+    if (values.length !== elementCount(shape)) {
+      throw new ShapeError(`Tensor.from: ${values.length} values do not fill ${formatShape(shape)}`);
+    }
+    const data = Array.isArray(values) ? Float32Array.from(values) : (values as Float32Array | Int32Array);
+    const tensor = Tensor.empty(backend, shape, data instanceof Int32Array ? "int32" : "float32");
+    backend.write(tensor.storage, 0, data);
+    return tensor;
+  }
+
+  /** A tensor whose values are not set. */
+  static empty(backend: Backend, shape: Shape, dtype: Dtype = "float32"): Tensor {
+    return new Tensor(backend, allocate(backend, dtype, elementCount(shape)), shape);
+  }
+
+  /** A float32 tensor with `value` everywhere. */
+  static full(backend: Backend, shape: Shape, value: number): Tensor {
+    const tensor = Tensor.empty(backend, shape);
+    backend.kernels.fill(tensor, value);
+    return tensor;
+  }
+
+  get dtype(): Dtype {
+    return this.storage.dtype;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return elementCount(this.shape);
+  }
+
+  /** Length of one axis; −1 is the last. */
+  axis(axis: number): number {
+    return this.shape[resolveAxis("axis", axis, this.shape)] ?? 1;
+  }
+
+  /** All values in row-major order, after everything launched so far. float32 (float64 on the exact reference), or int32. */
+  async read(): Promise<Float32Array | Float64Array | Int32Array> {
+    return this.backend.read(this.storage, this.offset, this.size);
+  }
+
+  /** The value of a one-element tensor. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new ShapeError(`item: the tensor has ${this.size} elements, ${formatShape(this.shape)}`);
+    return (await this.read())[0] ?? Number.NaN;
+  }
+
+  /** Replaces all values. */
+  write(values: Float32Array | Int32Array): void {
+    if (values.length !== this.size) {
+      throw new ShapeError(`write: ${values.length} values do not fill ${formatShape(this.shape)}`);
+    }
+    this.backend.write(this.storage, this.offset, values);
+  }
+
+  /** A tensor on the same backend whose values are not set. */
+  blank(shape: Shape = this.shape, dtype: Dtype = "float32"): Tensor {
+    return Tensor.empty(this.backend, shape, dtype);
+  }
+
+  /** A float32 tensor on the same backend with `value` everywhere. */
+  filled(shape: Shape, value: number): Tensor {
+    return Tensor.full(this.backend, shape, value);
+  }
+
+  /** The same values in memory of their own, off the tape. */
+  copy(): Tensor {
+    const out = this.blank();
+    this.backend.kernels.affine(this, 1, 0, out);
+    return out;
+  }
+
+  /** The same memory, off the tape: no gradient flows back through it. */
+  detach(): Tensor {
+    return new Tensor(this.backend, this.storage, this.shape, this.offset);
+  }
+
+  /** A dense stretch of the same memory from element `start` on, off the tape. */
+  window(start: number, shape: Shape): Tensor {
+    if (start < 0 || start + elementCount(shape) > this.size) {
+      throw new ShapeError(
+        `window: ${formatShape(shape)} from element ${start} is not within ${formatShape(this.shape)}`,
+      );
+    }
+    return new Tensor(this.backend, this.storage, shape, this.offset + start);
+  }
+
+  /** Exempts this tensor from scopes and from `backward`'s clean-up: it lives until `release`, or until collected. */
+  keep(): this {
+    keep(this.backend, this.storage);
+    this.isKept = true;
+    return this;
+  }
+
+  /** Gives the memory back now. Tensors sharing it (`reshape`, `detach`) must not be used any more either. */
+  release(): void {
+    release(this.backend, this.storage);
+  }
+
+  /** Adds ∂this/∂leaf to `grad` of every leaf that requires one, releasing activations on the way. */
+  backward(): void {
+    backward(this);
+  }
+
+  add(other: Operand): Tensor {
+    return typeof other === "number"
+      ? apply(affine, [this], { scale: 1, shift: other })
+      : apply(add, [this, other], undefined);
+  }
+  sub(other: Operand): Tensor {
+    return typeof other === "number" ? this.add(-other) : apply(sub, [this, other], undefined);
+  }
+  mul(other: Operand): Tensor {
+    return typeof other === "number"
+      ? apply(affine, [this], { scale: other, shift: 0 })
+      : apply(mul, [this, other], undefined);
+  }
+  div(other: Operand): Tensor {
+    return typeof other === "number" ? this.mul(1 / other) : apply(div, [this, other], undefined);
+  }
+  neg(): Tensor {
+    return this.mul(-1);
+  }
+  maximum(other: Operand): Tensor {
+    return apply(maximum, [this, this.#operand(other)], undefined);
+  }
+  minimum(other: Operand): Tensor {
+    return apply(minimum, [this, this.#operand(other)], undefined);
+  }
+  /** Values below `low` become `low`, above `high` become `high`; the gradient there is 0. */
+  clamp(low: number, high: number): Tensor {
+    return this.maximum(low).minimum(high);
+  }
+
+  /** f(x) for one of the named functions. */
+  map(kind: UnaryKind): Tensor {
+    return apply(unary, [this], kind);
+  }
+  exp(): Tensor {
+    return this.map("exp");
+  }
+  log(): Tensor {
+    return this.map("log");
+  }
+
+  /** Sum over one axis, which disappears unless `keepAxis`; over everything, giving a scalar, without an axis. */
+  sum(axis?: number, keepAxis = false): Tensor {
+    if (axis === undefined) return apply(sum, [this.reshape([this.size])], { axis: 0, keepAxis: false });
+    return apply(sum, [this], { axis: resolveAxis("sum", axis, this.shape), keepAxis });
+  }
+  /** Mean over one axis, or over everything. */
+  mean(axis?: number, keepAxis = false): Tensor {
+    return this.sum(axis, keepAxis).mul(1 / (axis === undefined ? this.size : this.axis(axis)));
+  }
+  /** Largest value along one axis. Gradient: to every element that equals it. */
+  max(axis: number, keepAxis = false): Tensor {
+    return apply(max, [this], { axis: resolveAxis("max", axis, this.shape), keepAxis });
+  }
+  /** int32 index of the largest element of each row of the last axis. */
+  argmax(): Tensor {
+    return apply(argmax, [this], undefined);
+  }
+  softmax(): Tensor {
+    return apply(softmax, [this], undefined);
+  }
+  logSoftmax(): Tensor {
+    return apply(logSoftmax, [this], undefined);
+  }
+
+  /** Matrix product over the last two axes, each operand transposed or not; leading axes are equal, or absent in one. */
+  matmul(other: Tensor, options: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
+    return apply(matmul, [this, other], {
+      transposeA: options.transposeA ?? false,
+      transposeB: options.transposeB ?? false,
+    });
+  }
+  /** Reorders the axes: axis i of the result is axis `order[i]` of this. */
+  permute(order: readonly number[]): Tensor {
+    return apply(permute, [this], { order });
+  }
+  /** Elements `start` ≤ i < `end` of one axis. */
+  slice(axis: number, start: number, end: number): Tensor {
+    return apply(slice, [this], { axis: resolveAxis("slice", axis, this.shape), start, end });
+  }
+  /** Rows of this table: ids int32 `[…]` → `[…, width]`. A negative id gives zeros. */
+  gatherRows(ids: Tensor): Tensor {
+    return apply(gatherRows, [this, ids], undefined);
+  }
+  /** One element of each row: x `[…, n]`, ids int32 `[…]` → `[…]`. A negative id gives 0. */
+  pick(ids: Tensor): Tensor {
+    return apply(pick, [this, ids], undefined);
+  }
+
+  /** The same elements under another shape, sharing memory. One length may be −1. */
+  reshape(shape: Shape): Tensor {
+    const known = shape.reduce((product, length) => (length === -1 ? product : product * length), 1);
+    const resolved = shape.map((length) => (length === -1 ? this.size / known : length));
+    if (elementCount(resolved) !== this.size || resolved.some((length) => !Number.isInteger(length) || length < 0)) {
+      throw new ShapeError(`reshape: ${formatShape(this.shape)} does not fit ${formatShape(shape)}`);
+    }
+    const view = new Tensor(this.backend, this.storage, resolved, this.offset);
+    if (willRecord([this])) record(view, [this], [], (dy) => [() => dy.reshape(this.shape)]);
+    return view;
+  }
+
+  /** Sums the axes along which `shape` was broadcast to this tensor's shape. */
+  sumTo(shape: Shape): Tensor {
+    const extra = this.shape.length - shape.length;
+    let result: Tensor = this;
+    for (let axis = 0; axis < this.shape.length; axis++) {
+      if (axis < extra || (shape[axis - extra] === 1 && this.shape[axis] !== 1)) result = result.sum(axis, true);
+    }
+    return result.reshape(shape);
+  }
+
+  #operand(other: Operand): Tensor {
+    return typeof other === "number" ? this.filled([], other) : other;
+  }
+}
