@@ -1,0 +1,48 @@
+import type { AttentionRule, View } from "../../backend/kernels.ts";
+import type { Shape } from "../../core/shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Which keys each query may see. Lengths are given for each sequence of the batch; all are optional. */
+export interface AttentionMask {
+  /** Query i of a sequence sees key j only when j ≤ start + i (or j < prefix); start is 0 unless given. */
+  readonly causal: boolean;
+  /** `[batch]`: absolute position of the first query, when earlier keys come from a cache. */
+  readonly queryStarts?: Int32Array | undefined;
+  /** `[batch]`: leading keys that every query sees, as in a prefix language model. */
+  readonly prefixLengths?: Int32Array | undefined;
+  /** `[batch]`: keys that exist; the rest are padding. */
+  readonly keyLengths?: Int32Array | undefined;
+  /** `[batch · queries]`: first key that each query sees: start of its document, or of its window. */
+  readonly firstKeys?: Int32Array | undefined;
+}
+
+type MaskViews = Pick<AttentionRule, "causal" | "queryStarts" | "prefixLengths" | "keyLengths" | "firstKeys">;
+
+/** Puts a mask's lengths where kernels can read them for the duration of `body`. */
+export function withMaskViews(mask: AttentionMask, like: Tensor, shape: Shape, body: (views: MaskViews) => void): void {
+  const made: Tensor[] = [];
+  const upload = (values: Int32Array | undefined, axes: Shape): View | null => {
+    if (!values) return null;
+    const tensor = like.blank(axes, "int32");
+    tensor.write(values);
+    made.push(tensor);
+    return tensor;
+  };
+  const [batch = 1, queries = 1] = shape;
+  body({
+    causal: mask.causal,
+    queryStarts: upload(mask.queryStarts, [batch]),
+    prefixLengths: upload(mask.prefixLengths, [batch]),
+    keyLengths: upload(mask.keyLengths, [batch]),
+    firstKeys: upload(mask.firstKeys, [batch, queries]),
+  });
+  for (const tensor of made) tensor.release();
+}
+
+/** Whether query i of sequence b sees key j: the definition that every kernel implements. */
+export function isVisible(mask: AttentionMask, batch: number, query: number, key: number, queries: number): boolean {
+  if (mask.keyLengths && key >= (mask.keyLengths[batch] ?? 0)) return false;
+  if (mask.firstKeys && key < (mask.firstKeys[batch * queries + query] ?? 0)) return false;
+  if (!mask.causal) return true;
+  return key <= (mask.queryStarts?.[batch] ?? 0) + query || key < (mask.prefixLengths?.[batch] ?? 0);
+}
