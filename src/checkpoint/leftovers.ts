@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import { readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { threadId } from "node:worker_threads";
+import { systemCode } from "./storage-error.ts";
+
+/**
+ * What a temporary name beside a target says about its content:
+ * `partial` is being written, `complete` is whole and about to take the target's place, `replaced` is the content that
+ * `complete` pushes aside, `removed` is being deleted.
+ */
+export type LeftoverState = "partial" | "complete" | "replaced" | "removed";
+
+interface Leftover {
+  readonly path: string;
+  readonly state: LeftoverState;
+}
+
+const pattern = /^\.(.+)\.(partial|complete|replaced|removed)-(\d+)\.(\d+)-[0-9a-f]{12}$/;
+
+/** Temporary names in use by this thread. */
+const inUse = new Set<string>();
+
+/**
+ * Runs `body` with a temporary name beside `target`: hidden, recognisable after a crash, and marked with its owner so
+ * that no other process takes it for a leftover meanwhile.
+ */
+export async function withTemporary<Result>(
+  target: string,
+  state: LeftoverState,
+  body: (path: string) => Promise<Result>,
+): Promise<Result> {
+  const suffix = `${process.pid}.${threadId}-${randomBytes(6).toString("hex")}`;
+  const path = join(dirname(target), `.${basename(target)}.${state}-${suffix}`);
+  inUse.add(path);
+  try {
+    return await body(path);
+  } finally {
+    inUse.delete(path);
+  }
+}
+
+/** Whether a file name is one of ours for something unfinished. */
+export function isTemporaryName(name: string): boolean {
+  return pattern.test(name);
+}
+
+/** The targets in `folder` for which a temporary name exists, dead or alive. */
+export async function unfinishedTargets(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).flatMap((name) => pattern.exec(name)?.[1] ?? []);
+  return [...new Set(names)].map((name) => join(folder, name));
+}
+
+/**
+ * Cleans up after writers of `target` that died: finishes a replacement that was interrupted between its two renames,
+ * and deletes everything that was incomplete or superseded. Names of writers still alive are left alone.
+ */
+export async function settle(target: string, targetExists: boolean): Promise<void> {
+  const leftovers = await abandoned(target);
+  const successor = targetExists
+    ? undefined
+    : (leftovers.find(({ state }) => state === "complete") ?? leftovers.find(({ state }) => state === "replaced"));
+  if (successor) await rename(successor.path, target);
+  for (const leftover of leftovers) {
+    if (leftover !== successor) await rm(leftover.path, { recursive: true, force: true });
+  }
+}
+
+async function abandoned(target: string): Promise<Leftover[]> {
+  const folder = dirname(target);
+  const leftovers: Leftover[] = [];
+  for (const name of await readdir(folder)) {
+    const match = pattern.exec(name);
+    if (match?.[1] !== basename(target)) continue;
+    const path = join(folder, name);
+    if (!isAlive(path, Number(match[3]), Number(match[4]))) {
+      leftovers.push({ path, state: match[2] as LeftoverState });
+    }
+  }
+  return leftovers;
+}
+
+function isAlive(path: string, owner: number, ownerThread: number): boolean {
+  // In containers a restarted process often has the number of the one that was killed; only our own list tells.
+  if (owner === process.pid && ownerThread === threadId) return inUse.has(path);
+  try {
+    process.kill(owner, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== "ESRCH";
+  }
+}

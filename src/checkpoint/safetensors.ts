@@ -1,0 +1,216 @@
+import { CheckpointError } from "../core/errors.ts";
+import { elementCount, formatShape } from "../core/shape.ts";
+import { writeFileAtomic } from "./atomic-write.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { openFile } from "./byte-source.ts";
+import { chunkBytes, encodeElements, floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
+import type { SafetensorsDtype, SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
+import { byteLength, formatHeader, maxHeaderBytes, parseHeader } from "./safetensors-header.ts";
+import type { FloatDtype, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
+import { noSuchTensor } from "./tensor-source.ts";
+
+/** What to write besides the tensors. */
+export interface SafetensorsOptions {
+  /** How float tensors are stored that do not say it themselves. Default `F32`. */
+  readonly dtype?: FloatDtype;
+  /** Free text pairs; `format: "pt"`, which `transformers` asks for, is added. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** An open safetensors file. Only its header is in memory. */
+export class SafetensorsFile implements TensorSource {
+  readonly name: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly #bytes: ByteSource;
+  readonly #tensors: ReadonlyMap<string, SafetensorsEntry>;
+  readonly #dataStart: number;
+
+  /** Use {@link openSafetensors}: `header` must have been checked against the size of `bytes`. */
+  constructor(bytes: ByteSource, header: SafetensorsHeader, dataStart: number) {
+    this.name = bytes.name;
+    this.metadata = header.metadata;
+    this.#bytes = bytes;
+    this.#tensors = header.tensors;
+    this.#dataStart = dataStart;
+  }
+
+  names(): readonly string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  info(name: string): SafetensorsEntry {
+    const entry = this.#tensors.get(name);
+    if (!entry) throw noSuchTensor(this, name);
+    return entry;
+  }
+
+  async read(name: string, into?: Float32Array): Promise<Float32Array> {
+    const entry = this.info(name);
+    const decode = floatDecoders[entry.dtype];
+    if (!decode) throw this.#unreadable(name, entry.dtype, "floats");
+    const length = elementCount(entry.shape);
+    const values = into ?? new Float32Array(length);
+    if (values.length !== length) {
+      throw new CheckpointError(`${this.#where(name)}: holds ${length} values, ${values.length} are expected`);
+    }
+    if (entry.dtype === "F32") {
+      await this.#bytes.read(bytesOf(values), this.#dataStart + entry.begin);
+    } else {
+      await this.#inChunks(entry, (raw, first, count) => decode(raw, values.subarray(first, first + count)));
+    }
+    return values;
+  }
+
+  async readIntegers(name: string): Promise<Int32Array> {
+    const entry = this.info(name);
+    const view = integerViews[entry.dtype];
+    if (!view) throw this.#unreadable(name, entry.dtype, "integers");
+    const values = new Int32Array(elementCount(entry.shape));
+    await this.#inChunks(entry, (raw, first, count) =>
+      narrowIntegers(this.#where(name), view(raw, count), values.subarray(first, first + count)),
+    );
+    return values;
+  }
+
+  async close(): Promise<void> {
+    await this.#bytes.close();
+  }
+
+  /** Reads a tensor's bytes piece by piece into one small buffer, telling which elements they are. */
+  async #inChunks(
+    { dtype, begin, end }: SafetensorsEntry,
+    take: (raw: Uint8Array, first: number, count: number) => void,
+  ): Promise<void> {
+    const bytesEach = byteLength(dtype, []) ?? 1;
+    const buffer = new Uint8Array(Math.min(end - begin, chunkBytes));
+    for (let at = begin; at < end; at += chunkBytes) {
+      const raw = buffer.subarray(0, Math.min(chunkBytes, end - at));
+      await this.#bytes.read(raw, this.#dataStart + at);
+      take(raw, (at - begin) / bytesEach, raw.length / bytesEach);
+    }
+  }
+
+  #where(name: string): string {
+    return `${this.name}: ${name}`;
+  }
+
+  #unreadable(name: string, dtype: SafetensorsDtype, wanted: string): CheckpointError {
+    return new CheckpointError(`${this.#where(name)}: is stored as ${dtype}, which cannot be read as ${wanted}`);
+  }
+}
+
+/**
+ * Opens a safetensors file and checks its header against its size; values are read later.
+ *
+ * @throws {CheckpointError} when the file is missing, truncated, damaged or of another format.
+ */
+export async function openSafetensors(file: string | ByteSource): Promise<SafetensorsFile> {
+  const bytes = typeof file === "string" ? await openFile(file) : file;
+  try {
+    const start = new Uint8Array(Math.min(8, bytes.sizeBytes));
+    await bytes.read(start, 0);
+    const length = headerLength(bytes, start);
+    const json = new Uint8Array(length);
+    await bytes.read(json, 8);
+    return new SafetensorsFile(bytes, parseHeader(bytes.name, json, bytes.sizeBytes - 8 - length), 8 + length);
+  } catch (error) {
+    await bytes.close();
+    throw error;
+  }
+}
+
+/**
+ * Writes tensors one at a time, holding one at a time. The same tensors give the same bytes, in whatever order they
+ * come: they are laid out as the reference implementation does, widest dtype first, then by name. Atomic.
+ *
+ * @throws {CheckpointError} when a name comes twice, values do not fit their shape or dtype, or the disk is full.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<WritableTensor>,
+  options: SafetensorsOptions = {},
+): Promise<void> {
+  await writeFileAtomic(path, safetensorsChunks(path, tensors, options));
+}
+
+/** The bytes of a safetensors file, piece by piece. Pieces share memory: use each before asking for the next. */
+export async function* safetensorsChunks(
+  where: string,
+  tensors: Iterable<WritableTensor>,
+  options: SafetensorsOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const ordered = [...tensors].map((tensor) => ({ tensor, dtype: tensor.dtype ?? options.dtype ?? "F32" }));
+  ordered.sort((a, b) => widest(a.dtype, b.dtype) || compareBytes(a.tensor.name, b.tensor.name));
+  yield formatHeader(where, { metadata: metadataOf(options), tensors: layOut(where, ordered) });
+  for (const { tensor, dtype } of ordered) {
+    const values = await tensor.read();
+    const place = `${where}: ${tensor.name}`;
+    if (values.length !== elementCount(tensor.shape)) {
+      throw new CheckpointError(`${place}: ${values.length} values do not fill ${formatShape(tensor.shape)}`);
+    }
+    yield* encodeElements(place, values, dtype);
+  }
+}
+
+function metadataOf(options: SafetensorsOptions): Map<string, string> {
+  return new Map(Object.entries({ format: "pt", ...options.metadata }));
+}
+
+function layOut(
+  where: string,
+  ordered: readonly { tensor: WritableTensor; dtype: WritableDtype }[],
+): Map<string, SafetensorsEntry> {
+  const entries = new Map<string, SafetensorsEntry>();
+  let begin = 0;
+  for (const { tensor, dtype } of ordered) {
+    const { name, shape } = tensor;
+    const length = byteLength(dtype, shape);
+    if (length === null) throw new CheckpointError(`${where}: ${name}: the shape ${formatShape(shape)} is impossible`);
+    if (entries.has(name)) throw new CheckpointError(`${where}: ${name}: two tensors have this name`);
+    if (name === "__metadata__") throw new CheckpointError(`${where}: ${name}: the name is reserved`);
+    entries.set(name, { dtype, shape, begin, end: begin + length });
+    begin += length;
+  }
+  return entries;
+}
+
+const layoutOrder: readonly WritableDtype[] = ["I64", "F32", "I32", "BF16", "F16"];
+
+function widest(a: WritableDtype, b: WritableDtype): number {
+  return layoutOrder.indexOf(a) - layoutOrder.indexOf(b);
+}
+
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+function headerLength(bytes: ByteSource, start: Uint8Array): number {
+  if (start.length < 8) {
+    throw new CheckpointError(`${bytes.name}: has ${start.length} bytes; it is truncated, fetch or write it again`);
+  }
+  const length = new DataView(start.buffer).getBigUint64(0, true);
+  if (length <= BigInt(maxHeaderBytes) && length <= BigInt(bytes.sizeBytes - 8)) return Number(length);
+  const other = otherFormat(start);
+  if (other !== null) throw new CheckpointError(`${bytes.name}: is not a safetensors file but ${other}`);
+  throw new CheckpointError(
+    `${bytes.name}: claims a header of ${length} bytes in a file of ${bytes.sizeBytes}; it is truncated or not a safetensors file, fetch it again`,
+  );
+}
+
+/** Recognises what is often found under the name of a weights file. */
+function otherFormat(start: Uint8Array): string | null {
+  const text = String.fromCharCode(...start);
+  if (text.startsWith("version ")) return "a Git LFS pointer; fetch the real file with `git lfs pull`";
+  if (text.startsWith("PK")) return "a PyTorch file; convert it to safetensors first";
+  if (text.startsWith("GGUF")) return "a GGUF file; import it first";
+  if (text.startsWith("<")) return "a web page; download the file itself";
+  return null;
+}

@@ -1,0 +1,57 @@
+import { CheckpointError } from "../core/errors.ts";
+import type { Shape } from "../core/shape.ts";
+
+/** What a file says about a tensor without reading its values. */
+export interface TensorInfo {
+  /** As the file format spells it: `F32`, `BF16`, `I64`, `Q8_0` … */
+  readonly dtype: string;
+  readonly shape: Shape;
+}
+
+/** Named tensors that are read one at a time, on demand. */
+export interface TensorSource {
+  /** How messages name it: the path of the file or folder. */
+  readonly name: string;
+  /** In the order of the file. */
+  names(): readonly string[];
+  has(name: string): boolean;
+  /** @throws {CheckpointError} when there is no such tensor. */
+  info(name: string): TensorInfo;
+  /**
+   * Values in row-major order as float32, into memory of the caller's if given.
+   *
+   * @throws {CheckpointError} when there is no such tensor, its dtype is not a float one, or the file is damaged.
+   */
+  read(name: string, into?: Float32Array): Promise<Float32Array>;
+  /**
+   * Values of an integer or boolean tensor.
+   *
+   * @throws {CheckpointError} when there is no such tensor, it holds floats, or a value does not fit 32 bits.
+   */
+  readIntegers(name: string): Promise<Int32Array>;
+  close(): Promise<void>;
+}
+
+/** Element types that can be written; floats are rounded to nearest, ties to even. */
+export type WritableDtype = FloatDtype | "I32" | "I64";
+
+/** Formats in which a model's weights can be stored. */
+export type FloatDtype = "F32" | "F16" | "BF16";
+
+/** A tensor to be written: its values are asked for when its turn comes, and not held after. */
+export interface WritableTensor {
+  readonly name: string;
+  readonly shape: Shape;
+  /** How it is stored, where that differs from the file's own dtype. `I32` and `I64` take an Int32Array. */
+  readonly dtype?: WritableDtype;
+  /** Values in row-major order. */
+  read(): Promise<Float32Array | Int32Array> | Float32Array | Int32Array;
+}
+
+/** The error of a source that was asked for a tensor it does not hold, with the nearest names. */
+export function noSuchTensor(source: TensorSource, name: string): CheckpointError {
+  const last = name.split(".").slice(-2).join(".");
+  const similar = source.names().filter((other) => other.endsWith(last));
+  const hint = similar.length > 0 ? `; similar: ${similar.slice(0, 3).join(", ")}` : "";
+  return new CheckpointError(`${source.name}: there is no tensor ${name} among ${source.names().length}${hint}`);
+}
