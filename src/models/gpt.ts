@@ -1,0 +1,167 @@
+import { z } from "zod";
+import type { Activation } from "../backend/kernels.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
+import { SelfAttention } from "../nn/attention.ts";
+import { dropOut } from "../nn/dropout.ts";
+import { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { LinearOptions } from "../nn/linear.ts";
+import { Linear } from "../nn/linear.ts";
+import { LayerNorm } from "../nn/norm.ts";
+import type { Initializer, Parameter } from "../nn/parameters.ts";
+import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { LanguageModel } from "./language-model.ts";
+
+/** Shape of a GPT. */
+export const GptSettings = z.object({
+  /** Where each sub-layer's norm stands: after the residual sum (GPT-1) or at its input, with one more at the end (GPT-2). */
+  normPosition: z.enum(["before", "after"]),
+  vocabularySize: z.int().positive(),
+  /** Positions, and so the longest sequence. */
+  context: z.int().positive(),
+  width: z.int().positive(),
+  layers: z.int().positive(),
+  heads: z.int().positive(),
+  /** Width of the feed-forward layer. */
+  hidden: z.int().positive(),
+  activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]).default("geluTanh"),
+  embeddingDropout: z.number().min(0).lt(1).default(0),
+  attentionDropout: z.number().min(0).lt(1).default(0),
+  residualDropout: z.number().min(0).lt(1).default(0),
+  normEpsilon: z.number().positive().default(1e-5),
+  /** Standard deviation of the initial weights. */
+  initializerRange: z.number().positive().default(0.02),
+});
+export type GptSettings = z.infer<typeof GptSettings>;
+
+/**
+ * Decoder-only Transformer with learned positions and an output layer tied to the token embedding.
+ *
+ * @see Radford et al. (2018), "Improving language understanding by generative pre-training", section 4.1 (GPT-1);
+ * Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3 (GPT-2): norms at the
+ * input of each sub-layer, one more after the last, and residual projections started smaller by 1/√(2 · layers).
+ */
+export class Gpt implements LanguageModel {
+  readonly settings: GptSettings;
+  /** `[vocabularySize, width]`; also the output layer. */
+  readonly tokenEmbedding: Parameter;
+  /** `[context, width]` */
+  readonly positionEmbedding: Parameter;
+  readonly blocks: readonly Block[];
+  /** Only where norms stand before the sub-layers. */
+  readonly finalNorm: LayerNorm | null;
+
+  constructor(settings: GptSettings, init: Initializer) {
+    const { width, heads, layers } = settings;
+    if (width % heads !== 0) throw new ShapeError(`gpt: ${heads} heads do not divide a width of ${width}`);
+    this.settings = settings;
+    this.tokenEmbedding = init.normal([settings.vocabularySize, width], settings.initializerRange);
+    this.positionEmbedding = init.normal([settings.context, width], settings.initializerRange);
+    this.blocks = Array.from({ length: layers }, (_, layer) => new Block(settings, layer, init));
+    this.finalNorm = settings.normPosition === "before" ? new LayerNorm(width, settings.normEpsilon, init) : null;
+  }
+
+  get backend(): Tensor["backend"] {
+    return this.tokenEmbedding.backend;
+  }
+
+  get outputWeight(): Parameter {
+    return this.tokenEmbedding;
+  }
+
+  /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
+  forward(ids: Tensor, options: ForwardOptions = {}): Tensor {
+    const [batch, time] = [ids.axis(0), ids.axis(1)];
+    const random = options.random ?? null;
+    const mask = options.cache?.mask() ?? options.mask ?? { causal: true };
+    let x = this.tokenEmbedding.gatherRows(ids).add(this.#positions(batch, time, options)); // [batch, time, width]
+    x = dropOut(x, this.settings.embeddingDropout, random);
+    for (const block of this.blocks) x = block.forward(x, mask, options);
+    options.cache?.commit();
+    return this.finalNorm ? this.finalNorm.forward(x) : x;
+  }
+
+  /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
+  logits(hidden: Tensor): Tensor {
+    return hidden.matmul(this.tokenEmbedding, { transposeB: true });
+  }
+
+  newCache(batch: number, capacity: number): KeyValueCache {
+    return new KeyValueCache(this.backend, { layers: this.blocks.length, batch, capacity, width: this.settings.width });
+  }
+
+  #positions(batch: number, time: number, options: ForwardOptions): Tensor {
+    const positions = options.positions ?? options.cache?.positions(time);
+    const last = positions ? positions.reduce((a, b) => Math.max(a, b), 0) : time - 1;
+    if (last >= this.settings.context) {
+      throw new ShapeError(`gpt: position ${last} is beyond the context of ${this.settings.context} tokens`);
+    }
+    if (!positions) return this.positionEmbedding.slice(0, 0, time); // [time, width]
+    const ids = this.positionEmbedding.blank([batch, time], "int32");
+    ids.write(positions);
+    return this.positionEmbedding.gatherRows(ids); // [batch, time, width]
+  }
+}
+
+/** One Transformer block: attention and a feed-forward layer, each with its residual sum and its norm. */
+export class Block {
+  readonly attentionNorm: LayerNorm;
+  readonly attention: SelfAttention;
+  readonly mlpNorm: LayerNorm;
+  readonly mlp: Mlp;
+  readonly #settings: GptSettings;
+  readonly #layer: number;
+
+  constructor(settings: GptSettings, layer: number, init: Initializer) {
+    const { width, heads, normEpsilon, initializerRange, layers, normPosition } = settings;
+    const inner = { bias: true, standardDeviation: initializerRange };
+    const shrink = normPosition === "before" ? 1 / Math.sqrt(2 * layers) : 1;
+    const projection = { bias: true, standardDeviation: initializerRange * shrink };
+    this.#settings = settings;
+    this.#layer = layer;
+    this.attentionNorm = new LayerNorm(width, normEpsilon, init);
+    this.attention = new SelfAttention(
+      { width, heads, qkv: inner, projection, dropout: settings.attentionDropout },
+      init,
+    );
+    this.mlpNorm = new LayerNorm(width, normEpsilon, init);
+    this.mlp = new Mlp(settings, inner, projection, init);
+  }
+
+  /** x `[batch, time, width]` → same shape. */
+  forward(x: Tensor, mask: AttentionMask, options: ForwardOptions): Tensor {
+    const attend = (input: Tensor): Tensor => this.attention.mix(input, mask, this.#layer, options);
+    if (this.#settings.normPosition === "before") {
+      const attended = this.#add(x, attend(this.attentionNorm.forward(x)), this.attention.projection, options);
+      return this.#add(attended, this.mlp.expand(this.mlpNorm.forward(attended)), this.mlp.projection, options);
+    }
+    const attended = this.attentionNorm.forward(this.#add(x, attend(x), this.attention.projection, options));
+    return this.mlpNorm.forward(this.#add(attended, this.mlp.expand(attended), this.mlp.projection, options));
+  }
+
+  /** x + dropout(projection(branch)), in one pass when nothing is dropped. */
+  #add(x: Tensor, branch: Tensor, projection: Linear, { random = null }: ForwardOptions): Tensor {
+    const rate = this.#settings.residualDropout;
+    if (rate === 0 || !random) return projection.forward(branch, { residual: x });
+    return x.add(dropOut(projection.forward(branch), rate, random));
+  }
+}
+
+/** Feed-forward layer: two linear maps with an activation between. */
+export class Mlp {
+  readonly expansion: Linear;
+  readonly projection: Linear;
+  readonly #activation: Activation;
+
+  constructor(settings: GptSettings, inner: LinearOptions, outer: LinearOptions, init: Initializer) {
+    this.expansion = new Linear(settings.width, settings.hidden, inner, init);
+    this.projection = new Linear(settings.hidden, settings.width, outer, init);
+    this.#activation = settings.activation;
+  }
+
+  /** x `[…, width]` → the activated inner layer `[…, hidden]`, before {@link projection}. */
+  expand(x: Tensor): Tensor {
+    return this.expansion.forward(x, { activation: this.#activation });
+  }
+}

@@ -1,0 +1,18 @@
+import type { Backend } from "../backend/kernels.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
+import type { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
+export interface LanguageModel {
+  readonly settings: { readonly vocabularySize: number; readonly context: number };
+  readonly backend: Backend;
+  /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */
+  readonly outputWeight: Tensor;
+  /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
+  forward(ids: Tensor, options?: ForwardOptions): Tensor;
+  /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
+  logits(hidden: Tensor): Tensor;
+  /** An empty cache for `batch` sequences of up to `capacity` tokens. */
+  newCache(batch: number, capacity: number): KeyValueCache;
+}

@@ -1,0 +1,64 @@
+import type { Random } from "../core/random.ts";
+import { apply } from "../tensor/op.ts";
+import type { AttentionAttrs } from "../tensor/ops/attention.ts";
+import { attention, selfAttention } from "../tensor/ops/attention.ts";
+import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { KeyValueCache } from "./key-value-cache.ts";
+import type { LinearOptions } from "./linear.ts";
+import { Linear } from "./linear.ts";
+import type { Initializer } from "./parameters.ts";
+
+/** What a forward pass is told beside its tokens. */
+export interface ForwardOptions {
+  /** Source of dropout; null (the default) is inference. */
+  readonly random?: Random | null;
+  /** Which keys each query sees; the model's own rule without. */
+  readonly mask?: AttentionMask;
+  /** Keys and values of earlier positions; the pass adds its own. */
+  readonly cache?: KeyValueCache | null;
+  /** Position of each token, `[batch · time]`; 0, 1, 2, … in each sequence without. */
+  readonly positions?: Int32Array;
+}
+
+/** Sizes and start of a {@link SelfAttention}. */
+export interface SelfAttentionOptions {
+  readonly width: number;
+  readonly heads: number;
+  readonly qkv: LinearOptions;
+  readonly projection: LinearOptions;
+  /** Share of attention weights dropped in training. */
+  readonly dropout: number;
+}
+
+/** Multi-head self-attention with one packed projection for queries, keys and values, and one for the result. */
+export class SelfAttention {
+  readonly qkv: Linear;
+  readonly projection: Linear;
+  readonly #options: SelfAttentionOptions;
+
+  constructor(options: SelfAttentionOptions, init: Initializer) {
+    this.qkv = new Linear(options.width, 3 * options.width, options.qkv, init);
+    this.projection = new Linear(options.width, options.width, options.projection, init);
+    this.#options = options;
+  }
+
+  /** x `[batch, time, width]` → the mixed values `[batch, time, width]`, before {@link projection}. */
+  mix(x: Tensor, mask: AttentionMask, layer: number, options: ForwardOptions): Tensor {
+    const { width, heads, dropout: rate } = this.#options;
+    const { random, cache } = options;
+    const packed = this.qkv.forward(x); // [batch, time, 3 · width]
+    const attrs: AttentionAttrs = {
+      heads,
+      keyValueHeads: heads,
+      scale: 1 / Math.sqrt(width / heads),
+      mask,
+      dropout: rate > 0 && random ? { rate, draw: random.draw() } : null,
+    };
+    if (!cache) return apply(selfAttention, [packed, null], attrs);
+    const part = (i: number): Tensor => packed.slice(-1, i * width, (i + 1) * width);
+    const [query, key, value] = [part(0), part(1), part(2)];
+    const all = cache.append(layer, key, value);
+    return apply(attention, [query, all.key, all.value, null], attrs);
+  }
+}

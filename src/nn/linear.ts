@@ -1,0 +1,30 @@
+import type { Activation } from "../backend/kernels.ts";
+import { apply } from "../tensor/op.ts";
+import { linear } from "../tensor/ops/matmul.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Initializer, Parameter } from "./parameters.ts";
+
+/** How a {@link Linear} starts and whether it has a bias. */
+export interface LinearOptions {
+  readonly bias: boolean;
+  /** Of the weights; the bias starts at 0. */
+  readonly standardDeviation: number;
+}
+
+/** Fully connected layer: y = x · Wᵀ + b, with an activation or a residual added in the same pass. */
+export class Linear {
+  /** `[out, in]` */
+  readonly weight: Parameter;
+  /** `[out]` */
+  readonly bias: Parameter | null;
+
+  constructor(inputs: number, outputs: number, options: LinearOptions, init: Initializer) {
+    this.weight = init.normal([outputs, inputs], options.standardDeviation);
+    this.bias = options.bias ? init.constant([outputs], 0) : null;
+  }
+
+  /** x `[…, in]` → `[…, out]`; either `activation` or `residual` `[…, out]` may be given. */
+  forward(x: Tensor, extra: { activation?: Activation; residual?: Tensor } = {}): Tensor {
+    return apply(linear, [x, this.weight, this.bias, extra.residual ?? null], { activation: extra.activation ?? null });
+  }
+}

@@ -1,0 +1,79 @@
+import type { Backend } from "../backend/kernels.ts";
+import type { Random } from "../core/random.ts";
+import type { Shape } from "../core/shape.ts";
+import { elementCount } from "../core/shape.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/** A tensor the optimizer may change. Every other tensor field of a model is a constant. */
+export class Parameter extends Tensor {
+  /** A kept tensor with unset values. */
+  static create(backend: Backend, shape: Shape): Parameter {
+    const { storage } = Tensor.empty(backend, shape);
+    const parameter = new Parameter(backend, storage, shape).keep();
+    parameter.requiresGrad = true;
+    return parameter;
+  }
+}
+
+/**
+ * Every parameter of a model, by its path through the model's fields: `blocks.0.attention.qkv.weight`. The order is that
+ * in which the fields were assigned. A parameter reachable by two paths appears under the first.
+ */
+export function parameters(model: object): Map<string, Parameter> {
+  const found = new Map<string, Parameter>();
+  const seen = new Set<object>();
+  const walk = (container: object, path: string): void => {
+    for (const [name, value] of Object.entries(container)) {
+      if (typeof value !== "object" || value === null || seen.has(value)) continue;
+      if (value instanceof Parameter) found.set(path + name, value);
+      seen.add(value);
+      if (isContainer(value)) walk(value, `${path}${name}.`);
+    }
+  };
+  walk(model, "");
+  return found;
+}
+
+/** Number of trained numbers. */
+export function parameterCount(model: object): number {
+  return [...parameters(model).values()].reduce((count, parameter) => count + parameter.size, 0);
+}
+
+/** Stops a model, or a part of one, from being trained. */
+export function freeze<Model extends object>(model: Model): Model {
+  for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
+  return model;
+}
+
+/** Layers, models and arrays of them; not tensors, typed arrays or a backend. */
+function isContainer(value: object): boolean {
+  return !(value instanceof Tensor || ArrayBuffer.isView(value) || value instanceof Map || "kernels" in value);
+}
+
+/**
+ * Where new parameters live and how they start. Each takes the next draw of the generator, so the order of a model's
+ * constructor decides its numbers. Without a generator values stay unset, for a model about to be loaded.
+ */
+export class Initializer {
+  readonly #backend: Backend;
+  readonly #random: Random | null;
+
+  constructor(backend: Backend, random: Random | null) {
+    this.#backend = backend;
+    this.#random = random;
+  }
+
+  /** Normal numbers with mean 0. */
+  normal(shape: Shape, standardDeviation: number): Parameter {
+    const parameter = Parameter.create(this.#backend, shape);
+    if (this.#random) parameter.write(this.#random.normal(elementCount(shape), standardDeviation));
+    return parameter;
+  }
+
+  /** The same number everywhere. */
+  constant(shape: Shape, value: number): Parameter {
+    const parameter = Parameter.create(this.#backend, shape);
+    this.#backend.kernels.fill(parameter, value);
+    return parameter;
+  }
+}

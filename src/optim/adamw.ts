@@ -1,0 +1,82 @@
+import type { Parameter } from "../nn/parameters.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/** Constants of {@link AdamW}. */
+export interface AdamWSettings {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** Added to √(second moment). */
+  readonly epsilon: number;
+  /** Share of a matrix taken away at each step, times the learning rate. Vectors (gains, biases) do not decay. */
+  readonly weightDecay: number;
+}
+
+/** One trained parameter with its two moments. */
+interface Slot {
+  readonly parameter: Parameter;
+  readonly firstMoment: Tensor;
+  readonly secondMoment: Tensor;
+}
+
+/**
+ * Adam with decoupled weight decay:
+ * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − α(m̂ / (√v̂ + ε) + λθ).
+ *
+ * @see Loshchilov & Hutter (2019), "Decoupled weight decay regularization", algorithm 2, arXiv:1711.05101. As in
+ * PyTorch, the decay is multiplied by the learning rate.
+ */
+export class AdamW {
+  readonly settings: AdamWSettings;
+  readonly #slots: ReadonlyMap<string, Slot>;
+  /** Updates made. */
+  step = 0;
+
+  /** Only parameters that require a gradient take part. */
+  constructor(parameters: ReadonlyMap<string, Parameter>, settings: AdamWSettings) {
+    this.settings = settings;
+    const trained = [...parameters].filter(([, parameter]) => parameter.requiresGrad);
+    this.#slots = new Map(trained.map(([name, parameter]) => [name, newSlot(parameter)]));
+  }
+
+  /** The parameters this optimizer changes, by name. */
+  parameters(): ReadonlyMap<string, Parameter> {
+    return new Map([...this.#slots].map(([name, slot]) => [name, slot.parameter]));
+  }
+
+  /** Updates every parameter that has a gradient; each is first multiplied by `gradientScale`, one element. */
+  update(learningRate: number, gradientScale: Tensor): void {
+    this.step += 1;
+    const slots = [...this.#slots.values()].filter(({ parameter }) => parameter.grad !== null);
+    const { beta1, beta2, epsilon, weightDecay } = this.settings;
+    gradientScale.backend.kernels.adamw({
+      parameters: slots.map((slot) => slot.parameter),
+      gradients: slots.map((slot) => slot.parameter.grad as Tensor),
+      firstMoments: slots.map((slot) => slot.firstMoment),
+      secondMoments: slots.map((slot) => slot.secondMoment),
+      weightDecays: slots.map(({ parameter }) => (parameter.shape.length > 1 ? weightDecay : 0)),
+      ...{ learningRate, beta1, beta2, epsilon, step: this.step, gradientScale },
+    });
+  }
+
+  /** Forgets all gradients, giving their memory back. */
+  clearGradients(): void {
+    for (const { parameter } of this.#slots.values()) {
+      parameter.grad?.release();
+      parameter.grad = null;
+    }
+  }
+
+  /** The moments by name, `<parameter>.firstMoment` and `<parameter>.secondMoment`: what a checkpoint holds beside `step`. */
+  state(): Map<string, Tensor> {
+    const named = [...this.#slots].flatMap(([name, { firstMoment, secondMoment }]): [string, Tensor][] => [
+      [`${name}.firstMoment`, firstMoment],
+      [`${name}.secondMoment`, secondMoment],
+    ]);
+    return new Map(named);
+  }
+}
+
+function newSlot(parameter: Parameter): Slot {
+  const moment = (): Tensor => Tensor.full(parameter.backend, parameter.shape, 0).keep();
+  return { parameter, firstMoment: moment(), secondMoment: moment() };
+}
