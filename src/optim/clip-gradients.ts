@@ -1,4 +1,4 @@
-import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
 /** What {@link clipGradients} found. */
@@ -18,7 +18,7 @@ export interface Clipping {
 export function clipGradients(gradients: readonly Tensor[], maximum: number): Clipping {
   const [first] = gradients;
   if (!first) throw new Error("internal: clipGradients without gradients");
-  return withoutGradients(() => {
+  return tensorScope(() => {
     const norm = first.blank([]);
     first.backend.kernels.globalNorm(gradients, norm);
     const one = Tensor.full(first.backend, [], 1);

@@ -68,16 +68,12 @@ export async function train<Model, Batch>(
 ): Promise<Outcome> {
   for (let step = firstStep; ; step++) {
     const last = step === run.steps; // one pass more than there are updates, to evaluate and save the final model
-    const isNew = step > firstStep || last;
-    if (isNew && due(step, run.evaluateEvery, last)) run.log(step, await run.evaluate(step));
-    if (isNew && due(step, run.sampleEvery, last)) await run.sample(step);
+    const due = (every: number): boolean => last || (step > firstStep && every > 0 && step % every === 0);
+    if (due(run.evaluateEvery)) run.log(step, await run.evaluate(step));
+    if (due(run.sampleEvery)) await run.sample(step);
     const interrupted = !last && signal?.aborted === true;
-    if (interrupted || (isNew && due(step, run.saveEvery, last))) await run.save(step);
+    if (interrupted || due(run.saveEvery)) await run.save(step);
     if (interrupted || last) return { step, interrupted };
     run.log(step + 1, await optimizerStep(run, step));
   }
-}
-
-function due(step: number, every: number, last: boolean): boolean {
-  return last || (every > 0 && step % every === 0);
 }
