@@ -18,9 +18,7 @@ export async function loadPeer<Module>(name: string, version: string): Promise<M
     const path = resolveFrom(folder, name);
     if (path !== null) return (await import(pathToFileURL(path).href)) as Module;
   }
-  throw new Error(
-    `${name} is not installed; add it with \`npm install --prefix ${peerFolder} --no-save ${name}@${version}\``,
-  );
+  throw new Error(`${name} is not installed; add it with \`npm install --prefix ${peerFolder} ${name}@${version}\``);
 }
 
 function resolveFrom(folder: string, name: string): string | null {

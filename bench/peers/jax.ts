@@ -5,7 +5,7 @@
  * from line to line and made anew, after two untimed steps, when the shape changes; `"threads"` counts from the first line.
  *
  * It has the best of what we tried: the whole step is one jit-compiled function, and worker threads stand in for
- * the web workers that the library uses in browsers. TensorFlow.js with its WASM backend needs 1.3 times as long, once its
+ * the web workers that the library uses in browsers. TensorFlow.js with its WASM backend needs 1.6 times as long, once its
  * slow transposed products are avoided, and six times without that.
  */
 import { answerLines } from "./answer-lines.ts";

@@ -14,13 +14,18 @@ export class PeerError extends Error {
 export class PeerProcess {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
+  readonly #ended: Promise<void>;
   #complaints = "";
   #failure: Error | null = null;
 
   constructor(program: string, args: readonly string[]) {
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
-    this.#child.on("error", (error) => {
-      this.#failure = error;
+    this.#ended = new Promise((resolve) => {
+      this.#child.on("close", () => resolve());
+      this.#child.on("error", (error) => {
+        this.#failure = error;
+        resolve();
+      });
     });
     this.#child.stdin?.on("error", () => {}); // a peer that has ended is reported by `ask`
     this.#child.stderr?.on("data", (chunk: Buffer) => {
@@ -44,6 +49,7 @@ export class PeerProcess {
     this.#child.stdin?.write(`${JSON.stringify(command)}\n`);
     const line = await this.#lines.next();
     if (line.done === true) {
+      await this.#ended; // its last words may still be on the way
       const reason = this.#failure?.message ?? this.#complaints.trim().split("\n").at(-1);
       throw new PeerError(reason === undefined || reason === "" ? "the peer ended without an answer" : reason);
     }
