@@ -1,0 +1,61 @@
+import type { Initializer, Parameter } from "../nn/parameters.ts";
+import type { LanguageModel } from "./language-model.ts";
+
+/** The few numbers that shape a new model of any family. */
+export interface ModelShape {
+  readonly vocabularySize: number;
+  readonly context: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Used wherever the family drops something. */
+  readonly dropout: number;
+}
+
+/** One parameter and how a model folder stores it. */
+export interface TensorBinding {
+  /** Name in the weights file. */
+  readonly name: string;
+  readonly parameter: Parameter;
+  /** A matrix that the file holds as `[in, out]`. */
+  readonly transposed: boolean;
+}
+
+/** Ids that a model's config.json repeats from its tokenizer. */
+export interface SpecialIds {
+  readonly endOfText: number | null;
+}
+
+/** The contents of a config.json. */
+export type ModelConfig = Record<string, unknown>;
+
+/**
+ * A kind of model: how to make one, and how it is written in the layout that the `transformers` library reads. One
+ * record per family; shared code reads these properties and never asks which family it has. Members are methods, whose
+ * parameters TypeScript compares loosely, so that a table can hold families of different models.
+ */
+export interface ModelFamily<Settings = unknown, Model extends LanguageModel = LanguageModel> {
+  /** One line for help texts. */
+  readonly summary: string;
+  /** `model_type` of config.json. */
+  readonly modelType: string;
+  /** A reasonable model of the given shape. */
+  shaped(shape: ModelShape): Settings;
+  create(settings: Settings, init: Initializer): Model;
+  /** @throws {CheckpointError} naming the key, when a value is missing, wrong, or asks for something not supported. */
+  readConfig(config: ModelConfig): Settings;
+  writeConfig(settings: Settings, ids: SpecialIds): ModelConfig;
+  /** Every parameter, in file order. */
+  tensors(model: Model): readonly TensorBinding[];
+  /** Tensors that other programs' files may hold beside those, and that carry no information. */
+  readonly ignoredTensors: RegExp;
+  /** Prefixes that files may put before every name, or leave out. */
+  readonly optionalPrefix: string;
+}
+
+/** Gives a family literal its types, and nothing else. */
+export function defineFamily<Settings, Model extends LanguageModel>(
+  family: ModelFamily<Settings, Model>,
+): ModelFamily<Settings, Model> {
+  return family;
+}
