@@ -87,8 +87,8 @@ export class Gpt implements LanguageModel {
     return hidden.matmul(this.tokenEmbedding, { transposeB: true });
   }
 
-  newCache(batch: number, capacity: number): KeyValueCache {
-    return new KeyValueCache(this.backend, { layers: this.blocks.length, batch, capacity, width: this.settings.width });
+  newCache(slots: number, capacity: number): KeyValueCache {
+    return new KeyValueCache(this.backend, { layers: this.blocks.length, slots, capacity, width: this.settings.width });
   }
 
   #positions(batch: number, time: number, options: ForwardOptions): Tensor {

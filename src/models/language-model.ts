@@ -13,6 +13,6 @@ export interface LanguageModel {
   forward(ids: Tensor, options?: ForwardOptions): Tensor;
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
   logits(hidden: Tensor): Tensor;
-  /** An empty cache for `batch` sequences of up to `capacity` tokens. */
-  newCache(batch: number, capacity: number): KeyValueCache;
+  /** An empty cache for up to `slots` sequences of up to `capacity` tokens. */
+  newCache(slots: number, capacity: number): KeyValueCache;
 }

@@ -1,0 +1,144 @@
+import { NumericalError, SettingsError } from "../core/errors.ts";
+import type { DrawReader } from "../core/random.ts";
+import { Random } from "../core/random.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { Decoder } from "./decoder.ts";
+import type { SamplingSettings } from "./sampling.ts";
+import { sampleToken } from "./sampling.ts";
+
+/** Why a sequence ended: an end token, or the limit on new tokens. */
+export type FinishReason = "stop" | "length";
+
+/** One new token of one sequence. */
+export interface GeneratedToken {
+  /** Which prompt it continues. */
+  readonly index: number;
+  readonly token: number;
+  /** Set on the last token of a sequence. An end token itself is given, too. */
+  readonly finish: FinishReason | null;
+}
+
+/** What to generate. */
+export interface GenerationOptions {
+  readonly sampling: SamplingSettings;
+  readonly maxNewTokens: number;
+  /** Tokens that end a sequence. */
+  readonly endTokens?: ReadonlySet<number>;
+  /** Asked after each token; true ends the sequence, as an end token does. */
+  readonly shouldStop?: (index: number, token: number) => boolean;
+  readonly seed: number;
+  /** Sequences decoded side by side; default: all. */
+  readonly batchSize?: number;
+}
+
+interface Sequence {
+  readonly index: number;
+  readonly tokens: number[];
+  readonly seen: Set<number>;
+  readonly reader: DrawReader;
+  readonly promptLength: number;
+  /** Tokens not yet fed to the model. */
+  pending: readonly number[];
+}
+
+/**
+ * Continues prompts, token by token; those of different sequences come interleaved. Each sequence draws from a
+ * generator of its own, so what it says does not depend on what is decoded beside it. Leaving the loop ends it at once.
+ *
+ * A sequence that reaches the model's context goes on: the older half is forgotten and the rest read again.
+ *
+ * @throws {SettingsError} when a prompt is empty, longer than the model's context, or holds ids outside its vocabulary.
+ */
+export async function* generate(
+  model: LanguageModel,
+  prompts: readonly (readonly number[] | Int32Array)[],
+  options: GenerationOptions,
+): AsyncGenerator<GeneratedToken, void, undefined> {
+  for (const [index, prompt] of prompts.entries()) checkPrompt(model, prompt, index);
+  const { context } = model.settings;
+  const slots = Math.min(options.batchSize ?? prompts.length, prompts.length);
+  const longest = prompts.reduce((length, prompt) => Math.max(length, prompt.length), 0);
+  const decoder = new Decoder(model, slots, Math.min(context, longest + options.maxNewTokens));
+  const waiting = prompts.map((prompt, index) => newSequence(prompt, index, options.seed)).reverse();
+  const running: Sequence[] = [];
+  try {
+    for (;;) {
+      admit(decoder, waiting, running, slots);
+      if (running.length === 0) return;
+      for (const [slot, sequence] of running.entries()) makeRoom(decoder, slot, sequence, context);
+      const logits = await decoder.feed(running.map((sequence) => sequence.pending));
+      const chosen = running.map((sequence, slot) => choose(logits[slot] ?? null, sequence, options));
+      for (let slot = chosen.length - 1; slot >= 0; slot--) if (chosen[slot]?.finish) close(decoder, running, slot);
+      yield* chosen;
+    }
+  } finally {
+    decoder.release();
+  }
+}
+
+/** Gives free slots to sequences that wait. */
+function admit(decoder: Decoder, waiting: Sequence[], running: Sequence[], slots: number): void {
+  while (running.length < slots) {
+    const next = waiting.pop();
+    if (!next) return;
+    running.push(next);
+    decoder.open();
+  }
+}
+
+function newSequence(prompt: readonly number[] | Int32Array, index: number, seed: number): Sequence {
+  const tokens = [...prompt];
+  const reader = new Random(seed).child(index).reader();
+  return { index, tokens, seen: new Set(tokens), reader, promptLength: tokens.length, pending: tokens.slice() };
+}
+
+function choose(logits: Float32Array | null, sequence: Sequence, options: GenerationOptions): GeneratedToken {
+  if (!logits) throw new Error("internal: a sequence had nothing to feed");
+  if (Number.isNaN(logits[0])) {
+    throw new NumericalError("generate: the model gives NaN instead of logits; its weights are damaged");
+  }
+  const token = sampleToken(logits, options.sampling, sequence.seen, sequence.reader);
+  sequence.tokens.push(token);
+  sequence.seen.add(token);
+  sequence.pending = [token];
+  return { index: sequence.index, token, finish: finishOf(token, sequence, options) };
+}
+
+function finishOf(token: number, sequence: Sequence, options: GenerationOptions): FinishReason | null {
+  if (options.endTokens?.has(token) || options.shouldStop?.(sequence.index, token)) return "stop";
+  return sequence.tokens.length - sequence.promptLength >= options.maxNewTokens ? "length" : null;
+}
+
+/** Forgets the older half of a sequence that has filled the context. */
+function makeRoom(decoder: Decoder, slot: number, sequence: Sequence, context: number): void {
+  if (decoder.length(slot) + sequence.pending.length <= context) return;
+  decoder.reset(slot);
+  sequence.pending = sequence.tokens.slice(-Math.max(1, Math.floor(context / 2)));
+}
+
+function close(decoder: Decoder, running: Sequence[], slot: number): void {
+  const moved = decoder.close(slot);
+  const last = running.pop();
+  if (moved !== null && last) running[slot] = last;
+}
+
+function checkPrompt(model: LanguageModel, prompt: readonly number[] | Int32Array, index: number): void {
+  const { context, vocabularySize } = model.settings;
+  if (prompt.length === 0) {
+    throw new SettingsError(
+      `generate: prompt ${index + 1} has no tokens; give at least one, such as the end-of-text token`,
+    );
+  }
+  if (prompt.length > context) {
+    throw new SettingsError(
+      `generate: prompt ${index + 1} has ${prompt.length} tokens, the model's context is ${context}; shorten the prompt`,
+    );
+  }
+  const outside = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+  if (outside !== undefined) {
+    throw new SettingsError(
+      `generate: token ${outside} of prompt ${index + 1} is outside the model's vocabulary of ${vocabularySize}; ` +
+        "is this the tokenizer that the model was trained with?",
+    );
+  }
+}

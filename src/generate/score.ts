@@ -1,0 +1,59 @@
+import { SettingsError } from "../core/errors.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/** How likely a model finds a sequence. */
+export interface Score {
+  readonly tokenIds: readonly number[];
+  /** log p(token | tokens before it), in nats; null for the first, which nothing precedes. */
+  readonly logProbs: readonly (number | null)[];
+  /** Mean of −log p over all tokens but the first. */
+  readonly loss: number;
+  /** exp(loss) */
+  readonly perplexity: number;
+}
+
+/**
+ * Log-probability of every token of a sequence. A sequence longer than the model's context is read in windows that
+ * overlap by half, so that each token but those of the first window is preceded by at least half a context.
+ *
+ * @throws {SettingsError} when there are fewer than two tokens, or ids outside the vocabulary.
+ */
+export async function score(model: LanguageModel, ids: readonly number[] | Int32Array): Promise<Score> {
+  const { context, vocabularySize } = model.settings;
+  const outside = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+  if (outside !== undefined) {
+    throw new SettingsError(`score: token ${outside} is outside the model's vocabulary of ${vocabularySize}`);
+  }
+  if (ids.length < 2) {
+    throw new SettingsError(`score: needs at least 2 tokens, got ${ids.length}; the first one has nothing before it`);
+  }
+  const logProbs: (number | null)[] = [null];
+  while (logProbs.length < ids.length) {
+    const known = logProbs.length;
+    const start = known === 1 ? 0 : Math.max(0, known - Math.max(1, Math.floor(context / 2)));
+    const window = ids.slice(start, start + context + 1);
+    const values = await windowLogProbs(model, window);
+    for (let i = known - start - 1; i < values.length; i++) logProbs.push(values[i] ?? 0);
+  }
+  const loss = -logProbs.reduce<number>((sum, value) => sum + (value ?? 0), 0) / (ids.length - 1);
+  return { tokenIds: [...ids], logProbs, loss, perplexity: Math.exp(loss) };
+}
+
+/** log p of tokens 1 … n − 1 of a window, each given those before it. */
+async function windowLogProbs(model: LanguageModel, window: readonly number[] | Int32Array): Promise<Float32Array> {
+  const count = window.length - 1;
+  const picked = withoutGradients(() =>
+    tensorScope(() => {
+      const ids = Tensor.from(model.backend, Int32Array.from(window.slice(0, -1)), [1, count]);
+      const targets = Tensor.from(model.backend, Int32Array.from(window.slice(1)), [count]);
+      const hidden = model.forward(ids).reshape([count, -1]);
+      return model.logits(hidden).logSoftmax().pick(targets);
+    }),
+  );
+  const values = Float32Array.from(await picked.read());
+  picked.release();
+  return values;
+}
