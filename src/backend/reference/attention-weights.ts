@@ -1,0 +1,106 @@
+import type { AttentionRule, View } from "../kernels.ts";
+import { wordAt } from "./dropout.ts";
+import { logSumExp } from "./softmax.ts";
+import { floats, integers } from "./storage.ts";
+
+/** One query of one head of one sequence, and where its numbers begin in the dense arrays. */
+export interface QueryPlace {
+  readonly sequence: number;
+  readonly index: number;
+  /** In `[batch, heads, queries]`. */
+  readonly row: number;
+  /** In `[batch, heads, queries, headDim]`. */
+  readonly query: number;
+  /** First key and value of its head, in `[batch, keyValueHeads, keys, headDim]`. */
+  readonly keys: number;
+  /** In `[batch, queries, heads, headDim]`. */
+  readonly out: number;
+  /** In `[heads, queries, keys]`. */
+  readonly bias: number;
+}
+
+/** Visits every query of every head, in order of `[batch, heads, queries]`. */
+export function eachQuery(rule: AttentionRule, visit: (place: QueryPlace) => void): void {
+  const { batch, heads, keyValueHeads, queries, keys, headDim } = rule;
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      const group = Math.floor((h * keyValueHeads) / heads);
+      for (let i = 0; i < queries; i++) {
+        const row = (b * heads + h) * queries + i;
+        visit({
+          ...{ sequence: b, index: i, row },
+          query: row * headDim,
+          keys: (b * keyValueHeads + group) * keys * headDim,
+          out: ((b * queries + i) * heads + h) * headDim,
+          bias: (h * queries + i) * keys,
+        });
+      }
+    }
+  }
+}
+
+/** How much one query attends to each key. */
+export interface QueryWeights {
+  /** Softmax of its scores; 0 for keys it does not see. */
+  readonly weights: Float64Array;
+  /** What dropout multiplies each weight by: 0 or 1 / (1 − rate). */
+  readonly kept: Float64Array;
+  /** log Σ exp of the scores it sees; −∞ when there are none. */
+  readonly logSumExp: number;
+}
+
+/** Computes the weights of one query after another, into the same memory. Query and key are dense heads. */
+export function attentionWeights(
+  rule: AttentionRule,
+  query: Float64Array,
+  key: Float64Array,
+): (place: QueryPlace) => QueryWeights {
+  const { keys } = rule;
+  const score = scorer(rule, query, key);
+  const keep = keeper(rule);
+  const [scores, weights, kept] = [new Float64Array(keys), new Float64Array(keys), new Float64Array(keys)];
+  return (place) => {
+    for (let j = 0; j < keys; j++) {
+      scores[j] = score(place, j);
+      kept[j] = keep(place, j);
+    }
+    const lse = logSumExp(scores, 0, keys);
+    for (let j = 0; j < keys; j++) weights[j] = lse === Number.NEGATIVE_INFINITY ? 0 : Math.exp(scores[j]! - lse);
+    return { weights, kept, logSumExp: lse };
+  };
+}
+
+type OfPair<Value> = (place: QueryPlace, j: number) => Value;
+
+/** scale · q·k + bias of one query and key; −∞ where the key is hidden. */
+function scorer(rule: AttentionRule, query: Float64Array, key: Float64Array): OfPair<number> {
+  const { headDim, scale } = rule;
+  const sees = visibility(rule);
+  const bias = rule.bias ? floats(rule.bias) : null;
+  return (place, j) => {
+    if (!sees(place, j)) return Number.NEGATIVE_INFINITY;
+    const at = place.keys + j * headDim;
+    let dot = 0;
+    for (let d = 0; d < headDim; d++) dot += query[place.query + d]! * key[at + d]!;
+    return dot * scale + (bias ? bias[place.bias + j]! : 0);
+  };
+}
+
+/** What dropout multiplies the weight of one query and key by. */
+function keeper({ dropout, keys }: AttentionRule): OfPair<number> {
+  if (!dropout) return () => 1;
+  const { rate, draw } = dropout;
+  return (place, j) => (wordAt(draw, place.row * keys + j) < rate * 2 ** 32 ? 0 : 1 / (1 - rate));
+}
+
+/** Whether a query sees key j, under all rules at once. */
+function visibility(rule: AttentionRule): OfPair<boolean> {
+  const numbers = (view: View | null): Int32Array | null => view && integers(view);
+  const [starts, prefixes] = [numbers(rule.queryStarts), numbers(rule.prefixLengths)];
+  const [lengths, firsts] = [numbers(rule.keyLengths), numbers(rule.firstKeys)];
+  return ({ sequence, index }, j) => {
+    if (lengths && j >= lengths[sequence]!) return false;
+    if (firsts && j < firsts[sequence * rule.queries + index]!) return false;
+    return !rule.causal || j <= (starts?.[sequence] ?? 0) + index || j < (prefixes?.[sequence] ?? 0);
+  };
+}

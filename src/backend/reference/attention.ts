@@ -1,0 +1,78 @@
+import type { Attention, AttentionGrad, FusedKernels } from "../kernels.ts";
+import { attentionWeights, eachQuery } from "./attention-weights.ts";
+import { loadHeads, storeHeads } from "./heads.ts";
+import type { Floats } from "./storage.ts";
+import { floats } from "./storage.ts";
+
+/** Attention by its definition, holding all weights of one query at a time. */
+export const attentions = {
+  attention(operands: Attention): void {
+    const { heads, keyValueHeads, queries, keys, headDim } = operands;
+    const query = loadHeads(operands, operands.query, heads, queries);
+    const key = loadHeads(operands, operands.key, keyValueHeads, keys);
+    const value = loadHeads(operands, operands.value, keyValueHeads, keys);
+    const weigh = attentionWeights(operands, query, key);
+    const out = floats(operands.out);
+    const sums = operands.logSumExp ? floats(operands.logSumExp) : null;
+    const mixed = new Float64Array(headDim);
+    eachQuery(operands, (place) => {
+      const { weights, kept, logSumExp } = weigh(place);
+      mixed.fill(0);
+      for (let j = 0; j < keys; j++) addScaled(weights[j]! * kept[j]!, value, place.keys + j * headDim, mixed, 0);
+      out.set(mixed, place.out);
+      if (sums) sums[place.row] = logSumExp;
+    });
+  },
+
+  /**
+   * With p the weights, m what dropout multiplies them by, and dO the gradient of the output:
+   * dV = (p ⊙ m)ᵀ dO, dp = m ⊙ (dO Vᵀ), ds = p ⊙ (dp − Σⱼ p dp), dQ = scale · ds K, dK = scale · dsᵀ Q,
+   * dBias = ds summed over the batch.
+   */
+  attentionGrad(operands: AttentionGrad): void {
+    const { heads, keyValueHeads, queries, keys, headDim, scale } = operands;
+    const query = loadHeads(operands, operands.query, heads, queries);
+    const key = loadHeads(operands, operands.key, keyValueHeads, keys);
+    const value = loadHeads(operands, operands.value, keyValueHeads, keys);
+    const [dQuery, dKey, dValue] = [query, key, value].map((x) => new Float64Array(x.length)) as [Sums, Sums, Sums];
+    const dBias = operands.dBias ? new Float64Array(heads * queries * keys) : null;
+    const dOut = floats(operands.dOut);
+    const weigh = attentionWeights(operands, query, key);
+    const dWeights = new Float64Array(keys);
+    eachQuery(operands, (place) => {
+      const { weights, kept } = weigh(place);
+      let total = 0;
+      for (let j = 0; j < keys; j++) {
+        const at = place.keys + j * headDim;
+        addScaled(weights[j]! * kept[j]!, dOut, place.out, dValue, at, headDim);
+        dWeights[j] = weights[j] === 0 ? 0 : kept[j]! * dot(dOut, place.out, value, at, headDim);
+        total += weights[j]! * dWeights[j]!;
+      }
+      for (let j = 0; j < keys; j++) {
+        const at = place.keys + j * headDim;
+        const dScore = weights[j]! * (dWeights[j]! - total);
+        addScaled(dScore * scale, key, at, dQuery, place.query, headDim);
+        addScaled(dScore * scale, query, place.query, dKey, at, headDim);
+        if (dBias) dBias[place.bias + j]! += dScore;
+      }
+    });
+    storeHeads(operands, dQuery, operands.dQuery, heads, queries);
+    storeHeads(operands, dKey, operands.dKey, keyValueHeads, keys);
+    storeHeads(operands, dValue, operands.dValue, keyValueHeads, keys);
+    if (operands.dBias && dBias) floats(operands.dBias).set(dBias);
+  },
+} satisfies Partial<FusedKernels>;
+
+type Sums = Float64Array;
+
+/** to += factor · from, over one head; what a factor of 0 hides may be anything, even not a number. */
+function addScaled(factor: number, from: Floats, at: number, to: Floats, atTo: number, count = to.length): void {
+  if (factor === 0) return;
+  for (let d = 0; d < count; d++) to[atTo + d]! += factor * from[at + d]!;
+}
+
+function dot(a: Floats, atA: number, b: Floats, atB: number, count: number): number {
+  let sum = 0;
+  for (let d = 0; d < count; d++) sum += a[atA + d]! * b[atB + d]!;
+  return sum;
+}

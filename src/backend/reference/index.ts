@@ -1,0 +1,66 @@
+import { ShapeError } from "../../core/errors.ts";
+import type { Backend, BackendOptions, Dtype, FusedKernels, Kernels, MatmulPrecision, Storage } from "../kernels.ts";
+import { attentions } from "./attention.ts";
+import { losses } from "./cross-entropy.ts";
+import { dropouts } from "./dropout.ts";
+import { elementwise } from "./elementwise.ts";
+import { indexing } from "./indexing.ts";
+import { matmulIn } from "./matmul.ts";
+import { norms } from "./norm.ts";
+import { optimizers } from "./optimizer.ts";
+import { reductions } from "./reduce.ts";
+import { softmaxes } from "./softmax.ts";
+import type { Precision } from "./storage.ts";
+import { ReferenceStorage, valuesOf } from "./storage.ts";
+
+/** What the reference can be asked for. */
+export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"> {
+  /** `float64` keeps everything but integers in float64, for checking gradients against finite differences. */
+  readonly precision?: Precision | undefined;
+  /** Without fused kernels every op runs its `compose`. */
+  readonly fused?: boolean | undefined;
+}
+
+const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses };
+
+/**
+ * The backend in plain TypeScript: it runs wherever JavaScript does, and says what every other backend must compute.
+ * Kernels calculate in float64 and round once, when they store a result.
+ */
+export function openReference(options: ReferenceOptions = {}): Backend {
+  const { precision = "float32", matmulPrecision = "float32" } = options;
+  const kernels = referenceKernels(matmulPrecision);
+  const fused = options.fused === false ? {} : fusedKernels;
+  return {
+    name: "reference",
+    kernels,
+    fused,
+    // Without fused kernels a call of one is a defect of the caller, and fails as a missing function.
+    all: { ...kernels, ...fused } as Kernels & FusedKernels,
+    allocate: (dtype: Dtype, length: number) => new ReferenceStorage(dtype, length, precision),
+    release: (storage: Storage) => (storage as ReferenceStorage).release(),
+    finalizer: () => () => {
+      // The typed array is collected together with the storage that holds it.
+    },
+    write(storage, offset, values) {
+      const target = valuesOf(storage);
+      if ((storage.dtype === "int32") !== values instanceof Int32Array) {
+        throw new ShapeError(`tensor: ${storage.dtype} memory cannot be written from ${values.constructor.name}`);
+      }
+      target.set(values, offset);
+    },
+    read: async (storage, offset, length) => valuesOf(storage).slice(offset, offset + length),
+  };
+}
+
+function referenceKernels(matmulPrecision: MatmulPrecision): Kernels {
+  return {
+    ...elementwise,
+    ...reductions,
+    matmul: matmulIn(matmulPrecision),
+    ...softmaxes,
+    ...indexing,
+    ...dropouts,
+    ...optimizers,
+  };
+}
