@@ -23,9 +23,21 @@ except ImportError:
         sys.exit("record: PyTorch is missing; install it, on Debian with `apt-get install python3-torch`")
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
+from bert import bert_fixtures
 from gpt import gpt_fixtures
+from llama import llama_fixtures
+from losses import loss_fixtures
+from lstm import lstm_fixtures
+from t5 import t5_fixtures
 
-FIXTURES = {**gpt_fixtures}
+FIXTURES = {
+    **gpt_fixtures,
+    **bert_fixtures,
+    **t5_fixtures,
+    **llama_fixtures,
+    **lstm_fixtures,
+    **loss_fixtures,
+}
 
 
 def main() -> None:
@@ -45,7 +57,7 @@ def main() -> None:
         folder = arguments.output / name
         report = FIXTURES[name]().write(folder)
         size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:12} {size / 1000:6.1f} kB  {report}")
+        print(f"{name:20} {size / 1000:6.1f} kB  {report}")
 
 
 if __name__ == "__main__":

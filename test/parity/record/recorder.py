@@ -65,8 +65,8 @@ class ModelFixture:
         )
         write_safetensors(folder / "model.safetensors", {**weights, **self.buffers})
         write_safetensors(folder / "recorded.safetensors", {**self.batches, **exact})
-        norms = exact[f"{next(iter(self.runs))}.gradient_norms"]
-        return f"{gap}; loss {exact['loss']:.3f}, gradient norms {norms.min():.2f} to {norms.max():.2f}"
+        norms = [norm for name in self.runs for norm in exact[f"{name}.gradient_norms"].tolist()]
+        return f"{gap}; loss {exact['loss']:.3f}" + (f", norms {min(norms):.2f} to {max(norms):.2f}" if norms else "")
 
     def record(self, dtype: torch.dtype) -> dict[str, Tensor]:
         """Outputs and gradients at the first batch, then each training run over all batches."""
