@@ -13,6 +13,8 @@ import type { Initializer } from "./parameters.ts";
 export interface ForwardOptions {
   /** Source of dropout; null (the default) is inference. */
   readonly random?: Random | null;
+  /** Keeps only the input of each block for the gradient and computes the rest again: less memory, a third more time. */
+  readonly recompute?: boolean;
   /** Which keys each query sees; the model's own rule without. */
   readonly mask?: AttentionMask;
   /** Keys and values of earlier positions; the pass adds its own. */

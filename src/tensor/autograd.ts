@@ -2,7 +2,11 @@ import type { Storage } from "../backend/kernels.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
 import { withoutGradients } from "./op.ts";
+import { isKept } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
+
+/** Tensors whose tape has been taken apart: a later pass that reached one would silently stop there. */
+const spent = new WeakSet<Tensor>();
 
 /**
  * Adds ∂root/∂leaf to `grad` of every leaf that requires a gradient, and takes the tape apart as it goes: the memory of
@@ -11,12 +15,18 @@ import type { Tensor } from "./tensor.ts";
  * Every gradient owns its memory, so it may be summed in place. An op may hand its `dy` on untouched (an addition
  * does): the first input without a gradient becomes its owner, any other gets a copy.
  *
- * @throws {ShapeError} when root has more than one element.
+ * @throws {ShapeError} when root has more than one element, or depends on a tensor that an earlier pass went through.
  */
 export function backward(root: Tensor): void {
   if (root.size !== 1) throw new ShapeError(`backward: the root must have 1 element, got ${formatShape(root.shape)}`);
   if (!root.requiresGrad) throw new ShapeError("backward: nothing that the root depends on requires a gradient");
-  withoutGradients(() => new BackwardPass(root).run());
+  const seed = root.filled(root.shape, 1);
+  backwardFrom(root, seed);
+}
+
+/** As {@link backward}, for a root of any shape whose own gradient is `dRoot`; takes over the memory of `dRoot`. */
+export function backwardFrom(root: Tensor, dRoot: Tensor): void {
+  withoutGradients(() => new BackwardPass(root).run(dRoot));
 }
 
 class BackwardPass {
@@ -36,10 +46,8 @@ class BackwardPass {
     for (const { storage } of this.#made) this.#users.set(storage, (this.#users.get(storage) ?? 0) + 1);
   }
 
-  run(): void {
-    const seed = this.#root.blank(this.#root.shape);
-    this.#root.backend.kernels.fill(seed, 1);
-    this.#receive(this.#root, seed);
+  run(dRoot: Tensor): void {
+    this.#receive(this.#root, dRoot);
     for (const tensor of this.#made) {
       const dy = this.#gradients.get(tensor);
       if (dy) this.#visit(tensor, dy);
@@ -93,10 +101,11 @@ class BackwardPass {
   #drop(tensor: Tensor): void {
     const gradients = new Set((tensor.node?.inputs ?? []).map((input) => input && this.#gradientOf(input)?.storage));
     for (const extra of tensor.node?.auxiliary ?? []) if (!gradients.has(extra.storage)) extra.release();
+    if (tensor.node) spent.add(tensor);
     tensor.node = null;
     const left = (this.#users.get(tensor.storage) ?? 1) - 1;
     this.#users.set(tensor.storage, left);
-    if (left === 0 && !this.#borrowed.has(tensor.storage) && !tensor.isKept) tensor.release();
+    if (left === 0 && !this.#borrowed.has(tensor.storage) && !isKept(tensor.storage)) tensor.release();
   }
 }
 
@@ -104,12 +113,22 @@ class BackwardPass {
 function tape(root: Tensor): Tensor[] {
   const seen = new Set<Tensor>([root]);
   const pending = [root];
+  refuseSpent(root);
   for (let tensor = pending.pop(); tensor; tensor = pending.pop()) {
     for (const input of tensor.node?.inputs ?? []) {
+      if (input) refuseSpent(input);
       if (!input?.node || seen.has(input)) continue;
       seen.add(input);
       pending.push(input);
     }
   }
   return [...seen].sort((a, b) => (b.node?.order ?? 0) - (a.node?.order ?? 0));
+}
+
+function refuseSpent(tensor: Tensor): void {
+  if (!spent.has(tensor)) return;
+  throw new ShapeError(
+    `backward: an earlier backward went through a tensor ${formatShape(tensor.shape)} of this computation and took its ` +
+      "tape apart; add the losses and call backward once, or use detach() of it",
+  );
 }

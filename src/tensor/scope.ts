@@ -1,10 +1,20 @@
 import type { Backend, Dtype, Storage } from "../backend/kernels.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Storages made since a scope opened, with the backend each belongs to. */
-type Scope = Map<Storage, Backend>;
+/** Storages made since a scope opened, with the backend each belongs to, and the scope around it. */
+class Scope extends Map<Storage, Backend> {
+  readonly outer: Scope | null;
+
+  constructor(outer: Scope | null) {
+    super();
+    this.outer = outer;
+  }
+}
 
 let current: Scope | null = null;
+
+/** Storages that `keep` was called on. */
+const kept = new WeakSet<Storage>();
 
 /** Storages that no scope will release are given back when JavaScript collects them. */
 const abandoned = new FinalizationRegistry<() => void>((release) => release());
@@ -16,7 +26,7 @@ const abandoned = new FinalizationRegistry<() => void>((release) => release());
  */
 export function tensorScope<Result>(body: () => Result): Result {
   const outer = current;
-  const scope: Scope = new Map();
+  const scope = new Scope(outer);
   current = scope;
   try {
     const result = body();
@@ -39,14 +49,26 @@ export function allocate(backend: Backend, dtype: Dtype, length: number): Storag
 
 /** Gives memory back now. */
 export function release(backend: Backend, storage: Storage): void {
-  current?.delete(storage);
+  leaveScope(storage);
   abandoned.unregister(storage);
   backend.release(storage);
 }
 
-/** Takes a storage out of the current scope: it lives until it is released or collected. */
+/** Takes a storage out of the scope it was made in: it lives until it is released or collected. */
 export function keep(backend: Backend, storage: Storage): void {
-  if (current?.delete(storage)) watch(storage, backend);
+  kept.add(storage);
+  if (leaveScope(storage)) watch(storage, backend);
+}
+
+/** Whether `keep` was called on a storage, through any of the tensors that share it. */
+export function isKept(storage: Storage): boolean {
+  return kept.has(storage);
+}
+
+/** Removes a storage from whichever open scope holds it. */
+function leaveScope(storage: Storage): boolean {
+  for (let scope = current; scope; scope = scope.outer) if (scope.delete(storage)) return true;
+  return false;
 }
 
 function moveOut(scope: Scope, storage: Storage, outer: Scope | null): void {

@@ -31,8 +31,6 @@ export class Tensor implements View {
   grad: Tensor | null = null;
   /** How this tensor was made, until `backward` has passed it. */
   node: TapeNode | null = null;
-  /** Whether `keep` was called: neither scopes nor `backward` give its memory back. */
-  isKept = false;
 
   constructor(backend: Backend, storage: Storage, shape: Shape, offset = 0) {
     this.backend = backend;
@@ -132,7 +130,6 @@ export class Tensor implements View {
   /** Exempts this tensor from scopes and from `backward`'s clean-up: it lives until `release`, or until collected. */
   keep(): this {
     keep(this.backend, this.storage);
-    this.isKept = true;
     return this;
   }
 

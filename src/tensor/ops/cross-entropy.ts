@@ -60,6 +60,7 @@ export const linearCrossEntropy: Op<[hidden: Tensor, weight: Tensor], CrossEntro
         kernels.matmul({ ...common, a: logits, b: some, out: dWeight, ...sizes, transposeA: true });
       }
     }
+    if (rows === 0 && dWeight) kernels.fill(dWeight, 0);
     kernels.sum(losses, 1, rows, 1, out);
     kernels.affine(out, scale, 0, out);
     buffer.release();
@@ -73,5 +74,5 @@ export const linearCrossEntropy: Op<[hidden: Tensor, weight: Tensor], CrossEntro
     return [() => scaled(auxiliary[0] as Tensor), () => scaled(auxiliary[1] as Tensor)];
   },
   compose: ([hidden, weight], { targets, scale }) =>
-    hidden.matmul(weight, { transposeB: true }).logSoftmax().pick(targets).sum().mul(-scale),
+    hidden.matmul(weight, { transposeB: true }).logSoftmax().pick(targets.reshape([-1])).sum().mul(-scale),
 });

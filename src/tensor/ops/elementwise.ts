@@ -1,5 +1,6 @@
 import type { BinaryKind, UnaryKind } from "../../backend/kernels.ts";
-import { broadcastShape } from "../../core/shape.ts";
+import { ShapeError } from "../../core/errors.ts";
+import { broadcastShape, formatShape, sameShape } from "../../core/shape.ts";
 import type { Op, Pull } from "../op.ts";
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -70,7 +71,15 @@ export const unary: Op<[x: Tensor], UnaryKind> = defineOp({
 /** condition ≠ 0 ? a : b, all of one shape. Gradient: dy where chosen, 0 elsewhere; none to the condition. */
 export const select: Op<[condition: Tensor, a: Tensor, b: Tensor], undefined> = defineOp({
   name: "select",
-  infer: ([condition, a, b]) => broadcastShape("select", broadcastShape("select", condition.shape, a.shape), b.shape),
+  infer([condition, a, b]) {
+    if (!sameShape(a.shape, condition.shape) || !sameShape(b.shape, condition.shape)) {
+      throw new ShapeError(
+        `select: condition ${formatShape(condition.shape)}, a ${formatShape(a.shape)} and b ${formatShape(b.shape)} ` +
+          "must have one shape",
+      );
+    }
+    return condition.shape;
+  },
   run: (kernels, [condition, a, b], out) => kernels.select(condition, a, b, out),
   grad(dy, { inputs: [condition], kernels }) {
     const chosen = (first: boolean) => (): Tensor => {

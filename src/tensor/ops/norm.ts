@@ -28,12 +28,9 @@ export const layerNorm: Op<[x: Tensor, gain: Tensor, bias: Tensor], NormAttrs> =
   },
   grad(dy, { inputs: [x, gain, bias], auxiliary: [mean, rstd], kernels }) {
     const dBias = bias.requiresGrad ? bias.blank() : null;
-    return [
-      ...normPulls(dy, x, gain, (operands) =>
-        kernels.layerNormGrad({ ...operands, rstd: rstd as Tensor, mean: mean as Tensor, dBias }),
-      ),
-      () => dBias as Tensor,
-    ];
+    return normPulls(dy, x, [gain, bias], ([dGain, dBias], operands) =>
+      kernels.layerNormGrad({ ...operands, rstd: rstd as Tensor, mean: mean as Tensor, dGain, dBias }),
+    );
   },
   compose([x, gain, bias], { epsilon }) {
     const centred = x.sub(x.mean(-1, true));
