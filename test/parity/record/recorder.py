@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -144,4 +145,8 @@ def next_tokens(ids: Tensor, ignored: float = 0.2, seed: int = 3) -> Tensor:
 
 
 def write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n")
+    """As the repository's formatter has it: indented, lists of plain values on one line, 1e-5 without a zero."""
+    text = json.dumps(value, indent=2)
+    text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + re.sub(r",\s+", ", ", found[1]) + "]", text)
+    text = re.sub(r"(?<=\de-)0(?=\d)", "", text)
+    path.write_text(text + "\n")
