@@ -74,5 +74,10 @@ export const linearCrossEntropy: Op<[hidden: Tensor, weight: Tensor], CrossEntro
     return [() => scaled(auxiliary[0] as Tensor), () => scaled(auxiliary[1] as Tensor)];
   },
   compose: ([hidden, weight], { targets, scale }) =>
-    hidden.matmul(weight, { transposeB: true }).logSoftmax().pick(targets.reshape([-1])).sum().mul(-scale),
+    hidden
+      .matmul(weight, { transposeB: true })
+      .logSoftmax()
+      .pick(targets.reshape([-1]))
+      .sum()
+      .mul(-scale),
 });

@@ -14,7 +14,12 @@ import type { Tensor } from "../tensor.ts";
 export const permute: Op<[x: Tensor], { order: readonly number[] }> = defineOp({
   name: "permute",
   infer([x], { order }) {
-    if (!sameShape([...order].sort((a, b) => a - b), [...x.shape.keys()])) {
+    if (
+      !sameShape(
+        [...order].sort((a, b) => a - b),
+        [...x.shape.keys()],
+      )
+    ) {
       throw new ShapeError(`permute: order ${formatShape(order)} must name every axis of ${formatShape(x.shape)} once`);
     }
     return order.map((axis) => x.axis(axis));

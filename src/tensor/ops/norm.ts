@@ -28,9 +28,10 @@ export const layerNorm: Op<[x: Tensor, gain: Tensor, bias: Tensor], NormAttrs> =
   },
   grad(dy, { inputs: [x, gain, bias], auxiliary: [mean, rstd], kernels }) {
     const dBias = bias.requiresGrad ? bias.blank() : null;
-    return normPulls(dy, x, [gain, bias], ([dGain, dBias], operands) =>
-      kernels.layerNormGrad({ ...operands, rstd: rstd as Tensor, mean: mean as Tensor, dGain, dBias }),
+    const pulls = normPulls(dy, x, gain, (operands) =>
+      kernels.layerNormGrad({ ...operands, rstd: rstd as Tensor, mean: mean as Tensor, dBias }),
     );
+    return [pulls.x, pulls.gain, pulls.alongside(dBias)];
   },
   compose([x, gain, bias], { epsilon }) {
     const centred = x.sub(x.mean(-1, true));
@@ -53,8 +54,10 @@ export const rmsNorm: Op<[x: Tensor, gain: Tensor], NormAttrs> = defineOp({
   infer: ([x, gain]) => normShape("rmsNorm", x.shape, [gain]),
   auxiliary: ([x]) => [rowsOf(x)],
   run: (kernels, [x, gain], out, { epsilon }, [rstd]) => kernels.rmsNorm(x, gain, epsilon, out, rstd as Tensor),
-  grad: (dy, { inputs: [x, gain], auxiliary: [rstd], kernels }) =>
-    normPulls(dy, x, gain, (operands) => kernels.rmsNormGrad({ ...operands, rstd: rstd as Tensor })),
+  grad(dy, { inputs: [x, gain], auxiliary: [rstd], kernels }) {
+    const pulls = normPulls(dy, x, gain, (operands) => kernels.rmsNormGrad({ ...operands, rstd: rstd as Tensor }));
+    return [pulls.x, pulls.gain];
+  },
   compose([x, gain], { epsilon }) {
     const rstd = x.map("square").mean(-1, true).add(epsilon).map("rsqrt");
     return x.mul(rstd).mul(gain);
@@ -63,11 +66,18 @@ export const rmsNorm: Op<[x: Tensor, gain: Tensor], NormAttrs> = defineOp({
 
 type Operands = Omit<Parameters<(Kernels & FusedKernels)["rmsNormGrad"]>[0], "rstd">;
 
+interface NormPulls {
+  readonly x: Pull;
+  readonly gain: Pull;
+  /** A pull that hands out what the same kernel computes. */
+  readonly alongside: (gradient: Tensor | null) => Pull;
+}
+
 /**
- * Pulls of x and gain. One kernel computes both, and the bias's: it runs when x's gradient is pulled, which comes
- * first, adding to what has reached x already; for a frozen x it runs when gain's is pulled.
+ * One kernel computes all gradients of a norm: it runs when x's is pulled, which comes first, adding to what has
+ * reached x already; for a frozen x it runs when another's is.
  */
-function normPulls(dy: Tensor, x: Tensor, gain: Tensor, launch: (operands: Operands) => void): [Pull, Pull] {
+function normPulls(dy: Tensor, x: Tensor, gain: Tensor, launch: (operands: Operands) => void): NormPulls {
   const dGain = gain.requiresGrad ? gain.blank() : null;
   let hasRun = false;
   const run = (sum: Tensor | null): Tensor => {
@@ -76,13 +86,11 @@ function normPulls(dy: Tensor, x: Tensor, gain: Tensor, launch: (operands: Opera
     hasRun = true;
     return dx;
   };
-  return [
-    run,
-    () => {
-      if (!hasRun) run(null).release();
-      return dGain as Tensor;
-    },
-  ];
+  const alongside = (gradient: Tensor | null) => (): Tensor => {
+    if (!hasRun) run(null).release();
+    return gradient as Tensor;
+  };
+  return { x: run, gain: alongside(dGain), alongside };
 }
 
 /** Shape of the statistics: one number a row. */
