@@ -183,8 +183,12 @@ GPT2_CONFIG: dict[str, object] = {
     "vocab_size": 101,
 }
 
-# The second run's limit lies among its gradient norms, so that some steps are clipped and some are not.
-BOTH_RUNS = {"adamw": TrainingRun(), "adamw_beta2_095": TrainingRun(beta2=0.95, max_gradient_norm=2.2)}
+# The second run's limit lies among its gradient norms, so that some steps are clipped and some are not; its decay is
+# strong enough to show after ten steps.
+BOTH_RUNS = {
+    "adamw": TrainingRun(),
+    "adamw_beta2_095": TrainingRun(beta2=0.95, weight_decay=1.0, max_gradient_norm=2.2),
+}
 
 
 def batches(vocabulary: int) -> dict[str, Tensor]:
