@@ -1,0 +1,60 @@
+import type { LanguageModel } from "../models/language-model.ts";
+import type { StreamDecoder, Tokenizer } from "../text/tokenizer.ts";
+import type { FinishReason, GenerationOptions } from "./generate.ts";
+import { generate } from "./generate.ts";
+import { StopStrings } from "./stop-strings.ts";
+
+/** What to generate, with ends that are given as text. */
+export interface TextGenerationOptions extends Omit<GenerationOptions, "shouldStop"> {
+  /** Text that ends a sequence; it is not shown. */
+  readonly stop?: readonly string[];
+}
+
+/** A piece of one sequence's text. */
+export interface TextPiece {
+  /** Which prompt it continues. */
+  readonly index: number;
+  /** May be empty, while a character or a stop string is incomplete. */
+  readonly text: string;
+  /** Set on the last piece of a sequence. */
+  readonly finish: FinishReason | null;
+}
+
+interface Writer {
+  readonly decoder: StreamDecoder;
+  readonly stop: StopStrings;
+  ready: string;
+}
+
+/**
+ * Continues prompts as text, piece by piece as it becomes certain: no character and no stop string is ever split. End
+ * tokens are not part of the text.
+ *
+ * @throws {SettingsError} as {@link generate} does.
+ */
+export async function* generateText(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  prompts: readonly Int32Array[],
+  options: TextGenerationOptions,
+): AsyncGenerator<TextPiece, void, undefined> {
+  const writers = prompts.map((): Writer => {
+    const decoder = tokenizer.streamDecoder();
+    return { decoder, stop: new StopStrings(options.stop ?? []), ready: "" };
+  });
+  const shouldStop = (index: number, token: number): boolean => {
+    const writer = writers[index] as Writer;
+    writer.ready = writer.stop.push(writer.decoder.push(token));
+    return writer.stop.stopped;
+  };
+  for await (const { index, token, finish } of generate(model, prompts, { ...options, shouldStop })) {
+    const writer = writers[index] as Writer;
+    // An end token is not asked about, so nothing of it is ready.
+    const text = options.endTokens?.has(token) ? "" : writer.ready;
+    yield { index, text: finish ? text + close(writer) : text, finish };
+  }
+}
+
+function close({ decoder, stop }: Writer): string {
+  return stop.push(decoder.flush()) + stop.flush();
+}
