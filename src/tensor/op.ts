@@ -98,7 +98,8 @@ export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...I
   const auxiliary = op.auxiliary?.(inputs, attrs).map((extra) => source.blank(extra)) ?? [];
   const kernels = backend.all;
   op.run(kernels, inputs, out, attrs, auxiliary);
-  if (willRecord(inputs)) {
+  // Integers have no gradient: an index is data to whatever uses it.
+  if (op.dtype !== "int32" && willRecord(inputs)) {
     record(out, inputs, auxiliary, (dy) => op.grad(dy, { inputs, output: out, auxiliary, kernels }, attrs));
   } else {
     for (const extra of auxiliary) extra.release();

@@ -37,13 +37,13 @@ export const div: Binary = defineOp({
 /** The larger of a and b, with broadcasting. Gradient: to the larger; to a where they are equal. */
 export const maximum: Binary = defineOp({
   ...broadcasting("maximum"),
-  grad: (dy, { inputs: [a, b] }) => gradToChosen(dy, a, b, "greaterEqual"),
+  grad: (dy, { inputs: [a, b] }) => gradToChosen(dy, a, b, [a, b]),
 });
 
 /** The smaller of a and b, with broadcasting. Gradient: to the smaller; to a where they are equal. */
 export const minimum: Binary = defineOp({
   ...broadcasting("minimum"),
-  grad: (dy, { inputs: [a, b] }) => gradToChosen(dy, b, a, "greaterEqual").reverse() as [Pull, Pull],
+  grad: (dy, { inputs: [a, b] }) => gradToChosen(dy, a, b, [b, a]),
 });
 
 /** scale · x + shift. Gradient: scale · dy. */
@@ -100,12 +100,17 @@ function broadcasting(kind: BinaryKind): Pick<Binary, "name" | "infer" | "run"> 
   };
 }
 
-/** dy to `winner` where the comparison holds, else to `loser`. For `minimum` the smaller wins ties as its first operand. */
-function gradToChosen(dy: Tensor, winner: Tensor, loser: Tensor, kind: BinaryKind): [Pull, Pull] {
-  const won = (): Tensor => {
-    const mask = dy.blank();
-    dy.backend.kernels.binary(kind, winner, loser, mask);
-    return mask;
+/** dy to a where `larger` ≥ `smaller` (which are a and b in one order or the other), else to b. */
+function gradToChosen(
+  dy: Tensor,
+  a: Tensor,
+  b: Tensor,
+  [larger, smaller]: readonly [larger: Tensor, smaller: Tensor],
+): [Pull, Pull] {
+  const toA = (): Tensor => {
+    const isA = dy.blank();
+    dy.backend.kernels.binary("greaterEqual", larger, smaller, isA);
+    return dy.mul(isA);
   };
-  return [() => dy.mul(won()).sumTo(winner.shape), () => dy.sub(dy.mul(won())).sumTo(loser.shape)];
+  return [() => toA().sumTo(a.shape), () => dy.sub(toA()).sumTo(b.shape)];
 }
