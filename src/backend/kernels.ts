@@ -217,6 +217,24 @@ export interface AttentionGrad extends AttentionRule {
   readonly dBias: View | null;
 }
 
+/** Operands of the rotary kernel. Pair i of a head is dimensions i and i + half, where half is the width of the tables. */
+export interface Rotary {
+  /** `[batch, time, width]`, width ≥ heads · 2 · half. */
+  readonly x: View;
+  /** int32 `[batch · time]`: row of the tables for each token; its place in time without. */
+  readonly positions: View | null;
+  /** `[positions, half]`: cosine of the angle of each pair at each position. */
+  readonly cos: View;
+  /** `[positions, half]` */
+  readonly sin: View;
+  /** Leading heads that turn; the rest of each row is copied. */
+  readonly heads: number;
+  /** Turns backwards: the gradient. */
+  readonly inverse: boolean;
+  /** Same shape as `x`; may be `x` itself. */
+  readonly out: View;
+}
+
 /** Kernels a backend may have for speed; without one, an op computes the same from others (its `compose`). */
 export interface FusedKernels {
   /** Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. */
@@ -238,6 +256,12 @@ export interface FusedKernels {
    * negative target.
    */
   crossEntropy(logits: View, targets: View, losses: View, dLogits: View | null, scale: number): void;
+  /** Turns the pair (a, b) of each head by its position's angle: (a cos − b sin, b cos + a sin). */
+  rotary(rotation: Rotary): void;
+  /** Rows of x `[rows, 2 · width]`, gate before value: out = f(gate) ⊙ value, `[rows, width]`. */
+  gatedUnit(kind: Activation, x: View, out: View): void;
+  /** dx = [dy ⊙ value ⊙ f′(gate), dy ⊙ f(gate)]; it may be `x` itself. */
+  gatedUnitGrad(kind: Activation, x: View, dy: View, dx: View): void;
 }
 
 /** Shared operands of the norms' gradients. */

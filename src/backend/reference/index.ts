@@ -4,11 +4,13 @@ import { attentions } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";
 import { dropouts } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
+import { gatedUnits } from "./gated-unit.ts";
 import { indexing } from "./indexing.ts";
 import { matmulIn } from "./matmul.ts";
 import { norms } from "./norm.ts";
 import { optimizers } from "./optimizer.ts";
 import { reductions } from "./reduce.ts";
+import { rotaries } from "./rotary.ts";
 import { softmaxes } from "./softmax.ts";
 import type { Precision } from "./storage.ts";
 import { ReferenceStorage, valuesOf } from "./storage.ts";
@@ -21,7 +23,7 @@ export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"
   readonly fused?: boolean | undefined;
 }
 
-const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses };
+const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses, ...rotaries, ...gatedUnits };
 
 /**
  * The backend in plain TypeScript: it runs wherever JavaScript does, and says what every other backend must compute.
