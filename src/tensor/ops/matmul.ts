@@ -52,7 +52,7 @@ interface LinearAttrs {
 export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residual: Tensor | null], LinearAttrs> =
   defineOp({
     name: "linear",
-    infer([x, weight, bias, residual]) {
+    infer([x, weight, bias, residual], { activation }) {
       const [out = 0, width = 0] = weight.shape;
       const shape = [...x.shape.slice(0, -1), out];
       if (weight.shape.length !== 2 || x.shape.at(-1) !== width) {
@@ -65,6 +65,11 @@ export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residua
       }
       if (residual && !sameShape(residual.shape, shape)) {
         throw new ShapeError(`linear: residual ${formatShape(residual.shape)} must be ${formatShape(shape)}`);
+      }
+      if (residual && activation) {
+        throw new ShapeError(
+          `linear: an activation and a residual exclude each other, got ${activation} and ${formatShape(residual.shape)}`,
+        );
       }
       return shape;
     },
