@@ -1,0 +1,156 @@
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { CheckpointError } from "../core/errors.ts";
+import { recoverFolder, writeFolderAtomic, writeStream } from "./atomic-write.ts";
+import type { JsonObject } from "./json.ts";
+import { formatJson, sortKeys } from "./json.ts";
+import { readJsonObject } from "./json-file.ts";
+import { openSafetensors } from "./safetensors.ts";
+import { indexFile, openShards, weightsFile, writeWeights } from "./shards.ts";
+import { storageError, systemCode } from "./storage-error.ts";
+import type { FloatDtype, TensorSource, WritableTensor } from "./tensor-source.ts";
+
+/** An open model folder in the Hugging Face layout. Weights are read on demand; close it when done. */
+export interface ModelFolder {
+  readonly path: string;
+  /** `config.json` with the model library's own keys. */
+  readonly config: JsonObject;
+  /** `generation_config.json`, or null where there is none. */
+  readonly generationConfig: JsonObject | null;
+  readonly tensors: TensorSource;
+  close(): Promise<void>;
+}
+
+/** Everything that a model folder is made from. */
+export interface ModelContents {
+  /** `torch_dtype` is set to what the weights are stored as. */
+  readonly config: JsonObject;
+  readonly generationConfig?: JsonObject;
+  readonly tensors: Iterable<WritableTensor>;
+  /** How weights are stored. Default `F32`. */
+  readonly dtype?: FloatDtype;
+  /** Weights larger than this go to several files. Default 5 GB. */
+  readonly maxShardBytes?: number;
+  /** Further files by name, such as the text of a model card. */
+  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+  /** Writes further files into the folder while it is being filled, such as a tokenizer's. */
+  readonly writeExtra?: (folder: string) => Promise<void>;
+}
+
+const configFile = "config.json";
+const generationFile = "generation_config.json";
+const dtypeNames: Readonly<Record<FloatDtype, string>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
+
+/**
+ * Opens anyone's model folder: `config.json` and safetensors, in one file or several. All headers are checked.
+ *
+ * @throws {CheckpointError} when the folder or a part is missing or damaged, or the weights are of another format; the
+ * message says which and what to do.
+ */
+export async function openModelFolder(path: string): Promise<ModelFolder> {
+  const names = await listFolder(path);
+  if (!names.includes(configFile)) throw new CheckpointError(noConfig(path, names));
+  const config = await readJsonObject(join(path, configFile));
+  const generationConfig = names.includes(generationFile) ? await readJsonObject(join(path, generationFile)) : null;
+  const tensors = await openWeights(path, names);
+  return { path, config, generationConfig, tensors, close: () => tensors.close() };
+}
+
+/**
+ * Writes a model folder that is complete or absent whatever happens. Replaces an older model folder, but refuses to
+ * replace a folder that holds anything else.
+ *
+ * @throws {CheckpointError} when the folder holds other things, a tensor does not fit its shape or dtype, or the disk
+ * is full.
+ */
+export async function writeModelFolder(path: string, contents: ModelContents): Promise<void> {
+  await refuseForeignFiles(path, Object.keys(contents.extraFiles ?? {}));
+  await writeFolderAtomic(path, (folder) => fillModelFolder(folder, contents));
+}
+
+/** Writes the files of a model folder into a folder that is being filled. */
+export async function fillModelFolder(folder: string, contents: ModelContents): Promise<void> {
+  const { config, generationConfig, dtype = "F32", extraFiles = {} } = contents;
+  const dtypeKey = "dtype" in config && !("torch_dtype" in config) ? "dtype" : "torch_dtype";
+  await writeJson(folder, configFile, { ...config, [dtypeKey]: dtypeNames[dtype] });
+  if (generationConfig) await writeJson(folder, generationFile, generationConfig);
+  for (const [name, text] of Object.entries(extraFiles)) await writeStream(join(folder, name), text);
+  await contents.writeExtra?.(folder);
+  await writeWeights(folder, contents.tensors, contents);
+}
+
+/** What a folder that Stemma replaces may hold: the files of a model, of its tokenizer and of a training state. */
+const knownFile =
+  /^((model|optimizer)[\w.-]*\.safetensors(\.index\.json)?|(generation_|tokenizer_|preprocessor_)?config\.json|tokenizer\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|(trainer|rng)_state\.json|README\.md)$/;
+
+/**
+ * Makes sure that replacing a folder would not delete anything but a model.
+ *
+ * @throws {CheckpointError} naming the first thing that does not belong to one.
+ */
+export async function refuseForeignFiles(path: string, alsoKnown: readonly string[] = []): Promise<void> {
+  const names = await readdir(path).catch((error: unknown): string[] => {
+    if (systemCode(error) === "ENOENT") return [];
+    if (systemCode(error) === "ENOTDIR") throw isAFile(path);
+    throw storageError(path, "read", error);
+  });
+  const foreign = names.find((name) => !knownFile.test(name) && !alsoKnown.includes(name));
+  if (foreign !== undefined) {
+    throw new CheckpointError(
+      `${path}: holds ${foreign}, which is not part of a model; choose another folder, or move that away first`,
+    );
+  }
+}
+
+async function writeJson(folder: string, name: string, value: JsonObject): Promise<void> {
+  await writeStream(join(folder, name), formatJson(name, sortKeys(value)));
+}
+
+async function listFolder(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOTDIR") throw isAFile(path);
+    if (systemCode(error) !== "ENOENT") throw storageError(path, "read", error);
+  }
+  // Nothing there: perhaps a killed process was just replacing it.
+  await recoverFolder(path);
+  return readdir(path).catch((error: unknown) => {
+    if (systemCode(error) !== "ENOENT") throw storageError(path, "read", error);
+    throw new CheckpointError(`${path}: there is no such folder; check the path of the model`);
+  });
+}
+
+async function openWeights(path: string, names: readonly string[]): Promise<TensorSource> {
+  if (names.includes(weightsFile)) return openSafetensors(join(path, weightsFile));
+  if (names.includes(indexFile)) return openShards(join(path, indexFile));
+  const other = names.find((name) => /\.(bin|pt|pth|ckpt|h5|msgpack|gguf|onnx|safetensors)$/.test(name));
+  if (other === undefined) {
+    throw new CheckpointError(`${path}: has no weights (${weightsFile}); the folder is incomplete, fetch it again`);
+  }
+  if (other === "adapter_model.safetensors") {
+    throw new CheckpointError(
+      `${path}: holds an adapter (${other}), not a whole model; give the folder of its base model`,
+    );
+  }
+  const remedy = other.endsWith(".safetensors")
+    ? `rename it, or add ${indexFile}`
+    : "convert it to safetensors (in Python: model.save_pretrained(folder, safe_serialization=True))";
+  throw new CheckpointError(`${path}: has ${other} but no ${weightsFile}; ${remedy}`);
+}
+
+function noConfig(path: string, names: readonly string[]): string {
+  const checkpoints = names.filter((name) => /^checkpoint-\d+$/.test(name));
+  const latest = checkpoints.sort((a, b) => Number(a.slice(11)) - Number(b.slice(11))).at(-1);
+  const inside = names.includes("final") ? "final" : latest;
+  if (inside !== undefined)
+    return `${path}: is a run, not a model; give one of its models, such as ${join(path, inside)}`;
+  const gguf = names.find((name) => name.endsWith(".gguf"));
+  if (gguf !== undefined) return `${path}: holds a GGUF file and no ${configFile}; import ${gguf} first`;
+  if (names.length === 0) return `${path}: the folder is empty; check the path of the model`;
+  return `${path}: has no ${configFile}, so it is not a model folder; check the path`;
+}
+
+function isAFile(path: string): CheckpointError {
+  return new CheckpointError(`${path}: is a file (${basename(path)}); give the folder of the model`);
+}
