@@ -1,7 +1,8 @@
 import type { AttentionRule, HeadRows } from "../../backend/kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Draw } from "../../core/random.ts";
-import { formatShape } from "../../core/shape.ts";
+import type { Shape } from "../../core/shape.ts";
+import { formatShape, sameShape } from "../../core/shape.ts";
 import type { Op } from "../op.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -39,7 +40,12 @@ type Separate = [query: Tensor, key: Tensor, value: Tensor, bias: Tensor | null]
 export const selfAttention: Op<Qkv, AttentionAttrs> = defineOp({
   name: "selfAttention",
   fused: ["attention", "attentionGrad"],
-  infer: ([qkv], attrs) => [qkv.axis(0), qkv.axis(1), attrs.heads * packedHeadDim(qkv, attrs)],
+  infer([qkv, bias], attrs) {
+    const headDim = packedHeadDim(qkv, attrs);
+    const [batch, time] = [qkv.axis(0), qkv.axis(1)];
+    checkBias("selfAttention", bias, [attrs.heads, time, time]);
+    return [batch, time, attrs.heads * headDim];
+  },
   auxiliary: ([qkv], { heads }) => [[qkv.axis(0), heads, qkv.axis(1)]],
   run(kernels, [qkv, bias], out, attrs, [logSumExp = null]) {
     withRule(qkv, qkv, packedHeadDim(qkv, attrs), bias, attrs, (rule) =>
@@ -79,15 +85,21 @@ export const selfAttention: Op<Qkv, AttentionAttrs> = defineOp({
 export const attention: Op<Separate, AttentionAttrs> = defineOp({
   name: "attention",
   fused: ["attention", "attentionGrad"],
-  infer([query, key, value], { heads, keyValueHeads }) {
+  infer([query, key, value, bias], { heads, keyValueHeads }) {
     const headDim = query.axis(-1) / heads;
-    const fits = key.axis(0) === query.axis(0) && key.axis(-1) === headDim * keyValueHeads;
-    if (!fits || formatShape(key.shape) !== formatShape(value.shape)) {
+    const fits =
+      query.shape.length === 3 &&
+      Number.isInteger(headDim) &&
+      heads % keyValueHeads === 0 &&
+      sameShape(key.shape, [query.axis(0), key.axis(-2), headDim * keyValueHeads]) &&
+      sameShape(value.shape, key.shape);
+    if (!fits) {
       throw new ShapeError(
         `attention: query ${formatShape(query.shape)} with ${heads} heads, key ${formatShape(key.shape)} and value ` +
           `${formatShape(value.shape)} with ${keyValueHeads} heads do not fit`,
       );
     }
+    checkBias("attention", bias, [heads, query.axis(1), key.axis(1)]);
     return query.shape;
   },
   auxiliary: ([query], { heads }) => [[query.axis(0), heads, query.axis(1)]],
@@ -110,6 +122,12 @@ export const attention: Op<Separate, AttentionAttrs> = defineOp({
   },
   compose: ([query, key, value, bias], attrs) => composed(query, key, value, bias, attrs),
 });
+
+function checkBias(op: string, bias: Tensor | null, shape: Shape): void {
+  if (bias && !sameShape(bias.shape, shape)) {
+    throw new ShapeError(`${op}: bias ${formatShape(bias.shape)} must be ${formatShape(shape)}`);
+  }
+}
 
 /** Width of a head in a packed projection. */
 function packedHeadDim(qkv: Tensor, { heads, keyValueHeads }: AttentionAttrs): number {
