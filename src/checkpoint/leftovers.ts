@@ -45,10 +45,10 @@ export function isTemporaryName(name: string): boolean {
   return pattern.test(name);
 }
 
-/** The targets in `folder` for which a temporary name exists, dead or alive. */
-export async function unfinishedTargets(folder: string): Promise<string[]> {
+/** The targets in `folder` of names like `like` for which a temporary name exists, its writer dead or alive. */
+export async function unfinishedTargets(folder: string, like: RegExp): Promise<string[]> {
   const names = (await readdir(folder)).flatMap((name) => pattern.exec(name)?.[1] ?? []);
-  return [...new Set(names)].map((name) => join(folder, name));
+  return [...new Set(names)].filter((name) => like.test(name)).map((name) => join(folder, name));
 }
 
 /**
