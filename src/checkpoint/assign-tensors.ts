@@ -1,0 +1,143 @@
+import { CheckpointError } from "../core/errors.ts";
+import type { Shape } from "../core/shape.ts";
+import { formatShape, sameShape } from "../core/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { TensorSource, WritableTensor } from "./tensor-source.ts";
+
+/** A tensor of ours and how a file stores it. */
+export interface Placement {
+  /** Name in the file. */
+  readonly name: string;
+  readonly tensor: Tensor;
+  /** The file holds this matrix as its transpose. */
+  readonly transposed?: boolean;
+}
+
+/** What our name for a file's tensor is; null for one that carries no information and is passed over. */
+export type Rename = (nameInFile: string) => string | null;
+
+/**
+ * Fills tensors from a file, one at a time, after checking that the file holds exactly these.
+ *
+ * @throws {CheckpointError} as {@link matchTensors} does, or when the file is damaged. Nothing is changed if the names
+ * or shapes do not fit.
+ */
+export async function loadTensors(
+  placements: readonly Placement[],
+  source: TensorSource,
+  rename?: Rename,
+): Promise<void> {
+  const expected = new Map(placements.map((placement) => [placement.name, storedShape(placement)]));
+  const matches = matchTensors(expected, source, rename);
+  const scratch = new Float32Array(Math.max(0, ...placements.map(({ tensor }) => tensor.size)));
+  for (const { name, tensor, transposed } of placements) {
+    const stored = await source.read(matches.get(name) ?? name, scratch.subarray(0, tensor.size));
+    tensor.write(transposed ? transpose(stored, tensor.shape.toReversed()) : stored);
+  }
+}
+
+/** Tensors of ours as a file stores them, to be read when their turn to be written comes. */
+export function writableTensors(placements: Iterable<Placement>): WritableTensor[] {
+  return [...placements].map((placement) => ({
+    name: placement.name,
+    shape: storedShape(placement),
+    read: async () => {
+      const values = await placement.tensor.read();
+      const floats = values instanceof Float32Array ? values : Float32Array.from(values);
+      return placement.transposed ? transpose(floats, placement.tensor.shape) : floats;
+    },
+  }));
+}
+
+/**
+ * Which tensor of a file is which of ours: every expected one must be there with its shape, and nothing else. Returns
+ * our names → names in the file.
+ *
+ * @throws {CheckpointError} naming the first tensors that are missing, of another shape, or unexpected, what was
+ * expected, and a difference in the number of layers if that is behind it.
+ */
+export function matchTensors(
+  expected: ReadonlyMap<string, Shape>,
+  source: TensorSource,
+  rename: Rename = (name) => name,
+): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const inFile of source.names()) {
+    const name = rename(inFile);
+    if (name === null) continue;
+    const twin = found.get(name);
+    if (twin !== undefined) throw new CheckpointError(`${source.name}: ${twin} and ${inFile} are both ${name}`);
+    found.set(name, inFile);
+  }
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  for (const [name, shape] of expected) {
+    const inFile = found.get(name);
+    const stored = inFile === undefined ? null : source.info(inFile).shape;
+    if (stored === null) missing.push(`${name} ${formatShape(shape)}`);
+    else if (!sameShape(stored, shape)) {
+      misshapen.push(`${inFile} is ${formatShape(stored)}, expected ${formatShape(shape)}`);
+    }
+  }
+  const extra = [...found].filter(([name]) => !expected.has(name)).map(([, inFile]) => inFile);
+  const faults = [
+    ...list(missing, "is missing", "are missing"),
+    ...list(misshapen, "has another shape", "have other shapes"),
+    ...list(extra, "is not part of the model", "are not part of the model"),
+  ];
+  if (faults.length === 0) return found;
+  const hint = layerHint([...expected.keys()], [...found.keys()]);
+  throw new CheckpointError(
+    `${source.name}: does not fit the model: ${[...faults, ...hint].join("; ")}; check that the config and the weights belong together`,
+  );
+}
+
+/** `[rows, columns]` in row-major order → `[columns, rows]`. Blocked, so that both sides stay in the cache. */
+export function transpose(values: Float32Array, [rows = 0, columns = 0]: Shape): Float32Array {
+  const block = 32;
+  const out = new Float32Array(values.length);
+  for (let top = 0; top < rows; top += block) {
+    const bottom = Math.min(top + block, rows);
+    for (let left = 0; left < columns; left += block) {
+      const right = Math.min(left + block, columns);
+      for (let column = left; column < right; column++) {
+        for (let row = top; row < bottom; row++) out[column * rows + row] = values[row * columns + column] as number;
+      }
+    }
+  }
+  return out;
+}
+
+function storedShape({ name, tensor, transposed }: Placement): Shape {
+  if (!transposed) return tensor.shape;
+  if (tensor.shape.length === 2) return tensor.shape.toReversed();
+  throw new CheckpointError(`${name}: only a matrix can be stored transposed, this is ${formatShape(tensor.shape)}`);
+}
+
+function list(names: readonly string[], one: string, many: string): string[] {
+  if (names.length === 0) return [];
+  const more = names.length > 3 ? `, and ${names.length - 3} more` : "";
+  return [`${names.slice(0, 3).join(", ")}${more} ${names.length === 1 ? one : many}`];
+}
+
+/** Counts what numbers under each prefix, `h.0.` `h.1.` …, and says where file and model differ. */
+function layerHint(expected: readonly string[], found: readonly string[]): string[] {
+  const inFile = layerCounts(found);
+  return [...layerCounts(expected)].flatMap(([prefix, count]) => {
+    const other = inFile.get(prefix) ?? 0;
+    return other === count || other === 0
+      ? []
+      : [`the file has ${other} layers under ${prefix}, the model has ${count}`];
+  });
+}
+
+function layerCounts(names: readonly string[]): Map<string, number> {
+  const indices = new Map<string, Set<string>>();
+  for (const name of names) {
+    const [, prefix, index] = /^(.*?)\.(\d+)\./.exec(name) ?? [];
+    if (prefix === undefined || index === undefined) continue;
+    const seen = indices.get(prefix) ?? new Set();
+    indices.set(prefix, seen.add(index));
+  }
+  return new Map([...indices].map(([prefix, seen]) => [prefix, seen.size]));
+}
