@@ -1,0 +1,82 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { threadId } from "node:worker_threads";
+import { errorCode, fileError } from "./file-error.ts";
+
+/** Unfinished folders of this thread. */
+const inUse = new Set<string>();
+
+/**
+ * Makes a folder that is complete or absent, whatever moment the process is killed: `fill` writes into a hidden folder
+ * beside the target, which then takes the target's name. Files must be flushed by `fill`. When another process has made
+ * the target meanwhile, that one stays. Unfinished folders of processes that died are deleted.
+ *
+ * @throws {DataError} when the disk is full or the place is not writable.
+ */
+export async function buildFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const mark = `${unfinishedPrefix(target)}${process.pid}.${threadId}-${randomBytes(4).toString("hex")}`;
+  const unfinished = join(dirname(target), mark);
+  inUse.add(unfinished);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await removeAbandoned(target);
+    await mkdir(unfinished);
+    await fill(unfinished);
+    await syncFolder(unfinished);
+    await putInPlace(unfinished, target);
+    await syncFolder(dirname(target));
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {}); // must not hide why it failed
+    throw fileError(target, "write", error);
+  } finally {
+    inUse.delete(unfinished);
+  }
+}
+
+async function putInPlace(unfinished: string, target: string): Promise<void> {
+  try {
+    await rename(unfinished, target);
+  } catch (error) {
+    const taken = ["ENOTEMPTY", "EEXIST", "EPERM"].includes(errorCode(error) ?? "");
+    if (!taken || !(await readdir(target).catch(() => null))) throw error;
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** Processes are known by their number only to the machine they run on, and a cache may be shared. */
+function unfinishedPrefix(target: string): string {
+  return `.${basename(target)}.unfinished-${hostname().replaceAll(/[^A-Za-z0-9]/g, "_")}-`;
+}
+
+async function removeAbandoned(target: string): Promise<void> {
+  const prefix = unfinishedPrefix(target);
+  for (const name of await readdir(dirname(target))) {
+    const owner = name.startsWith(prefix) ? /^(\d+)\.(\d+)-/.exec(name.slice(prefix.length)) : null;
+    const path = join(dirname(target), name);
+    if (owner && !isAlive(path, Number(owner[1]), Number(owner[2]))) await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isAlive(path: string, owner: number, ownerThread: number): boolean {
+  // In containers a restarted process often has the number of the one that was killed; only our own list tells.
+  if (owner === process.pid && ownerThread === threadId) return inUse.has(path);
+  try {
+    process.kill(owner, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) !== "ESRCH";
+  }
+}
+
+/** Makes names in a folder survive a power cut. Windows neither allows nor needs it. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
