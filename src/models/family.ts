@@ -1,4 +1,5 @@
-import type { Initializer, Parameter } from "../nn/parameters.ts";
+import type { Initializer } from "../nn/parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 /** The few numbers that shape a new model of any family. */
@@ -12,11 +13,12 @@ export interface ModelShape {
   readonly dropout: number;
 }
 
-/** One parameter and how a model folder stores it. */
+/** One tensor of a model folder, and where the model keeps it. */
 export interface TensorBinding {
   /** Name in the weights file. */
   readonly name: string;
-  readonly parameter: Parameter;
+  /** A parameter, or the stretch of one that holds several tensors of the file. */
+  readonly parameter: Tensor;
   /** A matrix that the file holds as `[in, out]`. */
   readonly transposed: boolean;
 }
