@@ -10,7 +10,7 @@ const float32 = { absolute: 1e-6, relative: 0 };
 async function steps(base: number, scaling: RotaryScaling | null): Promise<number[]> {
   const { cos, sin } = new RotaryTable(exact, 8, base, scaling).angles(2, null);
   const [c, s] = [await read(cos), await read(sin)];
-  return s.slice(4).map((sine, i) => Math.atan2(sine, c[4 + i] ?? Number.NaN));
+  return s.slice(4, 8).map((sine, i) => Math.atan2(sine, c[4 + i] ?? Number.NaN));
 }
 
 test("pair i turns by base^(−2i / headDim) a position", async () => {
