@@ -1,0 +1,112 @@
+#include "binding/call.h"
+
+#include <stdio.h>
+
+namespace stemma {
+
+Call::Call(napi_env env, napi_callback_info info, const char* kernel) : env_(env), kernel_(kernel) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &count_, arguments_, nullptr, &data);
+  context_ = (Context*)data;
+}
+
+napi_value Call::next() {
+  if (next_ >= count_) {
+    fail("too few arguments");
+    return nullptr;
+  }
+  return arguments_[next_++];
+}
+
+double Call::number() {
+  const napi_value value = next();
+  double result = 0;
+  if (failed_ || napi_get_value_double(env_, value, &result) == napi_ok) return failed_ ? 0 : result;
+  char what[64];
+  snprintf(what, sizeof what, "argument %zu is not a number", next_);
+  fail(what);
+  return 0;
+}
+
+int64_t Call::size() {
+  const double value = number();
+  // Also false for NaN.
+  if (value >= 0 && value < 9007199254740992.0 && value == (double)(int64_t)value) return (int64_t)value;
+  char what[96];
+  snprintf(what, sizeof what, "argument %zu is %g, not a whole number of at least 0", next_, value);
+  fail(what);
+  return 0;
+}
+
+View Call::viewOf(int64_t handle, int64_t offset) {
+  if (failed_) return {nullptr, 0};
+  const Stretch stretch = lookUpStorage(handle);
+  if (!stretch.data) {
+    fail("a storage that was released, or belongs to another backend");
+    return {nullptr, 0};
+  }
+  if (offset > stretch.length) {
+    char what[96];
+    snprintf(what, sizeof what, "offset %lld is outside a storage of %lld elements", (long long)offset,
+             (long long)stretch.length);
+    fail(what);
+    return {nullptr, 0};
+  }
+  return {stretch.data + offset, stretch.length - offset};
+}
+
+View Call::view() {
+  const int64_t handle = size();
+  const int64_t offset = size();
+  return viewOf(handle, offset);
+}
+
+View Call::optionalView() {
+  if (next_ + 1 < count_) {
+    double handle = 0;
+    if (napi_get_value_double(env_, arguments_[next_], &handle) == napi_ok && handle == -1) {
+      next_ += 2;
+      return {nullptr, 0};
+    }
+  }
+  return view();
+}
+
+Draw Call::draw() {
+  const uint32_t first = (uint32_t)size();
+  const uint32_t second = (uint32_t)size();
+  return {{first, second}, (uint32_t)size()};
+}
+
+void* Call::typedArray(size_t* elements) {
+  const napi_value value = next();
+  bool isTypedArray = false;
+  if (!failed_) napi_is_typedarray(env_, value, &isTypedArray);
+  napi_typedarray_type type = napi_uint8_array;
+  void* data = nullptr;
+  *elements = 0;
+  if (isTypedArray) napi_get_typedarray_info(env_, value, &type, elements, &data, nullptr, nullptr);
+  if (type == napi_float32_array || type == napi_int32_array) return data;
+  fail("values must be a Float32Array or an Int32Array");
+  return nullptr;
+}
+
+float* Call::floats(const View& view, int64_t needed, const char* name) {
+  if (view.data && (needed < 0 || needed > view.available)) {
+    char what[128];
+    snprintf(what, sizeof what, "%s needs %lld elements but its storage has %lld from there on", name,
+             (long long)needed, (long long)view.available);
+    fail(what);
+  }
+  return failed_ ? nullptr : view.data;
+}
+
+void Call::fail(const char* what) {
+  if (failed_) return;
+  failed_ = true;
+  char message[256];
+  snprintf(message, sizeof message, "%s: %s", kernel_, what);
+  napi_throw_range_error(env_, nullptr, message);
+}
+
+}  // namespace stemma

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <node_api.h>
+
+#include "kernels/random.h"
+#include "runtime/dispatch.h"
+#include "runtime/storage.h"
+
+namespace stemma {
+
+/** What `open` chose: the kernels and the number of threads that every function of the returned object uses. */
+struct Context {
+  const KernelTable* kernels;
+  int threads;
+};
+
+/** A stretch of a storage from a view's first element on. Data is null for a view that is absent. */
+struct View {
+  float* data;
+  int64_t available;
+};
+
+/**
+ * Arguments of one call from JavaScript, read in order. The first thing that is wrong becomes a JavaScript exception
+ * that names the kernel; after it every read gives zeros, so that a binding checks `ok()` once, before it computes.
+ */
+class Call {
+ public:
+  Call(napi_env env, napi_callback_info info, const char* kernel);
+
+  bool ok() const { return !failed_; }
+  const Context& context() const { return *context_; }
+  const KernelTable& kernels() const { return *context_->kernels; }
+  int threads() const { return context_->threads; }
+
+  double number();
+  /** A whole number, at least 0. */
+  int64_t size();
+  bool flag() { return number() != 0; }
+  /** A whole number below `count`, as an enumeration. */
+  template <class Kind>
+  Kind choice(int count) {
+    const int64_t value = size();
+    if (value >= count) fail("an unknown kind");
+    return (Kind)(ok() ? value : 0);
+  }
+  /** Two numbers: handle and offset. */
+  View view();
+  /** The same, with handle -1 standing for a view that is absent. */
+  View optionalView();
+  /** Three numbers: both words of the key, and the stream. */
+  Draw draw();
+  /** The typed array at the next place. */
+  void* typedArray(size_t* elements);
+
+  /** The floats of a view, once it is known how many elements the kernel will touch. */
+  float* floats(const View& view, int64_t needed, const char* name);
+  int32_t* ints(const View& view, int64_t needed, const char* name) { return (int32_t*)floats(view, needed, name); }
+
+  /** Throws, unless something was thrown before: `kernel: what`. */
+  void fail(const char* what);
+
+  napi_env env() const { return env_; }
+
+ private:
+  static constexpr size_t kMaxArguments = 64;
+
+  View viewOf(int64_t handle, int64_t offset);
+  napi_value next();
+
+  napi_env env_;
+  const char* kernel_;
+  Context* context_ = nullptr;
+  napi_value arguments_[kMaxArguments];
+  size_t count_ = kMaxArguments;
+  size_t next_ = 0;
+  bool failed_ = false;
+};
+
+/** Name and entry point of one function of the addon. */
+struct Method {
+  const char* name;
+  napi_callback callback;
+};
+
+/** Functions of each family, ended by an entry without a name. */
+extern const Method memoryMethods[];
+extern const Method machineMethods[];
+extern const Method matmulMethods[];
+
+}  // namespace stemma

@@ -1,0 +1,49 @@
+#include "kernels/matmul.h"
+
+#include "binding/call.h"
+
+namespace stemma {
+
+namespace {
+
+/** Elements from the first of a batch of matrices to the end of the last; 0 for an empty batch. */
+int64_t extent(int64_t batch, int64_t stride, int64_t rows, int64_t columns) {
+  return batch == 0 ? 0 : (batch - 1) * stride + rows * columns;
+}
+
+/**
+ * matmul(a…, b…, out…, batch, m, n, k, transposeA, transposeB, batchStrideA, batchStrideB, accumulate, useBfloat16,
+ * bias…, residual…, activation, preActivation…); a view is a handle and an offset.
+ */
+napi_value matmul(napi_env env, napi_callback_info info) {
+  Call call(env, info, "matmul");
+  Matmul p{};
+  const View a = call.view(), b = call.view(), out = call.view();
+  p.batch = call.size();
+  p.m = call.size();
+  p.n = call.size();
+  p.k = call.size();
+  p.transposeA = call.flag();
+  p.transposeB = call.flag();
+  p.batchStrideA = call.size();
+  p.batchStrideB = call.size();
+  p.accumulate = call.flag();
+  p.useBfloat16 = call.flag();
+  const View bias = call.optionalView(), residual = call.optionalView();
+  p.activation = call.choice<Activation>(6);
+  const View preActivation = call.optionalView();
+  p.a = call.floats(a, extent(p.batch, p.batchStrideA, p.m, p.k), "a");
+  p.b = call.floats(b, extent(p.batch, p.batchStrideB, p.k, p.n), "b");
+  p.out = call.floats(out, p.batch * p.m * p.n, "out");
+  p.bias = call.floats(bias, p.n, "bias");
+  p.residual = call.floats(residual, p.batch * p.m * p.n, "residual");
+  p.preActivation = call.floats(preActivation, p.batch * p.m * p.n, "preActivation");
+  if (call.ok()) call.kernels().matmul(p, call.threads());
+  return nullptr;
+}
+
+}  // namespace
+
+const Method matmulMethods[] = {{"matmul", matmul}, {nullptr, nullptr}};
+
+}  // namespace stemma

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <stdint.h>
+
+namespace stemma {
+
+enum class Activation { none, gelu, geluTanh, relu, silu, tanh };
+
+/**
+ * out = activation(op(a) · op(b) + bias + residual), or out += op(a) · op(b), for each of `batch` pairs of matrices, as
+ * `Matmul` in src/backend/kernels.ts. op(a) is [m, k] and op(b) [k, n]; a transposed operand is stored the other way
+ * round. `residual` may be `out`; nothing else may overlap `out`.
+ */
+struct Matmul {
+  const float* a;
+  const float* b;
+  float* out;
+  int64_t batch, m, n, k;
+  bool transposeA, transposeB;
+  int64_t batchStrideA, batchStrideB;
+  bool accumulate;
+  /** Operands are rounded to bfloat16; sums stay float32. */
+  bool useBfloat16;
+  const float* bias;
+  const float* residual;
+  Activation activation;
+  float* preActivation;
+};
+
+}  // namespace stemma

@@ -1,0 +1,59 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+/** Functions of the addon, bound to a number of threads and an instruction set. A view is a handle and an offset. */
+export interface NativeFunctions {
+  readonly instructionSet: InstructionSet;
+  readonly threads: number;
+  /** Whether a bfloat16 product is one instruction here; else operands are rounded and multiplied as float32. */
+  readonly hasBfloat16Products: boolean;
+
+  /** A handle for `length` elements of four bytes, not cleared. */
+  allocate(length: number): number;
+  /** Does nothing for a handle that was released before. */
+  release(handle: number): void;
+  write(handle: number, offset: number, values: Float32Array | Int32Array): void;
+  /** Fills `values`. */
+  read(handle: number, offset: number, values: Float32Array | Int32Array): void;
+  /** Bytes in use, bytes free in the pool, and the most that was ever in use. */
+  memory(): [inUse: number, pooled: number, peak: number];
+  resetPeak(): void;
+  /** Gives the pool's free memory back to the system. */
+  trim(): void;
+
+  /** Multiply-adds per second (two operations each), from registers. */
+  floatPeak(seconds: number, threads: number): number;
+  bfloat16Peak(seconds: number, threads: number): number;
+  /** Bytes per second, from memory outside every cache. */
+  readBandwidth(seconds: number, threads: number): number;
+
+  /** Every kernel: plain numbers in the order of its binding in native/binding. */
+  matmul(...numbers: number[]): void;
+}
+
+/** Variants the kernels are compiled in. */
+export type InstructionSet = "avx512bf16" | "avx512" | "avx2" | "portable";
+
+interface Addon {
+  /** What this processor can run, best first. */
+  instructionSets(): InstructionSet[];
+  /** Threads 0: one for each core; instruction set "": the best. Undefined when the processor lacks it. */
+  open(threads: number, instructionSet: InstructionSet | ""): NativeFunctions | undefined;
+}
+
+/** Where the build leaves the addon; the same place seen from `src/` and from `dist/`. */
+const addonPath = fileURLToPath(new URL("../../../build/Release/stemma.node", import.meta.url));
+
+/** The addon, or why it cannot be used. */
+export function loadAddon(): Addon | { readonly reason: string } {
+  if (!existsSync(addonPath)) {
+    return { reason: "the native addon is not built; run `node scripts/build-native.mjs` to see why" };
+  }
+  try {
+    return createRequire(import.meta.url)(addonPath) as Addon;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { reason: `the native addon does not load (${message}); run \`node scripts/build-native.mjs --force\`` };
+  }
+}

@@ -1,0 +1,63 @@
+import { UnsupportedError } from "../../core/errors.ts";
+import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
+import type { InstructionSet, NativeFunctions } from "./addon.ts";
+import { loadAddon } from "./addon.ts";
+import type { NativeMachine } from "./machine.ts";
+import { nativeMachine } from "./machine.ts";
+import { matmulKernels } from "./matmul.ts";
+import { memoryFunctions } from "./storage.ts";
+
+export type { InstructionSet } from "./addon.ts";
+export type { NativeMachine, NativeMemory } from "./machine.ts";
+
+/** The C++ backend, with what it found out about the machine. */
+export interface NativeBackend extends Backend {
+  readonly machine: NativeMachine;
+}
+
+/** What a caller may choose when opening the native backend. */
+export interface NativeOptions extends BackendOptions {
+  /** Default: the best that the processor has. Others are for tests and comparisons. */
+  readonly instructionSet?: InstructionSet | undefined;
+}
+
+/** A backend, or in one sentence why there is none and what to do. */
+export type Opened = { readonly backend: NativeBackend } | { readonly backend: null; readonly reason: string };
+
+/**
+ * Opens the native backend. Backends of different options share one pool of memory and threads, so tensors of one may
+ * be given to another.
+ *
+ * @throws {UnsupportedError} when the processor lacks the instruction set that was asked for.
+ */
+export function openNative(options: NativeOptions = {}): Opened {
+  const addon = loadAddon();
+  if ("reason" in addon) return { backend: null, reason: addon.reason };
+  const native = addon.open(options.threads ?? 0, options.instructionSet ?? "");
+  if (!native) {
+    throw new UnsupportedError(
+      `native backend: this processor cannot run ${options.instructionSet}; it can run ${addon.instructionSets().join(", ")}`,
+    );
+  }
+  return { backend: assemble(native, options) };
+}
+
+/** Instruction sets this processor can run, best first; empty when the addon is not built. */
+export function nativeInstructionSets(): readonly InstructionSet[] {
+  const addon = loadAddon();
+  return "reason" in addon ? [] : addon.instructionSets();
+}
+
+function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: NativeOptions): NativeBackend {
+  // One family of kernels is one file here, one in native/binding and one or more in native/kernels.
+  const kernels = { ...matmulKernels(native, matmulPrecision) } as Kernels;
+  const fused: Partial<FusedKernels> = {};
+  return {
+    name: "native",
+    machine: nativeMachine(native),
+    kernels,
+    fused,
+    all: { ...kernels, ...fused } as Kernels & FusedKernels,
+    ...memoryFunctions(native),
+  };
+}
