@@ -50,7 +50,8 @@ export interface WindowSettings {
  * sees what it would have seen.
  *
  * In one epoch of a source every window comes once, in a pseudo-random order ({@link permuted}); windows lie side by
- * side from an offset in 0 … context − 1 that is drawn anew for each epoch, so that their borders move. Sources are
+ * side from an offset that is drawn anew for each epoch, so that their borders move and the ends of the text get their
+ * turn. Sources are
  * interleaved by weight ({@link mixture}). The windows of a step depend on `batchSize` alone: however many ranks and
  * micro-batches, together they hold the same windows in the same order.
  *
@@ -99,9 +100,9 @@ function windowStarts(file: TokenSequence, context: number, random: Random): Win
         (file.length > 1 ? `use a context of at most ${file.length - 1} (--context) or more text` : "use more text"),
     );
   }
-  // One context less than fits leaves room for every offset, so that all epochs have the same number of windows.
+  // One window less than fits leaves room to move by a context or more, at the same number of windows in every epoch.
   const windows = Math.max(1, Math.floor((file.length - context) / context));
-  const offsets = Math.min(context, file.length - windows * context);
+  const offsets = file.length - windows * context;
   let epoch = -1;
   let key: Draw["key"] = [0, 0];
   let offset = 0;
