@@ -21,6 +21,8 @@
 
 /** For the small functions that kernels are made of: vectors stay in registers and never cross a call. */
 #define STEMMA_INLINE static inline __attribute__((always_inline))
+/** The same for a lambda, after its parameters. */
+#define STEMMA_EXPANDED __attribute__((always_inline))
 
 #if defined(__AVX512F__)
 #define STEMMA_VECTOR_BYTES 64

@@ -1,0 +1,65 @@
+#include "kernels/parallel.h"
+#include "kernels/vector.h"
+
+namespace stemma::STEMMA_ISA {
+
+/** Calls `body(i)` for every row, several to a task. */
+template <class Body>
+static void forRows(int threads, int64_t rows, int64_t width, Body&& body) {
+  const int64_t some = 8192 / (width + 1) + 1;
+  parallel(threads, (rows + some - 1) / some, [&](int64_t task, int) {
+    const int64_t end = (task + 1) * some < rows ? (task + 1) * some : rows;
+    for (int64_t i = task * some; i < end; i++) body(i);
+  });
+}
+
+/** out[i] = table[ids[i]]; zeros for a negative id. */
+void gatherRows(const float* table, const int32_t* ids, float* out, int64_t rows, int64_t width, int threads) {
+  forRows(threads, rows, width, [&](int64_t i) {
+    if (ids[i] < 0) memset(out + i * width, 0, width * sizeof(float));
+    else memcpy(out + i * width, table + ids[i] * width, width * sizeof(float));
+  });
+}
+
+/** table[ids[i]] = from[i]. */
+void setRows(const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads) {
+  forRows(threads, rows, width, [&](int64_t i) {
+    if (ids[i] >= 0) memcpy(table + ids[i] * width, from + i * width, width * sizeof(float));
+  });
+}
+
+/**
+ * table[ids[i]] += from[i]. Two tasks never meet in one place: each takes a stretch of columns of all rows, in the
+ * order of i.
+ */
+void scatterAddRows(const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads) {
+  const int64_t columns = 64;
+  parallel(threads, (width + columns - 1) / columns, [&](int64_t task, int) {
+    const int64_t begin = task * columns, length = width - begin < columns ? width - begin : columns;
+    for (int64_t i = 0; i < rows; i++) {
+      if (ids[i] < 0) continue;
+      float* to = table + ids[i] * width + begin;
+      const float* added = from + i * width + begin;
+      forVectors(length, [&](int64_t j, int64_t count) STEMMA_EXPANDED {
+        storeSome(to + j, loadSome(to + j, count) + loadSome(added + j, count), count);
+      });
+    }
+  });
+}
+
+/** out[i] = x[i, ids[i]]; 0 for a negative id. */
+void pick(const float* x, const int32_t* ids, float* out, int64_t rows, int64_t width, int threads) {
+  parallelRange(threads, rows, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) out[i] = ids[i] < 0 ? 0.0f : x[i * width + ids[i]];
+  });
+}
+
+/** dx[i, ids[i]] += dy[i]. */
+void pickGrad(const float* dy, const int32_t* ids, float* dx, int64_t rows, int64_t width, int threads) {
+  parallelRange(threads, rows, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++)
+      if (ids[i] >= 0) dx[i * width + ids[i]] += dy[i];
+  });
+}
+
+}  // namespace stemma::STEMMA_ISA
