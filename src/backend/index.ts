@@ -1,12 +1,16 @@
 import { SettingsError, UnsupportedError } from "../core/errors.ts";
 import type { Backend, BackendOptions } from "./kernels.ts";
 
-/** How to open each backend. One that the machine cannot run throws {@link UnsupportedError}, saying why. */
+/** A backend, or in one sentence why this machine has none and what to do. */
+export type Opened = { readonly backend: Backend } | { readonly backend: null; readonly reason: string };
+
+/** How to open each backend. */
 export const backends = {
-  native: async (options: BackendOptions): Promise<Backend> => (await loadNative()).openNative(options),
-  reference: async (options: BackendOptions): Promise<Backend> =>
-    (await import("./reference/index.ts")).openReference(options),
-} satisfies Record<string, (options: BackendOptions) => Promise<Backend>>;
+  native: async (options: BackendOptions): Promise<Opened> => (await import("./native/index.ts")).openNative(options),
+  reference: async (options: BackendOptions): Promise<Opened> => ({
+    backend: (await import("./reference/index.ts")).openReference(options),
+  }),
+} satisfies Record<string, (options: BackendOptions) => Promise<Opened>>;
 
 /** Names of the table {@link backends}. */
 export type BackendName = keyof typeof backends;
@@ -22,37 +26,20 @@ export interface OpenOptions extends BackendOptions {
 /**
  * Opens the place where tensors live and are computed.
  *
- * @throws {SettingsError} when there is no backend of that name.
+ * @throws {SettingsError} when there is no backend of that name, or the number of threads is not a positive integer.
  * @throws {UnsupportedError} when the backend asked for by name cannot run here.
  */
 export async function openBackend({ name, onFallback, ...options }: OpenOptions = {}): Promise<Backend> {
-  if (name !== undefined) {
-    if (!Object.hasOwn(backends, name)) {
-      throw new SettingsError(
-        `backend: there is none called ${name}; choose one of ${Object.keys(backends).join(", ")}`,
-      );
-    }
-    return backends[name](options);
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
+    throw new SettingsError(`threads: must be a positive integer, got ${threads}`);
   }
-  try {
-    return await backends.native(options);
-  } catch (error) {
-    if (!(error instanceof UnsupportedError)) throw error;
-    onFallback?.(`${error.message} (using the reference backend meanwhile: correct, but very much slower)`);
-    return backends.reference(options);
+  if (name !== undefined && !Object.hasOwn(backends, name)) {
+    throw new SettingsError(`backend: there is none called ${name}; choose one of ${Object.keys(backends).join(", ")}`);
   }
-}
-
-interface NativeModule {
-  openNative(options: BackendOptions): Backend | Promise<Backend>;
-}
-
-/** The native module. Its own failure to load (a file that is not there) is no reason to stop. */
-async function loadNative(): Promise<NativeModule> {
-  const path: string = "./native/index.ts";
-  try {
-    return await import(path);
-  } catch (cause) {
-    throw new UnsupportedError("native backend: its module cannot be loaded; run npm run build", { cause });
-  }
+  const opened = await backends[name ?? "native"](options);
+  if (opened.backend) return opened.backend;
+  if (name) throw new UnsupportedError(`backend ${name}: ${opened.reason}`);
+  onFallback?.(`computing with the reference backend, which is right but very much slower: ${opened.reason}`);
+  return openBackend({ name: "reference", ...options });
 }

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import type { BackendName } from "./index.ts";
+import { backends, openBackend } from "./index.ts";
+
+const native = await backends.native({});
+
+test("the reference by name", async () => {
+  expect((await openBackend({ name: "reference" })).name).toBe("reference");
+});
+
+test("native where it is built, else the reference and one line about it", async () => {
+  const messages: string[] = [];
+  const backend = await openBackend({ onFallback: (message) => messages.push(message) });
+  expect(backend.name).toBe(native.backend ? "native" : "reference");
+  expect(messages).toHaveLength(native.backend ? 0 : 1);
+  for (const message of messages) expect(message).toMatch(/^computing with the reference backend.*; run `.+`/);
+});
+
+test("a backend asked for by name is never replaced by another", async () => {
+  if (native.backend) expect((await openBackend({ name: "native" })).name).toBe("native");
+  else await expect(openBackend({ name: "native" })).rejects.toThrow(UnsupportedError);
+});
+
+test("settings that make no sense", async () => {
+  await expect(openBackend({ name: "toString" as BackendName })).rejects.toThrow(
+    new SettingsError("backend: there is none called toString; choose one of native, reference"),
+  );
+  for (const threads of [0, 1.5, -1, Number.NaN]) await expect(openBackend({ threads })).rejects.toThrow(SettingsError);
+});
