@@ -12,19 +12,43 @@ export interface TokenBatch {
   readonly targets: Int32Array;
   readonly batch: number;
   readonly time: number;
+  /** Where rows hold several texts that must not see each other. */
+  readonly packing?: Packing;
+}
+
+/** Texts side by side in rows, each as if it were alone. */
+export interface Packing {
+  /** `[batch · time]`: place of each token in its own text. */
+  readonly positions: Int32Array;
+  /** `[batch · time]`: place in the row where each token's own text starts. */
+  readonly firstKeys: Int32Array;
 }
 
 /**
- * Next-token prediction: L = −1/n Σᵢ log p(uᵢ | u₁ … uᵢ₋₁), in nats, over the n targets that are not negative.
+ * Next-token prediction: L = −1/n Σᵢ log p(uᵢ | u₁ … uᵢ₋₁), in nats, over the n targets that are not negative. Hidden
+ * states that have no target do not go through the output layer.
  *
  * @see Radford et al. (2018), equation 1.
  */
 export function nextTokenLoss(model: LanguageModel, tokens: TokenBatch, random: Random | null): Tensor {
-  const { batch, time } = tokens;
+  const { batch, time, packing } = tokens;
   const ids = Tensor.from(model.backend, tokens.inputs, [batch, time]);
-  const hidden = model.forward(ids, { random }); // [batch, time, width]
-  const targets = Tensor.from(model.backend, tokens.targets, [batch * time]);
-  const count = tokens.targets.reduce((n, target) => n + (target >= 0 ? 1 : 0), 0);
-  const rows = hidden.reshape([batch * time, -1]); // [batch · time, width]
-  return apply(linearCrossEntropy, [rows, model.outputWeight], { targets, scale: 1 / Math.max(count, 1) });
+  const packed = packing && {
+    positions: packing.positions,
+    mask: { causal: true, firstKeys: packing.firstKeys },
+  };
+  const hidden = model.forward(ids, { random, ...packed }).reshape([batch * time, -1]); // [batch · time, width]
+  const trained = Int32Array.from(tokens.targets.keys()).filter((i) => (tokens.targets[i] ?? -1) >= 0);
+  const scale = 1 / Math.max(trained.length, 1);
+  if (trained.length === batch * time || trained.length === 0) {
+    const targets = Tensor.from(model.backend, tokens.targets, [batch * time]);
+    return apply(linearCrossEntropy, [hidden, model.outputWeight], { targets, scale });
+  }
+  const chosen = hidden.gatherRows(Tensor.from(model.backend, trained, [trained.length])); // [trained, width]
+  const targets = Tensor.from(
+    model.backend,
+    trained.map((i) => tokens.targets[i] ?? 0),
+    [trained.length],
+  );
+  return apply(linearCrossEntropy, [chosen, model.outputWeight], { targets, scale });
 }
