@@ -12,7 +12,7 @@ export interface TextPiece {
 }
 
 /** Length, in UTF-16 units, from which a text file is handed out in pieces. */
-const pieceLength = 2 ** 18;
+const pieceLength = 2 ** 17;
 
 /**
  * The documents of some files, in order and piece by piece, so that a file larger than memory can be read.

@@ -4,6 +4,7 @@ import { DataError, StemmaError } from "../core/errors.ts";
 const explanations: Readonly<Record<string, string>> = {
   EACCES: "permission denied; change its permissions or choose another place",
   EDQUOT: "the disk quota is used up; free some space or choose another place",
+  EEXIST: "a file is where a folder is needed; remove it or choose another place",
   EIO: "the disk reports an error; check it or use a copy",
   EISDIR: "it is a folder; name a file inside it",
   EMFILE: "too many files are open; raise the limit (ulimit -n)",

@@ -2,6 +2,7 @@ import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
+import { DataError } from "../core/errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { fileError } from "./file-error.ts";
 
@@ -32,6 +33,19 @@ export async function fingerprintFiles(files: readonly string[], limit = wholeLi
   const sampled = sizes.reduce((a, b) => a + b, 0) > limit;
   for (const path of files) found.push(await withFile(path, (file) => fingerprint(path, file, sampled)));
   return found;
+}
+
+/**
+ * Makes sure that files are still those that were fingerprinted.
+ *
+ * @throws {DataError} naming the first one whose size or time of change is another.
+ */
+export async function checkUnchanged(files: readonly FileFingerprint[]): Promise<void> {
+  for (const { path, sizeBytes, modifiedMs } of files) {
+    const { size, mtimeMs } = await withFile(path, (file) => file.stat());
+    if (size === sizeBytes && mtimeMs === modifiedMs) continue;
+    throw new DataError(`${path}: changed while it was being read; wait until it is complete and run again`);
+  }
 }
 
 /** The part of a fingerprint that must be the same for contents to count as the same. */

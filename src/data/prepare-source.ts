@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { TextPiece } from "./documents.ts";
 import { nextEndOfWord, readDocuments } from "./documents.ts";
+import { checkUnchanged } from "./fingerprint.ts";
 import type { DataSource } from "./sources.ts";
 import type { CorpusScan, Split } from "./split.ts";
 import { documentHash, planSplit } from "./split.ts";
@@ -44,6 +45,7 @@ export async function encodeSource(
   try {
     for (const part of partsOf(recipe)) writers.set(part, await TokenWriter.create(pathOf(part), options));
     await writeDocuments(source, scan, splitOf(scan, recipe), writers, options);
+    await checkUnchanged(recipe.files);
     const infos: Partial<Record<TokenPart, TokenFileInfo>> = {};
     for (const [part, writer] of writers) {
       infos[part] = await writer.finish();
@@ -97,11 +99,9 @@ async function writeDocuments(
     position += piece.text.length;
     report(piece.text.length, (training?.tokens ?? 0) + (validation?.tokens ?? 0));
     if (!piece.last) continue;
-    if (position !== scan.lengths[document]) throw changed(piece.name);
     document += 1;
     position = 0;
   }
-  if (document !== scan.lengths.length) throw changed(source.name);
 }
 
 /** Writes the text up to `place` to one side and the rest to the other. */
@@ -126,10 +126,6 @@ async function writePiece(
 function placeOfSplit({ text }: TextPiece, wanted: number): number {
   if (wanted <= 0) return 0;
   return wanted >= text.length ? text.length : nextEndOfWord(text, wanted);
-}
-
-function changed(name: string): DataError {
-  return new DataError(`${name}: changed while it was being read; wait until it is complete and run again`);
 }
 
 function totalLength(scan: CorpusScan): number {

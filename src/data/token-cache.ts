@@ -86,8 +86,8 @@ export async function buildTokenFiles(
   recipe: TokenRecipe,
   fill: (pathOf: (part: TokenPart) => string) => Promise<Partial<Record<TokenPart, TokenFileInfo>>>,
 ): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
   await buildFolder(folder, async (unfinished) => {
+    await rm(folder, { recursive: true, force: true }); // there only if damaged
     const parts = await fill((part) => partPath(unfinished, part));
     const { files, ...rest } = recipe;
     const description = { format, key: recipeKey(recipe), ...rest, parts, files };
