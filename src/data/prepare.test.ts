@@ -278,3 +278,9 @@ test("a cache that cannot be written is an error with a remedy", async () => {
     /cannot write: a part of the path is a file, not a folder; check the path/,
   );
 });
+
+test("an id outside the vocabulary is a defect, not another token", async () => {
+  const tokenizer = { ...codePoints, vocabularySize: 100 } as Tokenizer;
+  const preparing = prepare(project({ "a.txt": "zzz" }), { tokenizer, validationFraction: 0 });
+  await expect(preparing).rejects.toThrow("internal: token 122 is outside 0 … 99");
+});

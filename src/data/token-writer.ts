@@ -29,7 +29,8 @@ export class TokenWriter {
   #inDocument = false;
   #tokens = 0;
   #documents = 0;
-  #size: TextSize = { characters: 0, bytes: 0 };
+  #characters = 0;
+  #bytes = 0;
   #firstToken: TextSize = { characters: 0, bytes: 0 };
 
   private constructor(file: FileHandle, options: WriterOptions) {
@@ -81,7 +82,8 @@ export class TokenWriter {
     return {
       tokens: this.#tokens,
       documents: this.#documents,
-      ...this.#size,
+      characters: this.#characters,
+      bytes: this.#bytes,
       dtype: this.#dtype,
       endOfText,
       vocabularySize,
@@ -99,7 +101,8 @@ export class TokenWriter {
     const text = this.#pending.slice(0, place);
     const ids = tokenizer.encode(text, { recognizeSpecialTokens });
     const { characters, bytes } = textSize(text);
-    this.#size = { characters: this.#size.characters + characters, bytes: this.#size.bytes + bytes };
+    this.#characters += characters;
+    this.#bytes += bytes;
     if (this.#tokens === 0 && ids.length > 0) this.#firstToken = textSize(tokenizer.decode(ids.subarray(0, 1)));
     this.#pending = this.#pending.slice(place);
     await this.#append(ids);
@@ -107,10 +110,15 @@ export class TokenWriter {
 
   async #append(ids: Int32Array): Promise<void> {
     const { vocabularySize } = this.#options.tokenizer;
-    for (const id of ids) {
-      if (id < 0 || id >= vocabularySize) throw new Error(`internal: token ${id} is outside 0 … ${vocabularySize - 1}`);
-      if (this.#filled === this.#words.length) await this.#flush();
-      this.#words[this.#filled++] = id;
+    // Stored words would silently lose the upper bits of an id that is too large.
+    const wrong = ids.find((id) => id < 0 || id >= vocabularySize);
+    if (wrong !== undefined) throw new Error(`internal: token ${wrong} is outside 0 … ${vocabularySize - 1}`);
+    for (let done = 0; done < ids.length; ) {
+      if (this.#filled === bufferTokens) await this.#flush();
+      const part = ids.subarray(done, done + bufferTokens - this.#filled);
+      this.#words.set(part, this.#filled);
+      this.#filled += part.length;
+      done += part.length;
     }
     this.#tokens += ids.length;
   }
