@@ -134,7 +134,7 @@ export class TokenWriter {
 }
 
 /** Length of a text in the two units in which losses are quoted. */
-export function textSize(text: string): TextSize {
+function textSize(text: string): TextSize {
   const bytes = Buffer.byteLength(text, "utf8");
   if (bytes === text.length) return { characters: bytes, bytes };
   let pairs = 0;
