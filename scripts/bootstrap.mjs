@@ -1,0 +1,251 @@
+/**
+ * Makes a checkout ready to run with nothing but Node: installs the packages of package-lock.json, builds the native
+ * addon and compiles the sources, each only when missing or out of date. Says one line for each thing it does, on
+ * standard error, and is silent when there is nothing to do.
+ *
+ *     node scripts/bootstrap.mjs            what is needed
+ *     node scripts/bootstrap.mjs --force    build the addon and the sources again
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const oldestNode = [20, 19];
+
+/**
+ * Brings the checkout up to date.
+ *
+ * Two processes that start together do not disturb each other: one works, the other waits for it and then finds
+ * nothing left to do.
+ *
+ * @throws {Error} with a message for the user when a step failed; what was there before stays as it was.
+ */
+export async function bootstrap({ force = false } = {}) {
+  checkNode();
+  if (!force && isCurrent()) return;
+  const unlock = await lock(join(root, ".stemma", "bootstrap.lock"));
+  try {
+    if (!packagesAreCurrent()) installPackages();
+    if (force || !addonIsCurrent()) buildAddon(force);
+    if (force || !sourcesAreCurrent()) compileSources();
+  } finally {
+    unlock();
+  }
+}
+
+function isCurrent() {
+  return packagesAreCurrent() && addonIsCurrent() && sourcesAreCurrent();
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])) return;
+  throw new Error(`Node ${process.versions.node} is too old; install Node ${oldestNode.join(".")} or newer`);
+}
+
+// Packages
+
+/** Whether node_modules holds what the lock file asks for, by version and content hash; optional ones may be absent. */
+function packagesAreCurrent() {
+  const installed = readJson(join(root, "node_modules", ".package-lock.json"))?.packages;
+  const wanted = readJson(join(root, "package-lock.json"))?.packages;
+  if (installed === undefined || wanted === undefined) return false;
+  return Object.entries(wanted).every(([path, { version, integrity, optional, devOptional, link }]) => {
+    if (path === "" || link) return true;
+    const found = installed[path];
+    if (found === undefined) return Boolean(optional || devOptional) || !path.startsWith("node_modules/");
+    return found.version === version && found.integrity === integrity;
+  });
+}
+
+/**
+ * A first install is exactly the lock file's. An outdated one is changed in place, because `npm ci` starts by deleting
+ * node_modules and would leave nothing on a machine that is offline.
+ */
+function installPackages() {
+  const first = !existsSync(join(root, "node_modules", ".package-lock.json"));
+  const how = first ? ["ci"] : ["install", "--no-save"];
+  const quiet = ["--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const what = first ? "installing packages (npm ci)" : "updating packages (npm install)";
+  const done = step(what, () => npm([...how, ...quiet]));
+  if (done) return;
+  if (first) throw new Error("npm could not install the packages (see above); check the network and run it again");
+  say("going on with the packages that are installed; run `npm ci` when the network is back");
+}
+
+/** Runs npm in the checkout, through the shell on Windows, where npm is a batch file. */
+function npm(args) {
+  return spawnSync("npm", args, { cwd: root, encoding: "utf8", shell: process.platform === "win32" });
+}
+
+// Native addon
+
+const addonBuilder = join(root, "scripts", "build-native.mjs");
+const addonStamp = join(root, "build", ".stemma-sources");
+
+function addonIsCurrent() {
+  return !existsSync(addonBuilder) || readText(addonStamp) === addonFingerprint();
+}
+
+/** Hash of everything the addon is made of, and of the Node it is made for. */
+function addonFingerprint() {
+  const { modules } = process.versions;
+  return fingerprint(
+    ["native", "binding.gyp", "scripts/build-native.mjs"],
+    `${process.platform} ${process.arch} ${modules}`,
+  );
+}
+
+/**
+ * The builder says itself in one line what it did, or why this machine has to use the slower reference backend; then it
+ * is tried again when something changed.
+ */
+function buildAddon(force) {
+  const print = addonFingerprint();
+  spawnSync(process.execPath, [addonBuilder, ...(force ? ["--force"] : [])], { cwd: root, stdio: ["ignore", 2, 2] });
+  mkdirSync(dirname(addonStamp), { recursive: true });
+  writeFileSync(addonStamp, print);
+}
+
+// Sources
+
+const dist = join(root, "dist");
+
+function sourcesAreCurrent() {
+  return readText(join(dist, ".stemma-sources")) === sourcesFingerprint();
+}
+
+function sourcesFingerprint() {
+  const compiler = readJson(join(root, "node_modules", "typescript", "package.json"))?.version;
+  return fingerprint(["src", "tsconfig.json", "tsconfig.build.json"], `typescript ${compiler}`);
+}
+
+/** Compiles beside dist/ and swaps, so that dist/ is always whole. */
+function compileSources() {
+  const print = sourcesFingerprint();
+  const [fresh, old] = [`${dist}.${process.pid}.new`, `${dist}.${process.pid}.old`];
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const args = [compiler, "-p", "tsconfig.build.json", "--outDir", fresh];
+  const compiled = step("compiling the sources", () =>
+    spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" }),
+  );
+  try {
+    if (!compiled) throw new Error("the sources do not compile (see above); `npx tsc` shows the errors again");
+    writeFileSync(join(fresh, ".stemma-sources"), print);
+    if (existsSync(dist)) renameSync(dist, old);
+    renameSync(fresh, dist);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    rmSync(old, { recursive: true, force: true });
+  }
+}
+
+// Shared by the steps
+
+/** One hash of the names and contents of files and of whole folders, tests left out, and of `extra`. */
+function fingerprint(paths, extra) {
+  const hash = createHash("sha256").update(extra);
+  for (const path of paths) {
+    for (const file of filesUnder(join(root, path))) {
+      hash.update(`\0${relative(root, file)}\0`).update(readFileSync(file));
+    }
+  }
+  return hash.digest("hex");
+}
+
+function filesUnder(path) {
+  let entries;
+  try {
+    entries = readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    if (error.code === "ENOTDIR") return [path];
+    if (error.code === "ENOENT") return [];
+    throw error;
+  }
+  return entries
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .filter((entry) => !entry.name.endsWith(".test.ts"))
+    .flatMap((entry) => (entry.isDirectory() ? filesUnder(join(path, entry.name)) : [join(path, entry.name)]));
+}
+
+/** Waits for the process that holds `path`, if it is alive, and takes its place. */
+async function lock(path) {
+  mkdirSync(dirname(path), { recursive: true });
+  const own = JSON.stringify({ pid: process.pid, host: hostname() });
+  for (let told = false; ; told = true) {
+    try {
+      writeFileSync(path, own, { flag: "wx" });
+      return () => unlinkSync(path);
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    const owner = readJson(path);
+    if (owner !== undefined && owner.host === hostname() && !isAlive(owner.pid)) rmSync(path, { force: true });
+    else if (!told)
+      say(`waiting for another process that is building (delete ${relative(root, path)} if there is none)`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+/** Says what runs and how long it took, in one line; what the process printed is shown when it failed. */
+function step(what, run) {
+  const start = performance.now();
+  process.stderr.write(`stemma: ${what} …`);
+  const { status, stdout, stderr, error } = run();
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  if (status === 0) process.stderr.write(` done in ${seconds} s\n`);
+  else process.stderr.write(` failed after ${seconds} s\n${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}\n`);
+  return status === 0;
+}
+
+function say(line) {
+  process.stderr.write(`stemma: ${line}\n`);
+}
+
+function readText(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function readJson(path) {
+  try {
+    return JSON.parse(readText(path));
+  } catch {
+    return undefined;
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+  try {
+    await bootstrap({ force: process.argv.includes("--force") });
+  } catch (error) {
+    say(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,7 @@
+import { stages } from "../stages/index.ts";
+import type { Command } from "./command.ts";
+import { env } from "./env.ts";
+import { stageCommand } from "./stage-command.ts";
+
+/** Every command, in the order of the help. Stages come as commands by themselves. */
+export const commands: readonly Command[] = [...stages.map(stageCommand), env];

@@ -1,0 +1,103 @@
+import process from "node:process";
+import { StemmaError } from "../core/errors.ts";
+import { packageVersion } from "../train/machine.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./index.ts";
+import type { Request } from "./program.ts";
+import { readCommandLine } from "./program.ts";
+import { resolveSettings } from "./settings.ts";
+import type { Surroundings } from "./terminal.ts";
+import { Terminal } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
+
+const summary = "Train, align, evaluate and serve the GPT family on the machine you have.";
+
+/**
+ * Runs one command line.
+ *
+ * @param table the commands there are; only tests pass their own.
+ * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 or 143 stopped by a signal after saving.
+ */
+export async function main(
+  argv: readonly string[],
+  around: Surroundings = ofProcess,
+  table: readonly Command[] = commands,
+): Promise<number> {
+  let name = "stemma";
+  const isDebugging = argv.includes("--debug");
+  try {
+    const request = readCommandLine(argv, table, { summary, version: packageVersion() }, helpOutput(around));
+    if (request === null) return 0;
+    name = request.command.name;
+    return await run(request, around);
+  } catch (error) {
+    around.stderr.write(`${formatError(error, name, isDebugging)}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+async function run(request: Request, around: Surroundings): Promise<number> {
+  const settings = await resolveSettings(request);
+  const terminal = new Terminal(around, request.json);
+  try {
+    const result = await request.command.run(settings, terminal);
+    if (request.json) around.stdout.write(`${JSON.stringify(result ?? {})}\n`);
+    return terminal.stopCode ?? 0;
+  } catch (error) {
+    if (terminal.stopCode !== null && error instanceof Error && error.name === "AbortError") return terminal.stopCode;
+    throw error;
+  } finally {
+    terminal.release();
+  }
+}
+
+/** `command: what is wrong; what to do`. An error that was not foreseen is called a defect. */
+function formatError(error: unknown, command: string, isDebugging: boolean): string {
+  if (isDebugging && error instanceof Error) return error.stack ?? String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const line = message.split("\n").join(" ");
+  if (error instanceof UsageError || line.startsWith(`${command}: `)) return line;
+  if (error instanceof StemmaError) return `${command}: ${line}`;
+  return `${command}: ${systemFailure(error) ?? `unexpected failure: ${line}; run it again with --debug to see where`}`;
+}
+
+/** The operating system's refusals that a user can do something about. */
+function systemFailure(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  const path = "path" in error ? String(error.path) : "";
+  switch (error.code) {
+    case "ENOENT":
+      return `${path} does not exist; check the path`;
+    case "EACCES":
+    case "EPERM":
+      return `no permission for ${path}; check its owner and mode`;
+    case "ENOSPC":
+      return `the disk is full${path && ` (writing ${path})`}; free some space and run it again`;
+    case "EISDIR":
+      return `${path || "the path"} is a folder; give a file`;
+    case "ENOTDIR":
+      return `${path || "the path"} is no folder; give a folder`;
+    case "EADDRINUSE":
+      return `${error.message}; choose another --port`;
+    default:
+      return null;
+  }
+}
+
+function helpOutput({ stdout, environment }: Surroundings): Parameters<typeof readCommandLine>[3] {
+  return {
+    write: (text) => stdout.write(text),
+    hasColors: stdout.isTTY === true && !environment.NO_COLOR,
+    columns: Math.min(stdout.columns ?? 100, 120),
+  };
+}
+
+const ofProcess: Surroundings = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  environment: process.env,
+  onSignal: (signal, handle) => process.on(signal, handle),
+  offSignal: (signal, handle) => process.off(signal, handle),
+  exit: (code) => process.exit(code),
+};

@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { parseDocument } from "yaml";
+import { suggestion } from "../core/nearest.ts";
+import type { Flag } from "./flags.ts";
+import { kebabCase } from "./flags.ts";
+import { UsageError } from "./usage-error.ts";
+
+/**
+ * Settings from a YAML file, by key of the schema. Keys may be spelled like flags, like the schema or in snake_case.
+ * A run's `settings.json` is such a file too: what it ran with is taken.
+ *
+ * @throws {UsageError} when the file cannot be read, is no mapping, or names a setting that does not exist.
+ */
+export function readSettingsFile(path: string, flags: readonly Flag[], command: string): Record<string, unknown> {
+  const keys = new Map(flags.flatMap((flag) => [flag.name, ...flag.otherNames].map((name) => [name, flag.key])));
+  const settings: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(readMapping(path, command))) {
+    const key = keys.get(kebabCase(name));
+    if (key === undefined) {
+      const names = flags.flatMap((flag) => [flag.key, flag.name]);
+      const otherwise = `; stemma ${command} --help lists them`;
+      throw new UsageError(`${command}: unknown setting ${name} in ${path}${suggestion(name, names, otherwise)}`);
+    }
+    settings[key] = value;
+  }
+  return settings;
+}
+
+function readMapping(path: string, command: string): object {
+  const document = parseDocument(readText(path, command), { prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const line = error.message.split("\n")[0]?.replace(/:$/, "");
+    throw new UsageError(`${command}: ${path} is no valid YAML: ${line}; write one "key: value" a line`, {
+      cause: error,
+    });
+  }
+  const value: unknown = document.toJS();
+  if (value === null) return {};
+  if (!isMapping(value)) {
+    throw new UsageError(`${command}: ${path} holds ${JSON.stringify(value)}; write one "key: value" a line`);
+  }
+  const isRunRecord = "command" in value && "settings" in value && isMapping(value.settings);
+  return isRunRecord ? (value.settings as object) : value;
+}
+
+function isMapping(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function readText(path: string, command: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const what = reason === "ENOENT" ? "does not exist" : `cannot be read (${reason})`;
+    throw new UsageError(`${command}: --config ${path} ${what}; check the path`, { cause: error });
+  }
+}

@@ -1,0 +1,95 @@
+import type { Readable, Writable } from "node:stream";
+import type { Io } from "./command.ts";
+import type { Progress, ProgressPlan } from "./progress.ts";
+import { barProgress, lineProgress } from "./progress.ts";
+
+/** The outside of a process, so that tests can stand in for it. */
+export interface Surroundings {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  onSignal(signal: NodeJS.Signals, handle: () => void): void;
+  offSignal(signal: NodeJS.Signals, handle: () => void): void;
+  exit(code: number): void;
+}
+
+const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+type StopSignal = keyof typeof signalCodes;
+
+/** What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. */
+export class Terminal implements Io {
+  readonly #around: Surroundings;
+  readonly #isSilent: boolean;
+  readonly #stop = new AbortController();
+  readonly #handlers: [StopSignal, () => void][] = [];
+  #stoppedBy: StopSignal | null = null;
+  #isClosed = false;
+
+  /** `isSilent` keeps the result off standard output, for `--json`. */
+  constructor(around: Surroundings, isSilent: boolean) {
+    this.#around = around;
+    this.#isSilent = isSilent;
+    around.stdout.on("error", this.#onOutputError);
+  }
+
+  get input(): Surroundings["stdin"] {
+    return this.#around.stdin;
+  }
+
+  get isTerminal(): boolean {
+    return this.#around.stdout.isTTY === true && !this.#isSilent;
+  }
+
+  /** Exit code of a process that a signal stopped, or null. */
+  get stopCode(): number | null {
+    return this.#stoppedBy === null ? null : signalCodes[this.#stoppedBy];
+  }
+
+  print(line: string): void {
+    this.write(`${line}\n`);
+  }
+
+  write(text: string): void {
+    if (!this.#isSilent && !this.#isClosed) this.#around.stdout.write(text);
+  }
+
+  note(line: string): void {
+    this.#around.stderr.write(`${line}\n`);
+  }
+
+  progress(plan: ProgressPlan): Progress {
+    const { stderr } = this.#around;
+    if (stderr.isTTY === true) return barProgress(plan, stderr);
+    return lineProgress(plan, (line) => this.note(line));
+  }
+
+  stopSignal(): AbortSignal {
+    if (this.#handlers.length === 0) {
+      for (const signal of Object.keys(signalCodes) as StopSignal[]) {
+        const handle = (): void => this.#onSignal(signal);
+        this.#around.onSignal(signal, handle);
+        this.#handlers.push([signal, handle]);
+      }
+    }
+    return this.#stop.signal;
+  }
+
+  /** Gives the signals back. */
+  release(): void {
+    for (const [signal, handle] of this.#handlers.splice(0)) this.#around.offSignal(signal, handle);
+  }
+
+  #onSignal(signal: StopSignal): void {
+    if (this.#stoppedBy !== null) this.#around.exit(signalCodes[signal]);
+    this.#stoppedBy = signal;
+    this.#stop.abort();
+  }
+
+  /** Nobody reads the result any more (`| head`): work that saves itself goes on, anything else has no purpose left. */
+  readonly #onOutputError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== "EPIPE") throw error;
+    this.#isClosed = true;
+    if (this.#handlers.length === 0) this.#around.exit(0);
+  };
+}

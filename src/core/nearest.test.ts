@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { nearest, suggestion } from "./nearest.ts";
+
+test.each([
+  ["stesp", "steps"],
+  ["batchsize", "batch-size"],
+  ["learning-rat", "learning-rate"],
+  ["Steps", "steps"],
+  ["widht", "width"],
+])("%s probably stands for %s", (word, expected) => {
+  expect(nearest(word, ["batch-size", "learning-rate", "seed", "steps", "width"])).toBe(expected);
+});
+
+test("a word far from all stands for none", () => {
+  expect(nearest("banana", ["steps", "seed"])).toBeNull();
+  expect(nearest("", [])).toBeNull();
+});
+
+test("a message ends with the suggestion or with what else to do", () => {
+  expect(suggestion("gtp2", ["gpt2", "bert"], "; choose gpt2 or bert")).toBe("; did you mean gpt2?");
+  expect(suggestion("lama", ["gpt2", "bert"], "; choose gpt2 or bert")).toBe("; choose gpt2 or bert");
+});

@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { RunFolder } from "../train/run-folder.ts";
+import type { Metrics, Outcome } from "../train/train.ts";
+import type { Stage, StageRun } from "./stage.ts";
+import { runSettings } from "./stage.ts";
+import { StepPace } from "./step-pace.ts";
+
+/** Who watches a run. Everything is optional: a run is in its folder in any case. */
+export interface Watcher {
+  /** Ends the run after the current step, which is saved. */
+  readonly signal?: AbortSignal;
+  /** Everything is ready; training starts. */
+  started?(run: StageRun): void;
+  logged?(step: number, metrics: Metrics): void;
+  sampled?(step: number, sample: { readonly prompt: string; readonly text: string }): void;
+  note?(line: string): void;
+}
+
+/** What became of a run. */
+export interface StageResult extends Outcome {
+  /** The run's folder. */
+  readonly output: string;
+  /** The final model's folder, or null when the run was interrupted before. */
+  readonly model: string | null;
+  /** Time it took, preparation included. */
+  readonly seconds: number;
+  /** The newest value of every metric. */
+  readonly metrics: Metrics;
+}
+
+/**
+ * Runs a stage from settings to final model, in a run folder of its own.
+ *
+ * @throws {SettingsError} when the folder already holds a run that is not resumed, or is in use.
+ */
+export async function runStage<Settings extends z.ZodObject>(
+  stage: Stage<Settings>,
+  settings: z.output<Settings>,
+  watcher: Watcher = {},
+): Promise<StageResult> {
+  const start = performance.now();
+  const { output, resume } = z.object(runSettings).parse(settings);
+  const folder = await RunFolder.open(output, resume);
+  const newest: Metrics = {};
+  try {
+    let pace: StepPace | null = null;
+    const run = await stage.prepare(settings, {
+      folder,
+      log(step, metrics) {
+        const all = { ...metrics, ...pace?.measure(metrics) };
+        folder.log(step, all);
+        Object.assign(newest, all);
+        watcher.logged?.(step, all);
+      },
+      sample(step, sample) {
+        folder.sample(step, sample);
+        watcher.sampled?.(step, sample);
+      },
+      note: (line) => watcher.note?.(line),
+    });
+    await folder.begin(stage.name, settings);
+    watcher.started?.(run);
+    pace = new StepPace(run);
+    const outcome = await run.train(watcher.signal ?? new AbortController().signal);
+    const seconds = (performance.now() - start) / 1000;
+    return { ...outcome, output, model: outcome.interrupted ? null : folder.finalPath, seconds, metrics: newest };
+  } finally {
+    await folder.close();
+  }
+}

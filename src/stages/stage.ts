@@ -1,0 +1,154 @@
+import { z } from "zod";
+import type { RunFolder } from "../train/run-folder.ts";
+import type { Metrics, Outcome } from "../train/train.ts";
+
+/**
+ * Settings that every stage has, to spread into its schema: where the run lives, and whether it goes on from there.
+ */
+export const runSettings = {
+  output: z
+    .string()
+    .min(1)
+    .describe("folder of the run: checkpoints, logs, final model")
+    .meta({
+      aliases: ["output_dir"],
+      placeholder: "folder",
+      group: "Run",
+    }),
+  resume: z
+    .union([z.boolean(), z.string().min(1)])
+    .default(false)
+    .describe("go on from the newest checkpoint of the run, or from the one named, with the run's own settings")
+    .meta({ aliases: ["resume_from_checkpoint"], placeholder: "checkpoint", group: "Run" }),
+} as const;
+
+/** Settings of a stage that trains with the loop of `train.ts`, to spread into its schema. A stage overrides defaults. */
+export const trainingSettings = {
+  steps: z
+    .int()
+    .nonnegative()
+    .default(1000)
+    .describe("updates of the weights in the whole run")
+    .meta({
+      aliases: ["max_steps"],
+      group: "Training",
+    }),
+  batchSize: z
+    .int()
+    .positive()
+    .default(8)
+    .describe("sequences that go through the model at once")
+    .meta({
+      aliases: ["per_device_train_batch_size", "train_batch_size"],
+      group: "Training",
+    }),
+  accumulation: z
+    .int()
+    .positive()
+    .default(1)
+    .describe("batches summed into one update")
+    .meta({
+      aliases: ["gradient_accumulation_steps"],
+      group: "Training",
+    }),
+  learningRate: z
+    .number()
+    .positive()
+    .default(5e-4)
+    .describe("highest step size of AdamW")
+    .meta({
+      aliases: ["lr"],
+      group: "Training",
+    }),
+  schedule: z
+    .enum(["cosine", "linear", "constant"])
+    .default("cosine")
+    .describe("how the learning rate falls after warm-up")
+    .meta({ aliases: ["lr_scheduler_type"], group: "Training" }),
+  warmupSteps: z.int().nonnegative().default(0).describe("steps over which the learning rate rises from 0").meta({
+    group: "Training",
+  }),
+  weightDecay: z.number().nonnegative().default(0.1).describe("pull of the matrices to 0; 0 is off").meta({
+    group: "Training",
+  }),
+  maxGradientNorm: z
+    .number()
+    .nonnegative()
+    .default(1)
+    .describe("longest gradient, clipped beyond; 0 is off")
+    .meta({
+      aliases: ["max_grad_norm"],
+      group: "Training",
+    }),
+  evaluateEvery: cadence("evaluations on held-out data", ["eval_steps"]),
+  sampleEvery: cadence("samples of text", []),
+  saveEvery: cadence("checkpoints", ["save_steps"]),
+  saveTotalLimit: z.int().nonnegative().default(2).describe("newest checkpoints to keep; 0 keeps all").meta({
+    group: "Run",
+  }),
+  seed: z.int().nonnegative().default(42).describe("number that every random choice follows from").meta({
+    group: "Run",
+  }),
+  threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is one a core").meta({
+    group: "Machine",
+  }),
+  matmulPrecision: z
+    .enum(["float32", "bfloat16"])
+    .default("float32")
+    .describe("numbers that matrix products multiply; sums are float32 always")
+    .meta({ group: "Machine" }),
+} as const;
+
+function cadence(what: string, aliases: readonly string[]): z.ZodDefault<z.ZodInt> {
+  return z.int().nonnegative().default(0).describe(`steps between ${what}; 0 is only at the end`).meta({
+    aliases,
+    group: "Run",
+  });
+}
+
+/** What a stage gets besides its settings. */
+export interface StageEnvironment {
+  /** The run's folder, claimed for this process; `checkpoint` is what to go on from, or null. */
+  readonly folder: RunFolder;
+  /** Records metrics after `step` updates and shows them: the `log` of a {@link Run}. */
+  log(step: number, metrics: Metrics): void;
+  /** Records a text the model made after `step` updates and shows it. */
+  sample(step: number, sample: { readonly prompt: string; readonly text: string }): void;
+  /** Tells whoever watches something, such as what data was found, in one line. */
+  note(line: string): void;
+}
+
+/** A run that is ready to go. */
+export interface StageRun {
+  /** Updates in the whole run. */
+  readonly steps: number;
+  /** Updates made before, by the run that this one goes on from. */
+  readonly firstStep: number;
+  /** Arithmetic operations of a training step for each token, to tell the share of the machine's peak. */
+  readonly operationsPerToken?: number;
+  /** Arithmetic operations a second that the machine can do at best. */
+  readonly peakOperationsPerSecond?: number;
+  /** Trains until the last step or, after saving, until the signal. */
+  train(signal: AbortSignal): Promise<Outcome>;
+}
+
+/** One kind of training: its settings, and how settings become a run. */
+export interface Stage<Settings extends z.ZodObject = z.ZodObject> {
+  /** The command that runs it. */
+  readonly name: string;
+  /** What it does, in one line without a full stop. */
+  readonly summary: string;
+  /**
+   * Defaults, checks, command-line flags and help all come from this schema. It has at least {@link runSettings}.
+   */
+  readonly settings: Settings;
+  /** Whole command lines to copy. */
+  readonly examples?: readonly string[];
+  /** Reads data and model and builds everything; whatever can be wrong with the settings is found here. */
+  prepare(settings: z.output<Settings>, environment: StageEnvironment): Promise<StageRun>;
+}
+
+/** Gives a stage literal its types, and nothing else. */
+export function defineStage<Settings extends z.ZodObject>(stage: Stage<Settings>): Stage<Settings> {
+  return stage;
+}

@@ -1,0 +1,175 @@
+import { mkdir, readdir, rmdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { readJsonObject } from "../checkpoint/json-file.ts";
+import { storageError, systemCode } from "../checkpoint/storage-error.ts";
+import type { CheckpointPlace } from "../checkpoint/train-state.ts";
+import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
+import type { LogRecord } from "./log.ts";
+import { JsonLinesLog, readLogRecords } from "./log.ts";
+import { describeMachine, packageVersion } from "./machine.ts";
+import { lockRun } from "./run-lock.ts";
+import { EventsWriter } from "./tensorboard.ts";
+import type { Metrics } from "./train.ts";
+
+/** Names of the files of a run folder beside its checkpoints. */
+export const runFiles = {
+  settings: "settings.json",
+  metrics: "metrics.jsonl",
+  samples: "samples.jsonl",
+  final: "final",
+} as const;
+
+/** Where a run goes on: from nothing (`false`), from its newest checkpoint (`true`), or from the one named. */
+export type Resume = boolean | string;
+
+/** The files that are open while a run is written. */
+interface Logs {
+  readonly metrics: JsonLinesLog;
+  readonly samples: JsonLinesLog;
+  readonly events: EventsWriter;
+}
+
+/**
+ * The folder of one training run, claimed by this process until {@link RunFolder.close}.
+ *
+ * First {@link RunFolder.open}, then whatever may still fail because of wrong settings, then {@link RunFolder.begin}:
+ * a run that never began leaves no trace.
+ */
+export class RunFolder {
+  readonly path: string;
+  /** The checkpoint to go on from, or null to start. */
+  readonly checkpoint: CheckpointPlace | null;
+  readonly #unlock: () => void;
+  #logs: Logs | null = null;
+
+  private constructor(path: string, checkpoint: CheckpointPlace | null, unlock: () => void) {
+    this.path = path;
+    this.checkpoint = checkpoint;
+    this.#unlock = unlock;
+  }
+
+  /**
+   * Makes the folder where it is missing, and claims it.
+   *
+   * @throws {SettingsError} when it holds a run and `resume` is false, or another process writes it.
+   * @throws {CheckpointError} when the checkpoint named does not exist, or the folder cannot be made.
+   */
+  static async open(path: string, resume: Resume = false): Promise<RunFolder> {
+    try {
+      await mkdir(path, { recursive: true });
+    } catch (error) {
+      throw storageError(path, "write", error);
+    }
+    const unlock = lockRun(path);
+    try {
+      if (resume === false) await refuseExistingRun(path);
+      return new RunFolder(path, await findCheckpoint(path, resume), unlock);
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  /**
+   * Records what the run is made with in `settings.json`, and opens its logs; those of an earlier run forget what came
+   * after the checkpoint.
+   */
+  async begin(command: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
+    const step = this.checkpoint?.step ?? 0;
+    const record = {
+      command,
+      version: packageVersion(),
+      startedAt: new Date().toISOString(),
+      ...(this.checkpoint === null ? {} : { resumedFrom: basename(this.checkpoint.path) }),
+      settings,
+      machine: describeMachine(),
+    };
+    await writeFileAtomic(join(this.path, runFiles.settings), `${JSON.stringify(record, null, 2)}\n`);
+    // Step 0 has records of its own, an evaluation before training, which a run that starts anew makes again.
+    const kept = this.checkpoint === null ? -1 : step;
+    this.#logs = {
+      metrics: await JsonLinesLog.open(join(this.path, runFiles.metrics), kept),
+      samples: await JsonLinesLog.open(join(this.path, runFiles.samples), kept),
+      events: new EventsWriter(this.path, this.checkpoint === null ? null : step),
+    };
+  }
+
+  /** Writes the metrics known after `step` updates to `metrics.jsonl` and for TensorBoard. */
+  log(step: number, metrics: Metrics): void {
+    this.#opened().metrics.append({ step, ...metrics });
+    this.#opened().events.write(step, metrics);
+  }
+
+  /** Writes a text that the model made after `step` updates to `samples.jsonl`. */
+  sample(step: number, sample: { readonly prompt: string; readonly text: string }): void {
+    this.#opened().samples.append({ step, ...sample });
+  }
+
+  /** Everything in `metrics.jsonl`, oldest first. */
+  async history(): Promise<LogRecord[]> {
+    return readLogRecords(join(this.path, runFiles.metrics));
+  }
+
+  /** Path of the final model folder. */
+  get finalPath(): string {
+    return join(this.path, runFiles.final);
+  }
+
+  /** Ends the logs and gives the folder back; a folder in which nothing was written is removed. */
+  async close(): Promise<void> {
+    const logs = this.#logs;
+    this.#logs = null;
+    logs?.metrics.close();
+    logs?.samples.close();
+    logs?.events.close();
+    this.#unlock();
+    if (logs === null) await rmdir(this.path).catch(() => {}); // succeeds only when empty
+  }
+
+  #opened(): Logs {
+    if (this.#logs === null) throw new Error(`internal: ${this.path} is not open for writing`);
+    return this.#logs;
+  }
+}
+
+async function refuseExistingRun(path: string): Promise<void> {
+  const names = await readdir(path);
+  const known = new Set<string>(Object.values(runFiles));
+  if (!names.some((name) => known.has(name) || /^checkpoint-\d+$/.test(name))) return;
+  throw new SettingsError(
+    `${path} already holds a run; add --resume to go on with it, or choose another --output for a new one`,
+  );
+}
+
+async function findCheckpoint(path: string, resume: Resume): Promise<CheckpointPlace | null> {
+  if (resume === false) return null;
+  if (resume === true) return latestCheckpoint(path);
+  const candidates = [resume, join(path, resume), join(path, `checkpoint-${resume}`)];
+  for (const candidate of candidates) {
+    const places = await listCheckpoints(dirname(candidate)).catch(() => []);
+    const place = places.find((known) => basename(known.path) === basename(candidate));
+    if (place !== undefined) return place;
+  }
+  const known = (await listCheckpoints(path)).map((place) => basename(place.path));
+  const choice = known.length === 0 ? "it has none yet" : `it has ${known.join(", ")}`;
+  throw new CheckpointError(`no complete checkpoint ${resume} in ${path}; ${choice}`);
+}
+
+/**
+ * The settings that the run in a folder was made with, or null when there is none.
+ *
+ * @throws {CheckpointError} when its `settings.json` is damaged.
+ */
+export async function readRunSettings(path: string): Promise<Readonly<Record<string, unknown>> | null> {
+  const file = join(path, runFiles.settings);
+  try {
+    const { settings } = await readJsonObject(file);
+    return typeof settings === "object" && settings !== null ? (settings as Record<string, unknown>) : {};
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : null;
+    if (systemCode(cause) === "ENOENT" || systemCode(cause) === "ENOTDIR") return null;
+    throw error;
+  }
+}
