@@ -1,0 +1,146 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readConversations } from "./conversations.ts";
+import { readPrompts } from "./prompts.ts";
+import { pairsOf, readRankings } from "./rankings.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "stemma-chat-"));
+const parquet = (name: string): string => join(import.meta.dirname, "../../test/fixtures/parquet", name);
+let files = 0;
+
+function jsonl(...rows: readonly object[]): string[] {
+  const path = join(folder, `${files++}.jsonl`);
+  writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  return [path];
+}
+
+const user = (content: string): object => ({ role: "user", content });
+const assistant = (content: string): object => ({ role: "assistant", content });
+const messagesOf = async (...rows: readonly object[]): Promise<unknown> =>
+  (await readConversations(jsonl(...rows)))[0]?.messages;
+
+test.each<[string, object]>([
+  ["messages", { messages: [user("Q"), assistant("A")] }],
+  [
+    "messages of content parts",
+    { messages: [user("Q"), { role: "assistant", content: [{ type: "text", text: "A" }] }] },
+  ],
+  ["texts", { prompt: "Q", completion: "A" }],
+  ["lists of messages", { prompt: [user("Q")], completion: [assistant("A")] }],
+  ["alpaca", { instruction: "Q", input: "", output: "A" }],
+  [
+    "sharegpt",
+    {
+      conversations: [
+        { from: "human", value: "Q" },
+        { from: "gpt", value: "A" },
+      ],
+    },
+  ],
+])("%s", async (_, row) => {
+  expect(await messagesOf(row)).toEqual([user("Q"), assistant("A")]);
+});
+
+test("alpaca's input, history and system", async () => {
+  const row = { instruction: "Add.", input: "1 1", output: "2", system: "S", history: [["Hi", "Hello"]] };
+  const expected = [
+    { role: "system", content: "S" },
+    user("Hi"),
+    assistant("Hello"),
+    user("Add.\n1 1"),
+    assistant("2"),
+  ];
+  expect(await messagesOf(row)).toEqual(expected);
+});
+
+test("Parquet, nested and in row groups", async () => {
+  const all = await readConversations([parquet("messages.parquet")]);
+  expect(all.map(({ messages }) => messages[1]?.content)).toEqual(["Two.", "Four.", "Six, naïvely."]);
+  expect(all[2]?.where).toMatch(/messages\.parquet, row 3$/);
+  const [first, second] = await readRankings([parquet("rankings.parquet")]);
+  expect([first?.ranks, second?.ranks]).toEqual([
+    [1, 2, 3],
+    [2, 1, 2],
+  ]);
+});
+
+test("what Parquet cannot be read is said with the remedy", async () => {
+  await expect(readConversations([parquet("zstd.parquet")])).rejects.toThrow(
+    /zstd\.parquet: cannot be read as Parquet .*ZSTD/i,
+  );
+  await expect(readConversations([parquet("none.parquet")])).rejects.toThrow(
+    "none.parquet: cannot read: it does not exist",
+  );
+});
+
+test.each<[string, object[], RegExp]>([
+  ["an unknown layout", [{ question: "Q" }], /line 1: has columns "question", which is none of .*"messages"/],
+  [
+    "mixed rows",
+    [
+      { prompt: "Q", completion: "A" },
+      { instruction: "Q", output: "A" },
+    ],
+    /line 2: has no column "prompt", unlike the rows before it/,
+  ],
+  ["an empty completion", [{ prompt: "Q", completion: " " }], /line 1: column "completion": turn 2 is an empty answer/],
+  ["an empty prompt", [{ prompt: "", completion: "A" }], /line 1: column "prompt" must be a prompt that is not empty/],
+  [
+    "a wrong type",
+    [{ prompt: "Q", completion: 7 }],
+    /line 1: column "completion" must be a list of messages .* it is 7/,
+  ],
+  ["a broken message", [{ messages: [user("Q"), { role: "assistant" }] }], /column "messages" .*look at entry 2/],
+  ["no answer", [{ messages: [user("Q")] }], /column "messages" must be a conversation with at least one turn/],
+])("%s names row and column", async (_, rows, message) => {
+  await expect(readConversations(jsonl(...rows))).rejects.toThrow(message);
+});
+
+test("rankings: ranks with gaps, scores, and pairs with a margin", async () => {
+  const [byRank] = await readRankings(jsonl({ prompt: "Q", completions: ["a", "b", "c"], ranks: [5, 1, 5] }));
+  expect(byRank?.ranks).toEqual([2, 1, 2]);
+  const [byScore] = await readRankings(jsonl({ prompt: "Q", completions: ["a", "b"], scores: [-1, 2.5] }));
+  expect(byScore?.ranks).toEqual([2, 1]);
+  const [pair] = await readRankings(jsonl({ prompt: "Q", chosen: "a", rejected: "b", margin: 0.5 }));
+  expect(pair).toMatchObject({ answers: [assistant("a"), assistant("b")], ranks: [1, 2], margin: 0.5 });
+  expect(pairsOf(byRank!).map(({ chosen, rejected }) => chosen.content + rejected.content)).toEqual(["ba", "bc"]);
+});
+
+test("pairs whose prompt is what both begin with", async () => {
+  const talk = [user("Q"), assistant("x"), user("R")];
+  const row = { chosen: [...talk, assistant("a")], rejected: [...talk, assistant("b")] };
+  const [pair] = await readRankings(jsonl(row));
+  expect(pair).toMatchObject({ prompt: talk, answers: [assistant("a"), assistant("b")] });
+});
+
+test.each<[string, object, RegExp]>([
+  ["equal ranks", { prompt: "Q", completions: ["a", "b"], ranks: [1, 1] }, /column "ranks": all 2 are equal \(1\)/],
+  ["one answer", { prompt: "Q", completions: ["a"], ranks: [1] }, /"completions" must be a list of at least 2 answers/],
+  ["too few ranks", { prompt: "Q", completions: ["a", "b"], ranks: [1] }, /"ranks" must be a list of 2 numbers/],
+  [
+    "an empty answer",
+    { prompt: "Q", completions: ["a", ""], ranks: [1, 2] },
+    /"completions\[1\]" must be an answer that is not/,
+  ],
+  ["the same text twice", { prompt: "Q", chosen: "a", rejected: "a" }, /"chosen" and "rejected" are the same text/],
+  [
+    "texts without a prompt",
+    { chosen: "a", rejected: "b" },
+    /"chosen" must be a list of messages, or there must be a column "prompt"/,
+  ],
+])("a ranking with %s is refused", async (_, row, message) => {
+  await expect(readRankings(jsonl(row))).rejects.toThrow(message);
+});
+
+test("prompts of any data set, each once", async () => {
+  const rows = [
+    { prompt: "Q", completions: ["a", "b"], ranks: [1, 2] },
+    { prompt: "Q", completions: ["c", "d"], ranks: [1, 2] },
+    { prompt: "R", completions: ["a", "b"], ranks: [1, 2] },
+  ];
+  expect((await readPrompts(jsonl(...rows))).map(({ messages }) => messages)).toEqual([[user("Q")], [user("R")]]);
+  const [talk] = await readPrompts(jsonl({ messages: [user("Q"), assistant("A"), user("R"), assistant("B")] }));
+  expect(talk?.messages).toEqual([user("Q"), assistant("A"), user("R")]);
+});

@@ -1,0 +1,68 @@
+import { DataError } from "../core/errors.ts";
+import type { ChatMessage } from "../text/chat-message.ts";
+import { assistantRole } from "../text/chat-message.ts";
+import { messagesColumn, promptColumns, turnsColumn } from "./chat-columns.ts";
+import type { JsonlRow } from "./jsonl.ts";
+import type { Layout } from "./records.ts";
+import { columnError, readAll } from "./records.ts";
+
+/** Turns to learn from, at least one of them the assistant's. */
+export interface Conversation {
+  /** How messages name it. */
+  readonly where: string;
+  readonly messages: readonly ChatMessage[];
+}
+
+const layouts: readonly Layout<Conversation>[] = [
+  layout('"messages"', ["messages"], "messages", (row) => [...systemOf(row), ...messagesColumn(row, "messages")]),
+  layout('ShareGPT\'s "conversations"', ["conversations"], "conversations", promptColumns),
+  layout('"prompt" and "completion"', ["prompt", "completion"], "completion", (row) => [
+    ...promptColumns(row),
+    ...turnsColumn(row, "completion", assistantRole),
+  ]),
+  layout('Alpaca\'s "instruction" and "output"', ["instruction", "output"], "output", (row) => [
+    ...promptColumns(row),
+    ...turnsColumn(row, "output", assistantRole),
+  ]),
+];
+
+/**
+ * Conversations from JSONL or Parquet files whose rows have `messages`; `prompt` and `completion`, each a text or
+ * messages; Alpaca's `instruction`, `input`, `output`, `system`, `history`; or ShareGPT's `conversations` and `system`.
+ *
+ * @throws {DataError} naming row and column, when columns are wrong or mixed, or an answer is empty or missing.
+ */
+export async function readConversations(paths: readonly string[]): Promise<Conversation[]> {
+  return readAll(paths, layouts);
+}
+
+function layout(
+  name: string,
+  columns: readonly string[],
+  answers: string,
+  read: (row: JsonlRow) => ChatMessage[],
+): Layout<Conversation> {
+  return {
+    name,
+    columns,
+    read(row) {
+      const messages = read(row);
+      const empty = messages.findIndex(
+        ({ role, content, tool_calls }) => role === assistantRole && content.trim() === "" && tool_calls === undefined,
+      );
+      if (empty >= 0) {
+        throw new DataError(
+          `${row.where}: column "${answers}": turn ${empty + 1} is an empty answer; fill it in or remove the row`,
+        );
+      }
+      if (!messages.some(({ role }) => role === assistantRole)) {
+        throw columnError(row, answers, "a conversation with at least one turn of the assistant");
+      }
+      return { where: row.where, messages };
+    },
+  };
+}
+
+function systemOf({ value }: JsonlRow): ChatMessage[] {
+  return typeof value.system === "string" && value.system !== "" ? [{ role: "system", content: value.system }] : [];
+}

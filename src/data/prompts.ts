@@ -1,0 +1,36 @@
+import { DataError } from "../core/errors.ts";
+import type { ChatMessage } from "../text/chat-message.ts";
+import { assistantRole } from "../text/chat-message.ts";
+import { messagesColumn, promptColumns, promptLayouts } from "./chat-columns.ts";
+import { readAll } from "./records.ts";
+
+/** Turns that ask for an answer. */
+export interface Prompt {
+  /** How messages name it. */
+  readonly where: string;
+  readonly messages: readonly ChatMessage[];
+}
+
+/**
+ * Prompts from JSONL or Parquet files: the column `prompt` or `instruction` of any data set, or the turns of `messages`
+ * or `conversations` before the last one of the assistant. Further columns are ignored, and a prompt that comes again
+ * in the next row is given once.
+ *
+ * @throws {DataError} naming row and column, when there is none of these or a prompt is empty.
+ */
+export async function readPrompts(paths: readonly string[]): Promise<Prompt[]> {
+  const layouts = (["messages", ...promptLayouts] as const).map((column) => ({
+    name: `"${column}"`,
+    columns: [column],
+    read: (row: Parameters<typeof promptColumns>[0]): Prompt => {
+      const turns = column === "messages" ? messagesColumn(row, "messages") : promptColumns(row);
+      const end = turns.findLastIndex(({ role }) => role === assistantRole);
+      const messages = end === turns.length - 1 ? turns.slice(0, end) : turns;
+      if (messages.length === 0) throw new DataError(`${row.where}: column "${column}": there is no turn to answer`);
+      return { where: row.where, messages };
+    },
+  }));
+  const all = await readAll(paths, layouts);
+  const key = (prompt: Prompt | undefined): string => JSON.stringify(prompt?.messages);
+  return all.filter((prompt, i) => i === 0 || key(prompt) !== key(all[i - 1]));
+}

@@ -1,0 +1,66 @@
+import { DataError } from "../core/errors.ts";
+import type { JsonlRow } from "./jsonl.ts";
+import { readJsonl } from "./jsonl.ts";
+import { readParquet } from "./parquet.ts";
+
+/** The rows of some JSONL (`.jsonl`, `.ndjson`, or `.gz` of them) and Parquet files, in order. */
+export async function* readRecords(paths: readonly string[]): AsyncGenerator<JsonlRow, void, undefined> {
+  for (const path of paths) {
+    if (/\.parquet$/i.test(path)) yield* readParquet(path);
+    else if (/\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path)) yield* readJsonl(path);
+    else throw new DataError(`${path}: is neither JSONL nor Parquet by its name; rename or convert the file`);
+  }
+}
+
+/** How one kind of row is recognised and read. */
+export interface Layout<Item> {
+  /** As messages name it: its columns. */
+  readonly name: string;
+  /** Columns that a row must have to be of this kind. */
+  readonly columns: readonly string[];
+  /** @throws {DataError} naming the row and the column. */
+  read(row: JsonlRow): Item;
+}
+
+/**
+ * Reads rows that are all of one layout: the first of the list that fits the first row of each file.
+ *
+ * @throws {DataError} naming file, row and columns, when no layout fits or rows are mixed.
+ */
+export async function readAll<Item>(paths: readonly string[], layouts: readonly Layout<Item>[]): Promise<Item[]> {
+  const items: Item[] = [];
+  for (const path of paths) {
+    let layout: Layout<Item> | null = null;
+    for await (const row of readRecords([path])) {
+      layout ??= layouts.find(({ columns }) => columns.every((column) => column in row.value)) ?? null;
+      if (!layout) throw unknownLayout(row, layouts);
+      const missing = layout.columns.find((column) => !(column in row.value));
+      if (missing !== undefined) {
+        throw new DataError(
+          `${row.where}: has no column "${missing}", unlike the rows before it (${layout.name}), ` +
+            `but ${namesOf(row)}; keep one layout in a file`,
+        );
+      }
+      items.push(layout.read(row));
+    }
+  }
+  if (items.length === 0) throw new DataError("data: no file is given; name a JSONL or Parquet file");
+  return items;
+}
+
+function unknownLayout(row: JsonlRow, layouts: readonly Layout<unknown>[]): DataError {
+  const known = layouts.map(({ name }) => name).join("; ");
+  return new DataError(`${row.where}: has ${namesOf(row)}, which is none of the known layouts: ${known}`);
+}
+
+function namesOf(row: JsonlRow): string {
+  const names = Object.keys(row.value).map((name) => `"${name}"`);
+  return names.length === 0 ? "no columns" : `columns ${names.join(", ")}`;
+}
+
+/** The error of a column that holds something else than it should. */
+export function columnError(row: JsonlRow, column: string, expected: string): DataError {
+  const text = JSON.stringify(row.value[column]) ?? "nothing";
+  const shown = text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return new DataError(`${row.where}: column "${column}" must be ${expected}, it is ${shown}`);
+}
