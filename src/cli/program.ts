@@ -77,7 +77,10 @@ function addCommand(program: Program, command: Command, output: HelpOutput, acce
   });
   const [first, second] = words;
   if (second === undefined) program.addCommand(leaf);
-  else groupNamed(program, first ?? "", command, output).addCommand(leaf);
+  else {
+    const group = groupNamed(program, first ?? "", command, output).addCommand(leaf);
+    group.description(group.commands.map((member) => member.name()).join(" · "));
+  }
 }
 
 /** The parent of two-word commands, made when first needed. */
@@ -100,6 +103,7 @@ function addFlag(leaf: Program, flag: Flag, given: Record<string, unknown>): voi
     const isShown = name === flag.name;
     const value = flag.isSwitch ? ` ${flag.placeholder || "[yes|no]"}` : ` ${flag.placeholder}`;
     const option = new Option(`--${name}${value}`, explainFlag(flag)).helpGroup(`${flag.group}:`).hideHelp(!isShown);
+    if (flag.isSwitch && flag.defaultValue === true) option.defaultValueDescription = "yes";
     leaf.addOption(option);
     leaf.on(`option:${name}`, take);
     if (!flag.isSwitch) continue;
@@ -135,12 +139,10 @@ function prepare(program: Program, output: HelpOutput): Program {
     .configureHelp({ styleTitle: bold, optionTerm, subcommandTerm: (command) => command.name() });
 }
 
-/** A yes or no shows the form that changes it. */
+/** A yes or no is shown without a value, and one that is on with the form that turns it off. */
 function optionTerm(option: Option): string {
-  return option.flags
-    .replace(/ \[yes\|no\]$/, "")
-    .replace(/^--/, option.short ? "--" : "    --")
-    .slice(option.short ? 0 : 4);
+  const term = option.flags.replace(/ \[yes\|no\]$/, "");
+  return option.defaultValueDescription === "yes" ? term.replace("--", "--[no-]") : term;
 }
 
 /** The words before the first flag. */

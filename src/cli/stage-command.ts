@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { z } from "zod";
 import { runStage } from "../stages/run-stage.ts";
-import type { Stage, StageRun } from "../stages/stage.ts";
+import type { Stage } from "../stages/stage.ts";
 import { readRunSettings, runFiles } from "../train/run-folder.ts";
+import type { Metrics } from "../train/train.ts";
 import type { Command, Io, Remembered } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatMetric, progressFacts } from "./metric-text.ts";
@@ -37,34 +38,29 @@ async function watchStage<Settings extends z.ZodObject>(
   settings: z.output<Settings>,
   io: Io,
 ): Promise<object> {
-  let progress: Progress | null = null;
-  const newest: Record<string, number> = {};
-  const note = (line: string): void => (progress === null ? io.note(line) : progress.note(line));
-  try {
-    const result = await runStage(stage, settings, {
-      signal: io.stopSignal(),
-      note,
-      started(run: StageRun) {
-        progress = io.progress({ title: stage.name, total: run.steps, start: run.firstStep });
-      },
-      logged(step, metrics) {
-        Object.assign(newest, metrics);
-        progress?.update(step, progressFacts(newest));
-      },
-      sampled: (step, { prompt, text }) => note(`step ${step}: ${prompt}${text}`),
-    });
-    const shown = ["loss", "eval_loss", "eval_perplexity", "eval_bits_per_character"].flatMap((name) => {
-      const value = result.metrics[name];
-      return value === undefined ? [] : [formatMetric(name, value)];
-    });
-    (progress as Progress | null)?.stop();
-    progress = null;
-    const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}; ${shown.join(", ")}`;
-    if (result.interrupted) {
-      io.note(`${reached}; stopped and saved, go on with: stemma ${stage.name} --output ${result.output} --resume`);
-    } else io.print(`${reached}; model in ${result.model}`);
-    return result;
-  } finally {
-    (progress as Progress | null)?.stop();
-  }
+  const shown: { progress: Progress | null; metrics: Metrics } = { progress: null, metrics: {} };
+  const result = await runStage(stage, settings, {
+    signal: io.stopSignal(),
+    note: (line) => io.note(line),
+    started(run) {
+      shown.progress = io.progress({ title: stage.name, total: run.steps, start: run.firstStep });
+    },
+    logged(step, metrics) {
+      Object.assign(shown.metrics, metrics);
+      shown.progress?.update(step, progressFacts(shown.metrics));
+    },
+    sampled: (step, { prompt, text }) => io.note(`step ${step}: ${prompt}${text}`),
+  }).finally(() => shown.progress?.stop());
+  const facts = resultFacts(result.metrics);
+  const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts}`;
+  if (result.interrupted) {
+    io.note(`${reached}; stopped and saved, go on with: stemma ${stage.name} --output ${result.output} --resume`);
+  } else io.print(`${reached}; model in ${result.model}`);
+  return result;
+}
+
+function resultFacts(metrics: Metrics): string {
+  const names = ["loss", "eval_loss", "eval_perplexity", "eval_bits_per_character"];
+  const facts = names.flatMap((name) => (metrics[name] === undefined ? [] : [formatMetric(name, metrics[name])]));
+  return facts.length === 0 ? "" : `; ${facts.join(", ")}`;
 }

@@ -24,6 +24,7 @@ export class Terminal implements Io {
   readonly #stop = new AbortController();
   readonly #handlers: [StopSignal, () => void][] = [];
   #stoppedBy: StopSignal | null = null;
+  #progress: Progress | null = null;
   #isClosed = false;
 
   /** `isSilent` keeps the result off standard output, for `--json`. */
@@ -55,13 +56,20 @@ export class Terminal implements Io {
   }
 
   note(line: string): void {
-    this.#around.stderr.write(`${line}\n`);
+    if (this.#progress === null) this.#around.stderr.write(`${line}\n`);
+    else this.#progress.note(line);
   }
 
   progress(plan: ProgressPlan): Progress {
     const { stderr } = this.#around;
-    if (stderr.isTTY === true) return barProgress(plan, stderr);
-    return lineProgress(plan, (line) => this.note(line));
+    const isBar = stderr.isTTY === true;
+    const progress = isBar ? barProgress(plan, stderr) : lineProgress(plan, (line) => stderr.write(`${line}\n`));
+    const stop = (): void => {
+      progress.stop();
+      this.#progress = null;
+    };
+    this.#progress = { ...progress, stop };
+    return this.#progress;
   }
 
   stopSignal(): AbortSignal {
@@ -81,8 +89,12 @@ export class Terminal implements Io {
   }
 
   #onSignal(signal: StopSignal): void {
-    if (this.#stoppedBy !== null) this.#around.exit(signalCodes[signal]);
+    if (this.#stoppedBy !== null) {
+      this.#progress?.stop(); // gives the terminal its cursor back
+      this.#around.exit(signalCodes[signal]);
+    }
     this.#stoppedBy = signal;
+    this.note("stopping as soon as the work so far is safe; press Ctrl-C again to end at once");
     this.#stop.abort();
   }
 

@@ -41,12 +41,17 @@ export class RunFolder {
   readonly path: string;
   /** The checkpoint to go on from, or null to start. */
   readonly checkpoint: CheckpointPlace | null;
+  readonly #isResumed: boolean;
   readonly #unlock: () => void;
   #logs: Logs | null = null;
 
-  private constructor(path: string, checkpoint: CheckpointPlace | null, unlock: () => void) {
+  private constructor(
+    path: string,
+    { checkpoint, isResumed, unlock }: { checkpoint: CheckpointPlace | null; isResumed: boolean; unlock: () => void },
+  ) {
     this.path = path;
     this.checkpoint = checkpoint;
+    this.#isResumed = isResumed;
     this.#unlock = unlock;
   }
 
@@ -65,7 +70,8 @@ export class RunFolder {
     const unlock = lockRun(path);
     try {
       if (resume === false) await refuseExistingRun(path);
-      return new RunFolder(path, await findCheckpoint(path, resume), unlock);
+      const checkpoint = await findCheckpoint(path, resume);
+      return new RunFolder(path, { checkpoint, isResumed: resume !== false, unlock });
     } catch (error) {
       unlock();
       throw error;
@@ -77,7 +83,6 @@ export class RunFolder {
    * after the checkpoint.
    */
   async begin(command: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
-    const step = this.checkpoint?.step ?? 0;
     const record = {
       command,
       version: packageVersion(),
@@ -88,11 +93,11 @@ export class RunFolder {
     };
     await writeFileAtomic(join(this.path, runFiles.settings), `${JSON.stringify(record, null, 2)}\n`);
     // Step 0 has records of its own, an evaluation before training, which a run that starts anew makes again.
-    const kept = this.checkpoint === null ? -1 : step;
+    const kept = this.checkpoint?.step ?? -1;
     this.#logs = {
       metrics: await JsonLinesLog.open(join(this.path, runFiles.metrics), kept),
       samples: await JsonLinesLog.open(join(this.path, runFiles.samples), kept),
-      events: new EventsWriter(this.path, this.checkpoint === null ? null : step),
+      events: new EventsWriter(this.path, this.#isResumed ? kept : null),
     };
   }
 

@@ -10,7 +10,7 @@ export class EventsWriter {
   readonly #file: number;
 
   /**
-   * Makes the file in `folder`. `resumedAt` is the number of steps that a resumed run goes on from: TensorBoard then
+   * Makes the file in `folder`. `resumedAt` is the last step that a resumed run keeps, −1 for none: TensorBoard then
    * forgets what earlier files of the folder say about later steps.
    *
    * @throws {CheckpointError} when the folder cannot be written.

@@ -1,0 +1,117 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { RunFolder, readRunSettings } from "./run-folder.ts";
+
+let parent = "";
+let output = "";
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), "stemma-run-"));
+  output = join(parent, "run");
+});
+afterEach(() => rmSync(parent, { recursive: true }));
+
+async function makeRun(steps: number): Promise<void> {
+  const folder = await RunFolder.open(output);
+  await folder.begin("pretrain", { output, steps, data: ["a.txt"] });
+  folder.log(0, { eval_loss: 5 });
+  for (let step = 1; step <= steps; step++) folder.log(step, { loss: 4 / step });
+  folder.sample(steps, { prompt: "To", text: " be" });
+  await folder.close();
+}
+
+test("a run leaves its settings, metrics, samples and events", async () => {
+  await makeRun(2);
+  expect(readdirSync(output).sort()).toEqual([
+    expect.stringMatching(/^events\.out\.tfevents\./),
+    "metrics.jsonl",
+    "samples.jsonl",
+    "settings.json",
+  ]);
+  expect(readFileSync(join(output, "metrics.jsonl"), "utf8")).toBe(
+    '{"step":0,"eval_loss":5}\n{"step":1,"loss":4}\n{"step":2,"loss":2}\n',
+  );
+  expect(readFileSync(join(output, "samples.jsonl"), "utf8")).toBe('{"step":2,"prompt":"To","text":" be"}\n');
+  expect(JSON.parse(readFileSync(join(output, "settings.json"), "utf8"))).toMatchObject({
+    command: "pretrain",
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    settings: { output, steps: 2, data: ["a.txt"] },
+    machine: { node: process.versions.node, cores: expect.any(Number) },
+  });
+  expect(await readRunSettings(output)).toEqual({ output, steps: 2, data: ["a.txt"] });
+});
+
+test("a folder that holds a run is not written again by accident", async () => {
+  await makeRun(1);
+  await expect(RunFolder.open(output)).rejects.toThrow(SettingsError);
+  await expect(RunFolder.open(output)).rejects.toThrow(
+    `${output} already holds a run; add --resume to go on with it, or choose another --output for a new one`,
+  );
+});
+
+test("a folder with other things in it is fine", async () => {
+  mkdirSync(output);
+  writeFileSync(join(output, "notes.txt"), "mine");
+  await makeRun(1);
+  expect(readFileSync(join(output, "notes.txt"), "utf8")).toBe("mine");
+});
+
+test("a run that never began leaves no trace", async () => {
+  const folder = await RunFolder.open(output);
+  await folder.close();
+  expect(existsSync(output)).toBe(false);
+});
+
+test("resuming without any checkpoint starts again and forgets everything", async () => {
+  await makeRun(3);
+  const folder = await RunFolder.open(output, true);
+  expect(folder.checkpoint).toBeNull();
+  await folder.begin("pretrain", { output, steps: 3 });
+  expect(await folder.history()).toEqual([]);
+  await folder.close();
+});
+
+test("a checkpoint that does not exist is an error that lists those that do", async () => {
+  await makeRun(1);
+  await expect(RunFolder.open(output, "checkpoint-7")).rejects.toThrow(CheckpointError);
+  await expect(RunFolder.open(output, "7")).rejects.toThrow(`no complete checkpoint 7 in ${output}; it has none yet`);
+});
+
+test("two processes do not write one run", async () => {
+  const folder = await RunFolder.open(output);
+  await folder.begin("pretrain", {});
+  await expect(RunFolder.open(output, true)).rejects.toThrow(`being written by process ${process.pid}`);
+  await folder.close();
+  await (await RunFolder.open(output, true)).close();
+});
+
+test("the claim of a process that is gone is taken over", async () => {
+  const { pid } = spawnSync(process.execPath, ["--eval", ""]);
+  mkdirSync(output);
+  writeFileSync(join(output, "run.lock"), JSON.stringify({ pid, host: hostname(), started: "1" }));
+  await makeRun(1);
+  expect(existsSync(join(output, "run.lock"))).toBe(false);
+});
+
+test("a process number that was used again does not block a run", async (context) => {
+  context.skip(process.platform !== "linux", "only Linux tells when a process started");
+  mkdirSync(output);
+  writeFileSync(join(output, "run.lock"), JSON.stringify({ pid: process.ppid, host: hostname(), started: "1" }));
+  await makeRun(1);
+});
+
+test("a claim from another machine is respected", async () => {
+  mkdirSync(output);
+  writeFileSync(join(output, "run.lock"), JSON.stringify({ pid: 1, host: "elsewhere", started: "1" }));
+  await expect(RunFolder.open(output)).rejects.toThrow("being written by process 1 on elsewhere");
+});
+
+test("no run has no settings, and a damaged record says so", async () => {
+  expect(await readRunSettings(output)).toBeNull();
+  mkdirSync(output);
+  writeFileSync(join(output, "settings.json"), "{");
+  await expect(readRunSettings(output)).rejects.toThrow(CheckpointError);
+});
