@@ -1,27 +1,15 @@
 import type { Random } from "../../core/random.ts";
+import type { Packing } from "../../data/chat-rows.ts";
+import type { TokenBatch as Windows } from "../../data/windows.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { apply } from "../../tensor/op.ts";
 import { linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 
-/** Token ids of a batch and, for each, the token that follows. Negative targets are not trained on. */
-export interface TokenBatch {
-  /** `[batch · time]` */
-  readonly inputs: Int32Array;
-  /** `[batch · time]` */
-  readonly targets: Int32Array;
-  readonly batch: number;
-  readonly time: number;
+/** Token ids of a batch and, for each, the token that follows; perhaps several texts a row. */
+export interface TokenBatch extends Windows {
   /** Where rows hold several texts that must not see each other. */
   readonly packing?: Packing;
-}
-
-/** Texts side by side in rows, each as if it were alone. */
-export interface Packing {
-  /** `[batch · time]`: place of each token in its own text. */
-  readonly positions: Int32Array;
-  /** `[batch · time]`: place in the row where each token's own text starts. */
-  readonly firstKeys: Int32Array;
 }
 
 /**
