@@ -43,13 +43,12 @@ test("a batch is as wide as its longest row, and padding is not trained on", () 
 test("an epoch has every row once, in an order of its own, however a step is cut", () => {
   const rows = Array.from({ length: 12 }, (_, i) => row(1, i));
   const firsts = (microBatches: number, step: number): number[] =>
-    rowBatches(rows, { batchSize: 4, microBatches, seed: 3 })(step).flatMap(({ inputs }) => [...inputs]);
+    rowBatches(rows, { batchSize: 4 / microBatches, microBatches, seed: 3 })(step).flatMap(({ inputs }) => [...inputs]);
   const epoch = (first: number): number[] => [0, 1, 2].flatMap((step) => firsts(1, first + step));
   expect(epoch(0).toSorted((a, b) => a - b)).toEqual([...rows.keys()]);
   expect(epoch(3).toSorted((a, b) => a - b)).toEqual([...rows.keys()]);
   expect(epoch(3)).not.toEqual(epoch(0));
   expect(firsts(4, 7)).toEqual(firsts(1, 7));
-  expect(() => rowBatches(rows, { batchSize: 4, microBatches: 3, seed: 3 })).toThrow("4 rows do not divide into 3");
 });
 
 const tokenizer = trainByteLevelBpe(["ab ".repeat(50)], { vocabularySize: 258 }).withSpecialTokens([...chatMlTokens]);

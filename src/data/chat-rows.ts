@@ -1,4 +1,4 @@
-import { DataError, SettingsError } from "../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 import type { ChatEncoder, EncodedChat } from "../text/encode-chat.ts";
 import type { Conversation } from "./conversations.ts";
 import { epochOrder } from "./epochs.ts";
@@ -131,31 +131,21 @@ function joinRows(rows: readonly ChatRow[]): ChatRow {
 
 /** How the rows of a step are chosen and divided. */
 export interface RowBatchSettings {
-  /** Rows of a step, over all micro-batches. */
+  /** Rows that go through the model in one piece. */
   readonly batchSize: number;
-  /** Pieces in which they go through the model. */
+  /** Pieces of a step. */
   readonly microBatches: number;
   readonly seed: number;
 }
 
-/**
- * The micro-batches of a 0-based step: every row once an epoch, in an order drawn anew for each.
- *
- * @throws {SettingsError} when the rows of a step cannot be divided evenly.
- */
+/** The micro-batches of a 0-based step: every row once an epoch, in an order drawn anew for each. */
 export function rowBatches(rows: readonly ChatRow[], settings: RowBatchSettings): (step: number) => PackedBatch[] {
   const { batchSize, microBatches, seed } = settings;
-  const size = batchSize / microBatches;
-  if (!Number.isInteger(size) || size < 1) {
-    throw new SettingsError(
-      `batch size: ${batchSize} rows do not divide into ${microBatches} micro-batches; use a multiple of ${microBatches}`,
-    );
-  }
   const order = epochOrder(seed, rows.length);
   return (step) =>
     Array.from({ length: microBatches }, (_, micro) => {
-      const first = step * batchSize + micro * size;
-      return batchOf(Array.from({ length: size }, (_row, i) => rows[order(first + i)]!));
+      const first = (step * microBatches + micro) * batchSize;
+      return batchOf(Array.from({ length: batchSize }, (_row, i) => rows[order(first + i)]!));
     });
 }
 

@@ -2,8 +2,8 @@ import { NumericalError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { clipGradients } from "../optim/clip-gradients.ts";
 import { tensorScope } from "../tensor/scope.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { Metrics, Run } from "./train.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Metrics, MicroBatch, Run } from "./train.ts";
 
 /** What one update needs of a run. */
 type Update<Model, Batch> = Pick<
@@ -21,31 +21,48 @@ export async function optimizerStep<Model, Batch>(run: Update<Model, Batch>, ste
   const { optimizer } = run;
   const learningRate = run.schedule(step);
   const losses: Tensor[] = [];
+  const measured = new Map<string, Tensor[]>();
   let tokens = 0;
   optimizer.clearGradients();
   for (const [index, micro] of (await run.batches(step)).entries()) {
     const random = new Random(run.seed).child(step).child(index);
-    losses.push(
-      tensorScope(() => {
-        const loss = run.objective(run.model, micro.batch, random);
-        const part = micro.share === 1 ? loss : loss.mul(micro.share);
-        part.backward();
-        return part.detach();
-      }),
-    );
+    const { loss, metrics } = tensorScope(() => lossAndGradients(run, micro, random));
+    losses.push(loss);
+    for (const [name, value] of Object.entries(metrics)) measured.set(name, [...(measured.get(name) ?? []), value]);
     tokens += micro.tokens;
   }
   const gradients = [...optimizer.parameters().values()].flatMap(({ grad }) => grad ?? []);
   const { norm, scale } = clipGradients(gradients, run.maxGradientNorm);
-  const loss = (await Promise.all(losses.map((part) => part.item()))).reduce((a, b) => a + b, 0);
+  const loss = await total(losses);
   const gradientNorm = await norm.item();
   if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) optimizer.update(learningRate, scale);
-  for (const tensor of [...losses, norm, scale]) tensor.release();
+  const metrics: Metrics = {};
+  for (const [name, parts] of measured) metrics[name] = await total(parts);
+  for (const tensor of [...losses, ...[...measured.values()].flat(), norm, scale]) tensor.release();
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
     throw new NumericalError(
       `step ${step + 1}: loss is ${loss} and gradient norm is ${gradientNorm}; the weights were left as before this ` +
         "step; try a smaller learning rate or more warm-up steps",
     );
   }
-  return { loss, grad_norm: gradientNorm, learning_rate: learningRate, tokens };
+  return { loss, ...metrics, grad_norm: gradientNorm, learning_rate: learningRate, tokens };
+}
+
+/** The loss and metrics of one micro-batch, weighted by its share; gradients are added to those of the step so far. */
+function lossAndGradients<Model, Batch>(
+  { model, objective }: Update<Model, Batch>,
+  { batch, share }: MicroBatch<Batch>,
+  random: Random,
+): { loss: Tensor; metrics: Record<string, Tensor> } {
+  const result = objective(model, batch, random);
+  const { loss, metrics } = result instanceof Tensor ? { loss: result, metrics: {} } : result;
+  const weighted = (value: Tensor): Tensor => (share === 1 ? value : value.mul(share));
+  const part = weighted(loss);
+  part.backward();
+  const parts = Object.entries(metrics).map(([name, value]) => [name, weighted(value.detach())]);
+  return { loss: part.detach(), metrics: Object.fromEntries(parts) };
+}
+
+async function total(parts: readonly Tensor[]): Promise<number> {
+  return (await Promise.all(parts.map((part) => part.item()))).reduce((a, b) => a + b, 0);
 }

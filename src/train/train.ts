@@ -4,7 +4,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { optimizerStep } from "./optimizer-step.ts";
 
 /** A scalar loss to minimise, given the model in its current state. `random` feeds dropout. */
-export type Objective<Model, Batch> = (model: Model, batch: Batch, random: Random) => Tensor;
+export type Objective<Model, Batch> = (model: Model, batch: Batch, random: Random) => Tensor | MeasuredLoss;
+
+/** A scalar loss and what is worth logging beside it: scalars off the tape, averaged over micro-batches by their shares. */
+export interface MeasuredLoss {
+  readonly loss: Tensor;
+  readonly metrics: Readonly<Record<string, Tensor>>;
+}
 
 /** A part of a step's batch that goes through the model in one piece. */
 export interface MicroBatch<Batch> {
