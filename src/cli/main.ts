@@ -3,7 +3,7 @@ import { StemmaError } from "../core/errors.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./index.ts";
-import type { Request } from "./program.ts";
+import type { HelpOutput, Request } from "./program.ts";
 import { readCommandLine } from "./program.ts";
 import { resolveSettings } from "./settings.ts";
 import type { Surroundings } from "./terminal.ts";
@@ -25,23 +25,24 @@ export async function main(
 ): Promise<number> {
   let name = "stemma";
   const isDebugging = argv.includes("--debug");
+  const terminal = new Terminal(around);
   try {
-    const request = readCommandLine(argv, table, { summary, version: packageVersion() }, helpOutput(around));
+    const request = readCommandLine(argv, table, { summary, version: packageVersion() }, helpOutput(terminal, around));
     if (request === null) return 0;
     name = request.command.name;
-    return await run(request, around);
+    return await run(request, terminal);
   } catch (error) {
-    around.stderr.write(`${formatError(error, name, isDebugging)}\n`);
+    terminal.note(formatError(error, name, isDebugging));
     return error instanceof UsageError ? 2 : 1;
   }
 }
 
-async function run(request: Request, around: Surroundings): Promise<number> {
+async function run(request: Request, terminal: Terminal): Promise<number> {
+  if (request.json) terminal.silence();
   const settings = await resolveSettings(request);
-  const terminal = new Terminal(around, request.json);
   try {
     const result = await request.command.run(settings, terminal);
-    if (request.json) around.stdout.write(`${JSON.stringify(result ?? {})}\n`);
+    if (request.json) terminal.writeJson(result ?? {});
     return terminal.stopCode ?? 0;
   } catch (error) {
     if (terminal.stopCode !== null && error instanceof Error && error.name === "AbortError") return terminal.stopCode;
@@ -84,9 +85,9 @@ function systemFailure(error: unknown): string | null {
   }
 }
 
-function helpOutput({ stdout, environment }: Surroundings): Parameters<typeof readCommandLine>[3] {
+function helpOutput(terminal: Terminal, { stdout, environment }: Surroundings): HelpOutput {
   return {
-    write: (text) => stdout.write(text),
+    write: (text) => terminal.write(text),
     hasColors: stdout.isTTY === true && !environment.NO_COLOR,
     columns: Math.min(stdout.columns ?? 100, 120),
   };

@@ -20,18 +20,27 @@ type StopSignal = keyof typeof signalCodes;
 /** What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. */
 export class Terminal implements Io {
   readonly #around: Surroundings;
-  readonly #isSilent: boolean;
   readonly #stop = new AbortController();
   readonly #handlers: [StopSignal, () => void][] = [];
   #stoppedBy: StopSignal | null = null;
   #progress: Progress | null = null;
+  #isSilent = false;
   #isClosed = false;
 
-  /** `isSilent` keeps the result off standard output, for `--json`. */
-  constructor(around: Surroundings, isSilent: boolean) {
+  constructor(around: Surroundings) {
     this.#around = around;
-    this.#isSilent = isSilent;
     around.stdout.on("error", this.#onOutputError);
+    around.stderr.on("error", throwUnlessClosed);
+  }
+
+  /** Keeps what the command prints off standard output, for `--json`. */
+  silence(): void {
+    this.#isSilent = true;
+  }
+
+  /** Writes the object that ends standard output under `--json`. */
+  writeJson(result: object): void {
+    if (!this.#isClosed) this.#around.stdout.write(`${JSON.stringify(result)}\n`);
   }
 
   get input(): Surroundings["stdin"] {
@@ -83,7 +92,7 @@ export class Terminal implements Io {
     return this.#stop.signal;
   }
 
-  /** Gives the signals back. */
+  /** Gives the signals back. Streams stay watched: they may fail after the last write. */
   release(): void {
     for (const [signal, handle] of this.#handlers.splice(0)) this.#around.offSignal(signal, handle);
   }
@@ -100,8 +109,12 @@ export class Terminal implements Io {
 
   /** Nobody reads the result any more (`| head`): work that saves itself goes on, anything else has no purpose left. */
   readonly #onOutputError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== "EPIPE") throw error;
+    throwUnlessClosed(error);
     this.#isClosed = true;
     if (this.#handlers.length === 0) this.#around.exit(0);
   };
+}
+
+function throwUnlessClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
 }
