@@ -55,7 +55,12 @@ export function storedTensors(family: ModelFamily, model: LanguageModel): Writab
   }));
 }
 
-function familyOf(config: ModelConfig, path: string): ModelFamily {
+/**
+ * The family that a config.json names.
+ *
+ * @throws {CheckpointError} when it is not one of ours, naming `path`.
+ */
+export function familyOf(config: ModelConfig, path: string): ModelFamily {
   const known: readonly ModelFamily[] = Object.values(families);
   const family = known.find(({ modelType }) => modelType === config.model_type);
   if (family) return family;

@@ -1,0 +1,150 @@
+import { z } from "zod";
+import type { Backend } from "../backend/kernels.ts";
+import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
+import { loadTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
+import type { ModelFolder } from "../checkpoint/model-folder.ts";
+import { openModelFolder } from "../checkpoint/model-folder.ts";
+import type { WritableTensor } from "../checkpoint/tensor-source.ts";
+import { CheckpointError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
+import type { Parameter } from "../nn/parameters.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
+import { apply } from "../tensor/op.ts";
+import { linear } from "../tensor/ops/matmul.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
+import type { LanguageModel } from "./language-model.ts";
+import { familyOf, loadModel } from "./load.ts";
+
+/**
+ * A language model with one number in place of its output layer: read at the last token of an answer it is a reward;
+ * read at every token it is a critic's value.
+ *
+ * @see Ouyang et al. (2022), section 3.5, arXiv:2203.02155: the SFT model with its unembedding layer removed.
+ */
+export class RewardModel {
+  readonly body: LanguageModel;
+  /** `[1, width]` */
+  readonly score: Parameter;
+  /** `[1]`: shifts all rewards. Not trained: comparisons say nothing about it. */
+  readonly bias: Parameter;
+
+  /** The head starts with normal numbers of standard deviation 1/√(width + 1), or unset without a generator. */
+  constructor(body: LanguageModel, random: Random | null) {
+    const width = body.outputWeight.axis(1);
+    const init = new Initializer(body.backend, random);
+    this.body = body;
+    this.score = init.normal([1, width], 1 / Math.sqrt(width + 1));
+    this.bias = init.constant([1], 0);
+    this.bias.requiresGrad = false;
+  }
+
+  get backend(): Backend {
+    return this.body.backend;
+  }
+
+  /** What an optimizer trains: all but the bias and an output layer that nothing uses. */
+  trainable(): Map<string, Parameter> {
+    const isUsed = ([name, parameter]: [string, Parameter]): boolean =>
+      parameter.requiresGrad && (parameter !== this.body.outputWeight || name.endsWith("tokenEmbedding"));
+    return new Map([...parameters(this)].filter(isUsed));
+  }
+
+  /**
+   * The number at some places of a batch. Shapes: ids int32 `[batch, time]`, places int32 `[n]`, each b · time + t →
+   * `[n]`.
+   */
+  scores(ids: Tensor, places: Int32Array, options: ForwardOptions = {}): Tensor {
+    const hidden = this.body.forward(ids, options);
+    const rows = hidden.reshape([ids.size, -1]).gatherRows(Tensor.from(this.backend, places, [places.length]));
+    return apply(linear, [rows, this.score, this.bias, null], { activation: null }).reshape([-1]);
+  }
+}
+
+/** A reward model and the family of its body. */
+export interface LoadedRewardModel {
+  readonly model: RewardModel;
+  readonly family: ModelFamily;
+}
+
+/** Whether a model folder holds a reward model, by its config. */
+export function isRewardModel(config: ModelConfig): boolean {
+  return architecturesOf(config).some((name) => name.endsWith("ForSequenceClassification"));
+}
+
+/**
+ * Opens the folder of a reward model, or the one of a language model, which then gets a new head.
+ *
+ * @throws {CheckpointError} when the folder is missing or damaged, or its head has another number of outputs than 1.
+ */
+export async function loadRewardModel(path: string, backend: Backend, random: Random): Promise<LoadedRewardModel> {
+  const folder = await openModelFolder(path);
+  try {
+    if (isRewardModel(folder.config)) return await openRewardModel(folder, backend);
+  } finally {
+    await folder.close();
+  }
+  const { model, family } = await loadModel(path, backend);
+  return { model: new RewardModel(model, random), family };
+}
+
+/** @throws {CheckpointError} when an open folder holds no reward model, or a damaged one. */
+export async function openRewardModel(folder: ModelFolder, backend: Backend): Promise<LoadedRewardModel> {
+  const { config, path, tensors } = folder;
+  if (!isRewardModel(config)) {
+    throw new CheckpointError(
+      `${path}: is a ${architecturesOf(config).join(", ") || "model"}, not a reward model; make one with stemma reward`,
+    );
+  }
+  const family = familyOf(config, path);
+  const body = family.create(family.readConfig(config), new Initializer(backend, null));
+  const model = new RewardModel(body, null);
+  const hasBias = tensors.has("score.bias");
+  await loadTensors(placements(family, model, hasBias), tensors, renaming(family));
+  if (!hasBias) backend.kernels.fill(model.bias, 0);
+  return { model, family };
+}
+
+/** The config of a reward model, as `transformers` opens it for sequence classification with one label. */
+export function rewardConfig(family: ModelFamily, model: RewardModel, ids: SpecialIds): ModelConfig {
+  const config = family.writeConfig(model.body.settings, ids);
+  const names = architecturesOf(config).map((name) => name.replace(/(LMHeadModel|ForCausalLM)$/, ""));
+  return {
+    ...config,
+    architectures: names.map((name) => `${name}ForSequenceClassification`),
+    id2label: { 0: "reward" },
+    label2id: { reward: 0 },
+    pad_token_id: ids.endOfText,
+  };
+}
+
+/** The parameters of a reward model as its folder stores them. */
+export function rewardTensors(family: ModelFamily, model: RewardModel): WritableTensor[] {
+  return writableTensors(placements(family, model, true));
+}
+
+function placements(family: ModelFamily, model: RewardModel, withBias: boolean): Placement[] {
+  const body = family.tensors(model.body).filter(({ name }) => !isOutputLayer(name));
+  return [
+    ...body.map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed })),
+    { name: "score.weight", tensor: model.score },
+    ...(withBias ? [{ name: "score.bias", tensor: model.bias }] : []),
+  ];
+}
+
+function isOutputLayer(name: string): boolean {
+  return name === "lm_head.weight";
+}
+
+/** Files may leave the family's prefix out, and may hold buffers and an output layer that a reward does not need. */
+function renaming({ optionalPrefix, ignoredTensors }: ModelFamily): Rename {
+  return (name) => {
+    if (ignoredTensors.test(name) || isOutputLayer(name)) return null;
+    return name.startsWith(optionalPrefix) || name.startsWith("score.") ? name : optionalPrefix + name;
+  };
+}
+
+function architecturesOf(config: ModelConfig): readonly string[] {
+  return z.array(z.string()).catch([]).parse(config.architectures);
+}
