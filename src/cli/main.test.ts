@@ -231,6 +231,7 @@ test("help shows every flag with its default, and hides other spellings", async 
   expect(stdout).toMatch(/--resume \[text\] +go on\n/);
   expect(stdout).toMatch(/--precision <float32\|bfloat16> +number format \(default: float32\)/);
   expect(stdout).not.toContain("max");
+  expect((await stemma("help", "echo")).stdout).toBe(stdout);
 });
 
 test("without a command there is help, and every command of the program has one", async () => {

@@ -46,7 +46,7 @@ export function readCommandLine(
   program.addHelpText("after", "\nstemma <command> --help explains a command and all its flags.");
   for (const command of commands) addCommand(program, command, output, accept);
   try {
-    program.parse(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
+    program.parse(wantsHelp(argv) ? [...argv.slice(1), "--help"] : [...argv], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === "commander.helpDisplayed" || error.code === "commander.version") return null;
@@ -143,6 +143,11 @@ function prepare(program: Program, output: HelpOutput): Program {
 function optionTerm(option: Option): string {
   const term = option.flags.replace(/ \[yes\|no\]$/, "");
   return option.defaultValueDescription === "yes" ? term.replace("--", "--[no-]") : term;
+}
+
+/** `stemma` alone and `stemma help pretrain` ask for help too. */
+function wantsHelp([first]: readonly string[]): boolean {
+  return first === undefined || first === "help";
 }
 
 /** The words before the first flag. */

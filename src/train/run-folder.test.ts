@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { writeCheckpoint } from "../checkpoint/train-state.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import { RunFolder, readRunSettings } from "./run-folder.ts";
 
@@ -73,6 +74,47 @@ test("resuming without any checkpoint starts again and forgets everything", asyn
   expect(await folder.history()).toEqual([]);
   await folder.close();
 });
+
+test("resuming keeps what came before the checkpoint and forgets what came after", async () => {
+  await makeRun(3);
+  await saveAt(2);
+  const folder = await RunFolder.open(output, true);
+  expect(folder.checkpoint).toEqual({ step: 2, path: join(output, "checkpoint-2") });
+  await folder.begin("pretrain", { output, steps: 9 });
+  expect((await folder.history()).map(({ step }) => step)).toEqual([0, 1, 2]);
+  folder.log(3, { loss: 0.5 });
+  await folder.close();
+  expect(readFileSync(join(output, "metrics.jsonl"), "utf8")).toMatch(/"step":2,.*\n\{"step":3,"loss":0.5\}\n$/);
+  expect(readFileSync(join(output, "samples.jsonl"), "utf8")).toBe("");
+  expect(JSON.parse(readFileSync(join(output, "settings.json"), "utf8"))).toMatchObject({
+    resumedFrom: "checkpoint-2",
+    settings: { steps: 9 },
+  });
+});
+
+test.each(["checkpoint-2", "2", "./checkpoint-2"])("a checkpoint is named as %s", async (name) => {
+  await saveAt(2);
+  const folder = await RunFolder.open(output, name);
+  expect(folder.checkpoint?.step).toBe(2);
+  await folder.close();
+});
+
+test("an earlier checkpoint is resumed only when later ones cannot be mixed up with it", async () => {
+  await saveAt(2);
+  await saveAt(4);
+  await expect(RunFolder.open(output, "2")).rejects.toThrow(
+    `the run has gone on after checkpoint-2; to do that part again, first move away or delete ${output}/checkpoint-4`,
+  );
+  const elsewhere = await RunFolder.open(join(parent, "other"), join(output, "checkpoint-2"));
+  expect(elsewhere.checkpoint?.step).toBe(2);
+  await elsewhere.close();
+});
+
+async function saveAt(step: number): Promise<void> {
+  const tensors = [{ name: "w", shape: [2], dtype: "F32" as const, read: () => new Float32Array(2) }];
+  const trainer = { global_step: step, log_history: [] };
+  await writeCheckpoint(output, { model: { config: {}, tensors }, optimizer: [], trainer, random: {} });
+}
 
 test("a checkpoint that does not exist is an error that lists those that do", async () => {
   await makeRun(1);

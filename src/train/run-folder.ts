@@ -1,5 +1,5 @@
 import { mkdir, readdir, rmdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { storageError, systemCode } from "../checkpoint/storage-error.ts";
@@ -151,15 +151,27 @@ async function refuseExistingRun(path: string): Promise<void> {
 async function findCheckpoint(path: string, resume: Resume): Promise<CheckpointPlace | null> {
   if (resume === false) return null;
   if (resume === true) return latestCheckpoint(path);
+  const own = await listCheckpoints(path);
   const candidates = [resume, join(path, resume), join(path, `checkpoint-${resume}`)];
   for (const candidate of candidates) {
-    const places = await listCheckpoints(dirname(candidate)).catch(() => []);
-    const place = places.find((known) => basename(known.path) === basename(candidate));
-    if (place !== undefined) return place;
+    const place = (await listCheckpoints(dirname(candidate))).find((known) => isSame(known.path, candidate));
+    if (place !== undefined) return refuseLater(place, own);
   }
-  const known = (await listCheckpoints(path)).map((place) => basename(place.path));
-  const choice = known.length === 0 ? "it has none yet" : `it has ${known.join(", ")}`;
+  const choice = own.length === 0 ? "it has none yet" : `it has ${own.map(({ path }) => basename(path)).join(", ")}`;
   throw new CheckpointError(`no complete checkpoint ${resume} in ${path}; ${choice}`);
+}
+
+function isSame(a: string, b: string): boolean {
+  return resolve(a) === resolve(b);
+}
+
+/** Later checkpoints would be taken for this run's own the next time it is resumed. */
+function refuseLater(place: CheckpointPlace, own: readonly CheckpointPlace[]): CheckpointPlace {
+  const later = own.filter(({ step }) => step > place.step).map(({ path }) => path);
+  if (later.length === 0) return place;
+  throw new SettingsError(
+    `the run has gone on after ${basename(place.path)}; to do that part again, first move away or delete ${later.join(", ")}`,
+  );
 }
 
 /**
