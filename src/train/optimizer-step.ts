@@ -56,10 +56,10 @@ function lossAndGradients<Model, Batch>(
 ): { loss: Tensor; metrics: Record<string, Tensor> } {
   const result = objective(model, batch, random);
   const { loss, metrics } = result instanceof Tensor ? { loss: result, metrics: {} } : result;
-  const weighted = (value: Tensor): Tensor => (share === 1 ? value : value.mul(share));
-  const part = weighted(loss);
+  // Copies, made before the backward pass gives the memory of what they are taken from back.
+  const parts = Object.entries(metrics).map(([name, value]) => [name, value.detach().mul(share)]);
+  const part = share === 1 ? loss : loss.mul(share);
   part.backward();
-  const parts = Object.entries(metrics).map(([name, value]) => [name, weighted(value.detach())]);
   return { loss: part.detach(), metrics: Object.fromEntries(parts) };
 }
 

@@ -1,0 +1,115 @@
+import type { PaddedBatch } from "../data/padded-batch.ts";
+import { paddedBatch } from "../data/padded-batch.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import type { RewardModel } from "../models/reward-model.ts";
+import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { pickedLogProbs } from "./objectives/token-log-probs.ts";
+
+/** Token ids of a prompt and of an answer to it, its end token included. Neither is empty. */
+export interface Answered {
+  readonly prompt: Int32Array;
+  readonly answer: Int32Array;
+}
+
+/**
+ * Prompts with their answers, ready for a model. The tokens of all answers lie behind each other without padding:
+ * "tokens" below is their number.
+ */
+export interface AnswerBatch extends PaddedBatch {
+  /** `[tokens]`: place in the batch of the state that each token was chosen in, the one before it: b · time + t. */
+  readonly places: Int32Array;
+  /** `[batch]`: place of the last token of each answer. */
+  readonly lastPlaces: Int32Array;
+  /** `[tokens]` */
+  readonly tokens: Int32Array;
+  /** `[batch]`: tokens of each answer. */
+  readonly answerLengths: Int32Array;
+}
+
+/** Puts prompts and answers into one block. */
+export function answerBatch(answers: readonly Answered[]): AnswerBatch {
+  const block = paddedBatch(answers.map(({ prompt, answer }) => Int32Array.of(...prompt, ...answer)));
+  const places = answers.flatMap(({ prompt, answer }, b) =>
+    Array.from(answer, (_, t) => b * block.time + prompt.length - 1 + t),
+  );
+  return {
+    ...block,
+    places: Int32Array.from(places),
+    lastPlaces: block.lengths.map((length, b) => b * block.time + length - 1),
+    tokens: Int32Array.from(answers.flatMap(({ answer }) => [...answer])),
+    answerLengths: Int32Array.from(answers, ({ answer }) => answer.length),
+  };
+}
+
+/** Logits from which each token of the answers was, or could have been, chosen: `[tokens, vocabulary]`. */
+export function answerLogits(model: LanguageModel, batch: AnswerBatch): Tensor {
+  const hidden = model.forward(idsOf(model, batch)).reshape([batch.batch * batch.time, -1]);
+  return model.logits(hidden.gatherRows(Tensor.from(model.backend, batch.places, [batch.places.length])));
+}
+
+/** log π of each token of the answers, `[tokens]`. */
+export function answerLogProbs(model: LanguageModel, batch: AnswerBatch, temperature = 1): Tensor {
+  return pickedLogProbs(answerLogits(model, batch), answerTokens(model, batch), temperature);
+}
+
+/** What a critic expects from each state that a token was chosen in, `[tokens]`. */
+export function answerValues(critic: RewardModel, batch: AnswerBatch): Tensor {
+  return critic.scores(idsOf(critic, batch), batch.places);
+}
+
+/** Reward of each answer as a whole, `[batch]`. */
+export function answerScores(model: RewardModel, batch: AnswerBatch): Tensor {
+  return model.scores(idsOf(model, batch), batch.lastPlaces);
+}
+
+/** The answers' tokens where kernels can read them: int32 `[tokens]`. */
+export function answerTokens({ backend }: Pick<Tensor, "backend">, { tokens }: AnswerBatch): Tensor {
+  return Tensor.from(backend, tokens, [tokens.length]);
+}
+
+/** Σ over the tokens of each answer: `[tokens]` → `[batch]`. */
+export function sumOverAnswers(values: Tensor, { answerLengths }: AnswerBatch): Tensor {
+  const longest = answerLengths.reduce((a, b) => Math.max(a, b), 1);
+  const rows = new Int32Array(answerLengths.length * longest).fill(-1); // a negative row gives zero
+  let next = 0;
+  answerLengths.forEach((length, b) => {
+    for (let t = 0; t < length; t++) rows[b * longest + t] = next++;
+  });
+  const table = values.reshape([-1, 1]);
+  return table
+    .gatherRows(Tensor.from(values.backend, rows, [rows.length]))
+    .reshape([answerLengths.length, longest])
+    .sum(-1);
+}
+
+/**
+ * Runs `compute` over answers, `batchSize` at a time and without gradients, and gives the numbers of each answer: one
+ * for each of its tokens, or one.
+ */
+export async function readAnswers(
+  answers: readonly Answered[],
+  batchSize: number,
+  compute: (batch: AnswerBatch) => Tensor,
+): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for (let first = 0; first < answers.length; first += batchSize) {
+    const batch = answerBatch(answers.slice(first, first + batchSize));
+    const result = withoutGradients(() => tensorScope(() => compute(batch)));
+    const values = Float32Array.from(await result.read());
+    result.release();
+    const isPerToken = values.length === batch.tokens.length && values.length !== batch.batch;
+    let start = 0;
+    for (const length of batch.answerLengths) {
+      const count = isPerToken ? length : 1;
+      all.push(values.slice(start, start + count));
+      start += count;
+    }
+  }
+  return all;
+}
+
+function idsOf({ backend }: Pick<Tensor, "backend">, { ids, batch, time }: PaddedBatch): Tensor {
+  return Tensor.from(backend, ids, [batch, time]);
+}

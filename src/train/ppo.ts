@@ -1,0 +1,247 @@
+import { Random } from "../core/random.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import type { RewardModel } from "../models/reward-model.ts";
+import type { AdamW } from "../optim/adamw.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { AnswerBatch } from "./answers.ts";
+import {
+  answerBatch,
+  answerLogits,
+  answerLogProbs,
+  answerScores,
+  answerTokens,
+  answerValues,
+  readAnswers,
+} from "./answers.ts";
+import type { KlControl } from "./kl-controller.ts";
+import { nextKlCoefficient } from "./kl-controller.ts";
+import type { TokenBatch } from "./objectives/next-token.ts";
+import { nextTokenLoss } from "./objectives/next-token.ts";
+import { policyLoss, valueLoss } from "./objectives/ppo.ts";
+import { tokenLogProbs } from "./objectives/token-log-probs.ts";
+import { optimizerStep } from "./optimizer-step.ts";
+import { PpoTally, rolloutMetrics } from "./ppo-metrics.ts";
+import type { RewardShaping, Rollout } from "./ppo-rewards.ts";
+import { creditAnswers } from "./ppo-rewards.ts";
+import type { AnswerSampling } from "./sample-answers.ts";
+import { sampleAnswers } from "./sample-answers.ts";
+import type { MeasuredLoss, Metrics, MicroBatch } from "./train.ts";
+
+/** Everything that learning by PPO needs, already built. Only `klCoefficient` and the trained weights change. */
+export interface Ppo {
+  /** Answers, and learns to. */
+  readonly actor: LanguageModel;
+  /** What the actor was at the start; frozen. */
+  readonly reference: LanguageModel;
+  /** Learns what to expect from an unfinished answer. */
+  readonly critic: RewardModel;
+  /** Judges finished answers; frozen. */
+  readonly reward: RewardModel;
+  readonly actorOptimizer: AdamW;
+  readonly criticOptimizer: AdamW;
+  /** Learning rates of an iteration. */
+  readonly actorSchedule: (step: number) => number;
+  readonly criticSchedule: (step: number) => number;
+  /** The prompts of an iteration: a function of its number alone. */
+  readonly prompts: (step: number) => readonly Int32Array[];
+  /** Pretraining text for one update, a batch for each micro-batch of answers, or null without. */
+  readonly pretraining: ((update: number, microBatches: number) => readonly TokenBatch[]) | null;
+  readonly settings: PpoSettings;
+  /** β of the next iteration. */
+  klCoefficient: number;
+}
+
+/** Constants of {@link Ppo}. */
+export interface PpoSettings extends RewardShaping {
+  readonly sampling: Omit<AnswerSampling, "seed">;
+  readonly kl: KlControl;
+  /** Passes over the answers of an iteration. */
+  readonly epochs: number;
+  /** Updates in a pass. */
+  readonly miniBatches: number;
+  /** Answers that go through a model at once. */
+  readonly batchSize: number;
+  readonly policyClip: number;
+  readonly valueClip: number;
+  /** γ: weight of the pretraining loss. */
+  readonly pretrainCoefficient: number;
+  readonly maxGradientNorm: number;
+  readonly seed: number;
+}
+
+/** What an iteration did. */
+export interface PpoIteration {
+  readonly metrics: Metrics;
+  readonly rollouts: readonly Rollout[];
+}
+
+/**
+ * One iteration of PPO with a pretraining term, maximising
+ * E[r(x, y) − β log(π(y|x) / π₀(y|x))] + γ E_pretraining[log π(x)].
+ *
+ * All randomness follows from the seed and the iteration's number.
+ *
+ * @see Ouyang et al. (2022), equation 2, arXiv:2203.02155; Schulman et al. (2017), algorithm 1, arXiv:1707.06347.
+ * @throws {NumericalError} when a score, a loss or a gradient is not finite.
+ */
+export async function ppoIteration(ppo: Ppo, step: number): Promise<PpoIteration> {
+  const { actor, reference, critic, reward, settings } = ppo;
+  const random = new Random(settings.seed).child(step);
+  const { temperature } = settings.sampling.sampling;
+
+  // The actor answers.
+  const start = performance.now();
+  const seed = random.child(0).reader().word();
+  const answers = await sampleAnswers(actor, ppo.prompts(step), { ...settings.sampling, seed });
+  const sampled = performance.now();
+
+  // All four models look at the answers.
+  const read = (compute: (batch: AnswerBatch) => Tensor) => readAnswers(answers, settings.batchSize, compute);
+  const logProbs = await read((batch) => answerLogProbs(actor, batch, temperature));
+  const referenceLogProbs = await read((batch) => answerLogProbs(reference, batch, temperature));
+  const values = await read((batch) => answerValues(critic, batch));
+  const scores = await read((batch) => answerScores(reward, batch));
+
+  // What they say becomes a reward and an advantage for each token.
+  const none = new Float32Array();
+  const judged = answers.map((answer, i) => ({
+    ...answer,
+    logProbs: logProbs[i] ?? none,
+    referenceLogProbs: referenceLogProbs[i] ?? none,
+    values: values[i] ?? none,
+    score: scores[i]?.[0] ?? Number.NaN,
+  }));
+  const rollouts = await creditAnswers(actor.backend, judged, ppo.klCoefficient, settings);
+  const rolled = performance.now();
+
+  // Actor and critic learn from them, several times over.
+  const tally = new PpoTally();
+  for (let epoch = 0; epoch < settings.epochs; epoch++) {
+    const order = random.child(1 + epoch).permutation(rollouts.length);
+    for (const [index, miniBatch] of divide(order, settings.miniBatches).entries()) {
+      const update = (step * settings.epochs + epoch) * settings.miniBatches + index;
+      tally.add(
+        await learn(
+          ppo,
+          step,
+          update,
+          Array.from(miniBatch, (i) => rollouts[i] as Rollout),
+        ),
+      );
+    }
+  }
+
+  // The leash is tightened or loosened for the next iteration.
+  const metrics = { ...rolloutMetrics(rollouts, ppo.klCoefficient), ...tally.means() };
+  ppo.klCoefficient = nextKlCoefficient(ppo.klCoefficient, metrics["objective/kl"], rollouts.length, settings.kl);
+  const times = {
+    eps: (1000 * rollouts.length) / (performance.now() - start),
+    "time/sampling": (sampled - start) / 1000,
+    "time/judging": (rolled - sampled) / 1000,
+    "time/learning": (performance.now() - rolled) / 1000,
+  };
+  return { metrics: { ...times, ...metrics, lr: ppo.actorSchedule(step) }, rollouts };
+}
+
+/** One update of the actor and one of the critic, on the same answers. */
+async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly Rollout[]): Promise<Metrics> {
+  const { settings } = ppo;
+  const micro = microBatches(rollouts, settings.batchSize);
+  const text = ppo.pretraining?.(update, micro.length) ?? [];
+  const share = settings.pretrainCoefficient / Math.max(text.length, 1);
+  const actorBatches: MicroBatch<Rollout[] | TokenBatch>[] = [
+    ...micro,
+    ...text.map((batch) => ({ batch, share, tokens: batch.inputs.length })),
+  ];
+  const common = { maxGradientNorm: settings.maxGradientNorm, seed: settings.seed };
+  const policy = await optimizerStep(
+    {
+      ...{ ...common, model: ppo.actor, optimizer: ppo.actorOptimizer, schedule: ppo.actorSchedule },
+      batches: () => actorBatches,
+      objective: (model, batch) =>
+        Array.isArray(batch) ? policyObjective(model, batch, settings) : pretrainingObjective(model, batch),
+    },
+    step,
+  );
+  const value = await optimizerStep(
+    {
+      ...{ ...common, model: ppo.critic, optimizer: ppo.criticOptimizer, schedule: ppo.criticSchedule },
+      batches: () => micro,
+      objective: (model, batch) => valueObjective(model, batch, settings.valueClip),
+    },
+    step,
+  );
+  const pretrain = policy["loss/pretrain"];
+  return {
+    ...policy,
+    ...value,
+    ...(pretrain === undefined ? {} : { "loss/pretrain": pretrain / settings.pretrainCoefficient }),
+    "policy/grad_norm": policy.grad_norm ?? 0,
+    "value/grad_norm": value.grad_norm ?? 0,
+  };
+}
+
+function policyObjective(actor: LanguageModel, rollouts: readonly Rollout[], settings: PpoSettings): MeasuredLoss {
+  const batch = answerBatch(rollouts);
+  const { logProbs, entropy } = tokenLogProbs(
+    answerLogits(actor, batch),
+    answerTokens(actor, batch),
+    settings.sampling.sampling.temperature,
+  );
+  const terms = {
+    logProbs,
+    oldLogProbs: joined(actor, rollouts, "logProbs"),
+    advantages: joined(actor, rollouts, "advantages"),
+  };
+  const { loss, clipFraction, approximateKl, meanRatio } = policyLoss(terms, settings.policyClip);
+  const metrics = {
+    "loss/policy_avg": loss,
+    "policy/clipfrac_avg": clipFraction,
+    "policy/approxkl_avg": approximateKl,
+    "policy/entropy_avg": entropy.detach().mean(),
+    "val/ratio": meanRatio,
+  };
+  return { loss, metrics };
+}
+
+function pretrainingObjective(actor: LanguageModel, text: TokenBatch): MeasuredLoss {
+  const loss = nextTokenLoss(actor, text, null);
+  return { loss, metrics: { "loss/pretrain": loss } };
+}
+
+function valueObjective(critic: RewardModel, rollouts: readonly Rollout[], clip: number): MeasuredLoss {
+  const terms = {
+    values: answerValues(critic, answerBatch(rollouts)),
+    oldValues: joined(critic, rollouts, "values"),
+    returns: joined(critic, rollouts, "returns"),
+  };
+  const { loss, clipFraction } = valueLoss(terms, clip);
+  return { loss, metrics: { "loss/value_avg": loss, "val/clipfrac_avg": clipFraction } };
+}
+
+/** Numbers of all tokens of some answers: `[tokens]`. */
+function joined(
+  { backend }: Pick<Tensor, "backend">,
+  rollouts: readonly Rollout[],
+  key: "logProbs" | "advantages" | "values" | "returns",
+): Tensor {
+  const values = Float32Array.from(rollouts.flatMap((rollout) => [...rollout[key]]));
+  return Tensor.from(backend, values, [values.length]);
+}
+
+/** Parts of nearly equal length, none empty. */
+function divide(order: Uint32Array, parts: number): Uint32Array[] {
+  const count = Math.min(parts, order.length);
+  const at = (part: number): number => Math.floor((part * order.length) / count);
+  return Array.from({ length: count }, (_, part) => order.subarray(at(part), at(part + 1)));
+}
+
+/** Answers in pieces that fit through a model, each weighing by its tokens. */
+function microBatches(rollouts: readonly Rollout[], batchSize: number): MicroBatch<Rollout[]>[] {
+  const tokensOf = (some: readonly Rollout[]): number => some.reduce((sum, { answer }) => sum + answer.length, 0);
+  const total = tokensOf(rollouts);
+  return Array.from({ length: Math.ceil(rollouts.length / batchSize) }, (_, i) => {
+    const batch = rollouts.slice(i * batchSize, (i + 1) * batchSize);
+    return { batch, share: tokensOf(batch) / total, tokens: tokensOf(batch) };
+  });
+}
