@@ -127,14 +127,8 @@ test("the pretraining term holds on to the text it is given", async () => {
     for (let step = 0; step < 8; step++) loss = (await ppoIteration(ppo, step)).metrics["loss/pretrain"] ?? loss;
     return loss;
   };
-  const first = (
-    await ppoIteration(
-      newPpo({ pretrainCoefficient: 1e-6 }, 1e-9, () => [text]),
-      0,
-    )
-  ).metrics["loss/pretrain"];
-  expect(await lossAfter(1)).toBeLessThan((first ?? 0) - 0.1);
-  expect(await lossAfter(1e-6)).toBeGreaterThan((first ?? 0) - 0.05);
+  // The reward may pull either way; with the term the text wins.
+  expect(await lossAfter(1)).toBeLessThan((await lossAfter(1e-6)) - 0.2);
 });
 
 test("a reward that is no number stops the iteration before any weight changes", async () => {
