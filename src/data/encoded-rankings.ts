@@ -1,0 +1,119 @@
+import { DataError } from "../core/errors.ts";
+import type { ChatMessage } from "../text/chat-message.ts";
+import type { ChatEncoder } from "../text/encode-chat.ts";
+import type { LongRows } from "./chat-rows.ts";
+import { encodeRow } from "./chat-rows.ts";
+import type { Prompt } from "./prompts.ts";
+import type { Preference, Ranking } from "./rankings.ts";
+
+/** Token ids of a prompt and of an answer to it, its end token included. */
+export interface EncodedAnswer {
+  readonly prompt: Int32Array;
+  readonly answer: Int32Array;
+}
+
+/** A {@link Ranking} in token ids. */
+export interface EncodedRanking extends Pick<Ranking, "where" | "ranks" | "margin"> {
+  readonly answers: readonly EncodedAnswer[];
+}
+
+/** A {@link Preference} in token ids. */
+export interface EncodedPreference extends Pick<Preference, "where" | "margin" | "distance"> {
+  readonly chosen: EncodedAnswer;
+  readonly rejected: EncodedAnswer;
+}
+
+/** What fits a model's context, and how many rows do not. */
+export interface Fitting<Item> {
+  readonly items: readonly Item[];
+  readonly skipped: number;
+}
+
+/** One answer in token ids: what `encoder` gives for the conversation, cut where the answer begins and after its end. */
+export function encodeAnswer(
+  where: string,
+  prompt: readonly ChatMessage[],
+  answer: ChatMessage,
+  encoder: ChatEncoder,
+): EncodedAnswer {
+  const { ids, isAnswer } = encodeRow({ where, messages: [...prompt, answer] }, encoder);
+  const end = isAnswer.lastIndexOf(1) + 1;
+  const start = isAnswer.subarray(0, end).lastIndexOf(0) + 1;
+  return { prompt: ids.slice(0, start), answer: ids.slice(start, end) };
+}
+
+/**
+ * Rankings in token ids.
+ *
+ * @throws {DataError} naming the row, when an answer with its prompt is longer than `context` and `longRows` is
+ * `error`, or when no row is left. Preferences cannot be cut: `truncate` leaves them out like `skip`.
+ */
+export function encodeRankings(
+  rankings: readonly Ranking[],
+  encoder: ChatEncoder,
+  context: number,
+  longRows: LongRows,
+): Fitting<EncodedRanking> {
+  return fitting(rankings, context, longRows, ({ where, prompt, answers, ranks, margin }) => {
+    const encoded = answers.map((answer) => encodeAnswer(where, prompt, answer, encoder));
+    return { item: { where, ranks, margin, answers: encoded }, length: Math.max(...encoded.map(lengthOf)) };
+  });
+}
+
+/** Preferences in token ids; as {@link encodeRankings}. */
+export function encodePreferences(
+  preferences: readonly Preference[],
+  encoder: ChatEncoder,
+  context: number,
+  longRows: LongRows,
+): Fitting<EncodedPreference> {
+  return fitting(preferences, context, longRows, ({ where, prompt, margin, distance, ...pair }) => {
+    const chosen = encodeAnswer(where, prompt, pair.chosen, encoder);
+    const rejected = encodeAnswer(where, prompt, pair.rejected, encoder);
+    return {
+      item: { where, margin, distance, chosen, rejected },
+      length: Math.max(lengthOf(chosen), lengthOf(rejected)),
+    };
+  });
+}
+
+/** Prompts in token ids, each with room for `answerTokens` more in the context; as {@link encodeRankings}. */
+export function encodePrompts(
+  prompts: readonly Prompt[],
+  encoder: ChatEncoder,
+  context: number,
+  answerTokens: number,
+  longRows: LongRows,
+): Fitting<Int32Array> {
+  return fitting(prompts, context - answerTokens, longRows, ({ messages }) => {
+    const item = encoder.encodePrompt(messages);
+    return { item, length: item.length };
+  });
+}
+
+function lengthOf({ prompt, answer }: EncodedAnswer): number {
+  return prompt.length + answer.length;
+}
+
+function fitting<Row extends { readonly where: string }, Item>(
+  rows: readonly Row[],
+  limit: number,
+  longRows: LongRows,
+  encode: (row: Row) => { item: Item; length: number },
+): Fitting<Item> {
+  const items = rows.flatMap((row) => {
+    const { item, length } = encode(row);
+    if (length <= limit) return [item];
+    if (longRows !== "error") return [];
+    throw new DataError(
+      `${row.where}: has ${length} tokens, there is room for ${limit} in the model's context; shorten it, or use ` +
+        "--long-rows skip",
+    );
+  });
+  if (items.length === 0) {
+    throw new DataError(
+      `data: none of ${rows.length} rows fits into ${limit} tokens; use a model with a larger context`,
+    );
+  }
+  return { items, skipped: rows.length - items.length };
+}
