@@ -1,0 +1,128 @@
+import type { z } from "zod";
+import { openBackend } from "../backend/index.ts";
+import type { Backend } from "../backend/kernels.ts";
+import type { JsonObject } from "../checkpoint/json.ts";
+import type { ModelContents } from "../checkpoint/model-folder.ts";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
+import type { ModelFamily } from "../models/family.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { loadModel, storedTensors } from "../models/load.ts";
+import { resizeVocabulary } from "../models/resize-vocabulary.ts";
+import type { RewardModel } from "../models/reward-model.ts";
+import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
+import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
+import { chatTemplateFile, namedChatTemplate, readChatTemplate } from "../text/chat-template-file.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { StageEnvironment, trainingSettings } from "./stage.ts";
+import { readTokenizer, tokenizerFiles } from "./tokenizer-folder.ts";
+
+/** A model with what it takes to talk to it. */
+export interface Assistant {
+  readonly model: LanguageModel;
+  readonly family: ModelFamily;
+  readonly encoder: ChatEncoder;
+}
+
+type MachineSettings = { readonly [Key in "threads" | "matmulPrecision"]: z.output<(typeof trainingSettings)[Key]> };
+
+/** The backend that a stage's settings ask for. */
+export async function openStageBackend(
+  { threads, matmulPrecision }: MachineSettings,
+  { note }: Pick<StageEnvironment, "note">,
+): Promise<Backend> {
+  return openBackend({ threads: threads > 0 ? threads : undefined, matmulPrecision, onFallback: note });
+}
+
+/**
+ * Opens a model folder with its tokenizer and chat template. A folder without a template gets none: turns are joined
+ * as they are.
+ *
+ * @throws {CheckpointError} when a part is missing or damaged, or the model has fewer tokens than its tokenizer.
+ */
+export async function openAssistant(path: string, backend: Backend): Promise<Assistant> {
+  const { model, family } = await loadModel(path, backend);
+  const tokenizer = await readTokenizer(path);
+  if (tokenizer.vocabularySize > model.settings.vocabularySize) {
+    throw new CheckpointError(
+      `${path}: the tokenizer has ${tokenizer.vocabularySize} tokens, the model ${model.settings.vocabularySize}; ` +
+        "they do not belong together",
+    );
+  }
+  return { model, family, encoder: new ChatEncoder(tokenizer, await readChatTemplate(path)) };
+}
+
+/**
+ * Gives an assistant another chat template, and room for special tokens it does not have yet.
+ *
+ * @param template - `chatml`, the path of a Jinja file, `none`, or null for the model's own, ChatML where it has none.
+ * @param specialTokens - Beside those of ChatML, which come with it.
+ */
+export async function withTemplate(
+  { model, family, encoder }: Assistant,
+  template: string | null,
+  specialTokens: readonly string[],
+): Promise<Assistant> {
+  const chosen = await chooseTemplate(template, encoder.template);
+  const tokens = [...(chosen?.source === chatMl ? chatMlTokens : []), ...specialTokens];
+  const tokenizer = tokens.length > 0 ? encoder.tokenizer.withSpecialTokens(tokens) : encoder.tokenizer;
+  const isLarger = tokenizer.vocabularySize > model.settings.vocabularySize;
+  const ids = { endOfText: tokenizer.endOfText };
+  return {
+    family,
+    model: isLarger ? await resizeVocabulary(family, model, tokenizer.vocabularySize, ids) : model,
+    encoder: new ChatEncoder(tokenizer, chosen),
+  };
+}
+
+async function chooseTemplate(name: string | null, own: ChatTemplate | null): Promise<ChatTemplate | null> {
+  if (name === "none") return null;
+  return name === null ? (own ?? new ChatTemplate(chatMl, "chatml")) : namedChatTemplate(name);
+}
+
+/** What the model folder of an assistant is made from. */
+export function assistantContents({ model, family, encoder }: Assistant): ModelContents {
+  const { tokenizer } = encoder;
+  const ids = { endOfText: tokenizer.endOfText };
+  return {
+    config: family.writeConfig(model.settings, ids) as JsonObject,
+    generationConfig: { eos_token_id: [...encoder.endTokens()] },
+    tensors: storedTensors(family, model),
+    extraFiles: chatFiles(encoder),
+  };
+}
+
+/** What the model folder of a reward model is made from. */
+export function rewardContents(family: ModelFamily, model: RewardModel, encoder: ChatEncoder): ModelContents {
+  return {
+    config: rewardConfig(family, model, { endOfText: encoder.tokenizer.endOfText }) as JsonObject,
+    tensors: rewardTensors(family, model),
+    extraFiles: chatFiles(encoder),
+  };
+}
+
+function chatFiles({ tokenizer, template }: ChatEncoder): Record<string, string> {
+  return { ...tokenizerFiles(tokenizer), ...(template ? { [chatTemplateFile]: template.source } : {}) };
+}
+
+/** The tokenizer and template of a model folder, without its weights. */
+export async function openChatEncoder(path: string): Promise<ChatEncoder> {
+  return new ChatEncoder(await readTokenizer(path), await readChatTemplate(path));
+}
+
+/**
+ * Makes sure that two models read the same tokens.
+ *
+ * @throws {SettingsError} naming both and the first difference.
+ */
+export function refuseOtherTokenizer(what: string, own: Tokenizer, other: Tokenizer): void {
+  const [a, b] = [own, other].map((tokenizer) => JSON.stringify(tokenizer.toJson().model.vocab));
+  const differs = [...own.specialTokens].find(([token, id]) => other.specialTokens.get(token) !== id);
+  if (a === b && !differs) return;
+  const detail = differs
+    ? `${differs[0]} is ${differs[1]} in one and ${other.specialTokens.get(differs[0]) ?? "missing"} in the other`
+    : `${own.vocabularySize} and ${other.vocabularySize} tokens`;
+  throw new SettingsError(
+    `${what}: has another tokenizer than the policy (${detail}); train it from the same model, so that both read the same tokens`,
+  );
+}

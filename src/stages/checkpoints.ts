@@ -1,0 +1,92 @@
+import type { JsonObject } from "../checkpoint/json.ts";
+import type { ModelContents } from "../checkpoint/model-folder.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
+import type { TrainerState } from "../checkpoint/train-state.ts";
+import { openCheckpoint, writeCheckpoint } from "../checkpoint/train-state.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { sameShape } from "../core/shape.ts";
+import type { AdamW } from "../optim/adamw.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { StageEnvironment } from "./stage.ts";
+
+/** Everything a stage saves beside its logs. */
+export interface StageState {
+  readonly model: () => ModelContents;
+  /** By name: moments of optimizers, and weights of further models. */
+  readonly tensors: () => ReadonlyMap<string, Tensor>;
+  /** Further entries of `trainer_state.json`. */
+  readonly trainer?: () => JsonObject;
+}
+
+/** Settings that say how a stage saves. */
+export interface SaveSettings {
+  readonly steps: number;
+  readonly saveEvery: number;
+  readonly saveTotalLimit: number;
+  readonly seed: number;
+}
+
+/**
+ * Saves a stage after `step` updates: a checkpoint to go on from and, after the last one, the final model.
+ *
+ * @throws {CheckpointError} when the disk is full; what was there before stays.
+ */
+export async function saveStage(
+  step: number,
+  state: StageState,
+  settings: SaveSettings,
+  { folder }: StageEnvironment,
+): Promise<void> {
+  const history = (await folder.history()).filter((record) => record.step <= step);
+  const trainer: TrainerState = {
+    global_step: step,
+    max_steps: settings.steps,
+    save_steps: settings.saveEvery,
+    log_history: history as unknown as JsonObject[],
+    ...state.trainer?.(),
+  };
+  const random = { seed: settings.seed, step };
+  const contents = { model: state.model(), optimizer: writable(state.tensors()), trainer, random };
+  await writeCheckpoint(folder.path, contents, { saveTotalLimit: settings.saveTotalLimit });
+  if (step === settings.steps) await writeModelFolder(folder.finalPath, state.model());
+}
+
+/**
+ * Puts tensors and trainer state back as a checkpoint has them. The model's own weights are not among them: they are
+ * opened from the checkpoint as from any model folder.
+ *
+ * @throws {CheckpointError} when the checkpoint is damaged, or was made with other models or settings.
+ */
+export async function restoreStage(path: string, tensors: ReadonlyMap<string, Tensor>): Promise<TrainerState> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    for (const [name, tensor] of tensors) await restoreTensor(name, tensor, checkpoint.optimizer);
+    return checkpoint.trainer;
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function restoreTensor(name: string, tensor: Tensor, source: TensorSource): Promise<void> {
+  const { shape } = source.info(name);
+  if (!sameShape(shape, tensor.shape)) {
+    throw new CheckpointError(
+      `${source.name}: ${name} has another shape than the run's; resume with the run's own models`,
+    );
+  }
+  tensor.write(await source.read(name));
+}
+
+/** The moments of an optimizer by name, behind a prefix. */
+export function momentsOf(optimizer: AdamW, prefix = ""): Map<string, Tensor> {
+  return new Map([...optimizer.state()].map(([name, tensor]) => [prefix + name, tensor]));
+}
+
+function writable(tensors: ReadonlyMap<string, Tensor>): WritableTensor[] {
+  return [...tensors].map(([name, tensor]) => ({
+    name,
+    shape: tensor.shape,
+    read: async () => Float32Array.from(await tensor.read()),
+  }));
+}

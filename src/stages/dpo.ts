@@ -1,0 +1,170 @@
+import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
+import type { EncodedPreference } from "../data/encoded-rankings.ts";
+import { encodePreferences } from "../data/encoded-rankings.ts";
+import { epochOrder } from "../data/epochs.ts";
+import { holdOut } from "../data/hold-out.ts";
+import { pairsOf, readRankings } from "../data/rankings.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { parameters } from "../nn/parameters.ts";
+import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
+import type { DpoOptions } from "../train/objectives/dpo.ts";
+import type { ReferencedPair } from "../train/preference-batch.ts";
+import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
+import type { Metrics, MicroBatch } from "../train/train.ts";
+import type { Assistant } from "./assistant.ts";
+import { assistantContents, openAssistant, openStageBackend, refuseOtherTokenizer } from "./assistant.ts";
+import type { StageEnvironment } from "./stage.ts";
+import { defineStage, runSettings, trainingSettings } from "./stage.ts";
+import { trainStage } from "./train-stage.ts";
+
+const DpoSettings = z.object({
+  model: z.string().describe("model folder to start from").meta({ placeholder: "folder" }),
+  reference: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("model folder to stay near to; default: the one to start from")
+    .meta({ aliases: ["ref_model"], placeholder: "folder" }),
+  data: z
+    .array(z.string())
+    .min(1)
+    .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files")
+    .meta({ placeholder: "file" }),
+  validation: z
+    .array(z.string())
+    .default([])
+    .describe("pairs to evaluate on; without, a share of the prompts is held out")
+    .meta({ placeholder: "file" }),
+  validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the prompts that is held out"),
+  loss: z
+    .enum(["sigmoid", "ipo", "hinge"])
+    .default("sigmoid")
+    .describe("loss of the margin between two answers")
+    .meta({ aliases: ["loss_type"] }),
+  beta: z.number().positive().default(0.1).describe("strength of the pull to the reference, 1/nat"),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(0.5)
+    .default(0)
+    .describe("share of pairs believed to be the wrong way round; sigmoid only"),
+  longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a pair longer than the context"),
+  ...runSettings,
+  ...trainingSettings,
+  batchSize: trainingSettings.batchSize.default(8).describe("pairs that go through the model at once"),
+  learningRate: trainingSettings.learningRate.default(1e-6),
+  weightDecay: trainingSettings.weightDecay.default(0),
+  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given"),
+  steps: z
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(null)
+    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
+    .meta({ aliases: ["max_steps"], group: "Training" }),
+});
+type DpoSettings = z.output<typeof DpoSettings>;
+
+/**
+ * Direct preference optimisation. What the reference says of each pair is computed once, before training, so that one
+ * model is in memory while it trains.
+ *
+ * @see Rafailov et al. (2023), arXiv:2305.18290.
+ */
+export const dpo = defineStage({
+  name: "dpo",
+  summary: "learn from preference pairs without a reward model",
+  settings: DpoSettings,
+  examples: ["stemma dpo --model runs/sft/final --data rankings.jsonl --output runs/dpo"],
+  async prepare(settings, environment) {
+    if (settings.loss !== "sigmoid" && settings.labelSmoothing > 0) {
+      throw new SettingsError(`label-smoothing: is for the sigmoid loss, not for ${settings.loss}; leave it at 0`);
+    }
+    const backend = await openStageBackend(settings, environment);
+    const options: DpoOptions = { ...settings, kind: settings.loss };
+    const reference = await openAssistant(settings.reference ?? settings.model, backend);
+    const { training, heldOut } = await readPairs(settings, reference, options, environment);
+    for (const parameter of parameters(reference.model).values()) parameter.release();
+    const policy = await openAssistant(environment.folder.checkpoint?.path ?? settings.model, backend);
+    refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
+    const { batchSize, accumulation, seed } = settings;
+    const steps = settings.steps ?? Math.ceil((settings.epochs * training.length) / (batchSize * accumulation));
+    return trainStage(
+      {
+        model: policy.model,
+        parameters: parameters(policy.model),
+        objective: (model, pairs) => dpoObjective(model, pairs, options),
+        batches: pairBatches(training, batchSize, accumulation, seed),
+        evaluate: () => evaluate(policy.model, heldOut, batchSize, options),
+        sample: async () => {},
+        contents: () => assistantContents(policy),
+      },
+      { ...settings, steps },
+      environment,
+    );
+  },
+});
+
+async function readPairs(
+  settings: DpoSettings,
+  { model, encoder }: Assistant,
+  options: DpoOptions,
+  { note }: StageEnvironment,
+): Promise<{ training: readonly ReferencedPair[]; heldOut: readonly ReferencedPair[] }> {
+  const read = async (paths: readonly string[]): Promise<readonly EncodedPreference[]> => {
+    const pairs = (await readRankings(paths)).flatMap(pairsOf);
+    const { items, skipped } = encodePreferences(pairs, encoder, model.settings.context, settings.longRows);
+    if (skipped > 0) note(`left out ${skipped} of ${pairs.length} pairs: longer than the context`);
+    return items;
+  };
+  const all = await read(settings.data);
+  const parts =
+    settings.validation.length > 0
+      ? { training: all, heldOut: await read(settings.validation) }
+      : holdOut(all, settings.validationShare, ({ chosen }) => String(chosen.prompt));
+  if (parts.training.length === 0) {
+    throw new SettingsError(`validation-share: ${settings.validationShare} holds out all pairs; use a smaller share`);
+  }
+  return {
+    training: await referencePairs(model, parts.training, settings.batchSize, options),
+    heldOut: await referencePairs(model, parts.heldOut, settings.batchSize, options),
+  };
+}
+
+function pairBatches(
+  pairs: readonly ReferencedPair[],
+  batchSize: number,
+  accumulation: number,
+  seed: number,
+): (step: number) => MicroBatch<ReferencedPair[]>[] {
+  const order = epochOrder(seed, pairs.length);
+  return (step) =>
+    Array.from({ length: accumulation }, (_, micro) => {
+      const first = (step * accumulation + micro) * batchSize;
+      const batch = Array.from({ length: batchSize }, (_row, i) => pairs[order(first + i)]).filter((pair) => !!pair);
+      const answers = batch.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+      const tokens = answers.reduce((sum, { prompt, answer }) => sum + prompt.length + answer.length, 0);
+      return { batch, share: 1 / accumulation, tokens };
+    });
+}
+
+/** The loss and the metrics of training, on pairs that are held out. */
+async function evaluate(
+  model: LanguageModel,
+  pairs: readonly ReferencedPair[],
+  batchSize: number,
+  options: DpoOptions,
+): Promise<Metrics> {
+  const sums: Metrics = {};
+  for (let first = 0; first < pairs.length; first += batchSize) {
+    const batch = pairs.slice(first, first + batchSize);
+    const { loss, metrics } = withoutGradients(() => tensorScope(() => dpoObjective(model, batch, options)));
+    for (const [name, tensor] of Object.entries({ loss, ...metrics })) {
+      sums[`eval_${name}`] = (sums[`eval_${name}`] ?? 0) + ((await tensor.item()) * batch.length) / pairs.length;
+      tensor.release();
+    }
+  }
+  return sums;
+}

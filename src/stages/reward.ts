@@ -1,0 +1,224 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { SettingsError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
+import { readConversations } from "../data/conversations.ts";
+import type { EncodedAnswer, EncodedRanking } from "../data/encoded-rankings.ts";
+import { encodeAnswer, encodeRankings } from "../data/encoded-rankings.ts";
+import { epochOrder } from "../data/epochs.ts";
+import { holdOut } from "../data/hold-out.ts";
+import { readRankings } from "../data/rankings.ts";
+import type { RewardCheck } from "../eval/reward-check.ts";
+import { checkRewards } from "../eval/reward-check.ts";
+import { rewardCheckPicture } from "../eval/reward-check-picture.ts";
+import { rewardCheckLines } from "../eval/reward-check-text.ts";
+import type { RewardModel } from "../models/reward-model.ts";
+import { loadRewardModel } from "../models/reward-model.ts";
+import type { ChatEncoder } from "../text/encode-chat.ts";
+import { answerScores, readAnswers } from "../train/answers.ts";
+import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
+import type { MicroBatch } from "../train/train.ts";
+import { openChatEncoder, openStageBackend, rewardContents } from "./assistant.ts";
+import type { StageEnvironment, StageRun } from "./stage.ts";
+import { defineStage, runSettings, trainingSettings } from "./stage.ts";
+import { trainStage } from "./train-stage.ts";
+
+const RewardSettings = z.object({
+  model: z
+    .string()
+    .describe("model folder to start from: the SFT model, a smaller one of the same tokenizer, or a reward model")
+    .meta({ placeholder: "folder" }),
+  data: z.array(z.string()).min(1).describe("rankings or pairs: JSONL or Parquet files").meta({ placeholder: "file" }),
+  validation: z
+    .array(z.string())
+    .default([])
+    .describe("rankings to check on; without, a share of the prompts is held out")
+    .meta({ placeholder: "file" }),
+  validationShare: z.number().min(0).lt(1).default(0.1).describe("share of the prompts that is held out"),
+  check: z.boolean().default(false).describe("train nothing: say how good the reward model is, on all of the data"),
+  demonstrations: z
+    .array(z.string())
+    .default([])
+    .describe("conversations whose answers shall score 0 on average; without, the best answers of the data")
+    .meta({ placeholder: "file" }),
+  marginPerRank: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe("by how much rewards should differ for each rank between two answers"),
+  centerRewardsCoefficient: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe("pull of each pair's summed reward to 0; TRL recommends 0.01"),
+  longRows: z.enum(["error", "skip"]).default("error").describe("what to do with an answer longer than the context"),
+  ...runSettings,
+  ...trainingSettings,
+  batchSize: trainingSettings.batchSize
+    .default(8)
+    .describe("prompts that go through the model at once, all their answers"),
+  learningRate: trainingSettings.learningRate.default(1e-4),
+  weightDecay: trainingSettings.weightDecay.default(0),
+  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given"),
+  steps: z
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(null)
+    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
+    .meta({ aliases: ["max_steps"], group: "Training" }),
+});
+type RewardSettings = z.output<typeof RewardSettings>;
+
+/**
+ * Reward modelling: a language model with a scalar head learns which answer people prefer.
+ *
+ * @see Ouyang et al. (2022), section 3.5, arXiv:2203.02155; Touvron et al. (2023), section 3.2.2, arXiv:2307.09288.
+ */
+export const reward = defineStage({
+  name: "reward",
+  summary: "learn from rankings which answer people prefer",
+  settings: RewardSettings,
+  examples: [
+    "stemma reward --model runs/sft/final --data rankings.jsonl --output runs/reward",
+    "stemma reward --check --model runs/reward/final --data held-out.jsonl --output runs/check",
+  ],
+  async prepare(settings, environment) {
+    const backend = await openStageBackend(settings, environment);
+    const from = environment.folder.checkpoint?.path ?? settings.model;
+    const { model, family } = await loadRewardModel(from, backend, new Random(settings.seed));
+    const encoder = await openChatEncoder(from);
+    const { training, heldOut } = await readData(settings, model, encoder, environment);
+    if (settings.check) return checkRun(model, heldOut, settings, environment);
+    const { batchSize, accumulation, seed } = settings;
+    const steps = settings.steps ?? Math.ceil((settings.epochs * training.length) / (batchSize * accumulation));
+    const demonstrations = await readDemonstrations(settings, encoder, training);
+    const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient };
+    return trainStage(
+      {
+        model,
+        parameters: model.trainable(),
+        objective: (trained, rankings) => rankingObjective(trained, rankings, options),
+        batches: rankingBatches(training, batchSize, accumulation, seed),
+        async evaluate() {
+          if (heldOut.length === 0) return {};
+          const { all, withoutAdjacent } = await check(model, heldOut, batchSize);
+          return { eval_accuracy: all.accuracy, eval_accuracy_without_adjacent: withoutAdjacent.accuracy };
+        },
+        sample: async () => {},
+        contents: () => rewardContents(family, model, encoder),
+        async finish() {
+          await centre(model, demonstrations, batchSize);
+          if (heldOut.length > 0) await report(await check(model, heldOut, batchSize), environment);
+        },
+      },
+      { ...settings, steps },
+      environment,
+    );
+  },
+});
+
+async function readData(
+  settings: RewardSettings,
+  model: RewardModel,
+  encoder: ChatEncoder,
+  { note }: StageEnvironment,
+): Promise<{ training: readonly EncodedRanking[]; heldOut: readonly EncodedRanking[] }> {
+  const { context } = model.body.settings;
+  const encode = async (paths: readonly string[]): Promise<readonly EncodedRanking[]> => {
+    const rankings = await readRankings(paths);
+    const { items, skipped } = encodeRankings(rankings, encoder, context, settings.longRows);
+    if (skipped > 0) note(`left out ${skipped} of ${rankings.length} rankings: longer than the context`);
+    return items;
+  };
+  const all = await encode(settings.data);
+  if (settings.check) return { training: [], heldOut: all };
+  if (settings.validation.length > 0) return { training: all, heldOut: await encode(settings.validation) };
+  const parts = holdOut(all, settings.validationShare, ({ answers }) => String(answers[0]?.prompt));
+  if (parts.training.length > 0) return parts;
+  throw new SettingsError(
+    `validation-share: ${settings.validationShare} holds out all ${all.length} prompts; use a smaller share or more data`,
+  );
+}
+
+/** All prompts once an epoch, in an order drawn anew for each. Every micro-batch has as many prompts as the others. */
+function rankingBatches(
+  rankings: readonly EncodedRanking[],
+  batchSize: number,
+  accumulation: number,
+  seed: number,
+): (step: number) => MicroBatch<EncodedRanking[]>[] {
+  const order = epochOrder(seed, rankings.length);
+  return (step) =>
+    Array.from({ length: accumulation }, (_, micro) => {
+      const first = (step * accumulation + micro) * batchSize;
+      const batch = Array.from({ length: batchSize }, (_row, i) => rankings[order(first + i)]).filter((one) => !!one);
+      const lengths = batch.flatMap(({ answers }) =>
+        answers.map(({ prompt, answer }) => prompt.length + answer.length),
+      );
+      return { batch, share: 1 / accumulation, tokens: lengths.reduce((a, b) => a + b, 0) };
+    });
+}
+
+async function check(model: RewardModel, rankings: readonly EncodedRanking[], batchSize: number): Promise<RewardCheck> {
+  const scores = await scoreRankings(model, rankings, 4 * batchSize);
+  return checkRewards(
+    rankings.map(({ ranks, answers }, i) => ({
+      ranks,
+      scores: scores[i] ?? [],
+      lengths: answers.map(({ answer }) => answer.length),
+    })),
+  );
+}
+
+/** Writes the check beside the run's logs, as numbers and as a picture, and says it in words. */
+async function report(result: RewardCheck, { folder, note }: StageEnvironment): Promise<void> {
+  await writeFileAtomic(join(folder.path, "reward-check.json"), `${JSON.stringify(result, null, 2)}\n`);
+  await writeFileAtomic(join(folder.path, "reward-check.svg"), rewardCheckPicture(result));
+  for (const line of rewardCheckLines(result)) note(line);
+  note(`picture             ${join(folder.path, "reward-check.svg")}`);
+}
+
+function checkRun(
+  model: RewardModel,
+  rankings: readonly EncodedRanking[],
+  { batchSize }: RewardSettings,
+  environment: StageEnvironment,
+): StageRun {
+  return {
+    steps: 0,
+    firstStep: 0,
+    async train() {
+      const result = await check(model, rankings, batchSize);
+      environment.log(0, {
+        eval_accuracy: result.all.accuracy,
+        eval_accuracy_without_adjacent: result.withoutAdjacent.accuracy,
+      });
+      await report(result, environment);
+      return { step: 0, interrupted: false };
+    },
+  };
+}
+
+async function readDemonstrations(
+  { demonstrations }: RewardSettings,
+  encoder: ChatEncoder,
+  rankings: readonly EncodedRanking[],
+): Promise<EncodedAnswer[]> {
+  if (demonstrations.length === 0) {
+    return rankings.flatMap(({ ranks, answers }) => answers.filter((_, i) => ranks[i] === Math.min(...ranks)));
+  }
+  return (await readConversations(demonstrations)).flatMap(({ where, messages }) => {
+    const last = messages.findLastIndex(({ role }) => role === "assistant");
+    const answer = messages[last];
+    return answer ? [encodeAnswer(where, messages.slice(0, last), answer, encoder)] : [];
+  });
+}
+
+/** Shifts the bias so that the demonstrations score 0 on average, as comparisons leave it open. */
+async function centre(model: RewardModel, answers: readonly EncodedAnswer[], batchSize: number): Promise<void> {
+  const scores = await readAnswers(answers, 4 * batchSize, (batch) => answerScores(model, batch));
+  const mean = scores.reduce((sum, [score = 0]) => sum + score, 0) / Math.max(scores.length, 1);
+  model.bias.write(Float32Array.of((await model.bias.item()) - mean));
+}

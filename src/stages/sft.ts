@@ -1,0 +1,150 @@
+import { z } from "zod";
+import type { ChatRow, PackedBatch } from "../data/chat-rows.ts";
+import { batchOf, chatRows, packRows, rowBatches } from "../data/chat-rows.ts";
+import type { Conversation } from "../data/conversations.ts";
+import { readConversations } from "../data/conversations.ts";
+import { holdOut } from "../data/hold-out.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import { parameters } from "../nn/parameters.ts";
+import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
+import { nextTokenLoss } from "../train/objectives/next-token.ts";
+import { sampleAnswers } from "../train/sample-answers.ts";
+import type { Metrics, MicroBatch } from "../train/train.ts";
+import type { Assistant } from "./assistant.ts";
+import { assistantContents, openAssistant, openStageBackend, withTemplate } from "./assistant.ts";
+import type { StageEnvironment } from "./stage.ts";
+import { defineStage, runSettings, trainingSettings } from "./stage.ts";
+import { trainStage } from "./train-stage.ts";
+
+const SftSettings = z.object({
+  model: z.string().describe("model folder to start from").meta({ placeholder: "folder" }),
+  data: z.array(z.string()).min(1).describe("conversations: JSONL or Parquet files").meta({ placeholder: "file" }),
+  validation: z
+    .array(z.string())
+    .default([])
+    .describe("conversations to evaluate on; without, a share of the data is held out")
+    .meta({ placeholder: "file" }),
+  validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the data that is held out"),
+  chatTemplate: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("chatml, none, or a Jinja file; default: the model's own, ChatML where it has none"),
+  specialTokens: z.array(z.string()).default([]).describe("texts that become one token each, for your own template"),
+  packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
+  longRows: z
+    .enum(["error", "skip", "truncate"])
+    .default("error")
+    .describe("what to do with a conversation longer than the context"),
+  maxNewTokens: z.int().positive().default(128).describe("longest answer in samples"),
+  ...runSettings,
+  ...trainingSettings,
+  learningRate: trainingSettings.learningRate.default(2e-5),
+  weightDecay: trainingSettings.weightDecay.default(0),
+  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given"),
+  steps: z
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(null)
+    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
+    .meta({ aliases: ["max_steps"], group: "Training" }),
+});
+type SftSettings = z.output<typeof SftSettings>;
+
+/**
+ * Supervised fine-tuning: next-token prediction on what the assistant says in conversations.
+ *
+ * @see Ouyang et al. (2022), section 3.5, arXiv:2203.02155.
+ */
+export const sft = defineStage({
+  name: "sft",
+  summary: "teach a model to answer, from conversations",
+  settings: SftSettings,
+  examples: ["stemma sft --model runs/base/final --data talks.jsonl --output runs/sft"],
+  async prepare(settings, environment) {
+    const backend = await openStageBackend(settings, environment);
+    const { checkpoint } = environment.folder;
+    const assistant = checkpoint
+      ? await openAssistant(checkpoint.path, backend)
+      : await withTemplate(await openAssistant(settings.model, backend), settings.chatTemplate, settings.specialTokens);
+    const { training, heldOut } = await readData(settings);
+    const rows = rowsOf(training, assistant, settings, environment);
+    const evaluation = heldOut.length > 0 ? rowsOf(heldOut, assistant, settings, environment) : [];
+    const { batchSize, accumulation: microBatches, seed } = settings;
+    const steps = settings.steps ?? Math.ceil((settings.epochs * rows.length) / (batchSize * microBatches));
+    const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
+    return trainStage(
+      {
+        model: assistant.model,
+        parameters: parameters(assistant.model),
+        objective: nextTokenLoss,
+        batches: (step) => weighted(batchesAt(step)),
+        evaluate: () => evaluate(assistant, evaluation, batchSize),
+        sample: (step) => sample(assistant, heldOut, step, settings, environment),
+        contents: () => assistantContents(assistant),
+      },
+      { ...settings, steps },
+      environment,
+    );
+  },
+});
+
+async function readData(settings: SftSettings): Promise<{ training: Conversation[]; heldOut: Conversation[] }> {
+  const all = await readConversations(settings.data);
+  if (settings.validation.length > 0) return { training: all, heldOut: await readConversations(settings.validation) };
+  return holdOut(all, settings.validationShare, ({ messages }) => JSON.stringify(messages[0]));
+}
+
+function rowsOf(
+  conversations: readonly Conversation[],
+  { model, encoder }: Assistant,
+  { longRows, packing }: SftSettings,
+  { note }: StageEnvironment,
+): readonly ChatRow[] {
+  const { context } = model.settings;
+  const { rows, skipped } = chatRows(conversations, encoder, context, longRows);
+  if (skipped > 0)
+    note(`left out ${skipped} of ${conversations.length} conversations: nothing to learn within the context`);
+  return packing ? packRows(rows, context) : rows;
+}
+
+/** Micro-batches that weigh by the tokens they train on. */
+function weighted(batches: readonly PackedBatch[]): MicroBatch<PackedBatch>[] {
+  const total = batches.reduce((sum, { trained }) => sum + trained, 0);
+  return batches.map((batch) => ({ batch, share: batch.trained / total, tokens: batch.batch * batch.time }));
+}
+
+async function evaluate({ model }: Assistant, rows: readonly ChatRow[], batchSize: number): Promise<Metrics> {
+  let [sum, trained] = [0, 0];
+  for (let first = 0; first < rows.length; first += batchSize) {
+    const batch = batchOf(rows.slice(first, first + batchSize));
+    const loss = withoutGradients(() => tensorScope(() => nextTokenLoss(model, batch, null)));
+    sum += (await loss.item()) * batch.trained;
+    trained += batch.trained;
+    loss.release();
+  }
+  return trained > 0 ? { eval_loss: sum / trained } : {};
+}
+
+/** Answers to the first held-out prompts. */
+async function sample(
+  { model, encoder }: Assistant,
+  conversations: readonly Conversation[],
+  step: number,
+  { maxNewTokens, seed }: SftSettings,
+  environment: StageEnvironment,
+): Promise<void> {
+  const chosen = conversations.slice(0, 3).map(({ messages }) => {
+    const end = messages.findIndex(({ role }) => role === "assistant");
+    return messages.slice(0, end);
+  });
+  const prompts = chosen.map((messages) => encoder.encodePrompt(messages));
+  const fitting = prompts.filter(({ length }) => length > 0 && length <= model.settings.context);
+  const options = { maxNewTokens, seed, endTokens: encoder.endTokens(), batchSize: 3 };
+  const answers = await sampleAnswers(model, fitting, { ...options, sampling: SamplingSettings.parse({}) });
+  for (const { prompt, answer } of answers) {
+    environment.sample(step, { prompt: encoder.tokenizer.decode(prompt), text: encoder.tokenizer.decode(answer) });
+  }
+}

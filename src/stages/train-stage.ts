@@ -1,0 +1,56 @@
+import { z } from "zod";
+import type { ModelContents } from "../checkpoint/model-folder.ts";
+import type { Parameter } from "../nn/parameters.ts";
+import { AdamW } from "../optim/adamw.ts";
+import { learningRateAt } from "../optim/schedule.ts";
+import type { Run } from "../train/train.ts";
+import { train } from "../train/train.ts";
+import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
+import type { StageEnvironment, StageRun } from "./stage.ts";
+import { trainingSettings } from "./stage.ts";
+
+const Training = z.object(trainingSettings);
+type Training = z.output<typeof Training>;
+
+/** What a stage that trains with the loop of `train.ts` adds to its settings. */
+export interface TrainStage<Model, Batch>
+  extends Pick<Run<Model, Batch>, "model" | "objective" | "batches" | "evaluate" | "sample"> {
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  readonly contents: () => ModelContents;
+  /** Done once after the last step, before the final model is saved. */
+  readonly finish?: () => Promise<void>;
+}
+
+/** AdamW as a stage's settings ask for it. */
+export function newOptimizer(parameters: ReadonlyMap<string, Parameter>, weightDecay: number): AdamW {
+  return new AdamW(parameters, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay });
+}
+
+/** A run that is ready to go on from its checkpoint, if it has one. */
+export async function trainStage<Model, Batch>(
+  stage: TrainStage<Model, Batch>,
+  settings: Training,
+  environment: StageEnvironment,
+): Promise<StageRun> {
+  const optimizer = newOptimizer(stage.parameters, settings.weightDecay);
+  const { checkpoint } = environment.folder;
+  if (checkpoint) await restoreStage(checkpoint.path, momentsOf(optimizer));
+  const firstStep = checkpoint?.step ?? 0;
+  optimizer.step = firstStep;
+  const { learningRate, warmupSteps, steps, schedule: shape } = settings;
+  const state = { model: stage.contents, tensors: () => momentsOf(optimizer) };
+  const run: Run<Model, Batch> = {
+    ...stage,
+    optimizer,
+    schedule: (step) => learningRateAt(step, { learningRate, warmupSteps, steps, shape, finalShare: 0 }),
+    maxGradientNorm: settings.maxGradientNorm,
+    ...{ seed: settings.seed, steps },
+    ...{ evaluateEvery: settings.evaluateEvery, sampleEvery: settings.sampleEvery, saveEvery: settings.saveEvery },
+    async save(step) {
+      if (step === steps) await stage.finish?.();
+      await saveStage(step, state, settings, environment);
+    },
+    log: environment.log,
+  };
+  return { steps, firstStep, train: (signal) => train(run, firstStep, signal) };
+}
