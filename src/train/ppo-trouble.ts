@@ -34,7 +34,7 @@ const troubles: readonly Trouble[] = [
     isThere: (metrics) => Math.abs(at(metrics, "val/ratio") - 1) > 0.1,
     says: (metrics) =>
       `ratio far from 1: new/old probability is ${show(at(metrics, "val/ratio"))} on average; updates are too large: ` +
-      "lower --learning-rate or --epochs",
+      "lower --learning-rate or --ppo-epochs",
   },
   {
     name: "collapsed entropy",

@@ -8,8 +8,8 @@ import { RewardModel } from "../models/reward-model.ts";
 import { freeze, Initializer, parameters } from "../nn/parameters.ts";
 import { AdamW } from "../optim/adamw.ts";
 import type { TokenBatch } from "./objectives/next-token.ts";
-import type { Ppo, PpoSettings } from "./ppo.ts";
-import { ppoIteration } from "./ppo.ts";
+import type { Ppo, PpoSettings, RolledOut } from "./ppo.ts";
+import { learnFrom, rollOut } from "./ppo.ts";
 import type { Metrics } from "./train.ts";
 
 const backend = openReference();
@@ -27,7 +27,7 @@ const defaults: PpoSettings = {
   },
   kl: { coefficient: 0.01, target: null, horizon: 1000 },
   ...{ klEstimator: "k1", missingEndPenalty: 0, rewardClip: 0, whitenRewards: false, whitenAdvantages: true },
-  ...{ gamma: 1, lambda: 0.95, epochs: 1, miniBatches: 1, batchSize: 16, policyClip: 0.2, valueClip: 0.2 },
+  ...{ gamma: 1, lambda: 0.95, ppoEpochs: 1, miniBatches: 1, batchSize: 16, policyClip: 0.2, valueClip: 0.2 },
   ...{ pretrainCoefficient: 0, maxGradientNorm: 1, seed: 5 },
 };
 
@@ -50,6 +50,11 @@ function newPpo(settings: Partial<PpoSettings> = {}, learningRate = 3e-3, pretra
     settings: { ...defaults, ...settings },
     klCoefficient: 0.01,
   };
+}
+
+async function ppoIteration(ppo: Ppo, step: number): Promise<{ metrics: Metrics } & Pick<RolledOut, "rollouts">> {
+  const rolled = await rollOut(ppo, step);
+  return { rollouts: rolled.rollouts, metrics: await learnFrom(ppo, step, rolled) };
 }
 
 const weights = async (model: object): Promise<number[]> =>
@@ -106,7 +111,7 @@ test("frozen models stay as they were, the others do not", async () => {
 });
 
 test("the reward rises, and the critic learns what to expect", async () => {
-  const ppo = newPpo({ epochs: 2, miniBatches: 2 }, 1e-2);
+  const ppo = newPpo({ ppoEpochs: 2, miniBatches: 2 }, 1e-2);
   const history: Metrics[] = [];
   for (let step = 0; step < 15; step++) history.push((await ppoIteration(ppo, step)).metrics);
   const mean = (name: string, from: number, to: number): number =>

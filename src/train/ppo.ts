@@ -20,6 +20,7 @@ import { nextTokenLoss } from "./objectives/next-token.ts";
 import { policyLoss, valueLoss } from "./objectives/ppo.ts";
 import { tokenLogProbs } from "./objectives/token-log-probs.ts";
 import { optimizerStep } from "./optimizer-step.ts";
+import type { RolloutMetrics } from "./ppo-metrics.ts";
 import { PpoTally, rolloutMetrics } from "./ppo-metrics.ts";
 import type { RewardShaping, Rollout } from "./ppo-rewards.ts";
 import { creditAnswers } from "./ppo-rewards.ts";
@@ -56,7 +57,7 @@ export interface PpoSettings extends RewardShaping {
   readonly sampling: Omit<AnswerSampling, "seed">;
   readonly kl: KlControl;
   /** Passes over the answers of an iteration. */
-  readonly epochs: number;
+  readonly ppoEpochs: number;
   /** Updates in a pass. */
   readonly miniBatches: number;
   /** Answers that go through a model at once. */
@@ -69,40 +70,35 @@ export interface PpoSettings extends RewardShaping {
   readonly seed: number;
 }
 
-/** What an iteration did. */
-export interface PpoIteration {
-  readonly metrics: Metrics;
+/** Answers of one iteration and how long it took to get them, in seconds. */
+export interface RolledOut {
   readonly rollouts: readonly Rollout[];
+  readonly metrics: RolloutMetrics;
+  readonly sampling: number;
+  readonly judging: number;
 }
 
 /**
- * One iteration of PPO with a pretraining term, maximising
- * E[r(x, y) − β log(π(y|x) / π₀(y|x))] + γ E_pretraining[log π(x)].
+ * First half of an iteration of PPO: the actor answers prompts, four models look at the answers, and what they say
+ * becomes a reward and an advantage for each token. Changes nothing; all randomness follows from the seed and the
+ * iteration's number.
  *
- * All randomness follows from the seed and the iteration's number.
- *
- * @see Ouyang et al. (2022), equation 2, arXiv:2203.02155; Schulman et al. (2017), algorithm 1, arXiv:1707.06347.
- * @throws {NumericalError} when a score, a loss or a gradient is not finite.
+ * @throws {NumericalError} when a score is not finite.
  */
-export async function ppoIteration(ppo: Ppo, step: number): Promise<PpoIteration> {
+export async function rollOut(ppo: Ppo, step: number): Promise<RolledOut> {
   const { actor, reference, critic, reward, settings } = ppo;
-  const random = new Random(settings.seed).child(step);
   const { temperature } = settings.sampling.sampling;
-
-  // The actor answers.
   const start = performance.now();
-  const seed = random.child(0).reader().word();
+  const seed = randomOf(ppo, step).child(0).reader().word();
   const answers = await sampleAnswers(actor, ppo.prompts(step), { ...settings.sampling, seed });
   const sampled = performance.now();
 
-  // All four models look at the answers.
   const read = (compute: (batch: AnswerBatch) => Tensor) => readAnswers(answers, settings.batchSize, compute);
   const logProbs = await read((batch) => answerLogProbs(actor, batch, temperature));
   const referenceLogProbs = await read((batch) => answerLogProbs(reference, batch, temperature));
   const values = await read((batch) => answerValues(critic, batch));
   const scores = await read((batch) => answerScores(reward, batch));
 
-  // What they say becomes a reward and an advantage for each token.
   const none = new Float32Array();
   const judged = answers.map((answer, i) => ({
     ...answer,
@@ -112,14 +108,29 @@ export async function ppoIteration(ppo: Ppo, step: number): Promise<PpoIteration
     score: scores[i]?.[0] ?? Number.NaN,
   }));
   const rollouts = await creditAnswers(actor.backend, judged, ppo.klCoefficient, settings);
-  const rolled = performance.now();
+  const metrics = rolloutMetrics(rollouts, ppo.klCoefficient);
+  return { rollouts, metrics, sampling: seconds(start, sampled), judging: seconds(sampled) };
+}
 
-  // Actor and critic learn from them, several times over.
+/**
+ * Second half: actor and critic learn from the answers, several times over, to maximise
+ * E[r(x, y) − β log(π(y|x) / π₀(y|x))] + γ E_pretraining[log π(x)]; then the leash β is tightened or loosened.
+ *
+ * @returns every metric of the iteration.
+ * @see Ouyang et al. (2022), equation 2, arXiv:2203.02155; Schulman et al. (2017), algorithm 1, arXiv:1707.06347.
+ * @throws {NumericalError} when a loss or a gradient is not finite.
+ */
+export async function learnFrom(ppo: Ppo, step: number, rolled: RolledOut): Promise<Metrics> {
+  const { settings } = ppo;
+  const { rollouts, sampling, judging } = rolled;
+  const start = performance.now();
   const tally = new PpoTally();
-  for (let epoch = 0; epoch < settings.epochs; epoch++) {
-    const order = random.child(1 + epoch).permutation(rollouts.length);
+  for (let epoch = 0; epoch < settings.ppoEpochs; epoch++) {
+    const order = randomOf(ppo, step)
+      .child(1 + epoch)
+      .permutation(rollouts.length);
     for (const [index, miniBatch] of divide(order, settings.miniBatches).entries()) {
-      const update = (step * settings.epochs + epoch) * settings.miniBatches + index;
+      const update = (step * settings.ppoEpochs + epoch) * settings.miniBatches + index;
       tally.add(
         await learn(
           ppo,
@@ -130,17 +141,24 @@ export async function ppoIteration(ppo: Ppo, step: number): Promise<PpoIteration
       );
     }
   }
-
-  // The leash is tightened or loosened for the next iteration.
-  const metrics = { ...rolloutMetrics(rollouts, ppo.klCoefficient), ...tally.means() };
-  ppo.klCoefficient = nextKlCoefficient(ppo.klCoefficient, metrics["objective/kl"], rollouts.length, settings.kl);
-  const times = {
-    eps: (1000 * rollouts.length) / (performance.now() - start),
-    "time/sampling": (sampled - start) / 1000,
-    "time/judging": (rolled - sampled) / 1000,
-    "time/learning": (performance.now() - rolled) / 1000,
+  const kl = rolled.metrics["objective/kl"];
+  ppo.klCoefficient = nextKlCoefficient(ppo.klCoefficient, kl, rollouts.length, settings.kl);
+  const learning = seconds(start);
+  return {
+    eps: rollouts.length / (sampling + judging + learning),
+    ...rolled.metrics,
+    ...tally.means(),
+    lr: ppo.actorSchedule(step),
+    ...{ "time/sampling": sampling, "time/judging": judging, "time/learning": learning },
   };
-  return { metrics: { ...times, ...metrics, lr: ppo.actorSchedule(step) }, rollouts };
+}
+
+function randomOf({ settings }: Ppo, step: number): Random {
+  return new Random(settings.seed).child(step);
+}
+
+function seconds(start: number, end = performance.now()): number {
+  return (end - start) / 1000;
 }
 
 /** One update of the actor and one of the critic, on the same answers. */

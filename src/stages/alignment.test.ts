@@ -1,0 +1,180 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { families } from "../models/index.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
+import { assistantContents, openAssistant, openChatEncoder } from "./assistant.ts";
+import { dpo } from "./dpo.ts";
+import { ppo } from "./ppo.ts";
+import { reward } from "./reward.ts";
+import type { StageResult } from "./run-stage.ts";
+import { runStage } from "./run-stage.ts";
+import { sft } from "./sft.ts";
+import type { Stage } from "./stage.ts";
+
+const backend = openReference();
+const root = mkdtempSync(join(tmpdir(), "stemma-align-"));
+const at = (name: string): string => join(root, name);
+const machine = { matmulPrecision: "float32", threads: 1 };
+const words = ["red", "green", "blue", "black"];
+
+function writeJsonl(name: string, rows: readonly object[]): string {
+  writeFileSync(at(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  return at(name);
+}
+
+/** Runs a stage as the command line does. */
+async function run(stage: Stage, given: object, signal?: AbortSignal): Promise<StageResult & { notes: string[] }> {
+  const notes: string[] = [];
+  const settings = stage.settings.parse({ ...machine, ...given });
+  const watcher = { note: (line: string) => void notes.push(line), ...(signal ? { signal } : {}) };
+  return { ...(await runStage(stage, settings, watcher)), notes };
+}
+
+const weightsOf = (folder: string): Buffer => readFileSync(join(folder, "model.safetensors"));
+
+beforeAll(async () => {
+  const text = `say a colour. ${words.join(" ")} user assistant system\n`.repeat(20);
+  const tokenizer = trainByteLevelBpe([text], { vocabularySize: 290 }).withSpecialTokens(["<|endoftext|>"], {
+    eos: "<|endoftext|>",
+  });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 48, width: 16, layers: 1, heads: 2, dropout: 0 };
+  const model = families.gpt2.create(families.gpt2.shaped(shape), new Initializer(backend, new Random(1)));
+  const base = { model, family: families.gpt2, encoder: new ChatEncoder(tokenizer, null) };
+  await writeModelFolder(at("base"), assistantContents(base));
+  const prompts = Array.from({ length: 24 }, (_, i) => `say a colour ${i}.`);
+  writeJsonl(
+    "talks.jsonl",
+    prompts.map((prompt, i) => ({ prompt, completion: words[i % 4] })),
+  );
+  writeJsonl(
+    "prompts.jsonl",
+    prompts.map((prompt) => ({ prompt })),
+  );
+  writeJsonl(
+    "rankings.jsonl",
+    prompts.map((prompt, i) => ({
+      ...{ prompt, completions: [words[i % 4], words[(i + 1) % 4], "red red"] },
+      ranks: [i % 4 === 0 ? 1 : 2, i % 4 === 3 ? 1 : 2, 3],
+    })),
+  );
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+const sftSettings = {
+  ...{ data: [at("talks.jsonl")], validationShare: 0.2, batchSize: 4, learningRate: 1e-2 },
+  ...{ schedule: "constant", maxNewTokens: 4, saveEvery: 15 },
+};
+
+test("SFT teaches the answers, adds the template's tokens, and saves template and tokenizer with the model", async () => {
+  const { metrics, model } = await run(sft, { ...sftSettings, model: at("base"), output: at("sft"), steps: 30 });
+  expect(metrics.loss).toBeLessThan(2); // the colours themselves follow from nothing
+  expect(metrics.eval_loss).toBeLessThan(2);
+  const opened = await openAssistant(model ?? "", backend);
+  const { tokenizer, template } = opened.encoder;
+  expect(template?.source).toContain("<|im_start|>");
+  expect(opened.model.settings.vocabularySize).toBe((tokenizer.idOf("<|im_end|>") ?? 0) + 1);
+  expect(readdirSync(at("sft"))).toContain("checkpoint-15");
+});
+
+test("SFT resumed in the middle ends with the same weights", async () => {
+  const settings = { ...sftSettings, model: at("base"), steps: 30 };
+  const stop = new AbortController();
+  const stages: Stage = {
+    ...(sft as unknown as Stage),
+    prepare: (given, environment) =>
+      (sft as unknown as Stage).prepare(given, {
+        ...environment,
+        log(step, metrics) {
+          environment.log(step, metrics);
+          if (step === 11) stop.abort();
+        },
+      }),
+  };
+  const output = at("sft-resumed");
+  const first = await run(stages, { ...settings, output }, stop.signal);
+  expect(first).toMatchObject({ interrupted: true, step: 11, model: null });
+  await run(sft as unknown as Stage, { ...settings, output, resume: true });
+  expect(weightsOf(join(output, "final")).equals(weightsOf(at("sft/final")))).toBe(true);
+});
+
+test("a reward model learns the rankings, is centred, and says how good it is", async () => {
+  const settings = { data: [at("rankings.jsonl")], batchSize: 6, validationShare: 0.2, learningRate: 1e-2, steps: 40 };
+  const { metrics, notes } = await run(reward, { ...settings, model: at("sft/final"), output: at("reward") });
+  expect(metrics.accuracy).toBeGreaterThan(0.8);
+  expect(metrics.eval_accuracy).toBeGreaterThan(0.6);
+  expect(notes.join("\n")).toMatch(/held-out accuracy .*\n.*verdict/s);
+  expect(readdirSync(at("reward"))).toEqual(expect.arrayContaining(["reward-check.json", "reward-check.svg", "final"]));
+  const check = { data: [at("rankings.jsonl")], check: true, model: at("reward/final"), output: at("check") };
+  const checked = await run(reward, check);
+  expect(checked.notes[0]).toMatch(/^held-out accuracy/);
+  expect(checked.metrics.eval_accuracy).toBeGreaterThan(0.8);
+});
+
+const ppoSettings = {
+  ...{ prompts: [at("prompts.jsonl")], steps: 4, answers: 8, batchSize: 4, miniBatches: 2, ppoEpochs: 2 },
+  ...{ maxNewTokens: 5, learningRate: 1e-3, temperature: 1, klTarget: 2, klHorizon: 50, saveEvery: 2 },
+};
+
+test("PPO stopped at a checkpoint and resumed ends with the same weights as one that never stopped", async () => {
+  const settings = { ...ppoSettings, model: at("sft/final"), reward: at("reward/final") };
+  const whole = await run(ppo, { ...settings, output: at("ppo") });
+  expect(whole.metrics.episode).toBe(32);
+  expect(whole.metrics["objective/kl_coef"]).not.toBe(0.05);
+  const output = at("ppo-resumed");
+  // What a killed process leaves: the checkpoint of step 2 and nothing after it.
+  await run(ppo, { ...settings, output, steps: 4, saveTotalLimit: 0 });
+  rmSync(join(output, "final"), { recursive: true });
+  rmSync(join(output, "checkpoint-4"), { recursive: true });
+  await run(ppo, { ...settings, output, resume: true });
+  for (const file of ["final", "checkpoint-4"]) {
+    expect(weightsOf(join(output, file)).equals(weightsOf(join(at("ppo"), file)))).toBe(true);
+  }
+  const state = (run: string): Buffer => readFileSync(join(at(run), "checkpoint-4", "optimizer.safetensors"));
+  expect(state("ppo-resumed").equals(state("ppo"))).toBe(true);
+});
+
+test("PPO's samples carry what was thought of each token", () => {
+  const lines = readFileSync(join(at("ppo"), "samples.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  const sample = JSON.parse(lines[0] ?? "") as { tokens: { token: string; kl: number; value: number }[] };
+  expect(sample.tokens[0]).toEqual({
+    ...{ token: expect.any(String), kl: expect.any(Number) },
+    ...{ value: expect.any(Number), advantage: expect.any(Number) },
+  });
+});
+
+test("a KL explosion stops PPO with everything saved", async () => {
+  const settings = { ...ppoSettings, model: at("sft/final"), reward: at("reward/final"), output: at("ppo-kl") };
+  await expect(run(ppo, { ...settings, klLimit: 1e-9, learningRate: 0.05 })).rejects.toThrow(
+    /KL is .* the limit is 1e-9; stopped/,
+  );
+  expect(readdirSync(at("ppo-kl")).some((name) => name.startsWith("checkpoint-"))).toBe(true);
+});
+
+test("a reward model with another tokenizer is refused", async () => {
+  const settings = { ...ppoSettings, model: at("sft/final"), reward: at("base"), output: at("ppo-other") };
+  await expect(run(ppo, settings)).rejects.toThrow(/reward model .*base: has another tokenizer than the policy/);
+});
+
+test.each(["sigmoid", "ipo", "hinge"])("DPO with the %s loss separates chosen from rejected", async (loss) => {
+  const settings = {
+    data: [at("rankings.jsonl")],
+    loss,
+    batchSize: 8,
+    validationShare: 0.2,
+    learningRate: 3e-3,
+    steps: 15,
+  };
+  const { metrics } = await run(dpo, { ...settings, model: at("sft/final"), output: at(`dpo-${loss}`) });
+  expect(metrics["rewards/accuracies"]).toBeGreaterThan(0.7);
+  expect(metrics["eval_rewards/margins"]).toBeGreaterThan(0);
+  expect((await openChatEncoder(at(`dpo-${loss}/final`))).template).not.toBeNull();
+});

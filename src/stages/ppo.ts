@@ -1,0 +1,238 @@
+import type { Backend } from "../backend/kernels.ts";
+import { NumericalError, SettingsError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
+import { encodePrompts } from "../data/encoded-rankings.ts";
+import { epochOrder } from "../data/epochs.ts";
+import { preparePretraining } from "../data/prepare.ts";
+import { readPrompts } from "../data/prompts.ts";
+import { defaultTokenCache } from "../data/token-cache.ts";
+import { trainingWindows } from "../data/windows.ts";
+import { loadRewardModel } from "../models/reward-model.ts";
+import type { Parameter } from "../nn/parameters.ts";
+import { freeze, parameters } from "../nn/parameters.ts";
+import { learningRateAt } from "../optim/schedule.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Ppo } from "../train/ppo.ts";
+import { learnFrom, rollOut } from "../train/ppo.ts";
+import type { Rollout } from "../train/ppo-rewards.ts";
+import { TroubleWatch } from "../train/ppo-trouble.ts";
+import type { Metrics, Outcome } from "../train/train.ts";
+import type { Assistant } from "./assistant.ts";
+import {
+  assistantContents,
+  openAssistant,
+  openChatEncoder,
+  openStageBackend,
+  refuseOtherTokenizer,
+} from "./assistant.ts";
+import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
+import { PpoStageSettings } from "./ppo-settings.ts";
+import type { StageEnvironment } from "./stage.ts";
+import { defineStage } from "./stage.ts";
+import { newOptimizer } from "./train-stage.ts";
+
+/**
+ * Reinforcement learning from a reward model, by PPO with a pretraining term.
+ *
+ * @see Ouyang et al. (2022), section 3.5, arXiv:2203.02155; Ziegler et al. (2019), arXiv:1909.08593.
+ */
+export const ppo = defineStage({
+  name: "ppo",
+  summary: "learn by trial what a reward model likes, without straying",
+  settings: PpoStageSettings,
+  examples: [
+    "stemma ppo --model runs/sft/final --reward runs/reward/final --prompts prompts.jsonl --output runs/ppo",
+    "stemma ppo --model runs/sft/final --reward runs/reward/final --prompts prompts.jsonl --pretrain-coefficient 1 " +
+      "--pretrain-data corpus.txt --output runs/ppo-ptx",
+  ],
+  async prepare(settings, environment) {
+    const backend = await openStageBackend(settings, environment);
+    const { checkpoint } = environment.folder;
+    const actor = await openAssistant(checkpoint?.path ?? settings.model, backend);
+    const run = await preparePpo(actor, settings, environment, backend);
+    if (checkpoint) await restore(run, checkpoint.path);
+    const firstStep = checkpoint?.step ?? 0;
+    const { steps } = settings;
+    return { steps, firstStep, train: (signal) => iterate(run, actor, settings, environment, firstStep, signal) };
+  },
+});
+
+/** The whole run: roll out, learn, and save, log and warn in between. */
+async function iterate(
+  run: Ppo,
+  actor: Assistant,
+  settings: PpoStageSettings,
+  environment: StageEnvironment,
+  firstStep: number,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const state = {
+    model: () => assistantContents(actor),
+    tensors: () => tensorsOf(run),
+    trainer: () => countersOf(run),
+  };
+  const watch = new TroubleWatch();
+  const { steps, saveEvery, klLimit } = settings;
+  for (let step = firstStep; ; step++) {
+    const isOver = step === steps || signal.aborted;
+    if (isOver || (step > firstStep && isDue(saveEvery, step))) await saveStage(step, state, settings, environment);
+    if (isOver) return { step, interrupted: step < steps };
+
+    const rolled = await rollOut(run, step);
+    const kl = rolled.metrics["objective/kl"];
+    if (!(kl <= klLimit)) {
+      await saveStage(step, state, settings, environment);
+      throw klExplosion(kl, step, settings);
+    }
+    const metrics = await learnFrom(run, step, rolled);
+    tell(step + 1, metrics, rolled.rollouts, { actor, settings, environment, watch });
+  }
+}
+
+interface Telling {
+  readonly actor: Assistant;
+  readonly settings: PpoStageSettings;
+  readonly environment: StageEnvironment;
+  readonly watch: TroubleWatch;
+}
+
+/** Logs an iteration, warns of trouble, and shows some answers when it is time. */
+function tell(
+  step: number,
+  metrics: Metrics,
+  rollouts: readonly Rollout[],
+  { actor, settings, environment, watch }: Telling,
+): void {
+  const { klBudget, answers, sampleEvery, steps } = settings;
+  const tokens = rollouts.reduce((sum, { prompt, answer }) => sum + prompt.length + answer.length, 0);
+  environment.log(step, { ...metrics, episode: step * answers, tokens });
+  for (const line of watch.look(metrics, { klBudget, answers })) environment.note(`step ${step}: ${line}`);
+  if (!isDue(sampleEvery, step) && step !== steps) return;
+  for (const rollout of rollouts.slice(0, 3)) environment.sample(step, table(rollout, actor));
+}
+
+function isDue(every: number, step: number): boolean {
+  return every > 0 && step % every === 0;
+}
+
+/** Opens the three other models and everything else; whatever can be wrong with the settings is found here. */
+async function preparePpo(
+  actor: Assistant,
+  settings: PpoStageSettings,
+  environment: StageEnvironment,
+  backend: Backend,
+): Promise<Ppo> {
+  const reference = await openAssistant(settings.reference ?? settings.model, backend);
+  const reward = (await loadRewardModel(settings.reward, backend, new Random(settings.seed))).model;
+  const critic = (await loadRewardModel(settings.critic ?? settings.reward, backend, new Random(settings.seed))).model;
+  critic.bias.requiresGrad = true;
+  const { tokenizer } = actor.encoder;
+  refuseOtherTokenizer(`reference ${settings.reference ?? settings.model}`, tokenizer, reference.encoder.tokenizer);
+  for (const path of [settings.reward, ...(settings.critic ? [settings.critic] : [])]) {
+    refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await openChatEncoder(path)).tokenizer);
+  }
+  const rate = (learningRate: number) => (step: number) =>
+    learningRateAt(step, { ...settings, learningRate, shape: settings.schedule, finalShare: 0 });
+  const { temperature, maxNewTokens, answers, klCoefficient, klTarget, klHorizon } = settings;
+  return {
+    actor: actor.model,
+    reference: freeze(reference.model),
+    critic,
+    reward: freeze(reward),
+    actorOptimizer: newOptimizer(parameters(actor.model), settings.weightDecay),
+    criticOptimizer: newOptimizer(critic.trainable(), settings.weightDecay),
+    actorSchedule: rate(settings.learningRate),
+    criticSchedule: rate(settings.criticLearningRate ?? settings.learningRate),
+    prompts: await promptsOf(actor, settings, environment),
+    pretraining: await pretrainingOf(actor, settings, environment),
+    settings: {
+      ...settings,
+      sampling: {
+        sampling: { temperature, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
+        ...{ maxNewTokens, endTokens: actor.encoder.endTokens(), batchSize: settings.samplingBatchSize ?? answers },
+      },
+      kl: { coefficient: klCoefficient, target: klTarget, horizon: klHorizon },
+    },
+    klCoefficient,
+  };
+}
+
+async function promptsOf(
+  { model, encoder }: Assistant,
+  settings: PpoStageSettings,
+  { note }: StageEnvironment,
+): Promise<Ppo["prompts"]> {
+  const { answers, maxNewTokens, longRows, seed } = settings;
+  const all = await readPrompts(settings.prompts);
+  const { items, skipped } = encodePrompts(all, encoder, model.settings.context, maxNewTokens, longRows);
+  if (skipped > 0) note(`left out ${skipped} of ${all.length} prompts: no room for an answer within the context`);
+  const order = epochOrder(seed, items.length);
+  return (step) =>
+    Array.from({ length: answers }, (_, i) => items[order(step * answers + i)]).filter((prompt) => !!prompt);
+}
+
+async function pretrainingOf(
+  { model, encoder }: Assistant,
+  settings: PpoStageSettings,
+  { folder }: StageEnvironment,
+): Promise<Ppo["pretraining"]> {
+  const { pretrainCoefficient, pretrainData, batchSize, seed } = settings;
+  if (pretrainCoefficient === 0 && pretrainData.length === 0) return null;
+  if (pretrainCoefficient === 0 || pretrainData.length === 0) {
+    throw new SettingsError(
+      `pretrain-coefficient: is ${pretrainCoefficient} with ${pretrainData.length} files of --pretrain-data; the ` +
+        "pretraining term needs both",
+    );
+  }
+  const { training } = await preparePretraining({
+    ...{ data: pretrainData, validationFraction: 0, tokenizer: encoder.tokenizer },
+    cacheFolder: defaultTokenCache(folder.path),
+  });
+  const windows = trainingWindows({ sources: training, context: model.settings.context, seed });
+  return (update, microBatches) => windows.batchAt(update, { batchSize: batchSize * microBatches, microBatches });
+}
+
+/** What a checkpoint holds beside the actor's weights. */
+function tensorsOf({ critic, actorOptimizer, criticOptimizer }: Ppo): Map<string, Tensor> {
+  const weights = [...parameters(critic)].map(([name, parameter]): [string, Parameter] => [
+    `critic.${name}`,
+    parameter,
+  ]);
+  return new Map<string, Tensor>([
+    ...weights,
+    ...momentsOf(actorOptimizer, "actor_optimizer."),
+    ...momentsOf(criticOptimizer, "critic_optimizer."),
+  ]);
+}
+
+function countersOf({ klCoefficient, actorOptimizer, criticOptimizer }: Ppo): Record<string, number> {
+  return { kl_coefficient: klCoefficient, actor_updates: actorOptimizer.step, critic_updates: criticOptimizer.step };
+}
+
+async function restore(run: Ppo, path: string): Promise<void> {
+  const trainer = await restoreStage(path, tensorsOf(run));
+  run.klCoefficient = Number(trainer.kl_coefficient);
+  run.actorOptimizer.step = Number(trainer.actor_updates);
+  run.criticOptimizer.step = Number(trainer.critic_updates);
+}
+
+/** An answer with what was thought of each of its tokens. */
+function table(rollout: Rollout, { encoder }: Assistant): { prompt: string; text: string } {
+  const { tokenizer } = encoder;
+  const tokens = [...rollout.answer].map((id, i) => ({
+    token: tokenizer.decode([id]),
+    kl: rollout.kl[i] ?? null,
+    value: rollout.values[i] ?? null,
+    advantage: rollout.advantages[i] ?? null,
+  }));
+  const { score, ended } = rollout;
+  const own = { score, ended, tokens };
+  return { prompt: tokenizer.decode(rollout.prompt), text: tokenizer.decode(rollout.answer), ...own };
+}
+
+function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): NumericalError {
+  return new NumericalError(
+    `ppo: KL is ${kl.toPrecision(3)} nats an answer at step ${step}, the limit is ${klLimit}; stopped and saved in ` +
+      `${output}; start again with a larger --kl-coefficient, a --kl-target, or a smaller --learning-rate`,
+  );
+}
