@@ -2,6 +2,15 @@ import { stages } from "../stages/index.ts";
 import type { Command } from "./command.ts";
 import { env } from "./env.ts";
 import { stageCommand } from "./stage-command.ts";
+import { tokenizerDecode } from "./tokenizer-decode.ts";
+import { tokenizerEncode } from "./tokenizer-encode.ts";
+import { tokenizerTrain } from "./tokenizer-train.ts";
 
 /** Every command, in the order of the help. Stages come as commands by themselves. */
-export const commands: readonly Command[] = [...stages.map(stageCommand), env];
+export const commands: readonly Command[] = [
+  ...stages.map(stageCommand),
+  tokenizerTrain,
+  tokenizerEncode,
+  tokenizerDecode,
+  env,
+];

@@ -35,7 +35,8 @@ test("a resumed run tells the time left from its own pace", () => {
 });
 
 test.each([
-  [0.2, "0 s"],
+  [0.24, "0.2 s"],
+  [9.96, "10 s"],
   [59.4, "59 s"],
   [59.6, "1 min 0 s"],
   [200, "3 min 20 s"],

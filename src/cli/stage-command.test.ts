@@ -77,7 +77,7 @@ test("a stage shows its progress, then what was reached", async () => {
     "step 4: half of it is less",
     "halve 4/4 loss 0.5000",
     "bar stopped",
-    expect.stringMatching(/^result: halve: step 4 after \d+ s; loss 0.5000, eval loss 0.5000; model in .*final$/),
+    expect.stringMatching(/^result: halve: step 4 after [\d.]+ s; loss 0.5000, eval loss 0.5000; model in .*final$/),
   ]);
   expect(result).toMatchObject({ step: 4, interrupted: false, output, metrics: { loss: 0.5, eval_loss: 0.5 } });
 });

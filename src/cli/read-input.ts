@@ -1,0 +1,14 @@
+import { text as readAll } from "node:stream/consumers";
+import { SettingsError } from "../core/errors.ts";
+import type { Io } from "./command.ts";
+
+/**
+ * Everything on standard input.
+ *
+ * @throws {SettingsError} when that is a terminal, where nobody would know that the command waits: it says which
+ * flags give the same.
+ */
+export async function readInput(io: Io, what: string, flags: string): Promise<string> {
+  if (io.input.isTTY === true) throw new SettingsError(`there is no ${what}; give ${flags}, or pipe it in`);
+  return readAll(io.input);
+}

@@ -1,0 +1,39 @@
+import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
+import { readTokenizer } from "../stages/tokenizer-folder.ts";
+import { defineCommand } from "./command.ts";
+import { readInput } from "./read-input.ts";
+
+/** `stemma tokenizer decode`: the text of token ids. */
+export const tokenizerDecode = defineCommand({
+  name: "tokenizer decode",
+  summary: "turn token ids into text",
+  group: "Data and files",
+  settings: z.object({
+    tokenizer: z.string().min(1).describe("folder of a tokenizer or model").meta({ placeholder: "folder" }),
+    ids: z
+      .array(z.int().nonnegative())
+      .optional()
+      .describe("ids to decode; without, standard input is read")
+      .meta({ placeholder: "id", aliases: ["input_ids"] }),
+    skipSpecialTokens: z.boolean().default(false).describe("leave special tokens out of the text"),
+  }),
+  examples: ["stemma tokenizer decode --tokenizer runs/tokenizer --ids 312,87,12"],
+  async run({ tokenizer: folder, ids, skipSpecialTokens }, io) {
+    const tokenizer = await readTokenizer(folder);
+    const text = tokenizer.decode(ids ?? parseIds(await readInput(io, "ids", "--ids")), { skipSpecialTokens });
+    io.print(text);
+    return { text };
+  },
+});
+
+/** Ids with anything but digits between them, as `encode` and JSON write them. */
+function parseIds(text: string): number[] {
+  return text
+    .split(/[\s,[\]]+/)
+    .filter((word) => word !== "")
+    .map((word) => {
+      if (/^\d+$/.test(word)) return Number(word);
+      throw new SettingsError(`standard input: ids are whole numbers, got ${JSON.stringify(word)}`);
+    });
+}

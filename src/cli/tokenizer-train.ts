@@ -1,0 +1,66 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { SettingsError } from "../core/errors.ts";
+import { readDocuments } from "../data/documents.ts";
+import { resolveSources } from "../data/sources.ts";
+import { tokenizerFiles } from "../stages/tokenizer-folder.ts";
+import { ByteLevelBpeTrainer } from "../text/bpe-trainer.ts";
+import { defineCommand } from "./command.ts";
+import { formatDuration } from "./progress.ts";
+
+/** Text, in UTF-16 units, on which the length of a token is measured. */
+const sampleLength = 2 ** 16;
+
+/** `stemma tokenizer train`: learns a byte-level BPE from text. */
+export const tokenizerTrain = defineCommand({
+  name: "tokenizer train",
+  summary: "learn a byte-level BPE tokenizer from text",
+  group: "Data and files",
+  settings: z.object({
+    input: z
+      .array(z.string().min(1))
+      .min(1)
+      .describe("text or JSONL files, folders or globs to learn from")
+      .meta({ aliases: ["data"], placeholder: "path" }),
+    vocabSize: z
+      .int()
+      .positive()
+      .default(4096)
+      .describe("tokens in all, the 256 bytes and special tokens included")
+      .meta({ aliases: ["vocabulary_size"] }),
+    output: z.string().min(1).describe("folder for tokenizer.json").meta({ placeholder: "folder" }),
+    minFrequency: z.int().positive().default(2).describe("occurrences a pair needs to become a token"),
+    specialTokens: z.array(z.string().min(1)).default(["<|endoftext|>"]).describe("texts that are one token each"),
+    overwrite: z.boolean().default(false).describe("replace a tokenizer that is in the folder"),
+  }),
+  examples: ["stemma tokenizer train --input book.txt --vocab-size 2048 --output runs/tokenizer"],
+  async run({ input, vocabSize, output, minFrequency, specialTokens, overwrite }, io) {
+    const start = performance.now();
+    if (!overwrite && existsSync(join(output, "tokenizer.json"))) {
+      throw new SettingsError(`${output} already holds a tokenizer; choose another --output or add --overwrite`);
+    }
+    const trainer = new ByteLevelBpeTrainer({ vocabularySize: vocabSize, minFrequency, specialTokens });
+    let characters = 0;
+    let sample = "";
+    for (const { files } of await resolveSources(input)) {
+      for await (const { text } of readDocuments(files)) {
+        trainer.add(text);
+        characters += text.length;
+        if (sample.length < sampleLength) sample += text.slice(0, sampleLength);
+      }
+    }
+    const tokenizer = trainer.train();
+    for (const [name, contents] of Object.entries(tokenizerFiles(tokenizer))) {
+      await writeFileAtomic(join(output, name), contents);
+    }
+    const charactersPerToken = sample.length / tokenizer.encode(sample).length;
+    const seconds = (performance.now() - start) / 1000;
+    io.print(
+      `tokenizer train: ${tokenizer.vocabularySize} tokens from ${characters.toLocaleString("en-US")} characters in ` +
+        `${formatDuration(seconds)}; ${charactersPerToken.toFixed(2)} characters a token; written to ${output}`,
+    );
+    return { output, vocabularySize: tokenizer.vocabularySize, characters, charactersPerToken, seconds };
+  },
+});

@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { stemma } from "./stemma.ts";
+
+const verse =
+  "In the beginning God created the heaven and the earth. And the earth was without form, and void; naïve 🙂\n";
+let folder = "";
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "stemma-e2e-"));
+  writeFileSync(join(folder, "genesis.txt"), verse.repeat(20));
+  const trained = await stemma(
+    ["tokenizer", "train", "--input", "genesis.txt", "--vocab_size=300", "--output", "tok"],
+    {
+      cwd: folder,
+    },
+  );
+  expect(trained).toMatchObject({ code: 0, stderr: "" });
+  expect(trained.stdout).toMatch(/^tokenizer train: 300 tokens from 2,\d{3} characters in .* written to tok\n$/);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("text becomes ids and text again", async () => {
+  const text = "the heaven ☃ and <|endoftext|>";
+  const encoded = await stemma(["tokenizer", "encode", "--tokenizer", "tok", "--text", text, "--json"], {
+    cwd: folder,
+  });
+  const { ids, tokens } = JSON.parse(encoded.stdout);
+  expect(ids.at(-1)).toBe(299);
+  expect(tokens.slice(0, 2)).toEqual(["the", " heaven"]);
+  const decoded = await stemma(["tokenizer", "decode", "--tokenizer", "tok", "--ids", ids.join(",")], { cwd: folder });
+  expect(decoded).toEqual({ code: 0, stdout: `${text}\n`, stderr: "" });
+});
+
+test("commands are joined by pipes", async () => {
+  const encoded = await stemma(["tokenizer", "encode", "--tokenizer", "tok"], { cwd: folder, input: verse });
+  const decoded = await stemma(["tokenizer", "decode", "--tokenizer", "tok"], { cwd: folder, input: encoded.stdout });
+  expect(decoded.stdout).toBe(`${verse}\n`);
+});
+
+test("a tokenizer is not replaced by accident", async () => {
+  const args = ["tokenizer", "train", "--input", "genesis.txt", "--output", "tok"];
+  expect(await stemma(args, { cwd: folder })).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: "tokenizer train: tok already holds a tokenizer; choose another --output or add --overwrite\n",
+  });
+});
+
+test.each([
+  [["--text", "a", "--input", "b"], 1, "--text and --input are both given; give one of them"],
+  [["--tokenizer", "none", "--text", "a"], 1, /none\/tokenizer\.json: .*does not exist/],
+  [["--input", "missing.txt"], 1, "missing.txt does not exist; check the path"],
+])("tokenizer encode %j is refused in a line", async (args, code, message) => {
+  const ended = await stemma(["tokenizer", "encode", "--tokenizer", "tok", ...args], { cwd: folder });
+  expect(ended.code).toBe(code);
+  expect(ended.stdout).toBe("");
+  expect(ended.stderr).toMatch(/^tokenizer encode: .*\n$/);
+  expect(ended.stderr).toMatch(message);
+});
