@@ -1,0 +1,109 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { families } from "../models/index.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { assistantContents } from "../stages/assistant.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
+import { chat } from "./chat.ts";
+import type { Command, Io } from "./command.ts";
+import { rank } from "./rank.ts";
+import { sample } from "./sample.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-people-"));
+const at = (name: string): string => join(root, name);
+
+/** Runs a command with what is typed, and gives what is shown. */
+async function run(command: Command, given: object, typed: readonly string[] = []): Promise<string> {
+  let shown = "";
+  const add = (text: string): void => {
+    shown += text;
+  };
+  const io: Io = {
+    print: (line) => add(`${line}\n`),
+    write: add,
+    note: (line) => add(`${line}\n`),
+    input: Readable.from(typed.map((line) => `${line}\n`)),
+    isTerminal: false,
+    progress: () => ({ update() {}, note() {}, stop() {} }),
+    stopSignal: () => new AbortController().signal,
+  };
+  await command.run(command.settings.parse(given), io);
+  return shown;
+}
+
+const rows = (name: string): { prompt: string; completions: string[]; ranks: number[] }[] =>
+  readFileSync(at(name), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+const samples = ["Q", "R", "S"].map((prompt) => ({ prompt, completions: ["first", "second", "third"] }));
+writeFileSync(at("samples.jsonl"), samples.map((row) => `${JSON.stringify(row)}\n`).join(""));
+
+/** Numbers under which answers are shown, by their text. */
+function shownAs(text: string, prompt: string): Record<string, number> {
+  const part = text.slice(text.indexOf(`──\n${prompt}\n`));
+  return Object.fromEntries(
+    [...part.matchAll(/ {2}(\d)\. (\w+)/g)].slice(0, 3).map(([, n, word]) => [word, Number(n)]),
+  );
+}
+
+test("what is typed is in the order shown, what is written in the order of the answers", async () => {
+  const shown = await run(rank, { samples: at("samples.jsonl"), output: at("a.jsonl") }, [
+    "3 1=2",
+    "s",
+    "nonsense",
+    "q",
+  ]);
+  const numbers = shownAs(shown, "Q");
+  const [only, ...more] = rows("a.jsonl");
+  expect(more).toEqual([]);
+  expect(only?.ranks).toEqual(samples[0]?.completions.map((word) => (numbers[word] === 3 ? 1 : 2)));
+  expect(shown).toContain("type the numbers of the answers, best first");
+  expect(shown).toContain("1 rankings in");
+  expect(shown).toContain("2 of 3 prompts left");
+});
+
+test("it goes on where it stopped, in the same order, and undo takes a decision back", async () => {
+  const settings = { samples: at("samples.jsonl"), output: at("b.jsonl") };
+  const first = await run(rank, settings, ["1 2 3", "q"]);
+  const second = await run(rank, settings, ["1 2 3", "u", "3 2 1", "1 2 3"]);
+  expect(second).not.toContain("──\nQ\n");
+  expect(shownAs(first, "R")).toEqual(shownAs(second, "R"));
+  const numbers = shownAs(second, "R");
+  const written = rows("b.jsonl");
+  expect(written.map(({ prompt }) => prompt)).toEqual(["Q", "R", "S"]);
+  expect(written[1]?.ranks).toEqual(samples[1]?.completions.map((word) => 4 - (numbers[word] ?? 0)));
+});
+
+test("sampling and chatting with a model", async () => {
+  const tokenizer = trainByteLevelBpe(["hello there user assistant ".repeat(30)], { vocabularySize: 280 });
+  const encoder = new ChatEncoder(tokenizer.withSpecialTokens([...chatMlTokens]), new ChatTemplate(chatMl));
+  const sizes = { context: 64, width: 8, layers: 1, heads: 1, dropout: 0 };
+  const shape = { ...sizes, vocabularySize: encoder.tokenizer.vocabularySize };
+  const model = families.gpt2.create(families.gpt2.shaped(shape), new Initializer(openReference(), new Random(1)));
+  await writeModelFolder(at("model"), assistantContents({ model, family: families.gpt2, encoder }));
+  writeFileSync(at("prompts.jsonl"), '{"prompt": "hello"}\n{"prompt": "there"}\n');
+  const common = { model: at("model"), maxNewTokens: 6, threads: 1 };
+  await run(sample, { ...common, prompts: [at("prompts.jsonl")], answers: 3, output: at("sampled.jsonl") });
+  const sampled = rows("sampled.jsonl");
+  expect(sampled.map(({ prompt }) => prompt)).toEqual(["hello", "there"]);
+  for (const { completions } of sampled) expect(new Set(completions).size).toBe(3);
+
+  const talk = ["hello", "/retry", `/save ${at("talk.jsonl")}`, "/reset", "/what", "/quit"];
+  const shown = await run(chat, { ...common, system: "there" }, talk);
+  expect(shown).toContain("forgotten");
+  const saved = JSON.parse(readFileSync(at("talk.jsonl"), "utf8")) as { messages: { role: string; content: string }[] };
+  expect(saved.messages.map(({ role }) => role)).toEqual(["system", "user", "assistant"]);
+  expect(shown).toContain(saved.messages[2]?.content);
+  const once = await run(chat, { ...common, message: "hello" });
+  expect(once.trim().length).toBeGreaterThan(0);
+});

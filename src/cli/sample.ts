@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { Random } from "../core/random.ts";
+import { encodePrompts } from "../data/encoded-rankings.ts";
+import type { Prompt } from "../data/prompts.ts";
+import { readPrompts } from "../data/prompts.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import type { Assistant } from "../stages/assistant.ts";
+import { openAssistant, openStageBackend } from "../stages/assistant.ts";
+import { trainingSettings } from "../stages/stage.ts";
+import { sampleAnswers } from "../train/sample-answers.ts";
+import { defineCommand } from "./command.ts";
+
+const { threads, matmulPrecision } = trainingSettings;
+
+/** `stemma sample`: some answers to each prompt, to be ranked. */
+export const sample = defineCommand({
+  name: "sample",
+  summary: "write some answers to each prompt, to be ranked",
+  group: "Use a model",
+  settings: z.object({
+    model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+    prompts: z.array(z.string()).min(1).describe("prompts: JSONL or Parquet files").meta({ placeholder: "file" }),
+    output: z.string().min(1).describe("JSONL file for prompts and answers").meta({ placeholder: "file" }),
+    answers: z
+      .int()
+      .min(1)
+      .default(4)
+      .describe("answers to each prompt")
+      .meta({ aliases: ["k"] }),
+    maxNewTokens: z.int().positive().default(128).describe("longest answer, in tokens"),
+    batchSize: z.int().positive().default(64).describe("answers decoded side by side"),
+    ...SamplingSettings.shape,
+    seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
+    ...{ threads, matmulPrecision },
+  }),
+  examples: ["stemma sample --model runs/sft/final --prompts prompts.jsonl --answers 4 --output samples.jsonl"],
+  async run({ output, answers, prompts: files, ...settings }, io) {
+    const backend = await openStageBackend(settings, io);
+    const assistant = await openAssistant(settings.model, backend);
+    const prompts = await readPrompts(files);
+    const rows = await answerAll(assistant, prompts, answers, settings);
+    await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: stemma rank --samples ${output}`);
+    return { output, prompts: rows.length, answers };
+  },
+});
+
+interface Row {
+  readonly prompt: string | Prompt["messages"];
+  readonly completions: readonly string[];
+}
+
+async function answerAll(
+  { model, encoder }: Assistant,
+  prompts: readonly Prompt[],
+  count: number,
+  settings: SamplingSettings & { readonly maxNewTokens: number; readonly batchSize: number; readonly seed: number },
+): Promise<Row[]> {
+  const { maxNewTokens, batchSize } = settings;
+  const { items } = encodePrompts(prompts, encoder, model.settings.context, maxNewTokens, "error");
+  const repeated = items.flatMap((ids) => Array.from({ length: count }, () => ids));
+  const seed = new Random(settings.seed).reader().word();
+  const options = { sampling: settings, maxNewTokens, batchSize, seed, endTokens: encoder.endTokens() };
+  const all = await sampleAnswers(model, repeated, options);
+  return prompts.map(({ messages }, i) => {
+    const own = all.slice(i * count, (i + 1) * count);
+    const completions = own.map(({ answer }) => encoder.tokenizer.decode(answer, { skipSpecialTokens: true }));
+    const [only, ...more] = messages;
+    return { prompt: only?.role === "user" && more.length === 0 ? only.content : messages, completions };
+  });
+}
