@@ -1,6 +1,9 @@
 import { stages } from "../stages/index.ts";
+import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { env } from "./env.ts";
+import { rank } from "./rank.ts";
+import { sample } from "./sample.ts";
 import { stageCommand } from "./stage-command.ts";
 import { tokenizerDecode } from "./tokenizer-decode.ts";
 import { tokenizerEncode } from "./tokenizer-encode.ts";
@@ -9,6 +12,9 @@ import { tokenizerTrain } from "./tokenizer-train.ts";
 /** Every command, in the order of the help. Stages come as commands by themselves. */
 export const commands: readonly Command[] = [
   ...stages.map(stageCommand),
+  chat,
+  sample,
+  rank,
   tokenizerTrain,
   tokenizerEncode,
   tokenizerDecode,
