@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { kindness } from "./kindness.ts";
+import { isWellFormed, verseRequests } from "./verse-requests.ts";
+import { readVerses } from "./verses.ts";
+
+const verses = readVerses();
+
+test("every 20th chapter is held out, and the edition's marks are gone", () => {
+  expect(verses).toHaveLength(31_102);
+  expect(verses[0]).toEqual({
+    ...{ reference: "Genesis 1:1", isHeldOut: false },
+    text: "In the beginning God created the heaven and the earth.",
+  });
+  const held = new Set(verses.filter(({ isHeldOut }) => isHeldOut).map(({ reference }) => reference.split(":")[0]));
+  expect(held.has("Genesis 8")).toBe(true);
+  expect(held.size).toBe(Math.ceil((1189 - 7) / 20));
+  expect(verses.some(({ text }) => /[[\]#]/.test(text))).toBe(false);
+});
+
+test("requests ask for what their verse gives", () => {
+  const requests = verseRequests(verses, 1);
+  expect(requests.length).toBeGreaterThan(10_000);
+  for (const { prompt, completion } of requests) {
+    const [, theme, opening] = /^(?:A verse about (\w+)\.|Go on: (.+))$/.exec(prompt) ?? [];
+    expect(theme === undefined ? completion.startsWith(opening ?? "?") : completion.includes(theme)).toBe(true);
+  }
+  const wellFormed = requests.filter(({ prompt, completion }) => isWellFormed(prompt, completion, true));
+  expect(wellFormed.length / requests.length).toBeGreaterThan(0.999);
+  expect(verseRequests(verses, 1)).toEqual(requests);
+});
+
+test.each([
+  ["A verse about mercy.", "The LORD is full of mercy and truth.", true, true],
+  ["A verse about mercy.", "The LORD is full of mercy and truth.", false, false],
+  ["A verse about mercy.", "the LORD is full of mercy.", true, false],
+  ["A verse about mercy.", "The LORD is full of mercy and", true, false],
+  ["Go on: And he said", "And he said unto them, Come.", true, true],
+  ["Go on: And he said", "And she said unto them, Come.", true, false],
+])("%s %s (ended: %s) is well formed: %s", (prompt, answer, ended, expected) => {
+  expect(isWellFormed(prompt, answer, ended)).toBe(expected);
+});
+
+test("kindness by hand", () => {
+  expect(kindness("Love thy neighbour, hate not.")).toBeCloseTo((10 * (3 - 3)) / 5);
+  expect(kindness("Mercy and love")).toBeGreaterThan(kindness("War and wrath"));
+  expect(kindness("")).toBe(0);
+});

