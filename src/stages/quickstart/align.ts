@@ -1,0 +1,179 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../checkpoint/atomic-write.ts";
+import { Random } from "../../core/random.ts";
+import { evaluationWindows } from "../../data/evaluation-windows.ts";
+import { preparePretraining } from "../../data/prepare.ts";
+import { denseRanks } from "../../data/rankings.ts";
+import { defaultTokenCache } from "../../data/token-cache.ts";
+import { SamplingSettings } from "../../generate/sampling.ts";
+import { parameters } from "../../nn/parameters.ts";
+import { sampleAnswers } from "../../train/sample-answers.ts";
+import type { Assistant } from "../assistant.ts";
+import { openAssistant, openStageBackend } from "../assistant.ts";
+import { dpo } from "../dpo.ts";
+import { ppo } from "../ppo.ts";
+import { reward } from "../reward.ts";
+import type { StageResult, Watcher } from "../run-stage.ts";
+import { runStage } from "../run-stage.ts";
+import { sft } from "../sft.ts";
+import type { Standing } from "./compare.ts";
+import { compareModels } from "./compare.ts";
+import { kindness } from "./kindness.ts";
+import type { VerseRequest } from "./verse-requests.ts";
+import { verseRequests } from "./verse-requests.ts";
+import { readVerses } from "./verses.ts";
+
+/** What the second half of the road starts from. */
+export interface Alignment {
+  /** Folder of the pretrained model. */
+  readonly base: string;
+  /** Folder for data and runs. */
+  readonly output: string;
+  /** Text that the model was pretrained on, for the pretraining term, and text of the same kind held out from it. */
+  readonly text: string;
+  readonly heldOutText: string;
+  readonly seed: number;
+  readonly threads: number;
+  readonly matmulPrecision: "float32" | "bfloat16";
+  /** How much of each stage is done, 1 for all of it: less is for tests. */
+  readonly scale?: number;
+  /** Watches one stage. */
+  readonly watch?: (stage: string) => Watcher;
+}
+
+/** Where the road ends. */
+export interface Aligned {
+  /** Final model folders by name, in the order of the road: base, SFT, PPO, DPO. */
+  readonly models: Readonly<Record<"base" | "sft" | "ppo" | "dpo", string>>;
+  readonly standings: readonly Standing[];
+  /** The held-out requests that all models answered. */
+  readonly prompts: readonly string[];
+  /** What each stage reported. */
+  readonly results: Readonly<Record<"sft" | "reward" | "ppo" | "dpo", StageResult>>;
+}
+
+const temperature = 0.8;
+const maxNewTokens = 48;
+const answersToRank = 4;
+
+/**
+ * From a language model to an assistant: supervised fine-tuning on requests for verses, rankings by a judge in place of
+ * people, then a reward model with PPO, and DPO on the same rankings; ends with all models compared on held-out requests.
+ */
+export async function align(road: Alignment): Promise<Aligned> {
+  const at = (name: string): string => join(road.output, name);
+  const scaled = (steps: number): number => Math.max(1, Math.round(steps * (road.scale ?? 1)));
+  const { seed, threads, matmulPrecision } = road;
+  const common = { seed, threads, matmulPrecision, longRows: "skip" };
+  const watcher = (stage: string): Watcher => road.watch?.(stage) ?? {};
+  await mkdir(road.output, { recursive: true });
+  const { training, heldOut } = requestsOf(seed);
+  await writeRows(at("talks.jsonl"), training);
+  await writeRows(at("held-out-talks.jsonl"), heldOut.slice(0, scaled(200)));
+
+  const taught = sft.settings.parse({
+    ...{ ...common, model: road.base, output: at("sft"), data: [at("talks.jsonl")], steps: scaled(300) },
+    ...{ validation: [at("held-out-talks.jsonl")], chatTemplate: "chatml", batchSize: 16, learningRate: 1e-3 },
+    ...{ schedule: "cosine", warmupSteps: 20, maxNewTokens },
+  });
+  const results = { sft: await runStage(sft, taught, watcher("sft")) };
+
+  // Answers are ranked to some prompts; PPO learns on others.
+  const prompts = training.map(({ prompt }) => ({ prompt }));
+  const ranked = prompts.slice(0, scaled(1000));
+  await writeRows(at("rankings.jsonl"), await judge(road, at("sft/final"), ranked));
+  await writeRows(at("prompts.jsonl"), prompts.slice(ranked.length, ranked.length + scaled(4000)));
+
+  const judged = reward.settings.parse({
+    ...{ ...common, model: at("sft/final"), output: at("reward"), data: [at("rankings.jsonl")], steps: scaled(120) },
+    ...{ batchSize: 16, learningRate: 5e-4, schedule: "cosine", warmupSteps: 10 },
+  });
+  const rewarded = { ...results, reward: await runStage(reward, judged, watcher("reward")) };
+
+  const tried = ppo.settings.parse({
+    ...{ ...common, model: at("sft/final"), reward: at("reward/final"), output: at("ppo"), steps: scaled(40) },
+    ...{ prompts: [at("prompts.jsonl")], answers: 64, batchSize: 32, miniBatches: 2, ppoEpochs: 2, maxNewTokens },
+    ...{ temperature, learningRate: 1e-4, criticLearningRate: 3e-4, klCoefficient: 0.05, warmupSteps: 2 },
+    ...{ pretrainCoefficient: 0.5, pretrainData: [road.text] },
+  });
+  const learned = { ...rewarded, ppo: await runStage(ppo, tried, watcher("ppo")) };
+
+  const preferred = dpo.settings.parse({
+    ...{ ...common, model: at("sft/final"), output: at("dpo"), data: [at("rankings.jsonl")], steps: scaled(120) },
+    ...{ batchSize: 16, learningRate: 5e-5, beta: 0.1, schedule: "cosine", warmupSteps: 10 },
+  });
+  const all = { ...learned, dpo: await runStage(dpo, preferred, watcher("dpo")) };
+
+  const models = { base: road.base, sft: at("sft/final"), ppo: at("ppo/final"), dpo: at("dpo/final") };
+  const asked = heldOut.slice(0, scaled(400)).map(({ prompt }) => prompt);
+  return { models, results: all, prompts: asked, standings: await compare(road, models, asked) };
+}
+
+/** Requests in a random order; those of held-out chapters apart. */
+function requestsOf(seed: number): { training: VerseRequest[]; heldOut: VerseRequest[] } {
+  const verses = readVerses();
+  const shuffled = (isHeldOut: boolean): VerseRequest[] => {
+    const own = new Set(verses.filter((verse) => verse.isHeldOut === isHeldOut).map(({ text }) => text));
+    const requests = verseRequests(verses, seed).filter(({ completion }) => own.has(completion));
+    return Array.from(new Random(seed).permutation(requests.length), (i) => requests[i] as VerseRequest);
+  };
+  return { training: shuffled(false), heldOut: shuffled(true) };
+}
+
+/** Some answers to each prompt, ranked by how kind they are. Prompts whose answers all tie say nothing and are left out. */
+async function judge(
+  { seed, threads, matmulPrecision, watch }: Alignment,
+  folder: string,
+  prompts: readonly { readonly prompt: string }[],
+): Promise<object[]> {
+  const backend = await openStageBackend(
+    { threads, matmulPrecision },
+    { note: (line) => watch?.("sample").note?.(line) },
+  );
+  const { model, encoder } = await openAssistant(folder, backend);
+  const encoded = prompts.flatMap(({ prompt }) => {
+    const ids = encoder.encodePrompt([{ role: "user", content: prompt }]);
+    return Array.from({ length: answersToRank }, () => ids);
+  });
+  const sampling = SamplingSettings.parse({ temperature });
+  const options = { sampling, maxNewTokens, batchSize: 64, seed, endTokens: encoder.endTokens() };
+  const answers = await sampleAnswers(model, encoded, options);
+  for (const parameter of parameters(model).values()) parameter.release();
+  return prompts.flatMap(({ prompt }, i) => {
+    const own = answers.slice(i * answersToRank, (i + 1) * answersToRank).filter(({ ended }) => ended);
+    const texts = own.map(({ answer }) => encoder.tokenizer.decode(answer, { skipSpecialTokens: true }));
+    const completions = [...new Set(texts)].filter((text) => text.trim() !== "");
+    const scores = completions.map(kindness);
+    if (new Set(scores).size < 2) return [];
+    return [{ prompt, completions, ranks: denseRanks(scores.map((score) => -score)) }];
+  });
+}
+
+async function compare(
+  { seed, threads, matmulPrecision, heldOutText, output, watch }: Alignment,
+  models: Readonly<Record<string, string>>,
+  prompts: readonly string[],
+): Promise<Standing[]> {
+  const backend = await openStageBackend(
+    { threads, matmulPrecision },
+    { note: (line) => watch?.("compare").note?.(line) },
+  );
+  const text = async ({ model, encoder }: Assistant) => {
+    const { training, close } = await preparePretraining({
+      ...{ data: [heldOutText], validationFraction: 0, tokenizer: encoder.tokenizer },
+      cacheFolder: defaultTokenCache(output),
+    });
+    const files = training.map(({ file }) => file);
+    const { context } = model.settings;
+    const batches = [...evaluationWindows({ files, context, maxTokens: 64 * context }).batches(16)];
+    close();
+    return batches;
+  };
+  const sampling = SamplingSettings.parse({ temperature });
+  return compareModels(models, "sft", { prompts, text, sampling, maxNewTokens, batchSize: 64, seed }, backend);
+}
+
+async function writeRows(path: string, rows: readonly object[]): Promise<void> {
+  await writeFileAtomic(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+}
