@@ -56,6 +56,8 @@ export interface Aligned {
 const temperature = 0.8;
 const maxNewTokens = 48;
 const answersToRank = 4;
+/** What the judge says of an answer that does not end: less than of any that does. */
+const unfinished = -100;
 
 /**
  * From a language model to an assistant: supervised fine-tuning on requests for verses, rankings by a judge in place of
@@ -141,10 +143,13 @@ async function judge(
   const answers = await sampleAnswers(model, encoded, options);
   for (const parameter of parameters(model).values()) parameter.release();
   return prompts.flatMap(({ prompt }, i) => {
-    const own = answers.slice(i * answersToRank, (i + 1) * answersToRank).filter(({ ended }) => ended);
-    const texts = own.map(({ answer }) => encoder.tokenizer.decode(answer, { skipSpecialTokens: true }));
-    const completions = [...new Set(texts)].filter((text) => text.trim() !== "");
-    const scores = completions.map(kindness);
+    const own = answers.slice(i * answersToRank, (i + 1) * answersToRank).map(({ answer, ended }) => {
+      const text = encoder.tokenizer.decode(answer, { skipSpecialTokens: true });
+      return { text, score: ended ? kindness(text) : unfinished };
+    });
+    const distinct = [...new Map(own.map((answer) => [answer.text, answer])).values()];
+    const said = distinct.filter(({ text }) => text.trim() !== "");
+    const [completions, scores] = [said.map(({ text }) => text), said.map(({ score }) => score)];
     if (new Set(scores).size < 2) return [];
     return [{ prompt, completions, ranks: denseRanks(scores.map((score) => -score)) }];
   });
