@@ -1,0 +1,63 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openReference } from "../../src/backend/reference/index.ts";
+import { writeModelFolder } from "../../src/checkpoint/model-folder.ts";
+import { Random } from "../../src/core/random.ts";
+import { families } from "../../src/models/index.ts";
+import { RewardModel } from "../../src/models/reward-model.ts";
+import { Initializer } from "../../src/nn/parameters.ts";
+import { assistantContents, rewardContents } from "../../src/stages/assistant.ts";
+import { trainByteLevelBpe } from "../../src/text/bpe-trainer.ts";
+import { ChatTemplate, chatMl, chatMlTokens } from "../../src/text/chat-template.ts";
+import { ChatEncoder } from "../../src/text/encode-chat.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-kill-"));
+const program = join(import.meta.dirname, "run-ppo.ts");
+
+beforeAll(async () => {
+  const tokenizer = trainByteLevelBpe(["user assistant one two three ".repeat(20)], { vocabularySize: 280 });
+  const encoder = new ChatEncoder(tokenizer.withSpecialTokens([...chatMlTokens]), new ChatTemplate(chatMl));
+  const sizes = { context: 48, width: 16, layers: 1, heads: 2, dropout: 0 };
+  const shape = { ...sizes, vocabularySize: encoder.tokenizer.vocabularySize };
+  const newModel = (seed: number) =>
+    families.gpt2.create(families.gpt2.shaped(shape), new Initializer(openReference(), new Random(seed)));
+  const policy = { model: newModel(1), family: families.gpt2, encoder };
+  await writeModelFolder(join(root, "policy"), assistantContents(policy));
+  const reward = new RewardModel(newModel(2), new Random(3));
+  await writeModelFolder(join(root, "reward"), rewardContents(families.gpt2, reward, encoder));
+  writeFileSync(
+    join(root, "prompts.jsonl"),
+    ["one", "two", "three"].map((prompt) => `{"prompt":"${prompt}"}\n`).join(""),
+  );
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** Runs the program, and kills it so many milliseconds after it has done a step; gives how it ended. */
+async function runPpo(output: string, resume: boolean, killAfterMs: number | null): Promise<string> {
+  const child = spawn(process.execPath, ["--import", "tsx", program, root, output, resume ? "resume" : ""], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let errors = "";
+  child.stderr.on("data", (data: Buffer) => {
+    errors += data.toString();
+  });
+  child.stdout.once("data", () => {
+    if (killAfterMs !== null) setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+  });
+  return new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? `${code} ${errors}`)));
+}
+
+test("PPO killed again and again, while it rolls out and while it learns, ends with the same bits", async () => {
+  const [whole, killed] = [join(root, "whole"), join(root, "killed")];
+  expect(await runPpo(whole, false, null)).toMatch(/^0 /);
+  const ends: string[] = [];
+  for (const [attempt, delay] of [3, 25, 60].entries()) ends.push(await runPpo(killed, attempt > 0, delay));
+  expect(ends[0]).toBe("SIGKILL");
+  if (!existsSync(join(killed, "final"))) expect(await runPpo(killed, true, null)).toMatch(/^0 /);
+  for (const file of ["final/model.safetensors", "checkpoint-6/optimizer.safetensors"]) {
+    expect(readFileSync(join(killed, file)).equals(readFileSync(join(whole, file))), file).toBe(true);
+  }
+}, 60_000);
