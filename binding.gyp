@@ -3,14 +3,10 @@
   # the addon is opened. Nothing here may use the flags of the machine that builds (-march=native).
   "variables": {
     "common_flags": [
-      "-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi", "-ffp-contract=fast",
-      "-fno-math-errno", "-fno-trapping-math"
+      "-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi", "-Wno-uninitialized", "-Wno-maybe-uninitialized",
+      "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"
     ],
     "kernel_sources": ["<!@(node -p \"require('fs').readdirSync('native/kernels').filter((f) => f.endsWith('.cpp')).map((f) => 'native/kernels/' + f).join(' ')\")"],
-    "variants": ["portable"],
-    "conditions": [
-      ["target_arch=='x64'", { "variants": ["portable", "avx2", "avx512", "avx512bf16"] }]
-    ]
   },
   "target_defaults": {
     "include_dirs": ["native"],

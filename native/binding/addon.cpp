@@ -13,7 +13,8 @@ namespace stemma {
 
 namespace {
 
-const Method* const families[] = {memoryMethods, machineMethods, matmulMethods};
+const Method* const families[] = {memoryMethods, machineMethods, matmulMethods, elementwiseMethods, unaryMethods,
+                                  rowMethods,    normMethods,    optimizerMethods, rotaryMethods};
 
 /**
  * Worker threads of the pool run this library's code for as long as the process lives, but Node unloads an addon when

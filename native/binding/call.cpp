@@ -78,6 +78,24 @@ Draw Call::draw() {
   return {{first, second}, (uint32_t)size()};
 }
 
+View Call::viewAt(const double* handleAndOffset) {
+  return viewOf((int64_t)handleAndOffset[0], (int64_t)handleAndOffset[1]);
+}
+
+const double* Call::doubles(size_t* count) {
+  const napi_value value = next();
+  bool isTypedArray = false;
+  if (!failed_) napi_is_typedarray(env_, value, &isTypedArray);
+  napi_typedarray_type type = napi_uint8_array;
+  void* data = nullptr;
+  *count = 0;
+  if (isTypedArray) napi_get_typedarray_info(env_, value, &type, count, &data, nullptr, nullptr);
+  if (type == napi_float64_array) return (const double*)data;
+  *count = 0;
+  fail("the table must be a Float64Array");
+  return nullptr;
+}
+
 void* Call::typedArray(size_t* elements) {
   const napi_value value = next();
   bool isTypedArray = false;

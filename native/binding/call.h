@@ -50,6 +50,10 @@ class Call {
   View optionalView();
   /** Three numbers: both words of the key, and the stream. */
   Draw draw();
+  /** The view that two numbers of a table stand for. */
+  View viewAt(const double* handleAndOffset);
+  /** The Float64Array at the next place: a table of arguments too long for a list. */
+  const double* doubles(size_t* count);
   /** The typed array at the next place. */
   void* typedArray(size_t* elements);
 
@@ -77,6 +81,21 @@ class Call {
   bool failed_ = false;
 };
 
+/** Room for a list of arguments while one call lasts. */
+template <class Item>
+class Scratched {
+ public:
+  explicit Scratched(int count) : memory_(acquireScratch((count + 1) * sizeof(Item))) {}
+  ~Scratched() { releaseScratch(memory_); }
+  Scratched(const Scratched&) = delete;
+  Scratched& operator=(const Scratched&) = delete;
+  Item* data() const { return (Item*)memory_; }
+  Item& operator[](int i) const { return data()[i]; }
+
+ private:
+  void* memory_;
+};
+
 /** Name and entry point of one function of the addon. */
 struct Method {
   const char* name;
@@ -87,5 +106,11 @@ struct Method {
 extern const Method memoryMethods[];
 extern const Method machineMethods[];
 extern const Method matmulMethods[];
+extern const Method elementwiseMethods[];
+extern const Method unaryMethods[];
+extern const Method rowMethods[];
+extern const Method normMethods[];
+extern const Method optimizerMethods[];
+extern const Method rotaryMethods[];
 
 }  // namespace stemma

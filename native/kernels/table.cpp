@@ -4,10 +4,9 @@
 
 namespace stemma::STEMMA_ISA {
 
-double floatPeak(double seconds, int threads);
-double bfloat16Peak(double seconds, int threads);
-double readBandwidth(double seconds, int threads);
-void matmul(const Matmul& product, int threads);
+#define STEMMA_DECLARE(result, name, arguments) result name arguments;
+STEMMA_KERNELS(STEMMA_DECLARE)
+#undef STEMMA_DECLARE
 
 /** Called once, by the dispatcher; the declarations above are this variant's own. */
 void fillTable(KernelTable& table) {
@@ -17,10 +16,9 @@ void fillTable(KernelTable& table) {
 #else
   table.hasBfloat16Products = false;
 #endif
-  table.floatPeak = floatPeak;
-  table.bfloat16Peak = bfloat16Peak;
-  table.readBandwidth = readBandwidth;
-  table.matmul = matmul;
+#define STEMMA_ASSIGN(result, name, arguments) table.name = name;
+  STEMMA_KERNELS(STEMMA_ASSIGN)
+#undef STEMMA_ASSIGN
 }
 
 }  // namespace stemma::STEMMA_ISA

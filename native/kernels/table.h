@@ -1,11 +1,10 @@
 #pragma once
 
-#include "kernels/machine.h"
-#include "kernels/matmul.h"
+#include "kernels/kernel-list.h"
 
 namespace stemma {
 
-/** All kernels compiled for one instruction set. The last argument of each is the number of threads it may use. */
+/** All kernels compiled for one instruction set. */
 struct KernelTable {
   const char* name;
   /** Bytes of a vector register. */
@@ -13,11 +12,9 @@ struct KernelTable {
   /** Whether bfloat16 products are one instruction, rather than rounding followed by float32 products. */
   bool hasBfloat16Products;
 
-  double (*floatPeak)(double seconds, int threads);
-  double (*bfloat16Peak)(double seconds, int threads);
-  double (*readBandwidth)(double seconds, int threads);
-
-  void (*matmul)(const Matmul& product, int threads);
+#define STEMMA_MEMBER(result, name, arguments) result(*name) arguments;
+  STEMMA_KERNELS(STEMMA_MEMBER)
+#undef STEMMA_MEMBER
 };
 
 }  // namespace stemma

@@ -30,6 +30,38 @@ export interface NativeFunctions {
 
   /** Every kernel: plain numbers in the order of its binding in native/binding. */
   matmul(...numbers: number[]): void;
+  fill(...numbers: number[]): void;
+  affine(...numbers: number[]): void;
+  accumulate(...numbers: number[]): void;
+  select(...numbers: number[]): void;
+  dropout(...numbers: number[]): void;
+  binary(...numbers: number[]): void;
+  transfer(...numbers: number[]): void;
+  unary(...numbers: number[]): void;
+  unaryGrad(...numbers: number[]): void;
+  gatedUnit(...numbers: number[]): void;
+  gatedUnitGrad(...numbers: number[]): void;
+  sum(...numbers: number[]): void;
+  max(...numbers: number[]): void;
+  argmax(...numbers: number[]): void;
+  softmax(...numbers: number[]): void;
+  softmaxGrad(...numbers: number[]): void;
+  logSoftmax(...numbers: number[]): void;
+  logSoftmaxGrad(...numbers: number[]): void;
+  crossEntropy(...numbers: number[]): void;
+  gatherRows(...numbers: number[]): void;
+  setRows(...numbers: number[]): void;
+  scatterAddRows(...numbers: number[]): void;
+  pick(...numbers: number[]): void;
+  pickGrad(...numbers: number[]): void;
+  layerNorm(...numbers: number[]): void;
+  rmsNorm(...numbers: number[]): void;
+  normGrad(...numbers: number[]): void;
+  rotary(...numbers: number[]): void;
+  /** Ten numbers for each parameter: four views, its length and its decay. */
+  adamw(table: Float64Array, ...numbers: number[]): void;
+  /** Three numbers for each view: handle, offset and length. */
+  globalNorm(table: Float64Array, ...numbers: number[]): void;
 }
 
 /** Variants the kernels are compiled in. */

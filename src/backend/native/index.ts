@@ -2,9 +2,11 @@ import { UnsupportedError } from "../../core/errors.ts";
 import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
+import { elementwiseKernels, gatedUnitKernels } from "./elementwise.ts";
 import type { NativeMachine } from "./machine.ts";
 import { nativeMachine } from "./machine.ts";
 import { matmulKernels } from "./matmul.ts";
+import { fusedRowKernels, rowKernels } from "./rows.ts";
 import { memoryFunctions } from "./storage.ts";
 
 export type { InstructionSet } from "./addon.ts";
@@ -50,8 +52,12 @@ export function nativeInstructionSets(): readonly InstructionSet[] {
 
 function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: NativeOptions): NativeBackend {
   // One family of kernels is one file here, one in native/binding and one or more in native/kernels.
-  const kernels = { ...matmulKernels(native, matmulPrecision) } as Kernels;
-  const fused: Partial<FusedKernels> = {};
+  const kernels: Kernels = {
+    ...elementwiseKernels(native),
+    ...rowKernels(native),
+    ...matmulKernels(native, matmulPrecision),
+  };
+  const fused: Partial<FusedKernels> = { ...fusedRowKernels(native), ...gatedUnitKernels(native) };
   return {
     name: "native",
     machine: nativeMachine(native),

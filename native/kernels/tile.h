@@ -1,0 +1,58 @@
+#pragma once
+
+#include "kernels/vector.h"
+
+/**
+ * The innermost part of matrix products: a tile of the result in registers, summed over packed operands.
+ *
+ * Operands come in units of four bytes. In float32 a unit is one number; in bfloat16 it is two neighbours along k, and
+ * one instruction multiplies both pairs and adds them. Everything else is the same for both.
+ */
+namespace stemma::STEMMA_ISA {
+
+/** How numbers lie in packed operands. */
+enum class Format {
+  float32,
+  /** Pairs of bfloat16, for processors that multiply them. */
+  bfloat16,
+  /** float32 rounded to bfloat16: the same products, for processors that do not. */
+  rounded,
+};
+
+#if defined(__AVX512BF16__)
+constexpr Format kBfloat16Format = Format::bfloat16;
+#else
+constexpr Format kBfloat16Format = Format::rounded;
+#endif
+
+/** Numbers along k in one unit. */
+constexpr int64_t unitWidth(Format format) { return format == Format::bfloat16 ? 2 : 1; }
+
+/** Units that hold k numbers; the last may be half empty, and is then padded with zero. */
+constexpr int64_t unitsOf(Format format, int64_t k) { return (k + unitWidth(format) - 1) / unitWidth(format); }
+
+/** Rows and columns of a tile: as many sums as leave registers for two vectors of b and some numbers of a. */
+constexpr int64_t kTileVectors = 2;
+constexpr int64_t kTileColumns = kTileVectors * kLanes;
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int64_t kTileRows = 12;
+#else
+constexpr int64_t kTileRows = 6;
+#endif
+
+/** The left operand of a tile: unit u of row r lies at `data + r · rowStride + u · unitStride`. */
+struct TileRows {
+  const float* data;
+  int64_t rowStride;
+  int64_t unitStride;
+};
+
+/**
+ * c[rows, columns] = or += a[rows, units] · b[units, kTileColumns], for 1 ≤ rows ≤ kTileRows and columns up to
+ * kTileColumns. `b` is a packed panel; c has `cStride` elements from row to row. Each element is the sum over units in
+ * order, whatever the size of the tile.
+ */
+void tileProduct(Format format, TileRows a, const float* b, int64_t units, float* c, int64_t cStride, int64_t rows,
+                 int64_t columns, bool add);
+
+}  // namespace stemma::STEMMA_ISA

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "kernels/vector.h"
+
+namespace stemma::STEMMA_ISA {
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define STEMMA_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#if !defined(STEMMA_SHUFFLE)
+#define STEMMA_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, IntVec{__VA_ARGS__})
+#endif
+
+/** a₀ b₀ a₁ b₁ … of the first halves. */
+STEMMA_INLINE Vec interleaveLow(Vec a, Vec b) {
+#if STEMMA_VECTOR_BYTES == 64
+  return STEMMA_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif STEMMA_VECTOR_BYTES == 32
+  return STEMMA_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+  return STEMMA_SHUFFLE(a, b, 0, 4, 1, 5);
+#endif
+}
+
+/** The same of the second halves. */
+STEMMA_INLINE Vec interleaveHigh(Vec a, Vec b) {
+#if STEMMA_VECTOR_BYTES == 64
+  return STEMMA_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif STEMMA_VECTOR_BYTES == 32
+  return STEMMA_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  return STEMMA_SHUFFLE(a, b, 2, 6, 3, 7);
+#endif
+}
+
+/** Transposes a square of kLanes × kLanes in registers: log₂ kLanes perfect shuffles of its rows. */
+STEMMA_INLINE void transposeSquare(Vec (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int round = 1; round < kLanes; round *= 2) {
+    Vec shuffled[kLanes];
+#pragma GCC unroll 8
+    for (int i = 0; i < kLanes / 2; i++) {
+      shuffled[2 * i] = interleaveLow(rows[i], rows[i + kLanes / 2]);
+      shuffled[2 * i + 1] = interleaveHigh(rows[i], rows[i + kLanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; i++) rows[i] = shuffled[i];
+  }
+}
+
+}  // namespace stemma::STEMMA_ISA
