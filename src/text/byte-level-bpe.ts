@@ -1,0 +1,255 @@
+import { CheckpointError, DataError } from "../core/errors.ts";
+import type { AddedToken } from "./added-token.ts";
+import { addedTokenToJson } from "./added-token.ts";
+import { byteLevelAlphabet, bytesOfSpelling, spellBytes } from "./byte-alphabet.ts";
+import { Gpt2Words } from "./gpt2-words.ts";
+import { IntList } from "./int-list.ts";
+import { MergeTable } from "./merge-table.ts";
+import { mergeWord } from "./merge-word.ts";
+import type { PreTokenizer } from "./pre-tokenizer.ts";
+import type { SequenceTemplate } from "./sequence-template.ts";
+import { plainSequence } from "./sequence-template.ts";
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  FramedIds,
+  StreamDecoder,
+  Tokenizer,
+  TokenizerJson,
+  TokenRoles,
+} from "./tokenizer.ts";
+import { TokenBytes } from "./token-bytes.ts";
+import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import { WordTable } from "./word-table.ts";
+
+/** Everything a byte-level BPE tokenizer consists of. Tokens are spelled in the alphabet of {@link spellBytes}. */
+export interface ByteLevelBpeParts {
+  /** Tokens and their ids: single bytes and all that merging makes. */
+  readonly vocabulary: ReadonlyMap<string, number>;
+  /** Pairs of tokens in the order in which they merge. */
+  readonly merges: readonly (readonly [left: string, right: string])[];
+  readonly addedTokens: readonly AddedToken[];
+  readonly roles?: TokenRoles;
+  /** GPT-2's words when left out. */
+  readonly preTokenizer?: PreTokenizer;
+  /** Unicode normalization before cutting; none when left out. */
+  readonly normalization?: "NFC" | "NFD" | "NFKC" | "NFKD" | null;
+  /** Take a word that is a token as that token, whatever its merges. */
+  readonly ignoreMerges?: boolean;
+  /** Special tokens around a text; none when left out. */
+  readonly template?: SequenceTemplate | null;
+}
+
+/** Words longer than this, in bytes, are encoded anew each time. */
+const longestRemembered = 96;
+/** When this many distinct words are remembered, all are forgotten: bounds the memory at some 10 MB. */
+const mostRemembered = 1 << 17;
+
+/**
+ * Byte-pair encoding over the bytes of UTF-8 text, as in GPT-2: any text has ids, and decoding them gives it back.
+ * Distinct words are encoded once and remembered.
+ *
+ * @see Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.2.
+ */
+export class ByteLevelBpe implements Tokenizer {
+  readonly kind = "byte-level-bpe";
+  readonly #parts: ByteLevelBpeParts;
+  readonly #vocabulary: Vocabulary;
+  readonly #segmenter: Segmenter;
+  readonly #preTokenizer: PreTokenizer;
+  readonly #template: SequenceTemplate;
+  readonly #merges: MergeTable;
+  /** Id of each byte, −1 where the vocabulary lacks it. */
+  readonly #byteIds = new Int32Array(256).fill(-1);
+  readonly #tokenBytes: TokenBytes;
+  readonly #words = new WordTable();
+  /** Ids of remembered words one after the other, and where each word's end. */
+  readonly #wordIds = new IntList(1 << 10);
+  readonly #wordEnds = new IntList(1 << 10);
+  #scratch = new Int32Array(longestRemembered);
+
+  /**
+   * @throws {CheckpointError} naming `where`, when ids collide or a merge needs or makes a token that does not exist.
+   */
+  constructor(parts: ByteLevelBpeParts, where = "tokenizer") {
+    this.#parts = parts;
+    this.#vocabulary = new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles);
+    const { normalization } = parts;
+    this.#segmenter = new Segmenter(
+      parts.addedTokens,
+      normalization ? (text) => text.normalize(normalization) : null,
+    );
+    this.#preTokenizer = parts.preTokenizer ?? new Gpt2Words();
+    this.#template = parts.template ?? plainSequence;
+    this.#merges = new MergeTable(mergeIds(where, parts));
+    for (const character of byteLevelAlphabet) {
+      this.#byteIds[bytesOfSpelling(character)![0]!] = parts.vocabulary.get(character) ?? -1;
+    }
+    this.#tokenBytes = new TokenBytes(this.#vocabulary);
+  }
+
+  get vocabularySize(): number {
+    return this.#vocabulary.size;
+  }
+
+  get specialTokens(): ReadonlyMap<string, number> {
+    return this.#vocabulary.specialTokens;
+  }
+
+  get addedTokens(): readonly AddedToken[] {
+    return this.#vocabulary.addedTokens;
+  }
+
+  get roles(): TokenRoles {
+    return this.#vocabulary.roles;
+  }
+
+  get endOfText(): number | null {
+    return this.#vocabulary.endOfText;
+  }
+
+  /** Pairs of tokens in the order in which they merge. */
+  get merges(): ByteLevelBpeParts["merges"] {
+    return this.#parts.merges;
+  }
+
+  /** How text is cut into words. */
+  get preTokenizer(): PreTokenizer {
+    return this.#preTokenizer;
+  }
+
+  encode(text: string, options: EncodeOptions = {}): Int32Array {
+    const ids = new IntList(Math.ceil(text.length / 3));
+    for (const segment of this.#segmenter.segments(text, options.recognizeSpecialTokens)) {
+      if (typeof segment === "number") ids.push(segment);
+      else this.#encodeSegment(segment, ids);
+    }
+    return ids.toArray();
+  }
+
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    return this.#tokenBytes.decode(ids, options);
+  }
+
+  streamDecoder(options: DecodeOptions = {}): StreamDecoder {
+    return this.#tokenBytes.streamDecoder(options);
+  }
+
+  idOf(token: string): number | null {
+    return this.#vocabulary.idOf(token);
+  }
+
+  tokenOf(id: number): string | null {
+    return this.#vocabulary.tokenOf(id);
+  }
+
+  frame(first: Int32Array, second?: Int32Array): FramedIds {
+    return this.#template.frame(first, second);
+  }
+
+  cutPoint(text: string): number {
+    // A cut could separate such tokens from white space that is theirs.
+    if (this.addedTokens.some((token) => token.rstrip || /\s/.test(token.content))) return 0;
+    return this.#preTokenizer.cutPoint(text);
+  }
+
+  withSpecialTokens(tokens: readonly string[], roles: TokenRoles = {}): ByteLevelBpe {
+    return new ByteLevelBpe({ ...this.#parts, ...this.#vocabulary.extended(tokens, roles) });
+  }
+
+  toJson(): TokenizerJson {
+    const { merges, normalization, ignoreMerges, vocabulary, template } = this.#parts;
+    const byteLevel = { type: "ByteLevel", add_prefix_space: true, trim_offsets: false, use_regex: true };
+    return {
+      version: "1.0",
+      truncation: null,
+      padding: null,
+      added_tokens: [...this.addedTokens].sort((a, b) => a.id - b.id).map(addedTokenToJson),
+      normalizer: normalization ? { type: normalization } : null,
+      pre_tokenizer: this.#preTokenizer.toJson(),
+      post_processor: template?.toJson() ?? byteLevel,
+      decoder: byteLevel,
+      model: {
+        type: "BPE",
+        dropout: null,
+        unk_token: null,
+        continuing_subword_prefix: "",
+        end_of_word_suffix: "",
+        fuse_unk: false,
+        byte_fallback: false,
+        ignore_merges: ignoreMerges ?? false,
+        vocab: Object.fromEntries(vocabulary),
+        merges: merges.map((pair) => pair.join(" ")),
+      } as TokenizerJson["model"],
+    };
+  }
+
+  #encodeSegment(text: string, out: IntList): void {
+    const scanner = this.#preTokenizer.scan(text);
+    const { bytes } = scanner;
+    while (scanner.next()) {
+      const { start, end } = scanner;
+      if (end - start > longestRemembered) {
+        const count = this.#encodeWord(bytes, start, end);
+        out.append(this.#scratch, 0, count);
+        continue;
+      }
+      const known = this.#words.size;
+      const word = this.#words.indexOf(bytes, start, end);
+      if (word === known) this.#remember(bytes, start, end);
+      out.appendFrom(this.#wordIds, word === 0 ? 0 : this.#wordEnds.at(word - 1), this.#wordEnds.at(word));
+      if (known >= mostRemembered) this.#forget();
+    }
+  }
+
+  #remember(bytes: Uint8Array, start: number, end: number): void {
+    this.#wordIds.append(this.#scratch, 0, this.#encodeWord(bytes, start, end));
+    this.#wordEnds.push(this.#wordIds.length);
+  }
+
+  #forget(): void {
+    this.#words.clear();
+    this.#wordIds.clear();
+    this.#wordEnds.clear();
+  }
+
+  /** Writes the ids of one word to the scratch array and returns their number. */
+  #encodeWord(bytes: Uint8Array, start: number, end: number): number {
+    if (end - start > this.#scratch.length) this.#scratch = new Int32Array(end - start);
+    const ids = this.#scratch;
+    if (this.#parts.ignoreMerges) {
+      const id = this.#parts.vocabulary.get(spellBytes(bytes.subarray(start, end)));
+      if (id !== undefined) {
+        ids[0] = id;
+        return 1;
+      }
+    }
+    for (let at = start; at < end; at++) {
+      const id = this.#byteIds[bytes[at]!]!;
+      if (id < 0) {
+        this.#forget();
+        throw new DataError(
+          `encode: byte 0x${bytes[at]!.toString(16).padStart(2, "0")} is not in the vocabulary of ${this.vocabularySize} ` +
+            "tokens, so this text cannot be written with it; use a tokenizer that has all 256 bytes",
+        );
+      }
+      ids[at - start] = id;
+    }
+    return mergeWord(ids, end - start, this.#merges);
+  }
+}
+
+function mergeIds(where: string, { vocabulary, merges }: ByteLevelBpeParts): [number, number, number][] {
+  return merges.map(([left, right], rank) => {
+    const ids = [left, right, left + right].map((token) => vocabulary.get(token));
+    const [a, b, merged] = ids;
+    if (a === undefined || b === undefined || merged === undefined) {
+      const missing = [left, right, left + right][ids.indexOf(undefined)];
+      throw new CheckpointError(
+        `${where}: merge ${rank + 1} (${JSON.stringify(left)} ${JSON.stringify(right)}) needs the token ` +
+          `${JSON.stringify(missing)}, which the vocabulary does not have; vocabulary and merges do not belong together`,
+      );
+    }
+    return [a, b, merged];
+  });
+}

@@ -1,0 +1,55 @@
+/** Integers that {@link MergeTable} stores for each pair: left, right, rank, merged. */
+const stride = 4;
+
+/**
+ * The merges of a byte-pair encoding as a flat hash table: pair of token ids → rank and merged id. Lower ranks merge
+ * first.
+ */
+export class MergeTable {
+  readonly #entries: Int32Array;
+  readonly #mask: number;
+
+  /** `merges` holds [left, right, merged] ids in the order of rank. A pair that is repeated has its last rank. */
+  constructor(merges: readonly (readonly [left: number, right: number, merged: number])[]) {
+    let slots = 16;
+    while (slots < merges.length * 2) slots *= 2;
+    this.#mask = slots - 1;
+    this.#entries = new Int32Array(slots * stride).fill(-1);
+    for (const [rank, [left, right, merged]] of merges.entries()) {
+      const at = this.#locate(left, right);
+      this.#entries.set([left, right, rank, merged], at);
+    }
+  }
+
+  /** A handle on the merge of two ids, or −1 where there is none. */
+  find(left: number, right: number): number {
+    const at = this.#locate(left, right);
+    return this.#entries[at] === -1 ? -1 : at;
+  }
+
+  /** Rank of a merge found by {@link MergeTable.find}. */
+  rank(handle: number): number {
+    return this.#entries[handle + 2]!;
+  }
+
+  /** Id that a merge found by {@link MergeTable.find} makes. */
+  merged(handle: number): number {
+    return this.#entries[handle + 3]!;
+  }
+
+  #locate(left: number, right: number): number {
+    let slot = hashPair(left, right) & this.#mask;
+    for (;;) {
+      const at = slot * stride;
+      const found = this.#entries[at];
+      if (found === -1 || (found === left && this.#entries[at + 1] === right)) return at;
+      slot = (slot + 1) & this.#mask;
+    }
+  }
+}
+
+/** Spreads two small integers over 32 bits. */
+export function hashPair(left: number, right: number): number {
+  const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+  return mixed ^ (mixed >>> 15);
+}

@@ -1,0 +1,153 @@
+import { CheckpointError, DataError, SettingsError } from "../core/errors.ts";
+import type { AddedToken } from "./added-token.ts";
+import { AddedTokenMatcher, specialToken } from "./added-token.ts";
+import type { TokenRoles } from "./tokenizer.ts";
+
+/** Beyond any vocabulary there is, and small enough that a corrupt file cannot ask for much memory. */
+const highestId = 2 ** 22;
+
+/** Names that end a text in the models people publish, for files that do not say which token does. */
+const endOfTextNames = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"];
+
+/** The tokens of a tokenizer: those of its model and those matched as a whole. */
+export class Vocabulary {
+  /** One more than the highest id. */
+  readonly size: number;
+  /** Tokens that cutting text can give, and their ids. */
+  readonly modelTokens: ReadonlyMap<string, number>;
+  readonly addedTokens: readonly AddedToken[];
+  /** Special tokens by their text. */
+  readonly specialTokens: ReadonlyMap<string, number>;
+  readonly roles: TokenRoles;
+  readonly #ids: Map<string, number>;
+  readonly #tokens: (string | undefined)[];
+  readonly #specialIds: ReadonlySet<number>;
+
+  /**
+   * @throws {CheckpointError} when ids are no small non-negative integers or two tokens share one, naming `where`.
+   */
+  constructor(
+    where: string,
+    modelTokens: ReadonlyMap<string, number>,
+    addedTokens: readonly AddedToken[],
+    roles: TokenRoles = {},
+  ) {
+    this.modelTokens = modelTokens;
+    this.addedTokens = addedTokens;
+    this.roles = roles;
+    this.#ids = new Map(modelTokens);
+    for (const { content, id } of addedTokens) {
+      if (content === "") throw new CheckpointError(`${where}: an added token (id ${id}) is empty; remove it`);
+      this.#ids.set(content, id);
+    }
+    this.#tokens = tokensById(where, this.#ids);
+    this.size = this.#tokens.length;
+    const special = addedTokens.filter((token) => token.special);
+    this.specialTokens = new Map(special.map(({ content, id }) => [content, id]));
+    this.#specialIds = new Set(this.specialTokens.values());
+  }
+
+  /** As {@link Tokenizer.endOfText}. */
+  get endOfText(): number | null {
+    const names = this.roles.eos === undefined ? endOfTextNames : [this.roles.eos];
+    const name = names.find((candidate) => this.#ids.has(candidate));
+    return name === undefined ? null : this.idOf(name);
+  }
+
+  /** Id of a token, or null. */
+  idOf(token: string): number | null {
+    return this.#ids.get(token) ?? null;
+  }
+
+  /** Spelling of a token, or null. */
+  tokenOf(id: number): string | null {
+    return this.#tokens[id] ?? null;
+  }
+
+  /** Whether an id is a special token's. */
+  isSpecial(id: number): boolean {
+    return this.#specialIds.has(id);
+  }
+
+  /**
+   * Spelling of a token that must exist.
+   *
+   * @throws {DataError} when it does not.
+   */
+  spelling(id: number): string {
+    const token = this.#tokens[id];
+    if (token === undefined) throw unknownId(id, this.size);
+    return token;
+  }
+
+  /** The added tokens with `contents` as special ones among them, and the roles joined. */
+  extended(contents: readonly string[], roles: TokenRoles): { addedTokens: AddedToken[]; roles: TokenRoles } {
+    const added = new Map(this.addedTokens.map((token) => [token.content, token]));
+    let next = this.size;
+    for (const content of contents) {
+      if (content === "") throw new SettingsError("special tokens: a token is empty; give it a text such as <|user|>");
+      const known = added.get(content);
+      const id = known?.id ?? this.idOf(content) ?? next++;
+      added.set(content, known ? { ...known, special: true } : specialToken(content, id));
+    }
+    for (const [role, content] of Object.entries(roles)) {
+      if (!added.has(content) && this.idOf(content) === null) {
+        throw new SettingsError(
+          `special tokens: the ${role} token ${JSON.stringify(content)} is not in the vocabulary; add it as well`,
+        );
+      }
+    }
+    return { addedTokens: [...added.values()], roles: { ...this.roles, ...roles } };
+  }
+}
+
+/** The error for an id that no token has. */
+export function unknownId(id: number, size: number): DataError {
+  return new DataError(
+    `decode: token id ${id} is not in the vocabulary of ${size} tokens; use the tokenizer that the model was trained with`,
+  );
+}
+
+/** Cuts text at added tokens and normalizes what lies between them. */
+export class Segmenter {
+  readonly #stages: readonly { raw: AddedTokenMatcher; normalized: AddedTokenMatcher }[];
+  readonly #normalize: ((text: string) => string) | null;
+
+  constructor(addedTokens: readonly AddedToken[], normalize: ((text: string) => string) | null) {
+    this.#normalize = normalize;
+    const ordinary = addedTokens.filter((token) => !token.special);
+    this.#stages = [ordinary, addedTokens].map((tokens) => ({
+      raw: new AddedTokenMatcher(tokens.filter((token) => normalize === null || !token.normalized)),
+      normalized: new AddedTokenMatcher(
+        tokens.filter((token) => normalize !== null && token.normalized),
+        (token) => normalize?.(token.content) ?? token.content,
+      ),
+    }));
+  }
+
+  /** Normalized text between added tokens (none empty) and the ids of those tokens, in order. */
+  segments(text: string, recognizeSpecialTokens = true): (string | number)[] {
+    const { raw, normalized } = this.#stages[recognizeSpecialTokens ? 1 : 0]!;
+    const parts = raw.split(text);
+    const normalize = this.#normalize;
+    if (normalize === null) return parts;
+    return parts.flatMap((part) => (typeof part === "number" ? [part] : normalized.split(normalize(part))));
+  }
+}
+
+function tokensById(where: string, ids: ReadonlyMap<string, number>): (string | undefined)[] {
+  const tokens: (string | undefined)[] = [];
+  for (const [token, id] of ids) {
+    const name = JSON.stringify(token);
+    if (!Number.isInteger(id) || id < 0 || id >= highestId) {
+      throw new CheckpointError(`${where}: token ${name} has id ${id}; ids are integers from 0 to ${highestId - 1}`);
+    }
+    if (tokens[id] !== undefined) {
+      throw new CheckpointError(
+        `${where}: tokens ${JSON.stringify(tokens[id])} and ${name} have the same id ${id}; the file is damaged`,
+      );
+    }
+    tokens[id] = token;
+  }
+  return tokens;
+}
