@@ -2,6 +2,9 @@ import { open } from "node:fs/promises";
 import { CheckpointError } from "../core/errors.ts";
 import { storageError } from "./storage-error.ts";
 
+/** Bytes converted at a time: large enough to be fast, small enough to stay in the cache. */
+export const pieceBytes = 1 << 20;
+
 /** Bytes that can be read at any position: a file, or memory. */
 export interface ByteSource {
   /** How messages name it; for a file its path. */
@@ -58,6 +61,25 @@ export function memorySource(bytes: Uint8Array, name = "memory"): ByteSource {
     },
     close: async () => {},
   };
+}
+
+/**
+ * Reads `units` of `unitBytes` each, a million bytes at a time into one small buffer, handing out the raw bytes with the
+ * number of their first unit.
+ */
+export async function readInPieces(
+  source: ByteSource,
+  region: { readonly begin: number; readonly units: number; readonly unitBytes: number },
+  take: (raw: Uint8Array, first: number) => void,
+): Promise<void> {
+  const { begin, units, unitBytes } = region;
+  const atOnce = Math.min(units, Math.floor(pieceBytes / unitBytes));
+  const buffer = new Uint8Array(atOnce * unitBytes);
+  for (let first = 0; first < units; first += atOnce) {
+    const raw = buffer.subarray(0, Math.min(atOnce, units - first) * unitBytes);
+    await source.read(raw, begin + first * unitBytes);
+    take(raw, first);
+  }
 }
 
 function endsEarly(name: string, sizeBytes: number, end: number): CheckpointError {

@@ -1,39 +1,39 @@
 import { CheckpointError } from "../core/errors.ts";
+import { pieceBytes } from "./byte-source.ts";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./float-formats.ts";
-import type { SafetensorsDtype } from "./safetensors-header.ts";
 import type { WritableDtype } from "./tensor-source.ts";
 
 // The file formats are little-endian, and so is every machine Node is built for that Stemma supports: typed arrays over
 // a file's bytes are its numbers.
 
-/** Bytes converted at a time: large enough to be fast, small enough to stay in the cache. */
-export const chunkBytes = 1 << 20;
-
-/** Turns the raw bytes of float elements into float32. `raw` starts at a multiple of 8 bytes. */
+/** Turns the raw bytes of elements into float32. `raw` starts at a multiple of 8 bytes. */
 export type FloatDecoder = (raw: Uint8Array, to: Float32Array) => void;
 
-/** How float dtypes are read. F32 needs no conversion and is here for uniformity. */
-export const floatDecoders: Partial<Record<SafetensorsDtype, FloatDecoder>> = {
-  F32: (raw, to) => to.set(new Float32Array(raw.buffer, raw.byteOffset, to.length)),
-  F64: (raw, to) => to.set(new Float64Array(raw.buffer, raw.byteOffset, to.length)),
-  F16: (raw, to) => fromFloat16(new Uint16Array(raw.buffer, raw.byteOffset, to.length), to),
-  BF16: (raw, to) => fromBfloat16(new Uint16Array(raw.buffer, raw.byteOffset, to.length), to),
-};
+/** How float dtypes are read, by their name, which safetensors and ggml share. */
+export const floatDecoders: ReadonlyMap<string, FloatDecoder> = new Map<string, FloatDecoder>([
+  ["F32", (raw, to) => to.set(new Float32Array(raw.buffer, raw.byteOffset, to.length))],
+  ["F64", (raw, to) => to.set(new Float64Array(raw.buffer, raw.byteOffset, to.length))],
+  ["F16", (raw, to) => fromFloat16(new Uint16Array(raw.buffer, raw.byteOffset, to.length), to)],
+  ["BF16", (raw, to) => fromBfloat16(new Uint16Array(raw.buffer, raw.byteOffset, to.length), to)],
+]);
 
 type IntegerArray = ArrayLike<number> | ArrayLike<bigint>;
 
-/** How integer and boolean dtypes are seen. */
-export const integerViews: Partial<Record<SafetensorsDtype, (raw: Uint8Array, length: number) => IntegerArray>> = {
-  I64: (raw, length) => new BigInt64Array(raw.buffer, raw.byteOffset, length),
-  U64: (raw, length) => new BigUint64Array(raw.buffer, raw.byteOffset, length),
-  I32: (raw, length) => new Int32Array(raw.buffer, raw.byteOffset, length),
-  U32: (raw, length) => new Uint32Array(raw.buffer, raw.byteOffset, length),
-  I16: (raw, length) => new Int16Array(raw.buffer, raw.byteOffset, length),
-  U16: (raw, length) => new Uint16Array(raw.buffer, raw.byteOffset, length),
-  I8: (raw, length) => new Int8Array(raw.buffer, raw.byteOffset, length),
-  U8: (raw, length) => new Uint8Array(raw.buffer, raw.byteOffset, length),
-  BOOL: (raw, length) => new Uint8Array(raw.buffer, raw.byteOffset, length),
-};
+/** Sees raw bytes as integers. `raw` starts at a multiple of 8 bytes. */
+export type IntegerView = (raw: Uint8Array, length: number) => IntegerArray;
+
+/** How integer and boolean dtypes are read, by their name, which safetensors and ggml share. */
+export const integerViews: ReadonlyMap<string, IntegerView> = new Map<string, IntegerView>([
+  ["I64", (raw, length) => new BigInt64Array(raw.buffer, raw.byteOffset, length)],
+  ["U64", (raw, length) => new BigUint64Array(raw.buffer, raw.byteOffset, length)],
+  ["I32", (raw, length) => new Int32Array(raw.buffer, raw.byteOffset, length)],
+  ["U32", (raw, length) => new Uint32Array(raw.buffer, raw.byteOffset, length)],
+  ["I16", (raw, length) => new Int16Array(raw.buffer, raw.byteOffset, length)],
+  ["U16", (raw, length) => new Uint16Array(raw.buffer, raw.byteOffset, length)],
+  ["I8", (raw, length) => new Int8Array(raw.buffer, raw.byteOffset, length)],
+  ["U8", (raw, length) => new Uint8Array(raw.buffer, raw.byteOffset, length)],
+  ["BOOL", (raw, length) => new Uint8Array(raw.buffer, raw.byteOffset, length)],
+]);
 
 /**
  * Copies integers of any width into 32 bits.
@@ -69,9 +69,9 @@ export function* encodeElements(
     yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     return;
   }
-  const scratch = new Uint8Array(chunkBytes);
+  const scratch = new Uint8Array(pieceBytes);
   const bytesEach = dtype === "I64" ? 8 : 2;
-  const step = chunkBytes / bytesEach;
+  const step = pieceBytes / bytesEach;
   for (let at = 0; at < values.length; at += step) {
     const part = values.subarray(at, at + step);
     encodeInto(where, part, dtype, scratch.buffer);

@@ -5,8 +5,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../core/errors.ts";
 import { elementCount } from "../core/shape.ts";
-import { memorySource } from "./byte-source.ts";
-import { chunkBytes } from "./element-encoding.ts";
+import { memorySource, pieceBytes } from "./byte-source.ts";
+
 import { bitsOf } from "./float-formats.ts";
 import { openSafetensors, safetensorsChunks, writeSafetensors } from "./safetensors.ts";
 import type { WritableTensor } from "./tensor-source.ts";
@@ -87,7 +87,7 @@ describe("files of the reference implementation", () => {
 describe("files on disk", () => {
   test.each(["F32", "F16", "BF16"] as const)("save → load → save gives the same bytes as %s", async (dtype) => {
     // More than one conversion chunk, and not a whole number of them.
-    const values = Float32Array.from({ length: chunkBytes + 7 }, (_, i) => Math.sin(i) * 2 ** (i % 15));
+    const values = Float32Array.from({ length: pieceBytes + 7 }, (_, i) => Math.sin(i) * 2 ** (i % 15));
     const first = join(folder, `${dtype}.safetensors`);
     const second = join(folder, `${dtype}-again.safetensors`);
     await writeSafetensors(first, [tensor("w", values), tensor("b", values.subarray(1, 4))], { dtype });

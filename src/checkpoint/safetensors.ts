@@ -2,12 +2,12 @@ import { CheckpointError } from "../core/errors.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
 import { writeFileAtomic } from "./atomic-write.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { openFile } from "./byte-source.ts";
-import { chunkBytes, encodeElements, floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
-import type { SafetensorsDtype, SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
+import { openFile, readInPieces } from "./byte-source.ts";
+import { encodeElements, floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
+import type { SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
 import { byteLength, formatHeader, maxHeaderBytes, parseHeader } from "./safetensors-header.ts";
 import type { FloatDtype, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
-import { noSuchTensor } from "./tensor-source.ts";
+import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";
 
 /** What to write besides the tensors. */
 export interface SafetensorsOptions {
@@ -50,29 +50,28 @@ export class SafetensorsFile implements TensorSource {
 
   async read(name: string, into?: Float32Array): Promise<Float32Array> {
     const entry = this.info(name);
-    const decode = floatDecoders[entry.dtype];
-    if (!decode) throw this.#unreadable(name, entry.dtype, "floats");
-    const length = elementCount(entry.shape);
-    const values = into ?? new Float32Array(length);
-    if (values.length !== length) {
-      throw new CheckpointError(`${this.#where(name)}: holds ${length} values, ${values.length} are expected`);
-    }
+    const decode = floatDecoders.get(entry.dtype);
+    if (!decode) throw unreadable(this, name, "floats");
+    const values = into ?? new Float32Array(elementCount(entry.shape));
+    checkLength(this, name, values);
     if (entry.dtype === "F32") {
       await this.#bytes.read(bytesOf(values), this.#dataStart + entry.begin);
     } else {
-      await this.#inChunks(entry, (raw, first, count) => decode(raw, values.subarray(first, first + count)));
+      await readInPieces(this.#bytes, this.#region(entry), (raw, first) => {
+        decode(raw, values.subarray(first, first + raw.length / bytesEach(entry)));
+      });
     }
     return values;
   }
 
   async readIntegers(name: string): Promise<Int32Array> {
     const entry = this.info(name);
-    const view = integerViews[entry.dtype];
-    if (!view) throw this.#unreadable(name, entry.dtype, "integers");
+    const view = integerViews.get(entry.dtype);
+    if (!view) throw unreadable(this, name, "integers");
     const values = new Int32Array(elementCount(entry.shape));
-    await this.#inChunks(entry, (raw, first, count) =>
-      narrowIntegers(this.#where(name), view(raw, count), values.subarray(first, first + count)),
-    );
+    await readInPieces(this.#bytes, this.#region(entry), (raw, first) => {
+      narrowIntegers(`${this.name}: ${name}`, view(raw, raw.length / bytesEach(entry)), values.subarray(first));
+    });
     return values;
   }
 
@@ -80,27 +79,15 @@ export class SafetensorsFile implements TensorSource {
     await this.#bytes.close();
   }
 
-  /** Reads a tensor's bytes piece by piece into one small buffer, telling which elements they are. */
-  async #inChunks(
-    { dtype, begin, end }: SafetensorsEntry,
-    take: (raw: Uint8Array, first: number, count: number) => void,
-  ): Promise<void> {
-    const bytesEach = byteLength(dtype, []) ?? 1;
-    const buffer = new Uint8Array(Math.min(end - begin, chunkBytes));
-    for (let at = begin; at < end; at += chunkBytes) {
-      const raw = buffer.subarray(0, Math.min(chunkBytes, end - at));
-      await this.#bytes.read(raw, this.#dataStart + at);
-      take(raw, (at - begin) / bytesEach, raw.length / bytesEach);
-    }
+  #region(entry: SafetensorsEntry): { begin: number; units: number; unitBytes: number } {
+    const { begin, shape } = entry;
+    return { begin: this.#dataStart + begin, units: elementCount(shape), unitBytes: bytesEach(entry) };
   }
+}
 
-  #where(name: string): string {
-    return `${this.name}: ${name}`;
-  }
-
-  #unreadable(name: string, dtype: SafetensorsDtype, wanted: string): CheckpointError {
-    return new CheckpointError(`${this.#where(name)}: is stored as ${dtype}, which cannot be read as ${wanted}`);
-  }
+/** Bytes of one element of a dtype that can be read. */
+function bytesEach({ dtype }: SafetensorsEntry): number {
+  return byteLength(dtype, []) ?? 1;
 }
 
 /**

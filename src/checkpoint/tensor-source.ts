@@ -1,5 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
+import { elementCount } from "../core/shape.ts";
 
 /** What a file says about a tensor without reading its values. */
 export interface TensorInfo {
@@ -54,4 +55,17 @@ export function noSuchTensor(source: TensorSource, name: string): CheckpointErro
   const similar = source.names().filter((other) => other.endsWith(last));
   const hint = similar.length > 0 ? `; similar: ${similar.slice(0, 3).join(", ")}` : "";
   return new CheckpointError(`${source.name}: there is no tensor ${name} among ${source.names().length}${hint}`);
+}
+
+/** The error of a tensor whose dtype cannot be read as what was asked for. */
+export function unreadable(source: TensorSource, name: string, wanted: "floats" | "integers"): CheckpointError {
+  const { dtype } = source.info(name);
+  return new CheckpointError(`${source.name}: ${name}: is stored as ${dtype}, which cannot be read as ${wanted}`);
+}
+
+/** @throws {CheckpointError} when memory given for a tensor's values is not as long as they are. */
+export function checkLength(source: TensorSource, name: string, into: Float32Array): void {
+  const length = elementCount(source.info(name).shape);
+  if (into.length === length) return;
+  throw new CheckpointError(`${source.name}: ${name}: holds ${length} values, ${into.length} are expected`);
 }

@@ -5,7 +5,7 @@ import { DataError, ShapeError } from "../../core/errors.ts";
 import { composeGap, functionGradientGap, gradientGap } from "../check-op.ts";
 import { apply, withoutGradients } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { linearCrossEntropy } from "./cross-entropy.ts";
+import { biasedCrossEntropy, linearCrossEntropy } from "./cross-entropy.ts";
 
 test("the loss of a classifier that knows nothing is log(classes)", async () => {
   const loss = apply(linearCrossEntropy, [tensor([1, 2, 3, 4], [2, 2]), randomTensor([5, 2]).mul(0)], {
@@ -27,6 +27,12 @@ describe.each([
   test("gradients, and the same from other ops", async () => {
     expect(await gradientGap(linearCrossEntropy, [hidden, weight], attrs)).toBeLessThan(1e-8);
     expect(await composeGap(linearCrossEntropy, [hidden, weight], attrs)).toBeLessThan(1e-12);
+  });
+
+  test("gradients of a classifier with a bias, and the same from other ops", async () => {
+    const bias = randomTensor([4], 3);
+    expect(await gradientGap(biasedCrossEntropy, [hidden, weight, bias], attrs)).toBeLessThan(1e-8);
+    expect(await composeGap(biasedCrossEntropy, [hidden, weight, bias], attrs)).toBeLessThan(1e-12);
   });
 
   test("gradients under a factor, and with operands that other ops use", async () => {
@@ -104,4 +110,22 @@ test("errors", () => {
   expect(attempt(hidden, weight, tensor([0, 1]))).toThrow(/float32 targets/);
   expect(attempt(hidden, randomTensor([4, 2]), ids([0, 1]))).toThrow(ShapeError);
   expect(attempt(hidden, weight, ids([0, 4]))).toThrow(DataError);
+});
+
+test("the gradient of a bias is summed over chunks", async () => {
+  const [rows, classes] = [150, 60_000];
+  const bias = leaf(randomTensor([classes], 3));
+  const targets = ids(Array.from({ length: rows }, (_, i) => (i * 409) % classes));
+  const operands: [Tensor, Tensor, Tensor] = [randomTensor([rows, 1], 1), randomTensor([classes, 1], 2), bias];
+  apply(biasedCrossEntropy, operands, { targets, scale: 1 }).backward();
+  const gradient = await read(bias.grad);
+  expect(gradient.reduce((sum, value) => sum + value, 0)).toBeCloseTo(0, 9); // each row's gradient sums to 0
+  expect(gradient.filter((value) => value < -0.9).length).toBe(rows);
+});
+
+test("a bias of another size is refused", () => {
+  const operands: [Tensor, Tensor, Tensor] = [randomTensor([2, 3]), randomTensor([4, 3]), randomTensor([3])];
+  expect(() => apply(biasedCrossEntropy, operands, { targets: ids([0, 1]), scale: 1 })).toThrow(
+    new ShapeError("biasedCrossEntropy: bias [3] does not fit weight [4, 3]"),
+  );
 });
