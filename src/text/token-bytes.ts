@@ -61,6 +61,6 @@ export class TokenBytes {
 }
 
 /** A decoder that keeps a byte order mark: it is a character of the text like any other. */
-function newDecoder(): TextDecoder {
+function newDecoder() {
   return new TextDecoder("utf-8", { ignoreBOM: true });
 }
