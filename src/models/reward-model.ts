@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
-import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
+import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { loadTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
@@ -15,7 +15,7 @@ import { linear } from "../tensor/ops/matmul.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { familyOf, loadModel } from "./load.ts";
+import { createEmpty, familyOf, loadModel, modelPlacements, renaming } from "./load.ts";
 
 /**
  * A language model with one number in place of its output layer: read at the last token of an answer it is a reward;
@@ -98,10 +98,11 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
     );
   }
   const family = familyOf(config, path);
-  const body = family.create(family.readConfig(config), new Initializer(backend, null));
-  const model = new RewardModel(body, null);
+  const model = new RewardModel(createEmpty(family, folder, backend), null);
   const hasBias = tensors.has("score.bias");
-  await loadTensors(placements(family, model, hasBias), tensors, renaming(family));
+  const expected = placements(family, model, hasBias);
+  const rename = renaming(family, expected);
+  await loadTensors(expected, tensors, (name) => (isOutputLayer(name) ? null : rename(name)));
   if (!hasBias) backend.kernels.fill(model.bias, 0);
   return { model, family };
 }
@@ -125,9 +126,8 @@ export function rewardTensors(family: ModelFamily, model: RewardModel): Writable
 }
 
 function placements(family: ModelFamily, model: RewardModel, withBias: boolean): Placement[] {
-  const body = family.tensors(model.body).filter(({ name }) => !isOutputLayer(name));
   return [
-    ...body.map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed })),
+    ...modelPlacements(family, model.body).filter(({ name }) => !isOutputLayer(name)),
     { name: "score.weight", tensor: model.score },
     ...(withBias ? [{ name: "score.bias", tensor: model.bias }] : []),
   ];
@@ -135,14 +135,6 @@ function placements(family: ModelFamily, model: RewardModel, withBias: boolean):
 
 function isOutputLayer(name: string): boolean {
   return name === "lm_head.weight";
-}
-
-/** Files may leave the family's prefix out, and may hold buffers and an output layer that a reward does not need. */
-function renaming({ optionalPrefix, ignoredTensors }: ModelFamily): Rename {
-  return (name) => {
-    if (ignoredTensors.test(name) || isOutputLayer(name)) return null;
-    return name.startsWith(optionalPrefix) || name.startsWith("score.") ? name : optionalPrefix + name;
-  };
 }
 
 function architecturesOf(config: ModelConfig): readonly string[] {

@@ -1,7 +1,8 @@
 import type { Backend } from "../backend/kernels.ts";
+import { ShapeError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { Shape } from "../core/shape.ts";
-import { elementCount } from "../core/shape.ts";
+import { elementCount, formatShape } from "../core/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
 /** A tensor the optimizer may change. Every other tensor field of a model is a constant. */
@@ -57,23 +58,40 @@ function isContainer(value: object): boolean {
 export class Initializer {
   readonly #backend: Backend;
   readonly #random: Random | null;
+  #numbersLeft: number;
 
-  constructor(backend: Backend, random: Random | null) {
+  /** `mostNumbers` bounds what is made in all, for sizes that were read from a file and may be nonsense. */
+  constructor(backend: Backend, random: Random | null, mostNumbers: number = Number.POSITIVE_INFINITY) {
     this.#backend = backend;
     this.#random = random;
+    this.#numbersLeft = mostNumbers;
   }
 
-  /** Normal numbers with mean 0. */
+  /**
+   * Normal numbers with mean 0.
+   *
+   * @throws {ShapeError} when the bound is reached.
+   */
   normal(shape: Shape, standardDeviation: number): Parameter {
-    const parameter = Parameter.create(this.#backend, shape);
+    const parameter = this.#create(shape);
     if (this.#random) parameter.write(this.#random.normal(elementCount(shape), standardDeviation));
     return parameter;
   }
 
-  /** The same number everywhere. */
+  /**
+   * The same number everywhere.
+   *
+   * @throws {ShapeError} when the bound is reached.
+   */
   constant(shape: Shape, value: number): Parameter {
-    const parameter = Parameter.create(this.#backend, shape);
+    const parameter = this.#create(shape);
     this.#backend.kernels.fill(parameter, value);
     return parameter;
+  }
+
+  #create(shape: Shape): Parameter {
+    this.#numbersLeft -= elementCount(shape);
+    if (this.#numbersLeft >= 0) return Parameter.create(this.#backend, shape);
+    throw new ShapeError(`the model is far larger than its weights: ${formatShape(shape)} is more than they can fill`);
   }
 }

@@ -1,0 +1,151 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../checkpoint/float-formats.ts";
+import type { JsonObject } from "../checkpoint/json.ts";
+import type { ModelContents } from "../checkpoint/model-folder.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import type { FloatDtype, WritableTensor } from "../checkpoint/tensor-source.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
+import { gpt2 } from "./gpt-families.ts";
+import { llama } from "./llama-family.ts";
+import { loadModel, storedTensors } from "./load.ts";
+
+const backend = openReference();
+const shape = { vocabularySize: 11, context: 6, width: 8, layers: 2, heads: 2, dropout: 0 };
+const model = gpt2.create(gpt2.shaped(shape), new Initializer(backend, new Random(1)));
+const config = gpt2.writeConfig(model.settings, { endOfText: 0 }) as JsonObject;
+const tensors = storedTensors(gpt2, model);
+
+let path = "";
+beforeEach(async () => {
+  path = join(await mkdtemp(join(tmpdir(), "load-")), "model");
+});
+afterEach(() => rm(join(path, ".."), { recursive: true }));
+
+/** A tensor that no parameter is for. */
+function extra(name: string, size: readonly number[]): WritableTensor {
+  return { name, shape: size, read: () => new Float32Array(size.reduce((a, b) => a * b, 1)) };
+}
+
+const unprefixed = tensors.map((tensor) => ({ ...tensor, name: tensor.name.replace("transformer.", "") }));
+/** What folders published over the years hold beside the parameters. */
+const buffers = [0, 1].flatMap((layer) => [
+  extra(`h.${layer}.attn.bias`, [1, 1, 6, 6]),
+  extra(`h.${layer}.attn.masked_bias`, []),
+]);
+
+const layouts: [string, WritableTensor[]][] = [
+  ["as we write it", tensors],
+  ["without prefix", unprefixed],
+  ["without prefix, with buffers", [...unprefixed, ...buffers]],
+  ["with buffers and the tied output layer", [...tensors, ...prefixed(buffers), extra("lm_head.weight", [11, 8])]],
+];
+
+function prefixed(list: readonly WritableTensor[]): WritableTensor[] {
+  return list.map((tensor) => ({ ...tensor, name: `transformer.${tensor.name}` }));
+}
+
+/** A value as it comes back from a file of that dtype. */
+function rounded(values: Float32Array, dtype: FloatDtype): Float32Array {
+  if (dtype === "F32") return values;
+  const [to, from] = dtype === "F16" ? [toFloat16, fromFloat16] : [toBfloat16, fromBfloat16];
+  const half = new Uint16Array(values.length);
+  const back = new Float32Array(values.length);
+  to(values, half);
+  from(half, back);
+  return back;
+}
+
+describe.each(layouts)("a GPT-2 folder %s", (_, layout) => {
+  test.each(["F32", "F16", "BF16"] as const)("in %s, in one file or several", async (dtype) => {
+    for (const maxShardBytes of [1e9, 1000]) {
+      await writeModelFolder(path, { config, tensors: layout, dtype, maxShardBytes });
+      expect((await readdir(path)).filter((name) => name.endsWith(".safetensors")).length > 1).toBe(
+        maxShardBytes < 1e9,
+      );
+      const loaded = await loadModel(path, backend);
+      expect(loaded.family).toBe(gpt2);
+      const originals = parameters(model);
+      for (const [name, parameter] of parameters(loaded.model)) {
+        const original = Float32Array.from((await originals.get(name)?.read()) ?? []);
+        expect(await parameter.read(), name).toEqual(rounded(original, dtype));
+      }
+    }
+  });
+});
+
+test("a Llama's own output layer is read, and one that the config ties is passed over", async () => {
+  const settings = { ...llama.shaped(shape), tiedEmbeddings: false };
+  const untied = llama.create(settings, new Initializer(backend, new Random(1)));
+  const untiedConfig = llama.writeConfig(settings, { endOfText: 0 }) as JsonObject;
+  await writeModelFolder(path, { config: untiedConfig, tensors: storedTensors(llama, untied) });
+  const loaded = await loadModel(path, backend);
+  expect(await loaded.model.outputWeight.read()).toEqual(await untied.outputWeight.read());
+
+  await writeModelFolder(path, {
+    config: { ...untiedConfig, tie_word_embeddings: true },
+    tensors: storedTensors(llama, untied),
+  });
+  const tied = await loadModel(path, backend);
+  expect(await tied.model.outputWeight.read()).toEqual(await untied.tokenEmbedding.read());
+});
+
+const refusals: [string, Partial<ModelContents>, string][] = [
+  [
+    "a model of another kind",
+    { config: { model_type: "mamba" } },
+    'model: config.json has model_type "mamba", which is not supported; known are openai-gpt, gpt2, llama',
+  ],
+  ["a config that does not say", { config: { n_embd: 8 } }, "config.json has no model_type; known are openai-gpt"],
+  [
+    "another width",
+    { config: { ...config, n_embd: 10 } },
+    "transformer.wte.weight is [11, 8], expected [11, 10], transformer.wpe.weight is [6, 8], expected [6, 10], " +
+      "transformer.h.0.ln_1.weight is [8], expected [10], and 25 more have other shapes",
+  ],
+  [
+    "more layers in the config",
+    { config: { ...config, n_layer: 3 } },
+    "and 9 more are missing; the file has 2 layers under transformer.h, the model has 3",
+  ],
+  [
+    "fewer layers in the config",
+    { config: { ...config, n_layer: 1 } },
+    "and 9 more are not part of the model; the file has 2 layers under transformer.h, the model has 1",
+  ],
+  [
+    "a tensor of integers",
+    { tensors: [...tensors.slice(1), integers("transformer.wte.weight", [11, 8])] },
+    "transformer.wte.weight: is stored as I32, which cannot be read as floats",
+  ],
+  [
+    "the same tensor with and without prefix",
+    { tensors: [...tensors, extra("wte.weight", [11, 8])] },
+    "transformer.wte.weight and wte.weight are both transformer.wte.weight",
+  ],
+  ["keys of a wrong type", { config: { ...config, n_head: "two" } }, 'config.json: n_head is "two"'],
+  [
+    "heads that do not divide",
+    { config: { ...config, n_head: 3 } },
+    "config.json: gpt: 3 heads do not divide a width of 8",
+  ],
+  ["an absurd width", { config: { ...config, n_embd: 2e9 } }, "the model is far larger than its weights"],
+  ["an absurd vocabulary", { config: { ...config, vocab_size: 2 ** 52 } }, "the model is far larger than its weights"],
+  ["an absurd depth", { config: { ...config, n_layer: 1e9 } }, "the model is far larger than its weights"],
+];
+
+function integers(name: string, size: readonly number[]): WritableTensor {
+  return { name, shape: size, dtype: "I32", read: () => new Int32Array(size.reduce((a, b) => a * b, 1)) };
+}
+
+test.each(refusals)("%s is refused", async (_, change, message) => {
+  await writeModelFolder(path, { config, tensors, ...change });
+  const failure = await loadModel(path, backend).catch((error: unknown) => error);
+  expect((failure as Error).message).toContain(message);
+  expect(failure).toBeInstanceOf(CheckpointError);
+});
