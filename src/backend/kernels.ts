@@ -293,6 +293,11 @@ export interface Backend {
   finalizer(storage: Storage): () => void;
   /** Copies `values` into a storage from element `offset` on. */
   write(storage: Storage, offset: number, values: Float32Array | Int32Array): void;
+  /**
+   * Arithmetic operations a second that matrix products could reach at best, measured on the spot (a tenth of a second);
+   * absent where nobody knows.
+   */
+  readonly peak?: () => number;
   /** Copies `length` elements out, after all kernels launched so far. */
   read(storage: Storage, offset: number, length: number): Promise<Float32Array | Float64Array | Int32Array>;
 }

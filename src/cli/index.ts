@@ -2,8 +2,10 @@ import { stages } from "../stages/index.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { env } from "./env.ts";
+import { generate } from "./generate.ts";
 import { rank } from "./rank.ts";
 import { sample } from "./sample.ts";
+import { score } from "./score.ts";
 import { stageCommand } from "./stage-command.ts";
 import { tokenizerDecode } from "./tokenizer-decode.ts";
 import { tokenizerEncode } from "./tokenizer-encode.ts";
@@ -12,6 +14,8 @@ import { tokenizerTrain } from "./tokenizer-train.ts";
 /** Every command, in the order of the help. Stages come as commands by themselves. */
 export const commands: readonly Command[] = [
   ...stages.map(stageCommand),
+  generate,
+  score,
   chat,
   sample,
   rank,

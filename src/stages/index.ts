@@ -1,8 +1,9 @@
 import { dpo } from "./dpo.ts";
 import { ppo } from "./ppo.ts";
+import { pretrain } from "./pretrain.ts";
 import { reward } from "./reward.ts";
 import { sft } from "./sft.ts";
 import type { Stage } from "./stage.ts";
 
 /** Every stage; each is a command of the same name. */
-export const stages: readonly Stage[] = [sft, reward, ppo, dpo];
+export const stages: readonly Stage[] = [pretrain, sft, reward, ppo, dpo];

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { runSettings, trainingSettings } from "./stage.ts";
 
-const { schedule, warmupSteps, maxGradientNorm, weightDecay, learningRate } = trainingSettings;
+const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
 const { sampleEvery, saveEvery, saveTotalLimit, seed, threads, matmulPrecision } = trainingSettings;
 
 /** Settings of the stage `ppo`. Names and defaults are TRL's where it has them; its spellings are accepted as well. */
@@ -65,6 +65,7 @@ export const PpoStageSettings = z.object({
   schedule: schedule.default("linear"),
   warmupSteps,
   weightDecay: weightDecay.default(0),
+  adamBeta2,
   maxGradientNorm,
   samplingBatchSize: z
     .int()

@@ -6,10 +6,9 @@ import { readConversations } from "../data/conversations.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { parameters } from "../nn/parameters.ts";
-import { withoutGradients } from "../tensor/op.ts";
-import { tensorScope } from "../tensor/scope.ts";
 import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
+import { textLoss } from "../train/text-loss.ts";
 import type { Metrics, MicroBatch } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
 import { assistantContents, openAssistant, openStageBackend, withTemplate } from "./assistant.ts";
@@ -117,15 +116,12 @@ function weighted(batches: readonly PackedBatch[]): MicroBatch<PackedBatch>[] {
 }
 
 async function evaluate({ model }: Assistant, rows: readonly ChatRow[], batchSize: number): Promise<Metrics> {
-  let [sum, trained] = [0, 0];
-  for (let first = 0; first < rows.length; first += batchSize) {
-    const batch = batchOf(rows.slice(first, first + batchSize));
-    const loss = withoutGradients(() => tensorScope(() => nextTokenLoss(model, batch, null)));
-    sum += (await loss.item()) * batch.trained;
-    trained += batch.trained;
-    loss.release();
-  }
-  return trained > 0 ? { eval_loss: sum / trained } : {};
+  const starts = Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, i) => i * batchSize);
+  const { sum, tokens } = await textLoss(
+    model,
+    starts.map((first) => batchOf(rows.slice(first, first + batchSize))),
+  );
+  return tokens > 0 ? { eval_loss: sum / tokens } : {};
 }
 
 /** Answers to the first held-out prompts. */

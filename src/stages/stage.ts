@@ -65,12 +65,26 @@ export const trainingSettings = {
     .default("cosine")
     .describe("how the learning rate falls after warm-up")
     .meta({ aliases: ["lr_scheduler_type"], group: "Training" }),
+  finalLearningRateShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe("learning rate of the last step, as a share of the highest")
+    .meta({ aliases: ["min_lr_rate"], group: "Training" }),
   warmupSteps: z.int().nonnegative().default(0).describe("steps over which the learning rate rises from 0").meta({
     group: "Training",
   }),
   weightDecay: z.number().nonnegative().default(0.1).describe("pull of the matrices to 0; 0 is off").meta({
     group: "Training",
   }),
+  adamBeta2: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.999)
+    .describe("memory of AdamW's second moment")
+    .meta({ aliases: ["adam_beta2"], group: "Training" }),
   maxGradientNorm: z
     .number()
     .nonnegative()

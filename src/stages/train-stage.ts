@@ -17,13 +17,18 @@ export interface TrainStage<Model, Batch>
   extends Pick<Run<Model, Batch>, "model" | "objective" | "batches" | "evaluate" | "sample"> {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly contents: () => ModelContents;
+  /** What tells the share of the machine's peak. */
+  readonly speed?: Pick<StageRun, "operationsPerToken" | "peakOperationsPerSecond">;
   /** Done once after the last step, before the final model is saved. */
   readonly finish?: () => Promise<void>;
 }
 
 /** AdamW as a stage's settings ask for it. */
-export function newOptimizer(parameters: ReadonlyMap<string, Parameter>, weightDecay: number): AdamW {
-  return new AdamW(parameters, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay });
+export function newOptimizer(
+  parameters: ReadonlyMap<string, Parameter>,
+  { weightDecay, adamBeta2 }: Pick<Training, "weightDecay" | "adamBeta2">,
+): AdamW {
+  return new AdamW(parameters, { beta1: 0.9, beta2: adamBeta2, epsilon: 1e-8, weightDecay });
 }
 
 /** A run that is ready to go on from its checkpoint, if it has one. */
@@ -32,17 +37,17 @@ export async function trainStage<Model, Batch>(
   settings: Training,
   environment: StageEnvironment,
 ): Promise<StageRun> {
-  const optimizer = newOptimizer(stage.parameters, settings.weightDecay);
+  const optimizer = newOptimizer(stage.parameters, settings);
   const { checkpoint } = environment.folder;
   if (checkpoint) await restoreStage(checkpoint.path, momentsOf(optimizer));
   const firstStep = checkpoint?.step ?? 0;
   optimizer.step = firstStep;
-  const { learningRate, warmupSteps, steps, schedule: shape } = settings;
+  const { learningRate, warmupSteps, steps, schedule: shape, finalLearningRateShare: finalShare } = settings;
   const state = { model: stage.contents, tensors: () => momentsOf(optimizer) };
   const run: Run<Model, Batch> = {
     ...stage,
     optimizer,
-    schedule: (step) => learningRateAt(step, { learningRate, warmupSteps, steps, shape, finalShare: 0 }),
+    schedule: (step) => learningRateAt(step, { learningRate, warmupSteps, steps, shape, finalShare }),
     maxGradientNorm: settings.maxGradientNorm,
     ...{ seed: settings.seed, steps },
     ...{ evaluateEvery: settings.evaluateEvery, sampleEvery: settings.sampleEvery, saveEvery: settings.saveEvery },
@@ -52,5 +57,6 @@ export async function trainStage<Model, Batch>(
     },
     log: environment.log,
   };
-  return { steps, firstStep, train: (signal) => train(run, firstStep, signal) };
+  const { speed = {} } = stage;
+  return { steps, firstStep, ...speed, train: (signal) => train(run, firstStep, signal) };
 }

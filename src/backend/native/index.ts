@@ -58,9 +58,11 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     ...matmulKernels(native, matmulPrecision),
   };
   const fused: Partial<FusedKernels> = { ...fusedRowKernels(native), ...gatedUnitKernels(native) };
+  const machine = nativeMachine(native);
   return {
     name: "native",
-    machine: nativeMachine(native),
+    machine,
+    peak: () => machine.peak(matmulPrecision, machine.threads),
     kernels,
     fused,
     all: { ...kernels, ...fused } as Kernels & FusedKernels,

@@ -2,13 +2,11 @@ import type { Backend } from "../../backend/kernels.ts";
 import type { SamplingSettings } from "../../generate/sampling.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { parameters } from "../../nn/parameters.ts";
-import { withoutGradients } from "../../tensor/op.ts";
-import { tensorScope } from "../../tensor/scope.ts";
 import { answerLogProbs, readAnswers } from "../../train/answers.ts";
 import type { TokenBatch } from "../../train/objectives/next-token.ts";
-import { nextTokenLoss } from "../../train/objectives/next-token.ts";
 import type { SampledAnswer } from "../../train/sample-answers.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
+import { textLoss } from "../../train/text-loss.ts";
 import type { Assistant } from "../assistant.ts";
 import { openAssistant } from "../assistant.ts";
 import { kindness } from "./kindness.ts";
@@ -80,6 +78,7 @@ async function standingOf(name: string, own: Assistant, anchor: Assistant, compa
   const scores = texts.map(kindness);
   const mean = meanOf(scores);
   const variance = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / Math.max(scores.length - 1, 1);
+  const lost = await textLoss(own.model, await comparing.text(own));
   return {
     name,
     wellFormed: meanOf(
@@ -88,7 +87,7 @@ async function standingOf(name: string, own: Assistant, anchor: Assistant, compa
     kindness: mean,
     kindnessError: Math.sqrt(variance / scores.length),
     kl: isChat ? await klOf(own.model, anchor.model, answers, sampling.temperature, batchSize) : null,
-    textLoss: await textLossOf(own.model, await comparing.text(own)),
+    textLoss: lost.sum / lost.tokens,
     samples: texts.slice(0, 3),
   };
 }
@@ -107,16 +106,6 @@ async function klOf(
   };
   const [own, other] = [await sums(model), await sums(reference)];
   return meanOf(own.map((sum, i) => sum - (other[i] ?? 0)));
-}
-
-async function textLossOf(model: LanguageModel, batches: readonly TokenBatch[]): Promise<number> {
-  const losses: number[] = [];
-  for (const batch of batches) {
-    const loss = withoutGradients(() => tensorScope(() => nextTokenLoss(model, batch, null)));
-    losses.push(await loss.item());
-    loss.release();
-  }
-  return meanOf(losses);
 }
 
 function release(model: LanguageModel): void {

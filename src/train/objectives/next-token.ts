@@ -2,6 +2,7 @@ import type { Random } from "../../core/random.ts";
 import type { Packing } from "../../data/chat-rows.ts";
 import type { TokenBatch as Windows } from "../../data/windows.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
+import type { ForwardOptions } from "../../nn/attention.ts";
 import { apply } from "../../tensor/op.ts";
 import { linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -18,14 +19,19 @@ export interface TokenBatch extends Windows {
  *
  * @see Radford et al. (2018), equation 1.
  */
-export function nextTokenLoss(model: LanguageModel, tokens: TokenBatch, random: Random | null): Tensor {
+export function nextTokenLoss(
+  model: LanguageModel,
+  tokens: TokenBatch,
+  random: Random | null,
+  options: Pick<ForwardOptions, "recompute"> = {},
+): Tensor {
   const { batch, time, packing } = tokens;
   const ids = Tensor.from(model.backend, tokens.inputs, [batch, time]);
   const packed = packing && {
     positions: packing.positions,
     mask: { causal: true, firstKeys: packing.firstKeys },
   };
-  const hidden = model.forward(ids, { random, ...packed }).reshape([batch * time, -1]); // [batch · time, width]
+  const hidden = model.forward(ids, { random, ...packed, ...options }).reshape([batch * time, -1]); // [batch · time, width]
   const trained = Int32Array.from(tokens.targets.keys()).filter((i) => (tokens.targets[i] ?? -1) >= 0);
   const scale = 1 / Math.max(trained.length, 1);
   if (trained.length === batch * time || trained.length === 0) {

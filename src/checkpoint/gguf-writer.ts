@@ -1,0 +1,153 @@
+import { CheckpointError } from "../core/errors.ts";
+import { elementCount, formatShape } from "../core/shape.ts";
+import { writeFileAtomic } from "./atomic-write.ts";
+import { quantizationBlock, quantizeQ4, quantizeQ8 } from "./block-quantization.ts";
+import { encodeElements } from "./element-encoding.ts";
+import { alignUp, ggmlBytes, magic, maxAxes, maxNameBytes, parseAlignment } from "./gguf-header.ts";
+import type { GgufArray, GgufNumberType, GgufType, GgufValue } from "./gguf-values.ts";
+import { ggmlTypes, isNumberType, numberArrays, valueTypes } from "./gguf-values.ts";
+import type { FloatDtype, WritableTensor } from "./tensor-source.ts";
+
+/** Tensor types that can be written. */
+export type GgufDtype = FloatDtype | "Q8_0" | "Q4_0";
+
+/** A tensor to be written; the rows of a quantized one are multiples of 32 long. */
+export interface GgufTensor extends Omit<WritableTensor, "dtype"> {
+  readonly dtype: GgufDtype;
+}
+
+/** What a GGUF file is made from. */
+export interface GgufContents {
+  /** Written in this order. `general.alignment` is obeyed. */
+  readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** Written in this order, one at a time. */
+  readonly tensors: readonly GgufTensor[];
+}
+
+/**
+ * Writes a GGUF file of version 3, atomically, holding one tensor at a time.
+ *
+ * @throws {CheckpointError} when a name or a key is impossible, a value does not fit its type, a quantized tensor's rows
+ * are not whole blocks, values do not fit their shape, or the disk is full.
+ */
+export async function writeGguf(path: string, contents: GgufContents): Promise<void> {
+  await writeFileAtomic(path, ggufChunks(path, contents));
+}
+
+/** The bytes of a GGUF file, piece by piece. Pieces share memory: use each before asking for the next. */
+export async function* ggufChunks(where: string, { metadata, tensors }: GgufContents): AsyncGenerator<Uint8Array> {
+  const alignment = parseAlignment(metadata, (fault) => new CheckpointError(`${where}: ${fault}`));
+  const header = formatGgufHeader(where, { metadata, tensors }, alignment);
+  yield header;
+  yield new Uint8Array(alignUp(header.length, alignment) - header.length);
+  for (const tensor of tensors) {
+    const place = `${where}: ${tensor.name}`;
+    const values = await tensor.read();
+    if (values.length !== elementCount(tensor.shape)) {
+      throw new CheckpointError(`${place}: ${values.length} values do not fill ${formatShape(tensor.shape)}`);
+    }
+    yield* encode(place, values, tensor.dtype);
+    const length = sizeOf(where, tensor);
+    yield new Uint8Array(alignUp(length, alignment) - length);
+  }
+}
+
+function* encode(place: string, values: Float32Array | Int32Array, dtype: GgufDtype): Generator<Uint8Array> {
+  if (dtype !== "Q8_0" && dtype !== "Q4_0") return yield* encodeElements(place, values, dtype);
+  if (values instanceof Int32Array) throw new CheckpointError(`${place}: integers cannot be written as ${dtype}`);
+  const blocksAtOnce = 1 << 13;
+  const scratch = new Uint8Array(blocksAtOnce * ggmlTypes[dtype].bytes);
+  const quantize = dtype === "Q8_0" ? quantizeQ8 : quantizeQ4;
+  for (let at = 0; at < values.length; at += blocksAtOnce * quantizationBlock) {
+    const part = values.subarray(at, at + blocksAtOnce * quantizationBlock);
+    const out = scratch.subarray(0, (part.length / quantizationBlock) * ggmlTypes[dtype].bytes);
+    quantize(place, part, out);
+    yield out;
+  }
+}
+
+function formatGgufHeader(where: string, { metadata, tensors }: GgufContents, alignment: number): Buffer {
+  const parts = [numbers("uint32", [magic, 3]), numbers("uint64", [BigInt(tensors.length), BigInt(metadata.size)])];
+  for (const [key, value] of metadata) {
+    if (key === "" || Buffer.byteLength(key) > 65535)
+      throw new CheckpointError(`${where}: the key "${key}" is impossible`);
+    parts.push(text(key), typeId(value.type), ...encodeValue(`${where}: ${key}`, value));
+  }
+  const names = new Set<string>();
+  let offset = 0;
+  for (const tensor of tensors) {
+    if (names.has(tensor.name)) throw new CheckpointError(`${where}: ${tensor.name}: two tensors have this name`);
+    names.add(tensor.name);
+    const axes = tensor.shape.toReversed().map(BigInt);
+    const type = numbers("uint32", [ggmlTypes[tensor.dtype].id]);
+    parts.push(text(tensor.name), numbers("uint32", [axes.length]), numbers("uint64", axes), type);
+    parts.push(numbers("uint64", [BigInt(offset)]));
+    offset = alignUp(offset + sizeOf(where, tensor), alignment);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Bytes of a tensor's data, having checked that readers will accept it. */
+function sizeOf(where: string, { name, shape, dtype }: GgufTensor): number {
+  const fail = (fault: string) => new CheckpointError(`${where}: ${name}: ${fault}`);
+  if (Buffer.byteLength(name) >= maxNameBytes) throw fail(`the name must be shorter than ${maxNameBytes} bytes`);
+  if (shape.length > maxAxes) throw fail(`${formatShape(shape)} has more than ${maxAxes} axes`);
+  const bytes = ggmlBytes(dtype, shape);
+  if (bytes !== null) return bytes;
+  const { block } = ggmlTypes[dtype];
+  throw fail(`${formatShape(shape)} cannot be ${dtype}: its rows must be multiples of ${block} long; use F16 for it`);
+}
+
+function encodeValue(where: string, value: GgufValue): Buffer[] {
+  if (value.type === "array") return encodeArray(where, value);
+  return encodeElementsOf(where, value.type, [value.value]);
+}
+
+function encodeArray(where: string, { elementType, values }: GgufArray): Buffer[] {
+  const start = [typeId(elementType), numbers("uint64", [BigInt(values.length)])];
+  return [...start, ...encodeElementsOf(where, elementType, values)];
+}
+
+function encodeElementsOf(where: string, type: GgufType, values: ArrayLike<unknown>): Buffer[] {
+  if (isNumberType(type)) return [checkedNumbers(where, type, values)];
+  return Array.from(values, (value) => {
+    if (type === "string" && typeof value === "string") return text(value);
+    if (type === "bool" && typeof value === "boolean") return numbers("uint8", [value ? 1 : 0]);
+    if (type === "array" && isArrayValue(value)) return Buffer.concat(encodeArray(where, value));
+    throw new CheckpointError(`${where}: ${String(value)} is not a ${type}`);
+  });
+}
+
+/** Numbers as bytes, having checked that each survives: typed arrays would cut off what does not fit. */
+function checkedNumbers(where: string, type: GgufNumberType, values: ArrayLike<unknown>): Buffer {
+  const wide = type === "uint64" || type === "int64";
+  const wrong = Array.from(values).find((value) => typeof value !== (wide ? "bigint" : "number"));
+  if (wrong !== undefined)
+    throw new CheckpointError(`${where}: ${String(wrong)} is not a ${wide ? "bigint" : "number"}`);
+  const bytes = numbers(type, values as ArrayLike<number | bigint>);
+  if (type === "float32" || type === "float64") return bytes;
+  const stored = new numberArrays[type](bytes.buffer, bytes.byteOffset, values.length);
+  const bad = stored.findIndex((value, i) => value !== values[i]);
+  if (bad >= 0) throw new CheckpointError(`${where}: ${String(values[bad])} does not fit ${type}`);
+  return bytes;
+}
+
+function numbers(type: GgufNumberType, values: ArrayLike<number | bigint>): Buffer {
+  const array = new numberArrays[type](values.length);
+  // One call for both kinds: the caller has checked that bigints go to 64 bits and numbers elsewhere.
+  (array as { set(values: ArrayLike<unknown>): void }).set(values);
+  return Buffer.from(array.buffer);
+}
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([numbers("uint64", [BigInt(bytes.length)]), bytes]);
+}
+
+function typeId(type: GgufType): Buffer {
+  return numbers("uint32", [valueTypes.indexOf(type)]);
+}
+
+function isArrayValue(value: unknown): value is GgufArray {
+  return typeof value === "object" && value !== null && "elementType" in value && "values" in value;
+}

@@ -1,0 +1,105 @@
+import { elementCount } from "../core/shape.ts";
+import { dequantizeQ4, dequantizeQ8 } from "./block-quantization.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { openFile, readInPieces } from "./byte-source.ts";
+import type { FloatDecoder } from "./element-encoding.ts";
+import { floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
+import type { GgufEntry, GgufHeader } from "./gguf-header.ts";
+import { parseGgufHeader } from "./gguf-header.ts";
+import type { GgufValue } from "./gguf-values.ts";
+import { ggmlTypes } from "./gguf-values.ts";
+import { parseGrowing } from "./header-cursor.ts";
+import type { TensorSource } from "./tensor-source.ts";
+import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";
+
+const decoders: ReadonlyMap<string, FloatDecoder> = new Map([
+  ...floatDecoders,
+  ["Q8_0", dequantizeQ8],
+  ["Q4_0", dequantizeQ4],
+]);
+
+/**
+ * An open GGUF file. Its metadata are in memory, its tensors are read on demand: F32, F16, BF16, F64, Q8_0 and Q4_0 as
+ * floats. Shapes are row-major, outermost axis first, like everywhere else here.
+ */
+export class GgufFile implements TensorSource {
+  readonly name: string;
+  readonly version: number;
+  /** Keys and typed values in file order. */
+  readonly metadata: ReadonlyMap<string, GgufValue>;
+  readonly alignment: number;
+  readonly #bytes: ByteSource;
+  readonly #tensors: ReadonlyMap<string, GgufEntry>;
+  readonly #dataStart: number;
+
+  /** Use {@link openGguf}: `header` must have been checked against the size of `bytes`. */
+  constructor(bytes: ByteSource, header: GgufHeader) {
+    this.name = bytes.name;
+    this.version = header.version;
+    this.metadata = header.metadata;
+    this.alignment = header.alignment;
+    this.#bytes = bytes;
+    this.#tensors = header.tensors;
+    this.#dataStart = header.dataStart;
+  }
+
+  names(): readonly string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  info(name: string): GgufEntry {
+    const entry = this.#tensors.get(name);
+    if (!entry) throw noSuchTensor(this, name);
+    return entry;
+  }
+
+  async read(name: string, into?: Float32Array): Promise<Float32Array> {
+    const { dtype, shape, begin } = this.info(name);
+    const decode = decoders.get(dtype);
+    if (!decode) throw unreadable(this, name, "floats");
+    const values = into ?? new Float32Array(elementCount(shape));
+    checkLength(this, name, values);
+    const { block, bytes } = ggmlTypes[dtype];
+    const region = { begin: this.#dataStart + begin, units: values.length / block, unitBytes: bytes };
+    await readInPieces(this.#bytes, region, (raw, first) => {
+      decode(raw, values.subarray(first * block, (first + raw.length / bytes) * block));
+    });
+    return values;
+  }
+
+  async readIntegers(name: string): Promise<Int32Array> {
+    const { dtype, shape, begin } = this.info(name);
+    const view = integerViews.get(dtype);
+    if (!view) throw unreadable(this, name, "integers");
+    const values = new Int32Array(elementCount(shape));
+    const { bytes } = ggmlTypes[dtype];
+    const region = { begin: this.#dataStart + begin, units: values.length, unitBytes: bytes };
+    await readInPieces(this.#bytes, region, (raw, first) => {
+      narrowIntegers(`${this.name}: ${name}`, view(raw, raw.length / bytes), values.subarray(first));
+    });
+    return values;
+  }
+
+  async close(): Promise<void> {
+    await this.#bytes.close();
+  }
+}
+
+/**
+ * Opens a GGUF file of version 2 or 3 and checks its header against its size; tensors are read later.
+ *
+ * @throws {CheckpointError} when the file is missing, truncated, damaged, of another format or version.
+ */
+export async function openGguf(file: string | ByteSource): Promise<GgufFile> {
+  const bytes = typeof file === "string" ? await openFile(file) : file;
+  try {
+    return new GgufFile(bytes, await parseGrowing(bytes, parseGgufHeader));
+  } catch (error) {
+    await bytes.close();
+    throw error;
+  }
+}

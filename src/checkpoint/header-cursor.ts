@@ -1,0 +1,118 @@
+import { CheckpointError } from "../core/errors.ts";
+import type { ByteSource } from "./byte-source.ts";
+
+/** Constructors of typed arrays. */
+interface NumberArrayConstructor<Numbers> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer): Numbers;
+}
+
+/** Thrown, and caught in this file, when a header turns out to be longer than what was read of it. */
+class NeedsMore extends Error {
+  readonly bytes: number;
+
+  constructor(bytes: number) {
+    super("internal: the header is longer");
+    this.bytes = bytes;
+  }
+}
+
+const firstRead = 1 << 20;
+const longestHeader = 1 << 28;
+
+/** A position in the first bytes of a file. Every read is checked against the file's size before it is made. */
+export class HeaderCursor {
+  /** How messages name the file. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Bytes read so far. */
+  position = 0;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  /** `bytes` are the first of a file of `sizeBytes`. */
+  constructor(name: string, bytes: Uint8Array<ArrayBuffer>, sizeBytes: number) {
+    this.name = name;
+    this.#bytes = bytes;
+    this.sizeBytes = sizeBytes;
+  }
+
+  uint32(): number {
+    return this.numbers(Uint32Array, 1)[0] ?? 0;
+  }
+
+  /** A number of 64 bits that must be a safe integer. */
+  uint64(what: string): number {
+    const value = this.numbers(BigUint64Array, 1)[0] ?? 0n;
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.damaged(`claims ${value} as ${what}`);
+    return Number(value);
+  }
+
+  /** How many things follow, each of at least `bytesEach` bytes. */
+  count(bytesEach: number, what: string): number {
+    const value = this.uint64(what);
+    if (value * bytesEach > this.sizeBytes - this.position) {
+      throw this.damaged(`claims ${value} ${what} at byte ${this.position} of ${this.sizeBytes}`);
+    }
+    return value;
+  }
+
+  /** Text of at most `limit` bytes, preceded by its length. */
+  string(limit: number, what: string): string {
+    const length = this.count(1, `bytes of a ${what}`);
+    if (length > limit) throw this.damaged(`has a ${what} of ${length} bytes, at most ${limit} are possible`);
+    const bytes = this.#take(length);
+    try {
+      return this.#decoder.decode(bytes);
+    } catch (cause) {
+      throw new CheckpointError(`${this.name}: the ${what} at byte ${this.position} is not valid UTF-8`, { cause });
+    }
+  }
+
+  /** A copy of so many numbers. */
+  numbers<Numbers>(array: NumberArrayConstructor<Numbers>, length: number): Numbers {
+    return new array(this.#take(length * array.BYTES_PER_ELEMENT).slice().buffer);
+  }
+
+  /** The error of a file that contradicts itself. */
+  damaged(fault: string): CheckpointError {
+    return new CheckpointError(`${this.name}: ${fault}; the file is damaged, fetch or write it again`);
+  }
+
+  #take(length: number): Uint8Array<ArrayBuffer> {
+    const end = this.position + length;
+    if (end > this.sizeBytes) {
+      throw new CheckpointError(
+        `${this.name}: ends at byte ${this.sizeBytes}, in the middle of its header; it is truncated, fetch or write it again`,
+      );
+    }
+    if (end > this.#bytes.length) throw new NeedsMore(end);
+    const bytes = this.#bytes.subarray(this.position, end);
+    this.position = end;
+    return bytes;
+  }
+}
+
+/**
+ * Parses a header whose length is only known at its end, reading more of the file until it is whole.
+ *
+ * @throws {CheckpointError} what `parse` throws, or when the header is longer than 256 MiB.
+ */
+export async function parseGrowing<Header>(
+  source: ByteSource,
+  parse: (cursor: HeaderCursor) => Header,
+): Promise<Header> {
+  for (let wanted = firstRead; ; ) {
+    const bytes = new Uint8Array(Math.min(wanted, source.sizeBytes));
+    await source.read(bytes, 0);
+    try {
+      return parse(new HeaderCursor(source.name, bytes, source.sizeBytes));
+    } catch (error) {
+      if (!(error instanceof NeedsMore)) throw error;
+      if (error.bytes > longestHeader) {
+        throw new CheckpointError(`${source.name}: has a header of more than ${longestHeader} bytes, too long to read`);
+      }
+      wanted = Math.min(longestHeader, Math.max(4 * bytes.length, error.bytes));
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
+import type { FinishReason } from "../generate/generate.ts";
+import { generateText } from "../generate/generate-text.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import type { Assistant } from "../stages/assistant.ts";
+import { openAssistant, openStageBackend } from "../stages/assistant.ts";
+import { trainingSettings } from "../stages/stage.ts";
+import type { Io } from "./command.ts";
+import { defineCommand } from "./command.ts";
+import { readInput } from "./read-input.ts";
+
+const { threads, matmulPrecision } = trainingSettings;
+
+const GenerateSettings = z.object({
+  model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+  prompt: z.array(z.string()).default([]).describe("text to continue; repeat for several").meta({ placeholder: "text" }),
+  promptFile: z
+    .string()
+    .optional()
+    .describe("file with one prompt, or - for standard input")
+    .meta({ placeholder: "path" }),
+  maxNewTokens: z
+    .int()
+    .positive()
+    .default(100)
+    .describe("longest continuation, in tokens")
+    .meta({ aliases: ["max_tokens"] }),
+  samples: z
+    .int()
+    .positive()
+    .default(1)
+    .describe("continuations of each prompt")
+    .meta({ aliases: ["n", "num_return_sequences"] }),
+  ...SamplingSettings.shape,
+  stop: z.array(z.string().min(1)).default([]).describe("text that ends a continuation and is not shown"),
+  ignoreEndOfText: z.boolean().default(false).describe("go on after the end-of-text token"),
+  seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
+  ...{ threads, matmulPrecision },
+});
+type GenerateSettings = z.output<typeof GenerateSettings>;
+
+interface Continuation {
+  readonly prompt: string;
+  text: string;
+  finishReason: FinishReason | null;
+}
+
+/** `stemma generate`: continues prompts. */
+export const generate = defineCommand({
+  name: "generate",
+  summary: "continue a prompt",
+  group: "Use a model",
+  settings: GenerateSettings,
+  examples: ['stemma generate --model runs/book/final --prompt "In the beginning" --temperature 0.8 --top-p 0.95'],
+  async run(settings, io) {
+    const prompts = await promptsOf(settings, io);
+    const backend = await openStageBackend(settings, io);
+    const assistant = await openAssistant(settings.model, backend);
+    const start = performance.now();
+    const { continuations, tokens } = await continueAll(assistant, prompts, settings, io);
+    const seconds = (performance.now() - start) / 1000;
+    io.note(`${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(0)} a second`);
+    return { continuations, tokens, seconds };
+  },
+});
+
+async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Promise<string[]> {
+  if (promptFile === undefined) {
+    if (prompt.length > 0) return prompt;
+    throw new SettingsError("there is no prompt; give --prompt TEXT or --prompt-file PATH");
+  }
+  const text =
+    promptFile === "-" ? await readInput(io, "prompt", "--prompt") : await readFile(promptFile, "utf8").catch(unreadable);
+  return [...prompt, text];
+
+  function unreadable(error: unknown): never {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SettingsError(`--prompt-file: ${promptFile} cannot be read (${reason}); check the path`);
+  }
+}
+
+/** One continuation is shown as it comes, several when each is complete. */
+async function continueAll(
+  { model, encoder: { tokenizer } }: Assistant,
+  prompts: readonly string[],
+  settings: GenerateSettings,
+  io: Io,
+): Promise<{ continuations: Continuation[]; tokens: number }> {
+  const { samples, maxNewTokens, seed, stop, ignoreEndOfText } = settings;
+  const repeated = prompts.flatMap((prompt) => Array.from({ length: samples }, () => prompt));
+  const endOfText = ignoreEndOfText ? null : tokenizer.endOfText;
+  const endTokens = new Set(endOfText === null ? [] : [endOfText]);
+  const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
+  const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
+  const isOnly = repeated.length === 1;
+  const options = { sampling: settings, maxNewTokens, seed, stop, endTokens };
+  let tokens = 0;
+  if (isOnly) io.write(repeated[0] ?? "");
+  for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
+    const continuation = continuations[index];
+    if (!continuation) continue;
+    tokens += 1;
+    continuation.text += text;
+    continuation.finishReason = finish;
+    if (isOnly) io.write(text);
+  }
+  if (isOnly) io.write("\n");
+  else for (const { prompt, text } of continuations) io.print(`${prompt}${text}\n`);
+  return { continuations, tokens };
+}
+
+/** An empty prompt starts a new text. */
+function encodePrompt(prompt: string, tokenizer: Assistant["encoder"]["tokenizer"]): Int32Array {
+  if (prompt === "" && tokenizer.endOfText !== null) return Int32Array.of(tokenizer.endOfText);
+  return tokenizer.encode(prompt);
+}

@@ -1,0 +1,63 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
+import { score as scoreIds } from "../generate/score.ts";
+import { openAssistant, openStageBackend } from "../stages/assistant.ts";
+import { trainingSettings } from "../stages/stage.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Io } from "./command.ts";
+import { defineCommand } from "./command.ts";
+import { readInput } from "./read-input.ts";
+
+const { threads, matmulPrecision } = trainingSettings;
+
+const ScoreSettings = z.object({
+  model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+  text: z.string().optional().describe("text to score; without --text, --input and --input-ids, standard input is read"),
+  input: z.string().optional().describe("file to score").meta({ placeholder: "path" }),
+  inputIds: z.string().optional().describe("token ids to score, separated by commas").meta({ placeholder: "ids" }),
+  ...{ threads, matmulPrecision },
+});
+type ScoreSettings = z.output<typeof ScoreSettings>;
+
+/** `stemma score`: how likely a model finds a text, token by token. */
+export const score = defineCommand({
+  name: "score",
+  summary: "log-probability of each token of a text, loss and perplexity",
+  group: "Use a model",
+  settings: ScoreSettings,
+  examples: ['stemma score --model runs/book/final --text "In the beginning" --json'],
+  async run(settings, io) {
+    const given = [settings.text, settings.input, settings.inputIds].filter((value) => value !== undefined);
+    if (given.length > 1) throw new SettingsError("more than one of --text, --input and --input-ids; give one of them");
+    const backend = await openStageBackend(settings, io);
+    const { model, encoder } = await openAssistant(settings.model, backend);
+    const ids = await idsOf(settings, encoder.tokenizer, io);
+    const result = await scoreIds(model, ids);
+    result.tokenIds.forEach((id, i) => {
+      const logProb = result.logProbs[i];
+      const value = logProb === null || logProb === undefined ? "" : logProb.toFixed(4);
+      io.print(`${String(id).padStart(7)}  ${value.padStart(9)}  ${JSON.stringify(encoder.tokenizer.decode([id]))}`);
+    });
+    io.print(`loss ${result.loss.toFixed(4)} nats a token, perplexity ${result.perplexity.toFixed(2)}`);
+    return result;
+  },
+});
+
+async function idsOf(settings: ScoreSettings, tokenizer: Tokenizer, io: Io): Promise<Int32Array> {
+  if (settings.inputIds !== undefined) return parseIds(settings.inputIds);
+  if (settings.text !== undefined) return tokenizer.encode(settings.text);
+  if (settings.input === undefined) return tokenizer.encode(await readInput(io, "text", "--text, --input or --input-ids"));
+  const text = await readFile(settings.input, "utf8").catch((error: Error) => {
+    throw new SettingsError(`--input: ${settings.input} cannot be read (${error.message}); check the path`);
+  });
+  return tokenizer.encode(text);
+}
+
+function parseIds(list: string): Int32Array {
+  return Int32Array.from(list.split(","), (part) => {
+    const id = part.trim() === "" ? Number.NaN : Number(part);
+    if (Number.isInteger(id) && id >= 0) return id;
+    throw new SettingsError(`--input-ids: ${JSON.stringify(part)} is not a token id; give whole numbers such as 5,17,3`);
+  });
+}

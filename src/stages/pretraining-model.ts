@@ -1,0 +1,106 @@
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import type { Backend } from "../backend/kernels.ts";
+import { SettingsError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { Random } from "../core/random.ts";
+import type { SourceSetting } from "../data/sources.ts";
+import type { ModelFamily } from "../models/family.ts";
+import { families } from "../models/index.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
+import type { Assistant } from "./assistant.ts";
+import { openAssistant } from "./assistant.ts";
+import { pretrainingTokenizer } from "./pretraining-tokenizer.ts";
+import type { StageEnvironment } from "./stage.ts";
+
+/** Settings that shape a new model, to spread into a schema. A model that exists has a shape already. */
+export const shapeSettings = {
+  layers: size("blocks of a new model (default: 6)", "num_hidden_layers"),
+  heads: size("attention heads of a new model (default: 6)", "num_attention_heads"),
+  width: size("width of a new model's hidden states (default: 384)", "hidden_size"),
+  context: size("tokens the model sees at once (default: 256)", "block_size"),
+  dropout: z.number().min(0).lt(1).optional().describe("share dropped while training a new model (default: 0)").meta({
+    group: "Model",
+  }),
+} as const;
+
+const newShape = { layers: 6, heads: 6, width: 384, context: 256, dropout: 0 } as const;
+
+type Shape = z.output<z.ZodObject<typeof shapeSettings>>;
+
+interface ModelSettings extends Shape {
+  readonly model: string;
+  readonly tokenizer?: string | undefined;
+  readonly data: readonly SourceSetting[];
+  readonly seed: number;
+}
+
+/**
+ * The model a pretraining run works on: that of the checkpoint it goes on from, one from a folder, or a new one.
+ *
+ * @throws {SettingsError} when the model is neither a family nor a folder, or exists with another shape than is asked.
+ */
+export async function openPretraining(
+  settings: ModelSettings,
+  { folder, note }: StageEnvironment,
+  backend: Backend,
+): Promise<Assistant> {
+  const existing = folder.checkpoint?.path ?? (isFamily(settings.model) ? null : settings.model);
+  if (existing === null) return createModel(settings, note, backend);
+  if (!existsSync(existing)) throw unknownModel(existing);
+  const opened = await openAssistant(existing, backend);
+  refuseOtherShape(existing, opened.model, settings);
+  return opened;
+}
+
+function isFamily(name: string): name is keyof typeof families {
+  return Object.hasOwn(families, name);
+}
+
+async function createModel(settings: ModelSettings, note: (line: string) => void, backend: Backend): Promise<Assistant> {
+  const { model: name, seed } = settings;
+  if (!isFamily(name)) throw unknownModel(name);
+  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
+  const family: ModelFamily = families[name];
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  const { layers, heads, width, context, dropout } = { ...newShape, ...given } as typeof newShape;
+  if (width % heads !== 0) {
+    throw new SettingsError(
+      `heads: ${heads} do not divide the width of ${width}; choose heads that do, such as ${divisorNear(width, heads)}`,
+    );
+  }
+  const shape = { layers, heads, width, context, dropout, vocabularySize: tokenizer.vocabularySize };
+  const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
+  return { model, family, encoder: new ChatEncoder(tokenizer, null) };
+}
+
+function divisorNear(width: number, heads: number): number {
+  const divisors = Array.from({ length: width }, (_, i) => i + 1).filter((n) => width % n === 0);
+  return divisors.reduce((best, n) => (Math.abs(n - heads) < Math.abs(best - heads) ? n : best), 1);
+}
+
+function unknownModel(name: string): SettingsError {
+  const known = Object.keys(families);
+  const near = nearest(name, known);
+  const hint = near ? `did you mean ${near}?` : `new models are ${known.join(", ")}`;
+  return new SettingsError(`model: there is no family and no folder called ${name}; ${hint}`);
+}
+
+function refuseOtherShape(path: string, { settings }: LanguageModel, wanted: ModelSettings): void {
+  const own = settings as unknown as Readonly<Record<string, unknown>>;
+  for (const key of ["layers", "heads", "width"] as const) {
+    if (wanted[key] === undefined || wanted[key] === own[key]) continue;
+    throw new SettingsError(`${key}: ${wanted[key]} is asked for, ${path} has ${String(own[key])}; leave --${key} out`);
+  }
+  if ((wanted.context ?? 0) > settings.context) {
+    throw new SettingsError(
+      `context: ${wanted.context} is asked for, ${path} sees ${settings.context} tokens at most; use a --context up to that`,
+    );
+  }
+}
+
+function size(description: string, alias: string) {
+  return z.int().positive().optional().describe(description).meta({ aliases: [alias], group: "Model" });
+}

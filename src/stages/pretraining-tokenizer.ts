@@ -1,0 +1,41 @@
+import { existsSync } from "node:fs";
+import { SettingsError } from "../core/errors.ts";
+import { readDocuments } from "../data/documents.ts";
+import type { SourceSetting } from "../data/sources.ts";
+import { resolveSources } from "../data/sources.ts";
+import { ByteLevelBpeTrainer } from "../text/bpe-trainer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { readTokenizer } from "./tokenizer-folder.ts";
+
+const endOfText = "<|endoftext|>";
+
+/**
+ * The tokenizer that a setting names: `characters` and `bpe-N` are learned from the training text, anything else is the
+ * folder of one.
+ *
+ * @throws {SettingsError} when it is none of these.
+ */
+export async function pretrainingTokenizer(
+  name: string,
+  data: readonly SourceSetting[],
+  note: (line: string) => void,
+): Promise<Tokenizer> {
+  const vocabularySize = Number(/^bpe-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
+  if (Number.isNaN(vocabularySize)) {
+    if (existsSync(name)) return readTokenizer(name);
+    throw new SettingsError(
+      `tokenizer: ${name} is neither characters, nor bpe-N with a number of tokens, nor a folder that exists`,
+    );
+  }
+  const trainer = new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] });
+  for await (const text of texts(data)) trainer.add(text);
+  const tokenizer = trainer.train();
+  note(`learned a byte-level BPE of ${tokenizer.vocabularySize} tokens`);
+  return tokenizer;
+}
+
+async function* texts(data: readonly SourceSetting[]): AsyncGenerator<string, void, undefined> {
+  for (const { files } of await resolveSources(data)) {
+    for await (const { text } of readDocuments(files)) yield text;
+  }
+}
