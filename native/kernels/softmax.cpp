@@ -18,9 +18,9 @@ static void forRows(int threads, int64_t rows, int64_t width, Body&& body) {
   });
 }
 
+/** Largest element. It may pass over a NaN, which the sum of exponentials then shows. */
 STEMMA_INLINE float rowMax(const float* x, int64_t width) {
   Vec largest = broadcast(-INFINITY);
-  // The comparison keeps a NaN once it is there: max gives its second operand when either is NaN.
   forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
     largest = max(largest, loadSome(x + i, count, -INFINITY));
   });
@@ -87,9 +87,10 @@ void logSoftmax(const float* x, float* y, int64_t rows, int64_t width, int threa
   forRows(threads, rows, width, [&](int64_t row) {
     const float* from = x + row * width;
     const float peak = rowMax(from, width);
-    const float shift = peak + logf(exponentials(from, peak, nullptr, width));
+    // Subtracted one after the other: their sum would be rounded to the precision of large logits.
+    const float logTotal = logf(exponentials(from, peak, nullptr, width));
     forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
-      storeSome(y + row * width + i, loadSome(from + i, count) - shift, count);
+      storeSome(y + row * width + i, (loadSome(from + i, count) - peak) - logTotal, count);
     });
   });
 }
@@ -124,7 +125,7 @@ void crossEntropy(const float* logits, const int32_t* targets, float* losses, fl
     }
     const float peak = rowMax(from, classes), own = from[target];
     const float total = exponentials(from, peak, d, classes);
-    losses[row] = peak + logf(total) - own;
+    losses[row] = (peak - own) + logf(total);
     if (!d) return;
     scaleRow(d, scale / total, classes);
     d[target] -= scale;

@@ -1,0 +1,32 @@
+import { describe, expect, test } from "vitest";
+import type { FusedKernels, Kernels } from "../../src/backend/kernels.ts";
+import { nativeInstructionSets } from "../../src/backend/native/index.ts";
+import { elementwiseCases } from "./cases/elementwise.ts";
+import { movementCases } from "./cases/movement.ts";
+import { normCases } from "./cases/norms.ts";
+import { otherCases } from "./cases/other.ts";
+import { rowCases } from "./cases/rows.ts";
+import { expectConforms } from "./compare.ts";
+import type { CasesOf } from "./workspace.ts";
+
+/** Kernels with files of their own beside this one. */
+type Elsewhere = "matmul" | "attention" | "attentionGrad";
+
+/** A kernel that is missing here does not compile. */
+const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), Elsewhere>> = {
+  ...elementwiseCases,
+  ...rowCases,
+  ...movementCases,
+  ...normCases,
+  ...otherCases,
+};
+
+test("the portable variant is always there", () => {
+  expect(nativeInstructionSets()).toContain("portable");
+});
+
+describe.each(nativeInstructionSets())("%s", (instructionSet) => {
+  describe.each(Object.entries(cases))("%s", (_, ofKernel) => {
+    test.each(ofKernel)("$name", (one) => expectConforms(instructionSet, one));
+  });
+});
