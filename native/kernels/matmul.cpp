@@ -1,5 +1,6 @@
 #include "kernels/matmul.h"
 
+#include "kernels/epilogue.h"
 #include "kernels/functions.h"
 #include "kernels/parallel.h"
 
@@ -17,12 +18,9 @@ void matmul(const Matmul& p, int threads) {
       }
       const int64_t at = (item * p.m + i) * p.n + j;
       if (p.accumulate) sum += p.out[at];
-      if (p.bias) sum += p.bias[j];
-      if (p.residual) sum += p.residual[at];
-      if (p.preActivation) p.preActivation[at] = sum;
-      if (p.activation == Activation::relu) sum = sum < 0 ? 0 : sum;
       p.out[at] = sum;
     }
+    finish(Epilogue{p.bias, p.residual, p.activation, p.preActivation}, p.out, p.n, (item * p.m + i) * p.n, 0, 1, p.n);
   });
 }
 

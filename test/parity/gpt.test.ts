@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
-import { openReference } from "../../src/backend/reference/index.ts";
 import type { LoadedModel } from "../../src/models/load.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { parameters } from "../../src/nn/parameters.ts";
@@ -10,13 +8,9 @@ import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
 import { nextTokenLoss } from "../../src/train/objectives/next-token.ts";
 import { optimizerStep } from "../../src/train/optimizer-step.ts";
 import type { Metrics } from "../../src/train/train.ts";
+import { backends } from "./backends.ts";
 import type { RecordedRun } from "./fixture.ts";
 import { Fixture } from "./fixture.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 describe.each(["gpt1", "gpt2"])("%s", (name) => {
   let fixture: Fixture;

@@ -1,18 +1,12 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
-import { openReference } from "../../src/backend/reference/index.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
 import { nextTokenLoss } from "../../src/train/objectives/next-token.ts";
+import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
 import { gradientOf } from "./gradient-of.ts";
 import { trainAsRecorded } from "./train-as-recorded.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 let fixture: Fixture;
 beforeAll(async () => {

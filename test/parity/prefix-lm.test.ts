@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
-import { openReference } from "../../src/backend/reference/index.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { apply } from "../../src/tensor/op.ts";
 import { linearCrossEntropy } from "../../src/tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
+import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 let fixture: Fixture;
 beforeAll(async () => {
