@@ -15,7 +15,11 @@ const { threads, matmulPrecision } = trainingSettings;
 
 const GenerateSettings = z.object({
   model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
-  prompt: z.array(z.string()).default([]).describe("text to continue; repeat for several").meta({ placeholder: "text" }),
+  prompt: z
+    .array(z.string())
+    .default([])
+    .describe("text to continue; repeat for several")
+    .meta({ placeholder: "text" }),
   promptFile: z
     .string()
     .optional()
@@ -72,7 +76,9 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
     throw new SettingsError("there is no prompt; give --prompt TEXT or --prompt-file PATH");
   }
   const text =
-    promptFile === "-" ? await readInput(io, "prompt", "--prompt") : await readFile(promptFile, "utf8").catch(unreadable);
+    promptFile === "-"
+      ? await readInput(io, "prompt", "--prompt")
+      : await readFile(promptFile, "utf8").catch(unreadable);
   return [...prompt, text];
 
   function unreadable(error: unknown): never {

@@ -3,6 +3,7 @@ import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { env } from "./env.ts";
 import { generate } from "./generate.ts";
+import { quickstart } from "./quickstart.ts";
 import { rank } from "./rank.ts";
 import { sample } from "./sample.ts";
 import { score } from "./score.ts";
@@ -13,6 +14,7 @@ import { tokenizerTrain } from "./tokenizer-train.ts";
 
 /** Every command, in the order of the help. Stages come as commands by themselves. */
 export const commands: readonly Command[] = [
+  quickstart,
   ...stages.map(stageCommand),
   generate,
   score,

@@ -13,7 +13,10 @@ const { threads, matmulPrecision } = trainingSettings;
 
 const ScoreSettings = z.object({
   model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
-  text: z.string().optional().describe("text to score; without --text, --input and --input-ids, standard input is read"),
+  text: z
+    .string()
+    .optional()
+    .describe("text to score; without --text, --input and --input-ids, standard input is read"),
   input: z.string().optional().describe("file to score").meta({ placeholder: "path" }),
   inputIds: z.string().optional().describe("token ids to score, separated by commas").meta({ placeholder: "ids" }),
   ...{ threads, matmulPrecision },
@@ -47,7 +50,8 @@ export const score = defineCommand({
 async function idsOf(settings: ScoreSettings, tokenizer: Tokenizer, io: Io): Promise<Int32Array> {
   if (settings.inputIds !== undefined) return parseIds(settings.inputIds);
   if (settings.text !== undefined) return tokenizer.encode(settings.text);
-  if (settings.input === undefined) return tokenizer.encode(await readInput(io, "text", "--text, --input or --input-ids"));
+  if (settings.input === undefined)
+    return tokenizer.encode(await readInput(io, "text", "--text, --input or --input-ids"));
   const text = await readFile(settings.input, "utf8").catch((error: Error) => {
     throw new SettingsError(`--input: ${settings.input} cannot be read (${error.message}); check the path`);
   });
@@ -58,6 +62,8 @@ function parseIds(list: string): Int32Array {
   return Int32Array.from(list.split(","), (part) => {
     const id = part.trim() === "" ? Number.NaN : Number(part);
     if (Number.isInteger(id) && id >= 0) return id;
-    throw new SettingsError(`--input-ids: ${JSON.stringify(part)} is not a token id; give whole numbers such as 5,17,3`);
+    throw new SettingsError(
+      `--input-ids: ${JSON.stringify(part)} is not a token id; give whole numbers such as 5,17,3`,
+    );
   });
 }

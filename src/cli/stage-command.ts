@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { z } from "zod";
+import type { Watcher } from "../stages/run-stage.ts";
 import { runStage } from "../stages/run-stage.ts";
 import type { Stage } from "../stages/stage.ts";
 import { readRunSettings, runFiles } from "../train/run-folder.ts";
@@ -38,25 +39,31 @@ async function watchStage<Settings extends z.ZodObject>(
   settings: z.output<Settings>,
   io: Io,
 ): Promise<object> {
-  const shown: { progress: Progress | null; metrics: Metrics } = { progress: null, metrics: {} };
-  const result = await runStage(stage, settings, {
-    signal: io.stopSignal(),
-    note: (line) => io.note(line),
-    started(run) {
-      shown.progress = io.progress({ title: stage.name, total: run.steps, start: run.firstStep });
-    },
-    logged(step, metrics) {
-      Object.assign(shown.metrics, metrics);
-      shown.progress?.update(step, progressFacts(shown.metrics));
-    },
-    sampled: (step, { prompt, text }) => io.note(`step ${step}: ${prompt}${text}`),
-  }).finally(() => shown.progress?.stop());
+  const result = await runStage(stage, settings, { ...stageWatcher(stage.name, io), signal: io.stopSignal() });
   const facts = resultFacts(result.metrics);
   const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts}`;
   if (result.interrupted) {
     io.note(`${reached}; stopped and saved, go on with: stemma ${stage.name} --output ${result.output} --resume`);
   } else io.print(`${reached}; model in ${result.model}`);
   return result;
+}
+
+/** Shows how a stage goes: a bar, and notes above it. */
+export function stageWatcher(name: string, io: Io): Watcher {
+  const metrics: Metrics = {};
+  let progress: Progress | null = null;
+  return {
+    note: (line) => io.note(line),
+    started(run) {
+      progress = io.progress({ title: name, total: run.steps, start: run.firstStep });
+    },
+    logged(step, newest) {
+      Object.assign(metrics, newest);
+      progress?.update(step, progressFacts(metrics));
+    },
+    sampled: (step, { prompt, text }) => io.note(`step ${step}: ${prompt}${text}`),
+    ended: () => progress?.stop(),
+  };
 }
 
 function resultFacts(metrics: Metrics): string {

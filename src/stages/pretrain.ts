@@ -70,9 +70,13 @@ const PretrainSettings = z.object({
     .default(0)
     .describe("most tokens to evaluate on; 0 is all that is held out")
     .meta({ group: "Run" }),
-  prompts: z.array(z.string()).default([]).describe("texts to continue as samples (default: none, from the start)").meta({
-    group: "Run",
-  }),
+  prompts: z
+    .array(z.string())
+    .default([])
+    .describe("texts to continue as samples (default: none, from the start)")
+    .meta({
+      group: "Run",
+    }),
   sampleTokens: z.int().positive().default(100).describe("length of a sample, in tokens").meta({ group: "Run" }),
 });
 type PretrainSettings = z.output<typeof PretrainSettings>;

@@ -59,7 +59,11 @@ function isFamily(name: string): name is keyof typeof families {
   return Object.hasOwn(families, name);
 }
 
-async function createModel(settings: ModelSettings, note: (line: string) => void, backend: Backend): Promise<Assistant> {
+async function createModel(
+  settings: ModelSettings,
+  note: (line: string) => void,
+  backend: Backend,
+): Promise<Assistant> {
   const { model: name, seed } = settings;
   if (!isFamily(name)) throw unknownModel(name);
   const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
@@ -102,5 +106,10 @@ function refuseOtherShape(path: string, { settings }: LanguageModel, wanted: Mod
 }
 
 function size(description: string, alias: string) {
-  return z.int().positive().optional().describe(description).meta({ aliases: [alias], group: "Model" });
+  return z
+    .int()
+    .positive()
+    .optional()
+    .describe(description)
+    .meta({ aliases: [alias], group: "Model" });
 }

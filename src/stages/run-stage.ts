@@ -14,6 +14,8 @@ export interface Watcher {
   logged?(step: number, metrics: Metrics): void;
   sampled?(step: number, sample: { readonly prompt: string; readonly text: string }): void;
   note?(line: string): void;
+  /** The run is over, well or not. */
+  ended?(): void;
 }
 
 /** What became of a run. */
@@ -65,6 +67,7 @@ export async function runStage<Settings extends z.ZodObject>(
     const seconds = (performance.now() - start) / 1000;
     return { ...outcome, output, model: outcome.interrupted ? null : folder.finalPath, seconds, metrics: newest };
   } finally {
+    watcher.ended?.();
     await folder.close();
   }
 }

@@ -62,6 +62,7 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
   return {
     name: "native",
     machine,
+    multipliesBfloat16: machine.hasBfloat16Products,
     peak: () => machine.peak(matmulPrecision, machine.threads),
     kernels,
     fused,

@@ -15,11 +15,11 @@ import { dpo } from "../dpo.ts";
 import { ppo } from "../ppo.ts";
 import { reward } from "../reward.ts";
 import type { StageResult, Watcher } from "../run-stage.ts";
-import { runStage } from "../run-stage.ts";
 import { sft } from "../sft.ts";
 import type { Standing } from "./compare.ts";
 import { compareModels } from "./compare.ts";
 import { kindness } from "./kindness.ts";
+import { runLeg } from "./leg.ts";
 import type { VerseRequest } from "./verse-requests.ts";
 import { verseRequests } from "./verse-requests.ts";
 import { readVerses } from "./verses.ts";
@@ -36,6 +36,8 @@ export interface Alignment {
   readonly seed: number;
   readonly threads: number;
   readonly matmulPrecision: "float32" | "bfloat16";
+  /** Goes on with what an earlier call left unfinished in `output`. */
+  readonly resume?: boolean;
   /** How much of each stage is done, 1 for all of it: less is for tests. */
   readonly scale?: number;
   /** Watches one stage. */
@@ -67,8 +69,8 @@ export async function align(road: Alignment): Promise<Aligned> {
   const at = (name: string): string => join(road.output, name);
   const scaled = (steps: number): number => Math.max(1, Math.round(steps * (road.scale ?? 1)));
   const { seed, threads, matmulPrecision } = road;
-  const common = { seed, threads, matmulPrecision, longRows: "skip" };
-  const watcher = (stage: string): Watcher => road.watch?.(stage) ?? {};
+  const common = { seed, threads, matmulPrecision, resume: road.resume ?? false, longRows: "skip" };
+  const travel: typeof runLeg = (stage, settings) => runLeg(stage, settings, road.watch?.(stage.name) ?? {});
   await mkdir(road.output, { recursive: true });
   const { training, heldOut } = requestsOf(seed);
   await writeRows(at("talks.jsonl"), training);
@@ -79,7 +81,7 @@ export async function align(road: Alignment): Promise<Aligned> {
     ...{ validation: [at("held-out-talks.jsonl")], chatTemplate: "chatml", batchSize: 16, learningRate: 1e-3 },
     ...{ schedule: "cosine", warmupSteps: 20, maxNewTokens },
   });
-  const results = { sft: await runStage(sft, taught, watcher("sft")) };
+  const results = { sft: await travel(sft, taught) };
 
   // Answers are ranked to some prompts; PPO learns on others.
   const prompts = training.map(({ prompt }) => ({ prompt }));
@@ -91,7 +93,7 @@ export async function align(road: Alignment): Promise<Aligned> {
     ...{ ...common, model: at("sft/final"), output: at("reward"), data: [at("rankings.jsonl")], steps: scaled(120) },
     ...{ batchSize: 16, learningRate: 5e-4, schedule: "cosine", warmupSteps: 10 },
   });
-  const rewarded = { ...results, reward: await runStage(reward, judged, watcher("reward")) };
+  const rewarded = { ...results, reward: await travel(reward, judged) };
 
   const tried = ppo.settings.parse({
     ...{ ...common, model: at("sft/final"), reward: at("reward/final"), output: at("ppo"), steps: scaled(40) },
@@ -99,13 +101,13 @@ export async function align(road: Alignment): Promise<Aligned> {
     ...{ temperature, learningRate: 1e-4, criticLearningRate: 3e-4, klCoefficient: 0.05, warmupSteps: 2 },
     ...{ pretrainCoefficient: 0.5, pretrainData: [road.text] },
   });
-  const learned = { ...rewarded, ppo: await runStage(ppo, tried, watcher("ppo")) };
+  const learned = { ...rewarded, ppo: await travel(ppo, tried) };
 
   const preferred = dpo.settings.parse({
     ...{ ...common, model: at("sft/final"), output: at("dpo"), data: [at("rankings.jsonl")], steps: scaled(120) },
     ...{ batchSize: 16, learningRate: 5e-5, beta: 0.1, schedule: "cosine", warmupSteps: 10 },
   });
-  const all = { ...learned, dpo: await runStage(dpo, preferred, watcher("dpo")) };
+  const all = { ...learned, dpo: await travel(dpo, preferred) };
 
   const models = { base: road.base, sft: at("sft/final"), ppo: at("ppo/final"), dpo: at("dpo/final") };
   const asked = heldOut.slice(0, scaled(400)).map(({ prompt }) => prompt);

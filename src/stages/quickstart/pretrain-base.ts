@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { pretrain } from "../pretrain.ts";
+import type { StageResult, Watcher } from "../run-stage.ts";
+import type { Corpus } from "./corpus.ts";
+import { writeCorpus } from "./corpus.ts";
+import { runLeg } from "./leg.ts";
+
+/** How the quickstart pretrains. */
+export interface BaseSettings {
+  /** Folder for data and run. */
+  readonly output: string;
+  readonly steps: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly matmulPrecision: "float32" | "bfloat16";
+  readonly resume?: boolean;
+}
+
+/** The pretrained model and the text it learned from. */
+export interface Base {
+  readonly result: StageResult;
+  readonly corpus: Corpus;
+}
+
+/** Trains a BPE of 2,048 tokens and a GPT-2 of 3 million parameters on the King James Bible. */
+export async function pretrainBase({ output, ...settings }: BaseSettings, watcher: Watcher): Promise<Base> {
+  const corpus = await writeCorpus(join(output, "data"));
+  const result = await runLeg(
+    pretrain,
+    pretrain.settings.parse({
+      ...settings,
+      ...{ model: "gpt2", data: [corpus.text], validation: [corpus.heldOutText], tokenizer: "bpe-2048" },
+      ...{ layers: 6, heads: 6, width: 192, context: 128, batchSize: 16, learningRate: 2e-3, warmupSteps: 100 },
+      ...{ evaluateEvery: Math.ceil(settings.steps / 4), saveEvery: Math.ceil(settings.steps / 4) },
+      prompts: ["In the beginning", "And Jesus said unto him,", "The LORD is my"],
+      sampleTokens: 60,
+      output: join(output, "base"),
+    }),
+    watcher,
+  );
+  return { result, corpus };
+}
