@@ -70,7 +70,7 @@ export function trainingWindows({ sources, context, seed }: WindowSettings): Tra
   return {
     windows: starts.reduce((sum, { windows }) => sum + windows, 0),
     batchAt: (step, division) => {
-      const { first, microBatches, batch } = divide(step, division);
+      const { first, microBatches, batch } = samplesOf(step, division);
       return Array.from({ length: microBatches }, (_, micro) => {
         const inputs = new Int32Array(batch * context);
         const targets = new Int32Array(batch * context);
@@ -121,15 +121,24 @@ function windowStarts(file: TokenSequence, context: number, random: Random): Win
   };
 }
 
-interface Rows {
+/** The samples of a step that fall to one rank: `microBatches · batch` of them, from `first` on. */
+export interface StepSamples {
   /** The rank's first sample, counted from the beginning of training. */
   readonly first: number;
   readonly microBatches: number;
-  /** Windows of a micro-batch. */
+  /** Samples of a micro-batch. */
   readonly batch: number;
 }
 
-function divide(step: number, { batchSize, microBatches = 1, rank = 0, ranks = 1 }: BatchDivision): Rows {
+/**
+ * Which samples of the whole training a step takes.
+ *
+ * @throws {SettingsError} when a division is not a whole number of samples.
+ */
+export function samplesOf(
+  step: number,
+  { batchSize, microBatches = 1, rank = 0, ranks = 1 }: BatchDivision,
+): StepSamples {
   for (const [name, value] of Object.entries({ "batch size": batchSize, "micro-batches": microBatches, ranks })) {
     if (!Number.isInteger(value) || value < 1)
       throw new SettingsError(`${name}: must be a positive integer, got ${value}`);

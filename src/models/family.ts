@@ -1,6 +1,6 @@
 import type { Initializer } from "../nn/parameters.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { LanguageModel, StoredModel } from "./language-model.ts";
 
 /** The few numbers that shape a new model of any family. */
 export interface ModelShape {
@@ -36,7 +36,7 @@ export type ModelConfig = Record<string, unknown>;
  * record per family; shared code reads these properties and never asks which family it has. Members are methods, whose
  * parameters TypeScript compares loosely, so that a table can hold families of different models.
  */
-export interface ModelFamily<Settings = unknown, Model extends LanguageModel = LanguageModel> {
+export interface ModelFamily<Settings = unknown, Model extends StoredModel = LanguageModel> {
   /** One line for help texts. */
   readonly summary: string;
   /** `model_type` of config.json. */
@@ -56,7 +56,7 @@ export interface ModelFamily<Settings = unknown, Model extends LanguageModel = L
 }
 
 /** Gives a family literal its types, and nothing else. */
-export function defineFamily<Settings, Model extends LanguageModel>(
+export function defineFamily<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
 ): ModelFamily<Settings, Model> {
   return family;

@@ -111,16 +111,19 @@ export class Gpt implements LanguageModel {
   }
 }
 
+/** What a block needs to know of its model. */
+export type BlockSettings = Omit<GptSettings, "vocabularySize" | "context" | "embeddingDropout">;
+
 /** One Transformer block: attention and a feed-forward layer, each with its residual sum and its norm. */
 export class Block {
   readonly attentionNorm: LayerNorm;
   readonly attention: SelfAttention;
   readonly mlpNorm: LayerNorm;
   readonly mlp: Mlp;
-  readonly #settings: GptSettings;
+  readonly #settings: BlockSettings;
   readonly #layer: number;
 
-  constructor(settings: GptSettings, layer: number, init: Initializer) {
+  constructor(settings: BlockSettings, layer: number, init: Initializer) {
     const { width, heads, normEpsilon, initializerRange, layers, normPosition } = settings;
     const inner = { bias: true, standardDeviation: initializerRange };
     const shrink = normPosition === "before" ? 1 / Math.sqrt(2 * layers) : 1;
@@ -161,7 +164,7 @@ export class Mlp {
   readonly projection: Linear;
   readonly #activation: Activation;
 
-  constructor(settings: GptSettings, inner: LinearOptions, outer: LinearOptions, init: Initializer) {
+  constructor(settings: BlockSettings, inner: LinearOptions, outer: LinearOptions, init: Initializer) {
     this.expansion = new Linear(settings.width, settings.hidden, inner, init);
     this.projection = new Linear(settings.hidden, settings.width, outer, init);
     this.#activation = settings.activation;

@@ -1,9 +1,14 @@
+import { bert } from "./bert-families.ts";
 import type { ModelFamily } from "./family.ts";
 import { gpt1, gpt2 } from "./gpt-families.ts";
+import type { StoredModel } from "./language-model.ts";
 import { llama } from "./llama-family.ts";
 
-/** Every family by the name that `--model` takes. Adding one is a file and a line here. */
+/** Every family of decoders, models that continue a text, by the name that `--model` takes. Adding one is a file and a line here. */
 export const families = { gpt1, gpt2, llama } satisfies Record<string, ModelFamily>;
 
-/** Name of a model family. */
+/** Name of a family of decoders. */
 export type FamilyName = keyof typeof families;
+
+/** Families of the other shapes, which are trained and used by code of their own. */
+export const otherFamilies = { bert } satisfies Record<string, ModelFamily<unknown, StoredModel>>;

@@ -3,10 +3,14 @@ import type { ForwardOptions } from "../nn/attention.ts";
 import type { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
-export interface LanguageModel {
+/** What every model has: sizes, and a place where its parameters live. Enough to load and store it. */
+export interface StoredModel {
   readonly settings: { readonly vocabularySize: number; readonly context: number };
   readonly backend: Backend;
+}
+
+/** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
+export interface LanguageModel extends StoredModel {
   /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */
   readonly outputWeight: Tensor;
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */

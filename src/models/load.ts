@@ -8,8 +8,8 @@ import { CheckpointError, StemmaError } from "../core/errors.ts";
 import { elementCount } from "../core/shape.ts";
 import { Initializer } from "../nn/parameters.ts";
 import type { ModelConfig, ModelFamily } from "./family.ts";
-import { families } from "./index.ts";
-import type { LanguageModel } from "./language-model.ts";
+import { families, otherFamilies } from "./index.ts";
+import type { LanguageModel, StoredModel } from "./language-model.ts";
 
 /** A model and the family that made it. */
 export interface LoadedModel {
@@ -36,12 +36,41 @@ export async function loadModel(path: string, backend: Backend): Promise<LoadedM
 }
 
 /**
+ * Opens a model folder that has to be of one family.
+ *
+ * @throws {CheckpointError} as {@link loadModel}, and when the folder is of another family.
+ */
+export async function loadModelOf<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  path: string,
+  backend: Backend,
+): Promise<Model> {
+  const folder = await openModelFolder(path);
+  try {
+    if (folder.config.model_type !== family.modelType) {
+      throw new CheckpointError(
+        `${path}: config.json has ${faultOf(folder.config)}; a ${family.modelType} folder is wanted here`,
+      );
+    }
+    const model = createEmpty(family, folder, backend);
+    await loadTensors(family, model, folder.tensors);
+    return model;
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
  * The model that a folder's config describes, its weights unset.
  *
  * @throws {CheckpointError} when the config asks for something impossible, or for a model far larger than the folder's
  * weights, which a damaged number easily does.
  */
-export function createEmpty(family: ModelFamily, folder: ModelFolder, backend: Backend): LanguageModel {
+export function createEmpty<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  folder: ModelFolder,
+  backend: Backend,
+): Model {
   const { config, path, tensors } = folder;
   const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
   try {
@@ -58,23 +87,36 @@ export function createEmpty(family: ModelFamily, folder: ModelFolder, backend: B
  *
  * @throws {CheckpointError} when tensors are missing, unexpected or of another shape; the model is then as it was.
  */
-export async function loadTensors(family: ModelFamily, model: LanguageModel, source: TensorSource): Promise<void> {
+export async function loadTensors<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  model: Model,
+  source: TensorSource,
+): Promise<void> {
   const placements = modelPlacements(family, model);
   await assignTensors(placements, source, renaming(family, placements));
 }
 
 /** The parameters of a model as its folder stores them. */
-export function storedTensors(family: ModelFamily, model: LanguageModel): WritableTensor[] {
+export function storedTensors<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  model: Model,
+): WritableTensor[] {
   return writableTensors(modelPlacements(family, model));
 }
 
 /** Where every parameter of a model lies in its folder. */
-export function modelPlacements(family: ModelFamily, model: LanguageModel): Placement[] {
+export function modelPlacements<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  model: Model,
+): Placement[] {
   return family.tensors(model).map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
 }
 
 /** How names in anyone's file become those of `placements`: with or without the family's prefix, and without buffers. */
-export function renaming({ optionalPrefix, ignoredTensors }: ModelFamily, placements: readonly Placement[]): Rename {
+export function renaming(
+  { optionalPrefix, ignoredTensors }: Pick<ModelFamily, "optionalPrefix" | "ignoredTensors">,
+  placements: readonly Placement[],
+): Rename {
   const expected = new Set(placements.map(({ name }) => name));
   return (inFile) => {
     const shorter = inFile.startsWith(optionalPrefix) ? inFile.slice(optionalPrefix.length) : inFile;
@@ -84,17 +126,27 @@ export function renaming({ optionalPrefix, ignoredTensors }: ModelFamily, placem
 }
 
 /**
- * The family that a config.json names.
+ * The decoder family that a config.json names.
  *
- * @throws {CheckpointError} when it is not one of ours, naming `path`.
+ * @throws {CheckpointError} when it is not one of ours, or of another shape, naming `path`.
  */
 export function familyOf(config: ModelConfig, path: string): ModelFamily {
   const known: readonly ModelFamily[] = Object.values(families);
   const family = known.find(({ modelType }) => modelType === config.model_type);
   if (family) return family;
-  const type = config.model_type;
-  const fault = type === undefined ? "no model_type" : `model_type ${JSON.stringify(type)}, which is not supported`;
   throw new CheckpointError(
-    `${path}: config.json has ${fault}; known are ${known.map(({ modelType }) => modelType).join(", ")}`,
+    `${path}: config.json has ${faultOf(config)}; known are ${known.map(({ modelType }) => modelType).join(", ")}`,
   );
+}
+
+/** What is wrong with the `model_type` of a config that should have had another. */
+function faultOf({ model_type: type }: ModelConfig): string {
+  if (type === undefined) return "no model_type";
+  const others: readonly ModelFamily<unknown, StoredModel>[] = [
+    ...Object.values(families),
+    ...Object.values(otherFamilies),
+  ];
+  const other = others.find(({ modelType }) => modelType === type);
+  const why = other ? `which is another shape of model (${other.summary})` : "which is not supported";
+  return `model_type ${JSON.stringify(type)}, ${why}`;
 }

@@ -1,0 +1,212 @@
+import { z } from "zod";
+import type { Activation } from "../backend/kernels.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
+import { throughBlocks } from "../nn/block-stack.ts";
+import { dropOut } from "../nn/dropout.ts";
+import { Linear } from "../nn/linear.ts";
+import { LayerNorm } from "../nn/norm.ts";
+import type { Initializer, Parameter } from "../nn/parameters.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { checkPositions } from "./check-positions.ts";
+import { Block } from "./gpt.ts";
+import type { StoredModel } from "./language-model.ts";
+
+const size = z.int().positive();
+const rate = z.number().min(0).lt(1).default(0);
+
+/** Shape of a BERT. */
+export const BertSettings = z.object({
+  vocabularySize: size,
+  /** Positions, and so the longest sequence. */
+  context: size,
+  /** Kinds of segments: 2, the first and the second sentence. */
+  segments: size.default(2),
+  width: size,
+  layers: size,
+  heads: size,
+  /** Width of the feed-forward layer. */
+  hidden: size,
+  activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]).default("gelu"),
+  /** Of embeddings and of what each sub-layer adds. */
+  dropout: rate,
+  attentionDropout: rate,
+  /** Of the pooled state that a classifier reads. */
+  classifierDropout: rate,
+  normEpsilon: z.number().positive().default(1e-12),
+  /** Standard deviation of the initial weights. */
+  initializerRange: z.number().positive().default(0.02),
+  /** Id that fills sequences up. */
+  padding: z.int().nonnegative().default(0),
+});
+export type BertSettings = z.infer<typeof BertSettings>;
+
+/** What a forward pass of an encoder is told beside its tokens. */
+export interface EncoderOptions {
+  /** Segment of each token, `[batch · time]`; all 0 without. */
+  readonly segments?: Int32Array;
+  /** Tokens of each sequence that are not padding, `[batch]`; all without. */
+  readonly lengths?: Int32Array;
+  /** Source of dropout; null (the default) is inference. */
+  readonly random?: Random | null;
+  /** Keeps only the input of each block for the gradient and computes the rest again. */
+  readonly recompute?: boolean;
+}
+
+/**
+ * Bidirectional encoder: every token sees every other. Its blocks are those of GPT-1, norms after the residual sums,
+ * without the causal mask.
+ *
+ * @see Devlin et al. (2019), "BERT: Pre-training of deep bidirectional Transformers for language understanding",
+ * section 3, arXiv:1810.04805.
+ */
+export class Bert implements StoredModel {
+  readonly settings: BertSettings;
+  /** `[vocabularySize, width]` */
+  readonly tokenEmbedding: Parameter;
+  /** `[context, width]` */
+  readonly positionEmbedding: Parameter;
+  /** `[segments, width]` */
+  readonly segmentEmbedding: Parameter;
+  readonly embeddingNorm: LayerNorm;
+  readonly blocks: readonly Block[];
+  readonly pooler: Linear;
+
+  constructor(settings: BertSettings, init: Initializer) {
+    const { width, heads, normEpsilon, initializerRange: range, dropout } = settings;
+    if (width % heads !== 0) throw new ShapeError(`bert: ${heads} heads do not divide a width of ${width}`);
+    this.settings = settings;
+    this.tokenEmbedding = init.normal([settings.vocabularySize, width], range);
+    this.positionEmbedding = init.normal([settings.context, width], range);
+    this.segmentEmbedding = init.normal([settings.segments, width], range);
+    this.embeddingNorm = new LayerNorm(width, normEpsilon, init);
+    const block = { ...settings, normPosition: "after", residualDropout: dropout } as const;
+    this.blocks = Array.from({ length: settings.layers }, (_, layer) => new Block(block, layer, init));
+    this.pooler = new Linear(width, width, { bias: true, standardDeviation: range }, init);
+  }
+
+  get backend(): Tensor["backend"] {
+    return this.tokenEmbedding.backend;
+  }
+
+  /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
+  forward(ids: Tensor, options: EncoderOptions = {}): Tensor {
+    const [batch, time] = [ids.axis(0), ids.axis(1)];
+    const random = options.random ?? null;
+    checkPositions("bert", this.settings.context, time, null);
+    const segments = Tensor.from(this.backend, options.segments ?? new Int32Array(batch * time), [batch, time]);
+    const embedded = this.tokenEmbedding
+      .gatherRows(ids)
+      .add(this.positionEmbedding.slice(0, 0, time))
+      .add(this.segmentEmbedding.gatherRows(segments)); // [batch, time, width]
+    const x = dropOut(this.embeddingNorm.forward(embedded), this.settings.dropout, random);
+    const mask = { causal: false, keyLengths: options.lengths };
+    const { recompute = false } = options;
+    return throughBlocks(this.blocks, x, { random, recompute }, (block, input, own) => block.forward(input, mask, own));
+  }
+
+  /** Hidden states `[batch, time, width]` → tanh of a layer over the first token's, `[batch, width]`. */
+  pooled(hidden: Tensor): Tensor {
+    const first = hidden.slice(1, 0, 1).reshape([-1, this.settings.width]);
+    return this.pooler.forward(first, { activation: "tanh" });
+  }
+}
+
+/**
+ * BERT with what it is pretrained by: a head that names masked words, its output matrix that of the word embedding,
+ * and one that tells whether the second segment follows the first.
+ *
+ * @see Devlin et al. (2019), section 3.1.
+ */
+export class BertForPretraining implements StoredModel {
+  readonly body: Bert;
+  readonly transform: Linear;
+  readonly transformNorm: LayerNorm;
+  /** `[vocabularySize]` */
+  readonly outputBias: Parameter;
+  /** Logits of "it follows" (0) and "it does not" (1). */
+  readonly relationship: Linear;
+  readonly #activation: Activation;
+
+  constructor(settings: BertSettings, init: Initializer) {
+    const linear = { bias: true, standardDeviation: settings.initializerRange };
+    this.body = new Bert(settings, init);
+    this.transform = new Linear(settings.width, settings.width, linear, init);
+    this.transformNorm = new LayerNorm(settings.width, settings.normEpsilon, init);
+    this.outputBias = init.constant([settings.vocabularySize], 0);
+    this.relationship = new Linear(settings.width, 2, linear, init);
+    this.#activation = settings.activation;
+  }
+
+  get settings(): BertSettings {
+    return this.body.settings;
+  }
+
+  get backend(): Tensor["backend"] {
+    return this.body.backend;
+  }
+
+  /** `[vocabularySize, width]` */
+  get outputWeight(): Parameter {
+    return this.body.tokenEmbedding;
+  }
+
+  /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
+  forward(ids: Tensor, options: EncoderOptions = {}): Tensor {
+    return this.body.forward(ids, options);
+  }
+
+  /** Hidden states `[…, width]` → what the output layer reads, `[…, width]`. */
+  transformed(hidden: Tensor): Tensor {
+    return this.transformNorm.forward(this.transform.forward(hidden, { activation: this.#activation }));
+  }
+
+  /** Hidden states `[…, width]` → logits of words `[…, vocabularySize]`. */
+  logits(hidden: Tensor): Tensor {
+    return this.transformed(hidden).matmul(this.outputWeight, { transposeB: true }).add(this.outputBias);
+  }
+
+  /** Hidden states `[batch, time, width]` → logits of the two relationships, `[batch, 2]`. */
+  relationshipLogits(hidden: Tensor): Tensor {
+    return this.relationship.forward(this.body.pooled(hidden));
+  }
+}
+
+/** Shape of a BERT with a classifier. */
+export const BertClassifierSettings = BertSettings.extend({
+  /** What is classified: a sequence, into one of `labels`; or the choices of a question, of which one is right. */
+  task: z.enum(["sequence-classification", "multiple-choice"]),
+  /** Names of the classes; none for multiple choice. */
+  labels: z.array(z.string()),
+});
+export type BertClassifierSettings = z.infer<typeof BertClassifierSettings>;
+
+/**
+ * BERT with a linear layer over the pooled state: one output a class, or one for each choice of a question.
+ *
+ * @see Devlin et al. (2019), sections 4.1 and 4.4.
+ */
+export class BertClassifier implements StoredModel {
+  readonly settings: BertClassifierSettings;
+  readonly body: Bert;
+  readonly classifier: Linear;
+
+  /** A new body, or one that has been pretrained. */
+  constructor(settings: BertClassifierSettings, init: Initializer, body: Bert = new Bert(settings, init)) {
+    const { width, task, labels, initializerRange } = settings;
+    const outputs = task === "multiple-choice" ? 1 : labels.length;
+    this.settings = settings;
+    this.body = body;
+    this.classifier = new Linear(width, outputs, { bias: true, standardDeviation: initializerRange }, init);
+  }
+
+  get backend(): Tensor["backend"] {
+    return this.body.backend;
+  }
+
+  /** Token ids int32 `[batch, time]` → logits `[batch, classes]`; of choices as rows of a batch, `[batch, 1]`. */
+  forward(ids: Tensor, options: EncoderOptions = {}): Tensor {
+    const pooled = this.body.pooled(this.body.forward(ids, options));
+    return this.classifier.forward(dropOut(pooled, this.settings.classifierDropout, options.random ?? null));
+  }
+}
