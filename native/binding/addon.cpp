@@ -56,13 +56,23 @@ napi_value instructionSets(napi_env env, napi_callback_info) {
   return list;
 }
 
+/** A reference to a class, or null for what is none. */
+napi_ref classReference(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  napi_ref reference = nullptr;
+  napi_typeof(env, value, &type);
+  if (type == napi_function) napi_create_reference(env, value, 1, &reference);
+  return reference;
+}
+
 /**
- * open(threads, instructionSet): an object with every function, bound to a number of threads (0 means one for each
- * core) and an instruction set (empty means the best). Undefined when this machine does not have that one.
+ * open(threads, instructionSet, StemmaError, DataError): an object with every function, bound to a number of threads (0
+ * means one for each core) and an instruction set (empty means the best), which throws errors of these classes.
+ * Undefined when this machine does not have that instruction set.
  */
 napi_value open(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value arguments[2];
+  size_t count = 4;
+  napi_value arguments[4];
   napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
   double threads = 0;
   char name[32] = "";
@@ -72,7 +82,8 @@ napi_value open(napi_env env, napi_callback_info info) {
   if (!kernels) return nullptr;
   const int chosen = threads >= 1 ? (threads < 512 ? (int)threads : 512) : availableCores();
   // Functions may outlive the object that holds them, so contexts are never freed; there are few, and they are small.
-  Context* context = new Context{kernels, chosen};
+  Context* context = new Context{kernels, chosen, classReference(env, arguments[2]),
+                                 classReference(env, arguments[3])};
   napi_value object;
   napi_create_object(env, &object);
   for (const Method* method : families) {

@@ -8,6 +8,7 @@ Call::Call(napi_env env, napi_callback_info info, const char* kernel) : env_(env
   void* data = nullptr;
   napi_get_cb_info(env, info, &count_, arguments_, nullptr, &data);
   context_ = (Context*)data;
+  if (count_ > kMaxArguments) count_ = kMaxArguments;
 }
 
 napi_value Call::next() {
@@ -42,10 +43,12 @@ View Call::viewOf(int64_t handle, int64_t offset) {
   if (failed_) return {nullptr, 0};
   const Stretch stretch = lookUpStorage(handle);
   if (!stretch.data) {
-    fail("a storage that was released, or belongs to another backend");
+    fail(
+        "an operand's memory was given back, by the end of its scope, by backward passing it, or by release(); return "
+        "it from the scope, or call keep() on it, to use it afterwards");
     return {nullptr, 0};
   }
-  if (offset > stretch.length) {
+  if (offset < 0 || offset > stretch.length) {
     char what[96];
     snprintf(what, sizeof what, "offset %lld is outside a storage of %lld elements", (long long)offset,
              (long long)stretch.length);
@@ -79,7 +82,13 @@ Draw Call::draw() {
 }
 
 View Call::viewAt(const double* handleAndOffset) {
-  return viewOf((int64_t)handleAndOffset[0], (int64_t)handleAndOffset[1]);
+  const double handle = handleAndOffset[0], offset = handleAndOffset[1];
+  // Also false for NaN, which has no integer.
+  if (!(handle >= 0 && handle < 9007199254740992.0 && offset >= 0 && offset < 9007199254740992.0)) {
+    fail("the table holds something that is not a view");
+    return {nullptr, 0};
+  }
+  return viewOf((int64_t)handle, (int64_t)offset);
 }
 
 const double* Call::doubles(size_t* count) {
@@ -119,12 +128,29 @@ float* Call::floats(const View& view, int64_t needed, const char* name) {
   return failed_ ? nullptr : view.data;
 }
 
-void Call::fail(const char* what) {
+void Call::checkIds(const int32_t* ids, int64_t count, int64_t limit) {
+  if (failed_) return;
+  for (int64_t i = 0; i < count; i++) {
+    if (ids[i] < limit) continue;
+    char what[128];
+    snprintf(what, sizeof what, "id %d at place %lld is not below %lld; check the vocabulary size", ids[i],
+             (long long)i, (long long)limit);
+    return failWith(context_->dataError, what);
+  }
+}
+
+void Call::fail(const char* what) { failWith(context_ ? context_->stemmaError : nullptr, what); }
+
+void Call::failWith(napi_ref errorClass, const char* what) {
   if (failed_) return;
   failed_ = true;
-  char message[256];
+  char message[320];
   snprintf(message, sizeof message, "%s: %s", kernel_, what);
-  napi_throw_range_error(env_, nullptr, message);
+  napi_value constructor = nullptr, text = nullptr, error = nullptr;
+  napi_create_string_utf8(env_, message, NAPI_AUTO_LENGTH, &text);
+  if (errorClass) napi_get_reference_value(env_, errorClass, &constructor);
+  if (constructor && napi_new_instance(env_, constructor, 1, &text, &error) == napi_ok) napi_throw(env_, error);
+  else napi_throw_error(env_, nullptr, message);
 }
 
 }  // namespace stemma

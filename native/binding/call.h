@@ -12,7 +12,22 @@ namespace stemma {
 struct Context {
   const KernelTable* kernels;
   int threads;
+  /** Classes of src/core/errors.ts: of a call that cannot be made, and of ids that point past the end. */
+  napi_ref stemmaError;
+  napi_ref dataError;
 };
+
+/** a · b for sizes, at most the largest number there is: sizes that no memory could hold stay too large. */
+inline int64_t times(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
+/** a + b in the same way. */
+inline int64_t plus(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
 
 /** A stretch of a storage from a view's first element on. Data is null for a view that is absent. */
 struct View {
@@ -61,6 +76,9 @@ class Call {
   float* floats(const View& view, int64_t needed, const char* name);
   int32_t* ints(const View& view, int64_t needed, const char* name) { return (int32_t*)floats(view, needed, name); }
 
+  /** Fails when one of `count` ids is not below `limit`. Negative ids stand for nothing. */
+  void checkIds(const int32_t* ids, int64_t count, int64_t limit);
+
   /** Throws, unless something was thrown before: `kernel: what`. */
   void fail(const char* what);
 
@@ -71,6 +89,7 @@ class Call {
 
   View viewOf(int64_t handle, int64_t offset);
   napi_value next();
+  void failWith(napi_ref errorClass, const char* what);
 
   napi_env env_;
   const char* kernel_;

@@ -59,6 +59,7 @@ napi_value dropout(napi_env env, napi_callback_info info) {
   const View x = call.view(), out = call.view();
   const int64_t length = call.size();
   const double rate = call.number();
+  if (!(rate >= 0 && rate < 1)) call.fail("the rate must be at least 0 and less than 1");
   const Draw draw = call.draw();
   const float* from = call.floats(x, length, "x");
   float* to = call.floats(out, length, "out");
@@ -71,9 +72,9 @@ int64_t reach(int rank, const int64_t* shape, const int64_t* strides) {
   int64_t last = 0;
   for (int axis = 0; axis < rank; axis++) {
     if (shape[axis] == 0) return 0;
-    last += (shape[axis] - 1) * strides[axis];
+    last = plus(last, times(shape[axis] - 1, strides[axis]));
   }
-  return last + 1;
+  return plus(last, 1);
 }
 
 /** A rank, then for each axis its length and strides of two sides. */
@@ -97,7 +98,7 @@ napi_value binary(napi_env env, napi_callback_info info) {
   const View a = call.view(), b = call.view(), out = call.view();
   const Broadcast shape = walk(call);
   int64_t length = 1;
-  for (int axis = 0; axis < shape.rank; axis++) length *= shape.shape[axis];
+  for (int axis = 0; axis < shape.rank; axis++) length = times(length, shape.shape[axis]);
   const float* first = call.floats(a, reach(shape.rank, shape.shape, shape.stridesA), "a");
   const float* second = call.floats(b, reach(shape.rank, shape.shape, shape.stridesB), "b");
   float* to = call.floats(out, length, "out");

@@ -8,7 +8,7 @@ namespace {
 
 /** Elements from the first of a batch of matrices to the end of the last; 0 for an empty batch. */
 int64_t extent(int64_t batch, int64_t stride, int64_t rows, int64_t columns) {
-  return batch == 0 ? 0 : (batch - 1) * stride + rows * columns;
+  return batch == 0 ? 0 : plus(times(batch - 1, stride), times(rows, columns));
 }
 
 /**
@@ -32,13 +32,14 @@ napi_value matmul(napi_env env, napi_callback_info info) {
   const View bias = call.optionalView(), residual = call.optionalView();
   p.activation = call.choice<Activation>(6);
   const View preActivation = call.optionalView();
+  const int64_t elements = times(p.batch, times(p.m, p.n));
   p.a = call.floats(a, extent(p.batch, p.batchStrideA, p.m, p.k), "a");
   p.b = call.floats(b, extent(p.batch, p.batchStrideB, p.k, p.n), "b");
-  p.out = call.floats(out, p.batch * p.m * p.n, "out");
+  p.out = call.floats(out, elements, "out");
   p.bias = call.floats(bias, p.n, "bias");
-  p.residual = call.floats(residual, p.batch * p.m * p.n, "residual");
-  p.preActivation = call.floats(preActivation, p.batch * p.m * p.n, "preActivation");
-  if (call.ok()) call.kernels().matmul(p, call.threads());
+  p.residual = call.floats(residual, elements, "residual");
+  p.preActivation = call.floats(preActivation, elements, "preActivation");
+  if (call.ok() && elements > 0) call.kernels().matmul(p, call.threads());
   return nullptr;
 }
 

@@ -4,12 +4,10 @@ namespace stemma {
 
 namespace {
 
-/** Fails when an id is not below `limit`. Negative ids stand for nothing. */
-void checkIds(Call& call, const int32_t* ids, int64_t count, int64_t limit) {
-  if (!call.ok()) return;
-  for (int64_t i = 0; i < count; i++) {
-    if (ids[i] >= limit) return call.fail("an id is beyond the last row or class");
-  }
+/** Names that are arguments of templates. */
+namespace names {
+constexpr char softmax[] = "softmax", logSoftmax[] = "logSoftmax", softmaxGrad[] = "softmaxGrad",
+               logSoftmaxGrad[] = "logSoftmaxGrad", setRows[] = "setRows", scatterAddRows[] = "scatterAddRows";
 }
 
 /** sum(x…, out…, outer, axis, inner) */
@@ -17,9 +15,9 @@ napi_value sum(napi_env env, napi_callback_info info) {
   Call call(env, info, "sum");
   const View x = call.view(), out = call.view();
   const int64_t outer = call.size(), axis = call.size(), inner = call.size();
-  const float* from = call.floats(x, outer * axis * inner, "x");
-  float* to = call.floats(out, outer * inner, "out");
-  if (call.ok()) call.kernels().sum(from, outer, axis, inner, to, call.threads());
+  const float* from = call.floats(x, times(outer, times(axis, inner)), "x");
+  float* to = call.floats(out, times(outer, inner), "out");
+  if (call.ok() && times(outer, inner) > 0) call.kernels().sum(from, outer, axis, inner, to, call.threads());
   return nullptr;
 }
 
@@ -28,9 +26,9 @@ napi_value max(napi_env env, napi_callback_info info) {
   Call call(env, info, "max");
   const View x = call.view(), out = call.view();
   const int64_t outer = call.size(), axis = call.size(), inner = call.size();
-  const float* from = call.floats(x, outer * axis * inner, "x");
-  float* to = call.floats(out, outer * inner, "out");
-  if (call.ok()) call.kernels().maxAlong(from, outer, axis, inner, to, call.threads());
+  const float* from = call.floats(x, times(outer, times(axis, inner)), "x");
+  float* to = call.floats(out, times(outer, inner), "out");
+  if (call.ok() && times(outer, inner) > 0) call.kernels().maxAlong(from, outer, axis, inner, to, call.threads());
   return nullptr;
 }
 
@@ -39,34 +37,34 @@ napi_value argmax(napi_env env, napi_callback_info info) {
   Call call(env, info, "argmax");
   const View x = call.view(), out = call.view();
   const int64_t rows = call.size(), width = call.size();
-  const float* from = call.floats(x, rows * width, "x");
+  const float* from = call.floats(x, times(rows, width), "x");
   int32_t* to = call.ints(out, rows, "out");
   if (call.ok()) call.kernels().argmax(from, rows, width, to, call.threads());
   return nullptr;
 }
 
 /** softmax(x…, out…, rows, width), and logSoftmax */
-template <void (*KernelTable::*kernel)(const float*, float*, int64_t, int64_t, int)>
+template <void (*KernelTable::*kernel)(const float*, float*, int64_t, int64_t, int), const char* name>
 napi_value softmaxLike(napi_env env, napi_callback_info info) {
-  Call call(env, info, "softmax");
+  Call call(env, info, name);
   const View x = call.view(), out = call.view();
   const int64_t rows = call.size(), width = call.size();
-  const float* from = call.floats(x, rows * width, "x");
-  float* to = call.floats(out, rows * width, "out");
-  if (call.ok()) (call.kernels().*kernel)(from, to, rows, width, call.threads());
+  const float* from = call.floats(x, times(rows, width), "x");
+  float* to = call.floats(out, times(rows, width), "out");
+  if (call.ok() && width > 0) (call.kernels().*kernel)(from, to, rows, width, call.threads());
   return nullptr;
 }
 
 /** softmaxGrad(y…, dy…, dx…, rows, width), and logSoftmaxGrad */
-template <void (*KernelTable::*kernel)(const float*, const float*, float*, int64_t, int64_t, int)>
+template <void (*KernelTable::*kernel)(const float*, const float*, float*, int64_t, int64_t, int), const char* name>
 napi_value softmaxLikeGrad(napi_env env, napi_callback_info info) {
-  Call call(env, info, "softmaxGrad");
+  Call call(env, info, name);
   const View y = call.view(), dy = call.view(), dx = call.view();
   const int64_t rows = call.size(), width = call.size();
-  const float* at = call.floats(y, rows * width, "y");
-  const float* from = call.floats(dy, rows * width, "dy");
-  float* to = call.floats(dx, rows * width, "dx");
-  if (call.ok()) (call.kernels().*kernel)(at, from, to, rows, width, call.threads());
+  const float* at = call.floats(y, times(rows, width), "y");
+  const float* from = call.floats(dy, times(rows, width), "dy");
+  float* to = call.floats(dx, times(rows, width), "dx");
+  if (call.ok() && width > 0) (call.kernels().*kernel)(at, from, to, rows, width, call.threads());
   return nullptr;
 }
 
@@ -76,11 +74,11 @@ napi_value crossEntropy(napi_env env, napi_callback_info info) {
   const View logits = call.view(), targets = call.view(), losses = call.view(), dLogits = call.optionalView();
   const int64_t rows = call.size(), classes = call.size();
   const float scale = (float)call.number();
-  const float* from = call.floats(logits, rows * classes, "logits");
+  const float* from = call.floats(logits, times(rows, classes), "logits");
   const int32_t* ids = call.ints(targets, rows, "targets");
   float* to = call.floats(losses, rows, "losses");
-  float* d = call.floats(dLogits, rows * classes, "dLogits");
-  checkIds(call, ids, rows, classes);
+  float* d = call.floats(dLogits, times(rows, classes), "dLogits");
+  call.checkIds(ids, rows, classes);
   if (call.ok()) call.kernels().crossEntropy(from, ids, to, d, scale, rows, classes, call.threads());
   return nullptr;
 }
@@ -90,24 +88,24 @@ napi_value gatherRows(napi_env env, napi_callback_info info) {
   Call call(env, info, "gatherRows");
   const View table = call.view(), ids = call.view(), out = call.view();
   const int64_t tableRows = call.size(), rows = call.size(), width = call.size();
-  const float* from = call.floats(table, tableRows * width, "table");
+  const float* from = call.floats(table, times(tableRows, width), "table");
   const int32_t* at = call.ints(ids, rows, "ids");
-  float* to = call.floats(out, rows * width, "out");
-  checkIds(call, at, rows, tableRows);
+  float* to = call.floats(out, times(rows, width), "out");
+  call.checkIds(at, rows, tableRows);
   if (call.ok()) call.kernels().gatherRows(from, at, to, rows, width, call.threads());
   return nullptr;
 }
 
 /** setRows(rows…, ids…, table…, tableRows, rows, width), and scatterAddRows */
-template <void (*KernelTable::*kernel)(const float*, const int32_t*, float*, int64_t, int64_t, int)>
+template <void (*KernelTable::*kernel)(const float*, const int32_t*, float*, int64_t, int64_t, int), const char* name>
 napi_value intoRows(napi_env env, napi_callback_info info) {
-  Call call(env, info, "setRows");
+  Call call(env, info, name);
   const View from = call.view(), ids = call.view(), table = call.view();
   const int64_t tableRows = call.size(), rows = call.size(), width = call.size();
-  const float* source = call.floats(from, rows * width, "rows");
+  const float* source = call.floats(from, times(rows, width), "rows");
   const int32_t* at = call.ints(ids, rows, "ids");
-  float* to = call.floats(table, tableRows * width, "table");
-  checkIds(call, at, rows, tableRows);
+  float* to = call.floats(table, times(tableRows, width), "table");
+  call.checkIds(at, rows, tableRows);
   if (call.ok()) (call.kernels().*kernel)(source, at, to, rows, width, call.threads());
   return nullptr;
 }
@@ -117,10 +115,10 @@ napi_value pick(napi_env env, napi_callback_info info) {
   Call call(env, info, "pick");
   const View x = call.view(), ids = call.view(), out = call.view();
   const int64_t rows = call.size(), width = call.size();
-  const float* from = call.floats(x, rows * width, "x");
+  const float* from = call.floats(x, times(rows, width), "x");
   const int32_t* at = call.ints(ids, rows, "ids");
   float* to = call.floats(out, rows, "out");
-  checkIds(call, at, rows, width);
+  call.checkIds(at, rows, width);
   if (call.ok()) call.kernels().pick(from, at, to, rows, width, call.threads());
   return nullptr;
 }
@@ -132,8 +130,8 @@ napi_value pickGrad(napi_env env, napi_callback_info info) {
   const int64_t rows = call.size(), width = call.size();
   const float* from = call.floats(dy, rows, "dy");
   const int32_t* at = call.ints(ids, rows, "ids");
-  float* to = call.floats(dx, rows * width, "dx");
-  checkIds(call, at, rows, width);
+  float* to = call.floats(dx, times(rows, width), "dx");
+  call.checkIds(at, rows, width);
   if (call.ok()) call.kernels().pickGrad(from, at, to, rows, width, call.threads());
   return nullptr;
 }
@@ -144,14 +142,14 @@ const Method rowMethods[] = {
     {"sum", sum},
     {"max", max},
     {"argmax", argmax},
-    {"softmax", softmaxLike<&KernelTable::softmax>},
-    {"logSoftmax", softmaxLike<&KernelTable::logSoftmax>},
-    {"softmaxGrad", softmaxLikeGrad<&KernelTable::softmaxGrad>},
-    {"logSoftmaxGrad", softmaxLikeGrad<&KernelTable::logSoftmaxGrad>},
+    {names::softmax, softmaxLike<&KernelTable::softmax, names::softmax>},
+    {names::logSoftmax, softmaxLike<&KernelTable::logSoftmax, names::logSoftmax>},
+    {names::softmaxGrad, softmaxLikeGrad<&KernelTable::softmaxGrad, names::softmaxGrad>},
+    {names::logSoftmaxGrad, softmaxLikeGrad<&KernelTable::logSoftmaxGrad, names::logSoftmaxGrad>},
     {"crossEntropy", crossEntropy},
     {"gatherRows", gatherRows},
-    {"setRows", intoRows<&KernelTable::setRows>},
-    {"scatterAddRows", intoRows<&KernelTable::scatterAddRows>},
+    {names::setRows, intoRows<&KernelTable::setRows, names::setRows>},
+    {names::scatterAddRows, intoRows<&KernelTable::scatterAddRows, names::scatterAddRows>},
     {"pick", pick},
     {"pickGrad", pickGrad},
     {nullptr, nullptr},

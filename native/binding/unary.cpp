@@ -37,9 +37,9 @@ napi_value gatedUnit(napi_env env, napi_callback_info info) {
   const UnaryKind kind = call.choice<UnaryKind>(kUnaryKinds);
   const View x = call.view(), out = call.view();
   const int64_t rows = call.size(), width = call.size();
-  const float* from = call.floats(x, 2 * rows * width, "x");
-  float* to = call.floats(out, rows * width, "out");
-  if (call.ok()) call.kernels().gatedUnit(kind, from, to, rows, width, call.threads());
+  const float* from = call.floats(x, times(2, times(rows, width)), "x");
+  float* to = call.floats(out, times(rows, width), "out");
+  if (call.ok() && width > 0) call.kernels().gatedUnit(kind, from, to, rows, width, call.threads());
   return nullptr;
 }
 
@@ -49,10 +49,10 @@ napi_value gatedUnitGrad(napi_env env, napi_callback_info info) {
   const UnaryKind kind = call.choice<UnaryKind>(kUnaryKinds);
   const View x = call.view(), dy = call.view(), dx = call.view();
   const int64_t rows = call.size(), width = call.size();
-  const float* at = call.floats(x, 2 * rows * width, "x");
-  const float* from = call.floats(dy, rows * width, "dy");
-  float* to = call.floats(dx, 2 * rows * width, "dx");
-  if (call.ok()) call.kernels().gatedUnitGrad(kind, at, from, to, rows, width, call.threads());
+  const float* at = call.floats(x, times(2, times(rows, width)), "x");
+  const float* from = call.floats(dy, times(rows, width), "dy");
+  float* to = call.floats(dx, times(2, times(rows, width)), "dx");
+  if (call.ok() && width > 0) call.kernels().gatedUnitGrad(kind, at, from, to, rows, width, call.threads());
   return nullptr;
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { DataError, StemmaError } from "../../core/errors.ts";
 
 /** Functions of the addon, bound to a number of threads and an instruction set. A view is a handle and an offset. */
 export interface NativeFunctions {
@@ -70,8 +71,16 @@ export type InstructionSet = "avx512bf16" | "avx512" | "avx2" | "portable";
 interface Addon {
   /** What this processor can run, best first. */
   instructionSets(): InstructionSet[];
-  /** Threads 0: one for each core; instruction set "": the best. Undefined when the processor lacks it. */
-  open(threads: number, instructionSet: InstructionSet | ""): NativeFunctions | undefined;
+  /**
+   * Threads 0: one for each core; instruction set "": the best. Undefined when the processor lacks it. Functions throw
+   * errors of the two classes: for a call that cannot be made, and for ids that point past the end.
+   */
+  open(
+    threads: number,
+    instructionSet: InstructionSet | "",
+    stemmaError: typeof StemmaError,
+    dataError: typeof DataError,
+  ): NativeFunctions | undefined;
 }
 
 /** Where the build leaves the addon; the same place seen from `src/` and from `dist/`. */

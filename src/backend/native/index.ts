@@ -1,4 +1,4 @@
-import { UnsupportedError } from "../../core/errors.ts";
+import { DataError, StemmaError, UnsupportedError } from "../../core/errors.ts";
 import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
@@ -35,7 +35,7 @@ export type Opened = { readonly backend: NativeBackend } | { readonly backend: n
 export function openNative(options: NativeOptions = {}): Opened {
   const addon = loadAddon();
   if ("reason" in addon) return { backend: null, reason: addon.reason };
-  const native = addon.open(options.threads ?? 0, options.instructionSet ?? "");
+  const native = addon.open(options.threads ?? 0, options.instructionSet ?? "", StemmaError, DataError);
   if (!native) {
     throw new UnsupportedError(
       `native backend: this processor cannot run ${options.instructionSet}; it can run ${addon.instructionSets().join(", ")}`,

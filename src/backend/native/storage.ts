@@ -1,4 +1,4 @@
-import { UnsupportedError } from "../../core/errors.ts";
+import { StemmaError, UnsupportedError } from "../../core/errors.ts";
 import type { Backend, Dtype, Storage, View } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 
@@ -17,8 +17,9 @@ export class NativeStorage implements Storage {
 }
 
 /** The handle of a view's storage. */
-export function handleOf(view: View): number {
-  return (view.storage as NativeStorage).handle;
+export function handleOf({ storage }: View): number {
+  if (storage instanceof NativeStorage) return storage.handle;
+  throw new StemmaError("tensor: it lives on another backend; create all operands of an operation on the same one");
 }
 
 /** The handle of a view that may be absent: −1 then. */
