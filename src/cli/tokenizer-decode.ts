@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
-import { readTokenizer } from "../stages/tokenizer-folder.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { defineCommand } from "./command.ts";
 import { readInput } from "./read-input.ts";
 
@@ -20,7 +20,7 @@ export const tokenizerDecode = defineCommand({
   }),
   examples: ["stemma tokenizer decode --tokenizer runs/tokenizer --ids 312,87,12"],
   async run({ tokenizer: folder, ids, skipSpecialTokens }, io) {
-    const tokenizer = await readTokenizer(folder);
+    const tokenizer = await loadTokenizer(folder);
     const text = tokenizer.decode(ids ?? parseIds(await readInput(io, "ids", "--ids")), { skipSpecialTokens });
     io.print(text);
     return { text };

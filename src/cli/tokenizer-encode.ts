@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
-import { readTokenizer } from "../stages/tokenizer-folder.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { readInput } from "./read-input.ts";
@@ -22,7 +22,7 @@ export const tokenizerEncode = defineCommand({
     if (text !== undefined && input !== undefined) {
       throw new SettingsError("--text and --input are both given; give one of them");
     }
-    const tokenizer = await readTokenizer(folder);
+    const tokenizer = await loadTokenizer(folder);
     const ids = [...tokenizer.encode(text ?? (await contents(input, io)), { recognizeSpecialTokens })];
     io.print(ids.join(" "));
     return { ids, tokens: ids.map((id) => tokenizer.decode([id])) };

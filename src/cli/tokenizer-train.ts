@@ -5,8 +5,8 @@ import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { SettingsError } from "../core/errors.ts";
 import { readDocuments } from "../data/documents.ts";
 import { resolveSources } from "../data/sources.ts";
-import { tokenizerFiles } from "../stages/tokenizer-folder.ts";
 import { ByteLevelBpeTrainer } from "../text/bpe-trainer.ts";
+import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import { defineCommand } from "./command.ts";
 import { formatDuration } from "./progress.ts";
 

@@ -13,9 +13,10 @@ import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { chatTemplateFile, namedChatTemplate, readChatTemplate } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import type { StageEnvironment, trainingSettings } from "./stage.ts";
-import { readTokenizer, tokenizerFiles } from "./tokenizer-folder.ts";
 
 /** A model with what it takes to talk to it. */
 export interface Assistant {
@@ -42,7 +43,7 @@ export async function openStageBackend(
  */
 export async function openAssistant(path: string, backend: Backend): Promise<Assistant> {
   const { model, family } = await loadModel(path, backend);
-  const tokenizer = await readTokenizer(path);
+  const tokenizer = await loadTokenizer(path);
   if (tokenizer.vocabularySize > model.settings.vocabularySize) {
     throw new CheckpointError(
       `${path}: the tokenizer has ${tokenizer.vocabularySize} tokens, the model ${model.settings.vocabularySize}; ` +
@@ -107,7 +108,7 @@ function chatFiles({ tokenizer, template }: ChatEncoder): Record<string, string>
 
 /** The tokenizer and template of a model folder, without its weights. */
 export async function openChatEncoder(path: string): Promise<ChatEncoder> {
-  return new ChatEncoder(await readTokenizer(path), await readChatTemplate(path));
+  return new ChatEncoder(await loadTokenizer(path), await readChatTemplate(path));
 }
 
 /**

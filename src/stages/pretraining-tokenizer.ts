@@ -4,8 +4,8 @@ import { readDocuments } from "../data/documents.ts";
 import type { SourceSetting } from "../data/sources.ts";
 import { resolveSources } from "../data/sources.ts";
 import { ByteLevelBpeTrainer } from "../text/bpe-trainer.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { readTokenizer } from "./tokenizer-folder.ts";
 
 const endOfText = "<|endoftext|>";
 
@@ -22,7 +22,7 @@ export async function pretrainingTokenizer(
 ): Promise<Tokenizer> {
   const vocabularySize = Number(/^bpe-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
   if (Number.isNaN(vocabularySize)) {
-    if (existsSync(name)) return readTokenizer(name);
+    if (existsSync(name)) return loadTokenizer(name);
     throw new SettingsError(
       `tokenizer: ${name} is neither characters, nor bpe-N with a number of tokens, nor a folder that exists`,
     );

@@ -20,10 +20,18 @@ export function specialToken(content: string, id: number): AddedToken {
   return { id, content, singleWord: false, lstrip: false, rstrip: false, normalized: false, special: true };
 }
 
-/** The entry of `added_tokens` in `tokenizer.json`. */
-export function addedTokenToJson(token: AddedToken): object {
-  const { id, content, singleWord, lstrip, rstrip, normalized, special } = token;
-  return { id, content, single_word: singleWord, lstrip, rstrip, normalized, special };
+/** The `added_tokens` of `tokenizer.json`. */
+export function addedTokensToJson(tokens: readonly AddedToken[]): object[] {
+  const inOrder = [...tokens].sort((a, b) => a.id - b.id);
+  return inOrder.map(({ id, content, singleWord, lstrip, rstrip, normalized, special }) => ({
+    id,
+    content,
+    single_word: singleWord,
+    lstrip,
+    rstrip,
+    normalized,
+    special,
+  }));
 }
 
 /** Finds added tokens in text: the leftmost, and of those that begin at the same place the longest. */

@@ -229,4 +229,3 @@ class MergeLearner {
     return id;
   }
 }
-

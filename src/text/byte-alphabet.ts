@@ -6,10 +6,14 @@
  */
 const characterOfByte: readonly string[] = alphabet();
 
-const byteOfCharacter: ReadonlyMap<string, number> = new Map(characterOfByte.map((character, byte) => [character, byte]));
+const byteOfCharacter: ReadonlyMap<string, number> = new Map(
+  characterOfByte.map((character, byte) => [character, byte]),
+);
 
 /** The 256 characters in the order of their code points, which is the order of ids 0 … 255 in GPT-2's vocabulary. */
-export const byteLevelAlphabet: readonly string[] = [...characterOfByte].sort((a, b) => a.charCodeAt(0) - b.charCodeAt(0));
+export const byteLevelAlphabet: readonly string[] = [...characterOfByte].sort(
+  (a, b) => a.charCodeAt(0) - b.charCodeAt(0),
+);
 
 /** Bytes as a vocabulary spells them. */
 export function spellBytes(bytes: Iterable<number>): string {

@@ -1,6 +1,6 @@
 import { CheckpointError, DataError } from "../core/errors.ts";
 import type { AddedToken } from "./added-token.ts";
-import { addedTokenToJson } from "./added-token.ts";
+import { addedTokensToJson } from "./added-token.ts";
 import { byteLevelAlphabet, bytesOfSpelling, spellBytes } from "./byte-alphabet.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
 import { IntList } from "./int-list.ts";
@@ -9,17 +9,10 @@ import { mergeWord } from "./merge-word.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import type { SequenceTemplate } from "./sequence-template.ts";
 import { plainSequence } from "./sequence-template.ts";
-import type {
-  DecodeOptions,
-  EncodeOptions,
-  FramedIds,
-  StreamDecoder,
-  Tokenizer,
-  TokenizerJson,
-  TokenRoles,
-} from "./tokenizer.ts";
 import { TokenBytes } from "./token-bytes.ts";
+import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordTable } from "./word-table.ts";
 
 /** Everything a byte-level BPE tokenizer consists of. Tokens are spelled in the alphabet of {@link spellBytes}. */
@@ -51,13 +44,10 @@ const mostRemembered = 1 << 17;
  *
  * @see Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.2.
  */
-export class ByteLevelBpe implements Tokenizer {
-  readonly kind = "byte-level-bpe";
+export class ByteLevelBpe extends VocabularyTokenizer {
+  override readonly kind = "byte-level-bpe";
   readonly #parts: ByteLevelBpeParts;
-  readonly #vocabulary: Vocabulary;
-  readonly #segmenter: Segmenter;
   readonly #preTokenizer: PreTokenizer;
-  readonly #template: SequenceTemplate;
   readonly #merges: MergeTable;
   /** Id of each byte, −1 where the vocabulary lacks it. */
   readonly #byteIds = new Int32Array(256).fill(-1);
@@ -72,40 +62,19 @@ export class ByteLevelBpe implements Tokenizer {
    * @throws {CheckpointError} naming `where`, when ids collide or a merge needs or makes a token that does not exist.
    */
   constructor(parts: ByteLevelBpeParts, where = "tokenizer") {
-    this.#parts = parts;
-    this.#vocabulary = new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles);
     const { normalization } = parts;
-    this.#segmenter = new Segmenter(
-      parts.addedTokens,
-      normalization ? (text) => text.normalize(normalization) : null,
+    super(
+      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
+      new Segmenter(parts.addedTokens, normalization ? (text) => text.normalize(normalization) : null),
+      parts.template ?? plainSequence,
     );
+    this.#parts = parts;
     this.#preTokenizer = parts.preTokenizer ?? new Gpt2Words();
-    this.#template = parts.template ?? plainSequence;
     this.#merges = new MergeTable(mergeIds(where, parts));
     for (const character of byteLevelAlphabet) {
       this.#byteIds[bytesOfSpelling(character)![0]!] = parts.vocabulary.get(character) ?? -1;
     }
-    this.#tokenBytes = new TokenBytes(this.#vocabulary);
-  }
-
-  get vocabularySize(): number {
-    return this.#vocabulary.size;
-  }
-
-  get specialTokens(): ReadonlyMap<string, number> {
-    return this.#vocabulary.specialTokens;
-  }
-
-  get addedTokens(): readonly AddedToken[] {
-    return this.#vocabulary.addedTokens;
-  }
-
-  get roles(): TokenRoles {
-    return this.#vocabulary.roles;
-  }
-
-  get endOfText(): number | null {
-    return this.#vocabulary.endOfText;
+    this.#tokenBytes = new TokenBytes(this.vocabulary);
   }
 
   /** Pairs of tokens in the order in which they merge. */
@@ -118,53 +87,26 @@ export class ByteLevelBpe implements Tokenizer {
     return this.#preTokenizer;
   }
 
-  encode(text: string, options: EncodeOptions = {}): Int32Array {
-    const ids = new IntList(Math.ceil(text.length / 3));
-    for (const segment of this.#segmenter.segments(text, options.recognizeSpecialTokens)) {
-      if (typeof segment === "number") ids.push(segment);
-      else this.#encodeSegment(segment, ids);
-    }
-    return ids.toArray();
-  }
-
-  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+  override decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
     return this.#tokenBytes.decode(ids, options);
   }
 
-  streamDecoder(options: DecodeOptions = {}): StreamDecoder {
+  override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
     return this.#tokenBytes.streamDecoder(options);
   }
 
-  idOf(token: string): number | null {
-    return this.#vocabulary.idOf(token);
+  override withSpecialTokens(tokens: readonly string[], roles: TokenRoles = {}): ByteLevelBpe {
+    return new ByteLevelBpe({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
   }
 
-  tokenOf(id: number): string | null {
-    return this.#vocabulary.tokenOf(id);
-  }
-
-  frame(first: Int32Array, second?: Int32Array): FramedIds {
-    return this.#template.frame(first, second);
-  }
-
-  cutPoint(text: string): number {
-    // A cut could separate such tokens from white space that is theirs.
-    if (this.addedTokens.some((token) => token.rstrip || /\s/.test(token.content))) return 0;
-    return this.#preTokenizer.cutPoint(text);
-  }
-
-  withSpecialTokens(tokens: readonly string[], roles: TokenRoles = {}): ByteLevelBpe {
-    return new ByteLevelBpe({ ...this.#parts, ...this.#vocabulary.extended(tokens, roles) });
-  }
-
-  toJson(): TokenizerJson {
+  override toJson(): TokenizerJson {
     const { merges, normalization, ignoreMerges, vocabulary, template } = this.#parts;
     const byteLevel = { type: "ByteLevel", add_prefix_space: true, trim_offsets: false, use_regex: true };
     return {
       version: "1.0",
       truncation: null,
       padding: null,
-      added_tokens: [...this.addedTokens].sort((a, b) => a.id - b.id).map(addedTokenToJson),
+      added_tokens: addedTokensToJson(this.addedTokens),
       normalizer: normalization ? { type: normalization } : null,
       pre_tokenizer: this.#preTokenizer.toJson(),
       post_processor: template?.toJson() ?? byteLevel,
@@ -184,7 +126,11 @@ export class ByteLevelBpe implements Tokenizer {
     };
   }
 
-  #encodeSegment(text: string, out: IntList): void {
+  protected override wordBoundary(text: string): number {
+    return this.#preTokenizer.cutPoint(text);
+  }
+
+  protected override encodeSegment(text: string, out: IntList): void {
     const scanner = this.#preTokenizer.scan(text);
     const { bytes } = scanner;
     while (scanner.next()) {

@@ -78,17 +78,14 @@ function contractionLength(bytes: Uint8Array, at: number): number {
 /** End of the run of characters of one class that begins at `from`. */
 function runEnd(bytes: Uint8Array, from: number, kind: number): number {
   let at = from;
-  while (at < bytes.length) {
-    const byte = bytes[at]!;
-    if (byte < 0x80) {
-      if (asciiClasses[byte] !== kind) return at;
-      at += 1;
-    } else {
-      if (classOf(codePointAt(bytes, at)) !== kind) return at;
-      at += byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-    }
-  }
+  while (at < bytes.length && classAt(bytes, at) === kind) at += characterLength(bytes[at]!);
   return at;
+}
+
+/** Bytes of the UTF-8 character that begins with `first`. */
+function characterLength(first: number): number {
+  if (first < 0x80) return 1;
+  return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
 function classAt(bytes: Uint8Array, at: number): number {

@@ -38,7 +38,10 @@ export class SequenceTemplate {
       single: this.single.map(pieceToJson),
       pair: this.pair.map(pieceToJson),
       special_tokens: Object.fromEntries(
-        special.map(({ token, ids }) => [token, { id: token, ids, tokens: ids.length === 1 ? [token] : ids.map(String) }]),
+        special.map(({ token, ids }) => [
+          token,
+          { id: token, ids, tokens: ids.length === 1 ? [token] : ids.map(String) },
+        ]),
       ),
     };
   }

@@ -34,13 +34,13 @@ export class Vocabulary {
   ) {
     this.modelTokens = modelTokens;
     this.addedTokens = addedTokens;
-    this.roles = roles;
     this.#ids = new Map(modelTokens);
     for (const { content, id } of addedTokens) {
       if (content === "") throw new CheckpointError(`${where}: an added token (id ${id}) is empty; remove it`);
       this.#ids.set(content, id);
     }
     this.#tokens = tokensById(where, this.#ids);
+    this.roles = this.#known(roles);
     this.size = this.#tokens.length;
     const special = addedTokens.filter((token) => token.special);
     this.specialTokens = new Map(special.map(({ content, id }) => [content, id]));
@@ -78,6 +78,11 @@ export class Vocabulary {
     const token = this.#tokens[id];
     if (token === undefined) throw unknownId(id, this.size);
     return token;
+  }
+
+  /** Roles of tokens that there are: published folders name some that there are not. */
+  #known(roles: TokenRoles): TokenRoles {
+    return Object.fromEntries(Object.entries(roles).filter(([, content]) => this.#ids.has(content)));
   }
 
   /** The added tokens with `contents` as special ones among them, and the roles joined. */

@@ -1,0 +1,153 @@
+import { z } from "zod";
+import { CheckpointError, UnsupportedError } from "../core/errors.ts";
+import type { AddedToken } from "./added-token.ts";
+import type { JsonRecord } from "./json-file.ts";
+import { isRecord } from "./json-file.ts";
+import type { TokenRoles } from "./tokenizer.ts";
+
+/** One stage of a tokenizer in `tokenizer.json`: a normalizer, pre-tokenizer, post-processor or decoder. */
+export type Component = Readonly<{ type: string } & Record<string, unknown>>;
+
+/** The contents of a `tokenizer.json`, checked as far as all kinds of tokenizers have them in common. */
+export interface TokenizerParts {
+  /** What messages call the file. */
+  readonly where: string;
+  readonly addedTokens: readonly AddedToken[];
+  readonly normalizer: Component | null;
+  readonly preTokenizer: Component | null;
+  readonly postProcessor: Component | null;
+  readonly decoder: Component | null;
+  readonly model: ModelPart;
+  /** What tokens are for, which `tokenizer_config.json` says. */
+  readonly roles: TokenRoles;
+}
+
+/** The `model` of a `tokenizer.json`. */
+export interface ModelPart {
+  readonly type: string;
+  readonly vocabulary: ReadonlyMap<string, number>;
+  /** Pairs of tokens in the order in which they merge; empty where the model has none. */
+  readonly merges: readonly (readonly [left: string, right: string])[];
+  /** All fields as they are in the file. */
+  readonly fields: JsonRecord;
+}
+
+const ComponentSchema = z.looseObject({ type: z.string() });
+
+const AddedTokenSchema = z
+  .object({
+    id: z.int().nonnegative(),
+    content: z.string(),
+    single_word: z.boolean().default(false),
+    lstrip: z.boolean().default(false),
+    rstrip: z.boolean().default(false),
+    normalized: z.boolean().optional(),
+    special: z.boolean().default(false),
+  })
+  .transform(
+    ({ single_word, normalized, ...rest }): AddedToken => ({
+      ...rest,
+      singleWord: single_word,
+      normalized: normalized ?? !rest.special,
+    }),
+  );
+
+const component = ComponentSchema.nullish().transform((value) => value ?? null);
+
+const FileSchema = z.object({
+  added_tokens: z
+    .array(AddedTokenSchema)
+    .nullish()
+    .transform((tokens) => tokens ?? []),
+  normalizer: component,
+  pre_tokenizer: component,
+  post_processor: component,
+  decoder: component,
+});
+
+/**
+ * Checks what `tokenizer.json` holds.
+ *
+ * @throws {CheckpointError} naming `where` and the first thing that is not as the format has it.
+ */
+export function readTokenizerParts(where: string, json: JsonRecord, roles: TokenRoles = {}): TokenizerParts {
+  const file = checked(where, FileSchema, json);
+  return {
+    where,
+    roles,
+    addedTokens: file.added_tokens,
+    normalizer: file.normalizer,
+    preTokenizer: file.pre_tokenizer,
+    postProcessor: file.post_processor,
+    decoder: file.decoder,
+    model: readModel(where, json.model),
+  };
+}
+
+/**
+ * A value that must fit a schema.
+ *
+ * @throws {CheckpointError} with the path to the first misfit, in one line.
+ */
+export function checked<Schema extends z.ZodType>(where: string, schema: Schema, value: unknown): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const place = issue?.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
+  throw new CheckpointError(
+    `${where}: ${place?.replace(/^\./, "") || "the value"}: ${issue?.message ?? "is not valid"}; the file is damaged or ` +
+      "of another format",
+  );
+}
+
+/** A part of a tokenizer that is not supported: better no tokenizer than one with other ids. */
+export function unsupportedPart(where: string, what: string, part: unknown): UnsupportedError {
+  const text = JSON.stringify(part) ?? "nothing";
+  const shown = text.length > 160 ? `${text.slice(0, 160)}…` : text;
+  return new UnsupportedError(
+    `${where}: the ${what} ${shown} is not supported; byte-level BPE, GPT-1's BPE, WordPiece and characters are`,
+  );
+}
+
+/** The parts of a `Sequence` component one by one, or the component itself. */
+export function flatten(where: string, part: Component | null, list: string): Component[] {
+  if (part === null) return [];
+  if (part.type !== "Sequence") return [part];
+  return checked(`${where}: ${list}`, z.array(ComponentSchema), part[list]).flatMap((inner) =>
+    flatten(where, inner, list),
+  );
+}
+
+function readModel(where: string, model: unknown): ModelPart {
+  if (!isRecord(model)) throw new CheckpointError(`${where}: has no model; it is not a tokenizer.json file`);
+  if (!isRecord(model.vocab)) {
+    const type = typeof model.type === "string" ? model.type : "unknown";
+    if (Array.isArray(model.vocab)) throw unsupportedPart(where, "model of type", type);
+    throw new CheckpointError(`${where}: model.vocab is missing or no object; the file is damaged`);
+  }
+  // Old files do not name the type; only BPE has merges.
+  const inferred = Array.isArray(model.merges) ? "BPE" : "WordPiece";
+  return {
+    type: typeof model.type === "string" ? model.type : inferred,
+    vocabulary: new Map(Object.entries(model.vocab)) as Map<string, number>,
+    merges: readMerges(where, model.merges ?? []),
+    fields: model,
+  };
+}
+
+function readMerges(where: string, merges: unknown): [string, string][] {
+  if (!Array.isArray(merges)) throw new CheckpointError(`${where}: model.merges is no list; the file is damaged`);
+  return merges.map((merge: unknown, i) => {
+    const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    if (isPair(pair)) return pair;
+    throw new CheckpointError(
+      `${where}: model.merges[${i}] is ${JSON.stringify(merge)}, a pair of tokens is expected; the file is damaged`,
+    );
+  });
+}
+
+function isPair(value: unknown): value is [string, string] {
+  return (
+    Array.isArray(value) && value.length === 2 && value.every((token) => typeof token === "string" && token !== "")
+  );
+}

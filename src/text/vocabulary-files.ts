@@ -1,0 +1,150 @@
+import { join } from "node:path";
+import { CheckpointError } from "../core/errors.ts";
+import { addedTokensToJson, specialToken } from "./added-token.ts";
+import type { JsonRecord } from "./json-file.ts";
+import { isRecord, readJsonIfThere, readTextIfThere } from "./json-file.ts";
+import type { TokenRoles } from "./tokenizer.ts";
+
+/** A tokenizer of older files, put as a `tokenizer.json` would put it. */
+interface OlderTokenizer {
+  readonly where: string;
+  readonly json: JsonRecord;
+  readonly roles: TokenRoles;
+}
+
+/**
+ * Reads the files that came before `tokenizer.json`: `vocab.json` with `merges.txt`, or `vocab.txt`. Null when there are
+ * none.
+ *
+ * @throws {CheckpointError} when one is damaged or lacks its companion.
+ */
+export async function readVocabularyFiles(
+  folder: string,
+  config: JsonRecord,
+  roles: TokenRoles,
+): Promise<OlderTokenizer | null> {
+  const added = await readAddedTokens(folder, config);
+  const vocabularyPath = join(folder, "vocab.json");
+  const vocab = await readJsonIfThere(vocabularyPath);
+  if (vocab !== null) {
+    const merges = await readMerges(join(folder, "merges.txt"));
+    const isGpt1 = merges.some(([, right]) => right.endsWith(endOfWord));
+    const layout = isGpt1 ? gpt1Layout(vocab, merges) : gpt2Layout(vocab, merges, config);
+    return describe(vocabularyPath, layout, vocab, added, roles);
+  }
+  const listPath = join(folder, "vocab.txt");
+  const list = await readTextIfThere(listPath);
+  if (list === null) return null;
+  const tokens = list.replace(/\r?\n$/, "").split(/\r?\n/);
+  const ids = Object.fromEntries(tokens.map((token, id) => [token, id]));
+  if (Object.keys(ids).length !== tokens.length) {
+    const repeated = tokens.find((token, id) => ids[token] !== id);
+    throw new CheckpointError(`${listPath}: has the token ${JSON.stringify(repeated)} twice; the file is damaged`);
+  }
+  return describe(listPath, bertLayout(ids, config), ids, added, roles);
+}
+
+const endOfWord = "</w>";
+
+interface Layout {
+  readonly json: JsonRecord;
+  /** What tokens are for where no file says it. */
+  readonly roles: TokenRoles;
+}
+
+function gpt2Layout(vocab: JsonRecord, merges: unknown, config: JsonRecord): Layout {
+  const end = "<|endoftext|>";
+  const byteLevel = { type: "ByteLevel", add_prefix_space: config.add_prefix_space === true };
+  return {
+    json: { pre_tokenizer: byteLevel, decoder: byteLevel, model: { type: "BPE", vocab, merges } },
+    roles: { bos: end, eos: end, unk: end },
+  };
+}
+
+function gpt1Layout(vocab: JsonRecord, merges: unknown): Layout {
+  const unk = "<unk>";
+  return {
+    json: {
+      normalizer: bertNormalizer({}),
+      pre_tokenizer: { type: "BertPreTokenizer" },
+      decoder: { type: "BPEDecoder", suffix: endOfWord },
+      model: { type: "BPE", unk_token: unk, end_of_word_suffix: endOfWord, vocab, merges },
+    },
+    roles: { unk },
+  };
+}
+
+function bertLayout(vocab: JsonRecord, config: JsonRecord): Layout {
+  const roles = { unk: "[UNK]", cls: "[CLS]", sep: "[SEP]", pad: "[PAD]", mask: "[MASK]" };
+  const pair = (token: string): [string, unknown] => [token, vocab[token]];
+  const isFramed = roles.cls in vocab && roles.sep in vocab;
+  return {
+    json: {
+      normalizer: bertNormalizer(config),
+      pre_tokenizer: { type: "BertPreTokenizer" },
+      post_processor: isFramed ? { type: "BertProcessing", cls: pair(roles.cls), sep: pair(roles.sep) } : null,
+      decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+      model: { type: "WordPiece", unk_token: roles.unk, continuing_subword_prefix: "##", vocab },
+    },
+    roles,
+  };
+}
+
+function bertNormalizer(config: JsonRecord): object {
+  return {
+    type: "BertNormalizer",
+    clean_text: true,
+    handle_chinese_chars: config.tokenize_chinese_chars !== false,
+    strip_accents: typeof config.strip_accents === "boolean" ? config.strip_accents : null,
+    lowercase: config.do_lower_case !== false,
+  };
+}
+
+/** Tokens that have a role are special; so are those that the files add, unless they say otherwise. */
+function describe(
+  where: string,
+  layout: Layout,
+  vocab: JsonRecord,
+  added: ReadonlyMap<string, JsonRecord>,
+  given: TokenRoles,
+): OlderTokenizer {
+  const roles = { ...layout.roles, ...given };
+  const tokens = new Map(added);
+  for (const content of Object.values(roles)) {
+    const id = vocab[content];
+    if (typeof id === "number" && !tokens.has(content)) {
+      const [token] = addedTokensToJson([specialToken(content, id)]);
+      tokens.set(content, { ...token });
+    }
+  }
+  return { where, json: { ...layout.json, added_tokens: [...tokens.values()] }, roles };
+}
+
+/** What `tokenizer_config.json` and the older `added_tokens.json` add to the vocabulary, by content. */
+async function readAddedTokens(folder: string, config: JsonRecord): Promise<Map<string, JsonRecord>> {
+  const tokens = new Map<string, JsonRecord>();
+  for (const [content, id] of Object.entries((await readJsonIfThere(join(folder, "added_tokens.json"))) ?? {})) {
+    tokens.set(content, { id, content, special: true, normalized: false });
+  }
+  const decoder = isRecord(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
+  for (const [id, token] of Object.entries(decoder)) {
+    if (isRecord(token) && typeof token.content === "string") tokens.set(token.content, { ...token, id: Number(id) });
+  }
+  return tokens;
+}
+
+async function readMerges(path: string): Promise<[string, string][]> {
+  const text = await readTextIfThere(path);
+  if (text === null) throw new CheckpointError(`${path}: is missing; vocab.json needs it, fetch it as well`);
+  const lines = text.split(/\r?\n/);
+  return lines.flatMap((line, i): [string, string][] => {
+    if (line === "" || (i === 0 && line.startsWith("#version"))) return [];
+    const [left, right, ...rest] = line.split(" ");
+    if (!left || !right || rest.length > 0) {
+      throw new CheckpointError(
+        `${path}: line ${i + 1} is ${JSON.stringify(line)}, two tokens are expected; it is damaged`,
+      );
+    }
+    return [[left, right]];
+  });
+}
