@@ -3,6 +3,7 @@ import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { env } from "./env.ts";
 import { generate } from "./generate.ts";
+import { predict } from "./predict.ts";
 import { quickstart } from "./quickstart.ts";
 import { rank } from "./rank.ts";
 import { sample } from "./sample.ts";
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   score,
   chat,
   sample,
+  predict,
   rank,
   tokenizerTrain,
   tokenizerEncode,

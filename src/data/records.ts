@@ -1,14 +1,16 @@
 import { DataError } from "../core/errors.ts";
+import { readCsv } from "./csv.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readJsonl } from "./jsonl.ts";
 import { readParquet } from "./parquet.ts";
 
-/** The rows of some JSONL (`.jsonl`, `.ndjson`, or `.gz` of them) and Parquet files, in order. */
+/** The rows of some JSONL (`.jsonl`, `.ndjson`), CSV (`.csv`, `.tsv`; or `.gz` of them) and Parquet files, in order. */
 export async function* readRecords(paths: readonly string[]): AsyncGenerator<JsonlRow, void, undefined> {
   for (const path of paths) {
     if (/\.parquet$/i.test(path)) yield* readParquet(path);
     else if (/\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path)) yield* readJsonl(path);
-    else throw new DataError(`${path}: is neither JSONL nor Parquet by its name; rename or convert the file`);
+    else if (/\.[ct]sv(?:\.gz)?$/i.test(path)) yield* readCsv(path);
+    else throw new DataError(`${path}: is neither JSONL nor CSV nor Parquet by its name; rename or convert the file`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { dpo } from "./dpo.ts";
+import { finetune } from "./finetune.ts";
 import { ppo } from "./ppo.ts";
 import { pretrain } from "./pretrain.ts";
 import { reward } from "./reward.ts";
@@ -6,4 +7,4 @@ import { sft } from "./sft.ts";
 import type { Stage } from "./stage.ts";
 
 /** Every stage; each is a command of the same name. */
-export const stages: readonly Stage[] = [pretrain, sft, reward, ppo, dpo];
+export const stages: readonly Stage[] = [pretrain, finetune, sft, reward, ppo, dpo];

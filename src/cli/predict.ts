@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import type { TaskExample } from "../data/task-examples.ts";
+import { readTaskExamples } from "../data/task-examples.ts";
+import type { EncodedExample } from "../data/task-inputs.ts";
+import { encodeExamples } from "../data/task-inputs.ts";
+import { indexOfLargest, reportLines, softmax, taskReport } from "../eval/task-report.ts";
+import type { TaskDescription } from "../models/task-model.ts";
+import { openStageBackend } from "../stages/assistant.ts";
+import { targetOf } from "../stages/finetune.ts";
+import { encodingOf, openTrainedSolver } from "../stages/finetune-model.ts";
+import { columnSettings, columnsOf } from "../stages/finetune-settings.ts";
+import { trainingSettings } from "../stages/stage.ts";
+import { readTask } from "../train/task-objective.ts";
+import { defineCommand } from "./command.ts";
+
+const { threads, matmulPrecision } = trainingSettings;
+
+/** `stemma predict`: what a fine-tuned model says of new rows. */
+export const predict = defineCommand({
+  name: "predict",
+  summary: "ask a fine-tuned model about new rows",
+  group: "Use a model",
+  settings: z.object({
+    model: z.string().min(1).describe("folder of a fine-tuned model").meta({ placeholder: "folder" }),
+    data: z.array(z.string()).min(1).describe("rows: JSONL, CSV or Parquet files").meta({ placeholder: "file" }),
+    output: z.string().min(1).describe("JSONL file for the answers, a line a row").meta({ placeholder: "file" }),
+    ...columnSettings,
+    longRows: z
+      .enum(["error", "truncate"])
+      .default("truncate")
+      .describe("what to do with a row longer than the context"),
+    batchSize: z.int().positive().default(64).describe("rows that go through the model at once"),
+    ...{ threads, matmulPrecision },
+  }),
+  examples: ["stemma predict --model runs/spam/final --data new.csv --output answers.jsonl"],
+  async run(settings, io) {
+    const backend = await openStageBackend(settings, io);
+    const solver = await openTrainedSolver(settings.model, backend);
+    const { description } = solver.model;
+    const columns = columnsOf(description.task, settings, description.columns);
+    const isScore = description.labels.length === 0;
+    const reading = { task: description.task, columns, isScore, needsLabels: false };
+    const rows = await readTaskExamples(settings.data, reading);
+    const encoding = encodingOf(solver, settings.longRows);
+    const { examples } = encodeExamples(rows, encoding, (row) => targetOf(row, description.labels));
+    const outputs = await readTask(solver.model, examples, settings.batchSize);
+    const lines = outputs.map((output, i) => answerRow(rows[i], output, description));
+    await writeFileAtomic(settings.output, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    const known = [...examples.entries()].filter(([, { target }]) => !Number.isNaN(target));
+    if (known.length > 0) {
+      const targets = known.map(([, { target }]: [number, EncodedExample]) => target);
+      const report = taskReport({ description, outputs: known.map(([i]) => outputs[i] as Float32Array), targets });
+      for (const line of reportLines(report)) io.print(line);
+    }
+    io.print(`${lines.length} answers in ${settings.output}`);
+    return { output: settings.output, answers: lines.length };
+  },
+});
+
+/** One answer: the class, the index of the answer, or the score, with how sure the model is. */
+function answerRow(row: TaskExample | undefined, output: Float32Array, { task, labels }: TaskDescription): object {
+  const inputs = task === "similarity" ? row?.inputs.slice(0, 1) : row?.inputs;
+  const texts =
+    task === "multiple-choice"
+      ? { context: inputs?.[0]?.[0], choices: inputs?.map(([, choice]) => choice) }
+      : { texts: inputs?.[0] };
+  const label = row?.label === null ? {} : { label: row?.label };
+  if (labels.length === 0 && task !== "multiple-choice") return { ...texts, ...label, prediction: output[0] };
+  const best = indexOfLargest(output);
+  const probabilities = softmax(output).map((p) => Number(p.toFixed(6)));
+  const named =
+    labels.length > 0 ? Object.fromEntries(labels.map((name, i) => [name, probabilities[i]])) : probabilities;
+  return { ...texts, ...label, prediction: labels[best] ?? best, probabilities: named };
+}

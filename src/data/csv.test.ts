@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { gzipSync } from "node:zlib";
+import { afterAll, expect, test } from "vitest";
+import { readCsv } from "./csv.ts";
+import { readRecords } from "./records.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "stemma-csv-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function rowsOf(name: string, contents: string | Uint8Array): Promise<[number, unknown][]> {
+  const path = join(folder, name);
+  writeFileSync(path, contents);
+  const rows = await Readable.from(readRecords([path])).toArray();
+  return rows.map(({ line, value }) => [line, { ...value }]);
+}
+
+test("reads quotes, line ends inside values, a byte order mark and CRLF", async () => {
+  const text = '\uFEFFtext,label\r\n"He said ""no"", twice",bad\r\n\r\n"two\nlines",good\r\n';
+  expect(await rowsOf("a.csv", text)).toEqual([
+    [2, { text: 'He said "no", twice', label: "bad" }],
+    [5, { text: "two\nlines", label: "good" }],
+  ]);
+});
+
+test("reads tabs and compressed files", async () => {
+  expect(await rowsOf("a.tsv.gz", gzipSync("a\tb\n1,5\tx\n"))).toEqual([[2, { a: "1,5", b: "x" }]]);
+});
+
+test.each([
+  ["a,b\n1\n", /bad\.csv: is not CSV: .*; put values that hold commas/],
+  ["a,b\n1,2,3\n", /is not CSV/],
+  ["a,a\n1,2\n", /line 1: names the column "a" twice/],
+  ["a,b\n", /has no rows/],
+  ["", /has no rows/],
+])("refuses %j", async (contents, message) => {
+  await expect(rowsOf("bad.csv", contents)).rejects.toThrow(message);
+});
+
+test("names a file that is not there", async () => {
+  await expect(Readable.from(readCsv(join(folder, "none.csv"))).toArray()).rejects.toThrow("it does not exist");
+});

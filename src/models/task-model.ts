@@ -1,0 +1,193 @@
+import { z } from "zod";
+import type { Backend } from "../backend/kernels.ts";
+import type { Placement } from "../checkpoint/assign-tensors.ts";
+import { loadTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
+import type { ModelFolder } from "../checkpoint/model-folder.ts";
+import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
+import { CheckpointError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
+import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
+import { taskKinds } from "../data/task-examples.ts";
+import type { TaskBatch } from "../data/task-inputs.ts";
+import { dropOut } from "../nn/dropout.ts";
+import type { Parameter } from "../nn/parameters.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
+import type { LanguageModel } from "./language-model.ts";
+import { createEmpty, familyOf, modelPlacements, renaming } from "./load.ts";
+
+/** What a fine-tuned model was taught, kept with its weights. */
+export interface TaskDescription {
+  readonly task: TaskKind;
+  /** Names of the classes by number; none where the model gives a score. */
+  readonly labels: readonly string[];
+  /** Columns of the data it was trained on. */
+  readonly columns: TaskColumns;
+  /** Special tokens by what they are for. */
+  readonly tokens: TaskTokens;
+}
+
+/** The texts of the three tokens that frame a decoder's inputs. */
+export interface TaskTokens {
+  readonly start: string;
+  readonly delimiter: string;
+  readonly extract: string;
+}
+
+/** What a body says of a batch of inputs. */
+export interface TaskStates {
+  /** `[batch, time, width]` */
+  readonly hidden: Tensor;
+  /** `[batch, width]`: what the head reads, one vector an input. */
+  readonly summaries: Tensor;
+}
+
+/**
+ * A language model with a linear head on the hidden state of the last token, where a trained token stands that means
+ * "now answer": P(y | x) = softmax(h W_y).
+ *
+ * @see Radford et al. (2018), sections 3.2 and 3.3.
+ */
+export class DecoderTaskModel {
+  readonly description: TaskDescription;
+  readonly body: LanguageModel;
+  /** `[outputs, width]`: a row a class, or one for a score. */
+  readonly score: Parameter;
+  readonly #headDropout: number;
+
+  /** The head starts with normal numbers of standard deviation 0.02, or unset without a generator. */
+  constructor(description: TaskDescription, body: LanguageModel, random: Random | null, headDropout = 0) {
+    const outputs = Math.max(description.labels.length, 1);
+    this.description = description;
+    this.body = body;
+    this.score = new Initializer(body.backend, random).normal([outputs, body.outputWeight.axis(1)], 0.02);
+    this.#headDropout = headDropout;
+  }
+
+  get backend(): Backend {
+    return this.body.backend;
+  }
+
+  /** Reads a batch. `random` feeds dropout; null is inference. */
+  read(batch: TaskBatch, random: Random | null): TaskStates {
+    const ids = Tensor.from(this.backend, batch.ids, [batch.batch, batch.time]);
+    const hidden = this.body.forward(ids, { random });
+    const last = batch.lengths.map((length, b) => b * batch.time + length - 1);
+    const rows = hidden.reshape([batch.batch * batch.time, -1]);
+    return { hidden, summaries: rows.gatherRows(Tensor.from(this.backend, last, [batch.batch])) };
+  }
+
+  /** Summaries `[n, width]` → what the head says, `[n, outputs]`. */
+  answer(summaries: Tensor, random: Random | null): Tensor {
+    return dropOut(summaries, this.#headDropout, random).matmul(this.score, { transposeB: true });
+  }
+
+  /** What an optimizer trains. An output layer of its own takes part only where a language model's loss does. */
+  trainable(withLanguageModel: boolean): Map<string, Parameter> {
+    const isUsed = ([name, parameter]: [string, Parameter]): boolean =>
+      parameter.requiresGrad &&
+      (withLanguageModel || parameter !== this.body.outputWeight || name.endsWith("tokenEmbedding"));
+    return new Map([...parameters(this)].filter(isUsed));
+  }
+}
+
+/** A fine-tuned model and the family of its body. */
+export interface LoadedTaskModel {
+  readonly model: DecoderTaskModel;
+  readonly family: ModelFamily;
+}
+
+const Stored = z.object({
+  task: z.enum(taskKinds),
+  columns: z.object({ texts: z.array(z.string()), label: z.string(), choices: z.string() }),
+  tokens: z.object({ start: z.string(), delimiter: z.string(), extract: z.string() }),
+});
+
+/** Whether a folder's config is one that `stemma finetune` has written. */
+export function isTaskModel(config: ModelConfig): boolean {
+  return Stored.safeParse((config.task_specific_params as Record<string, unknown> | undefined)?.stemma).success;
+}
+
+/**
+ * Opens a folder that `stemma finetune` has written.
+ *
+ * @throws {CheckpointError} when it is another kind of model, or damaged.
+ */
+export async function openTaskModel(folder: ModelFolder, backend: Backend, headDropout = 0): Promise<LoadedTaskModel> {
+  const { config, path, tensors } = folder;
+  const family = familyOf(config, path);
+  const description = readDescription(config, path);
+  const body = createEmpty(family, folder, backend);
+  const model = new DecoderTaskModel(description, body, null, headDropout);
+  await loadTaskTensors(family, model, tensors);
+  return { model, family };
+}
+
+/**
+ * Reads every parameter of a fine-tuned model from a file that holds the same model.
+ *
+ * @throws {CheckpointError} when tensors are missing, unexpected or of another shape.
+ */
+export async function loadTaskTensors(
+  family: ModelFamily,
+  model: DecoderTaskModel,
+  source: TensorSource,
+): Promise<void> {
+  const expected = placements(family, model);
+  const rename = renaming(family, expected);
+  await loadTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));
+}
+
+function readDescription(config: ModelConfig, path: string): TaskDescription {
+  const { task_specific_params: specific, id2label } = config as Record<string, Record<string, unknown> | undefined>;
+  const stored = Stored.safeParse(specific?.stemma);
+  if (!stored.success) {
+    throw new CheckpointError(`${path}: is not a model of a task; make one with stemma finetune`);
+  }
+  const names = Object.values(id2label ?? {}).map(String);
+  return { ...stored.data, labels: givesScore(stored.data.task, names) ? [] : names };
+}
+
+/** One output is a score; it has a name in the config only because the format wants one. */
+function givesScore(task: TaskKind, names: readonly string[]): boolean {
+  return task === "multiple-choice" || names.length < 2;
+}
+
+/** The config of a fine-tuned model, as `transformers` opens it for sequence classification. */
+export function taskConfig(
+  family: ModelFamily,
+  { description, body }: DecoderTaskModel,
+  ids: SpecialIds & { readonly padding: number },
+): ModelConfig {
+  const { labels, ...stored } = description;
+  const config = family.writeConfig(body.settings, ids);
+  const [name = ""] = z.array(z.string()).catch([]).parse(config.architectures);
+  const names = labels.length > 0 ? labels : ["score"];
+  return {
+    ...config,
+    architectures: [`${name.replace(/(LMHeadModel|ForCausalLM)$/, "")}ForSequenceClassification`],
+    id2label: Object.fromEntries(names.entries()),
+    label2id: Object.fromEntries(names.map((label, id) => [label, id])),
+    problem_type: labels.length > 0 ? "single_label_classification" : "regression",
+    pad_token_id: ids.padding,
+    task_specific_params: { stemma: stored },
+  };
+}
+
+/** The parameters of a fine-tuned model as its folder stores them. */
+export function taskTensors(family: ModelFamily, model: DecoderTaskModel): WritableTensor[] {
+  return writableTensors(placements(family, model));
+}
+
+/** An output layer of its own is not part of a classifier. */
+function placements(family: ModelFamily, model: DecoderTaskModel): Placement[] {
+  return [
+    ...modelPlacements(family, model.body).filter(({ name }) => !isOutputLayer(name)),
+    { name: "score.weight", tensor: model.score },
+  ];
+}
+
+function isOutputLayer(name: string): boolean {
+  return name === "lm_head.weight";
+}

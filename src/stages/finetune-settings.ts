@@ -1,0 +1,113 @@
+import { z } from "zod";
+import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
+import { defaultColumns, taskKinds } from "../data/task-examples.ts";
+import { runSettings, trainingSettings } from "./stage.ts";
+
+/** In which columns the data are; `--text-columns a,b` for the two texts of a pair. */
+export const columnSettings = {
+  textColumns: z
+    .array(z.string().min(1))
+    .max(2)
+    .default([])
+    .describe("column of the text, or the two of a pair (default: text; premise,hypothesis; first,second; context)")
+    .meta({ placeholder: "name", group: "Data" }),
+  labelColumn: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("column of the class, score or right answer (default: label; answer for multiple choice)")
+    .meta({ placeholder: "name", group: "Data" }),
+  choicesColumn: z
+    .string()
+    .min(1)
+    .default("choices")
+    .describe("column of the list of answers, for multiple choice")
+    .meta({ placeholder: "name", group: "Data" }),
+  longRows: z
+    .enum(["error", "skip", "truncate"])
+    .default("truncate")
+    .describe("what to do with a row longer than the context; of a pair the longer text is cut first")
+    .meta({ group: "Data" }),
+} as const;
+
+/** Settings of `stemma finetune`. */
+export const FinetuneSettings = z.object({
+  task: z.enum(taskKinds).describe("what to learn"),
+  model: z.string().describe("folder of a pretrained model, or of one fine-tuned for the same task").meta({
+    placeholder: "folder",
+  }),
+  data: z
+    .array(z.string())
+    .min(1)
+    .describe("rows to learn from: JSONL, CSV or Parquet files")
+    .meta({ placeholder: "file", group: "Data" }),
+  validation: z
+    .array(z.string())
+    .default([])
+    .describe("rows to evaluate on; without, a share of the data is held out")
+    .meta({ placeholder: "file", group: "Data" }),
+  validationShare: z.number().min(0).lt(1).default(0.1).describe("share of the data that is held out").meta({
+    group: "Data",
+  }),
+  ...columnSettings,
+  score: z.boolean().default(false).describe("labels are numbers to predict, not names of classes").meta({
+    group: "Data",
+  }),
+  languageModelWeight: z
+    .number()
+    .nonnegative()
+    .default(0.5)
+    .describe("weight λ of next-token prediction on the same rows, beside the task's own loss")
+    .meta({ aliases: ["lm_coefficient"], group: "Method" }),
+  freezeBody: z
+    .boolean()
+    .default(false)
+    .describe("train the head and the last special token alone; the body keeps no activations")
+    .meta({ group: "Method" }),
+  freezeLayers: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("layers from the bottom that are not trained, embeddings included")
+    .meta({ group: "Method" }),
+  headDropout: z.number().min(0).lt(1).default(0.1).describe("share of the head's inputs dropped in training").meta({
+    group: "Method",
+  }),
+  ...runSettings,
+  ...trainingSettings,
+  batchSize: trainingSettings.batchSize.default(32).describe("rows that go through the model at once"),
+  learningRate: trainingSettings.learningRate.default(1e-4),
+  schedule: trainingSettings.schedule.default("linear"),
+  weightDecay: trainingSettings.weightDecay.default(0.01),
+  epochs: z.number().positive().default(3).describe("passes over the data, where --steps is not given").meta({
+    group: "Training",
+  }),
+  steps: z
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(null)
+    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
+    .meta({ aliases: ["max_steps"], group: "Training" }),
+  patience: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("evaluations without a better one after which the run ends, with the best model; 0 is off")
+    .meta({ aliases: ["early_stopping_patience"], group: "Training" }),
+});
+export type FinetuneSettings = z.output<typeof FinetuneSettings>;
+
+/** The columns that settings name, with a task's defaults. */
+export function columnsOf(
+  task: TaskKind,
+  { textColumns, labelColumn, choicesColumn }: Pick<FinetuneSettings, "textColumns" | "labelColumn" | "choicesColumn">,
+  defaults: TaskColumns = defaultColumns[task],
+): TaskColumns {
+  return {
+    texts: textColumns.length > 0 ? textColumns : defaults.texts,
+    label: labelColumn ?? defaults.label,
+    choices: choicesColumn,
+  };
+}

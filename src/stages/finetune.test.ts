@@ -1,0 +1,175 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { families } from "../models/index.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
+import { assistantContents } from "./assistant.ts";
+import { finetune } from "./finetune.ts";
+import { openTrainedSolver } from "./finetune-model.ts";
+import type { StageResult } from "./run-stage.ts";
+import { runStage } from "./run-stage.ts";
+
+const backend = openReference();
+const root = mkdtempSync(join(tmpdir(), "stemma-finetune-"));
+const at = (name: string): string => join(root, name);
+
+function writeJsonl(name: string, rows: readonly object[]): string {
+  writeFileSync(at(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  return at(name);
+}
+
+async function run(given: object, signal?: AbortSignal): Promise<StageResult & { notes: string[] }> {
+  const notes: string[] = [];
+  const settings = finetune.settings.parse({ threads: 1, model: at("gpt2"), ...common, ...given });
+  const watcher = { note: (line: string) => void notes.push(line), ...(signal ? { signal } : {}) };
+  return { ...(await runStage(finetune, settings, watcher)), notes };
+}
+
+const common = { batchSize: 8, learningRate: 1e-2, schedule: "constant", validationShare: 0.3, headDropout: 0 };
+const weightsOf = (folder: string): Buffer => readFileSync(join(folder, "model.safetensors"));
+const words = ["red", "green", "blue", "black", "cold", "warm"];
+const word = (i: number): string => words[i % words.length] ?? "";
+
+beforeAll(async () => {
+  const text = `say a colour. ${words.join(" ")} first second one two three the and\n`.repeat(20);
+  const tokenizer = trainByteLevelBpe([text], { vocabularySize: 290 }).withSpecialTokens(["<|endoftext|>"], {
+    eos: "<|endoftext|>",
+  });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 40, width: 16, layers: 2, heads: 2, dropout: 0 };
+  for (const [name, family] of Object.entries(families)) {
+    const model = family.create(family.shaped(shape) as never, new Initializer(backend, new Random(1)));
+    const base = { model, family, encoder: new ChatEncoder(tokenizer, null) } as Parameters<
+      typeof assistantContents
+    >[0];
+    await writeModelFolder(at(name), assistantContents(base));
+  }
+  const numbers = Array.from({ length: 48 }, (_, i) => i);
+  writeJsonl(
+    "colours.jsonl",
+    numbers.map((i) => ({ text: `the ${word(i)} one ${i}`, label: i % 6 < 4 ? "colour" : "temperature" })),
+  );
+  writeJsonl(
+    "pairs.jsonl",
+    numbers.map((i) => {
+      const isSame = i % 3 > 0;
+      return { premise: `one ${word(i)} ${i}`, hypothesis: `two ${isSame ? word(i) : word(i + 1)}`, label: isSame };
+    }),
+  );
+  writeJsonl(
+    "similar.jsonl",
+    numbers.map((i) => ({ first: `one ${word(i)}`, second: `two ${word(i + (i % 2))} ${i}`, label: i % 2 })),
+  );
+  writeJsonl(
+    "choices.jsonl",
+    numbers.map((i) => ({
+      context: `${i % 2 ? "a colour" : "warm or cold"} ${i}`,
+      choices: i % 4 < 2 ? ["green", "warm"] : ["cold", "blue"],
+      answer: (i % 4 < 2 ? i % 2 : 1 - (i % 2)) === 1 ? 0 : 1,
+    })),
+  );
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+test.each(Object.keys(families))("%s learns classes by name, and its folder says them", async (family) => {
+  const settings = { task: "classification", data: [at("colours.jsonl")], model: at(family), steps: 50, languageModelWeight: 0.1, learningRate: 2e-2 };
+  const { metrics, model, notes } = await run({ ...settings, output: at(`class-${family}`) });
+  expect(metrics.eval_accuracy).toBeGreaterThan(0.8);
+  expect(metrics.language_model_loss).toBeLessThan(4);
+  expect(notes[0]).toMatch(/rows of 2 classes: colour 6\d\.\d %, temperature 3/);
+  expect(notes.join("\n")).toMatch(/accuracy +[01]\.\d+ .*\n.*\n.*\ncommonest class.*\n.*taken for →/);
+  const config = JSON.parse(readFileSync(join(model ?? "", "config.json"), "utf8")) as Record<string, unknown>;
+  expect(config.architectures).toEqual([expect.stringMatching(/ForSequenceClassification$/)]);
+  expect(config.id2label).toEqual({ 0: "colour", 1: "temperature" });
+  const { tokenizer, template, model: opened } = await openTrainedSolver(model ?? "", backend);
+  expect(opened.description.labels).toEqual(["colour", "temperature"]);
+  const { ids } = template.frame(tokenizer.encode("red"), tokenizer.encode("blue"));
+  expect(tokenizer.decode(ids)).toBe("<|start|>red<|delimiter|>blue<|extract|>");
+  expect(tokenizer.frame(tokenizer.encode("red"), tokenizer.encode("blue")).ids).toEqual(ids);
+});
+
+test.each([
+  ["entailment", "pairs.jsonl", {}, "eval_accuracy"],
+  ["similarity", "similar.jsonl", {}, "eval_accuracy"],
+  ["similarity", "similar.jsonl", { score: true }, "eval_pearson"],
+  ["multiple-choice", "choices.jsonl", {}, "eval_accuracy"],
+])("%s of %s, %o", async (task, data, more, metric) => {
+  const output = at(`${task}-${metric}`);
+  const settings = { task, data: [at(data)], output, steps: 60, languageModelWeight: 0, ...more };
+  const { metrics } = await run(settings);
+  expect(metrics.task_loss).toBeLessThan(0.4);
+  expect(metrics[metric]).toBeGreaterThan(0.7);
+  expect(metrics).not.toHaveProperty("language_model_loss");
+});
+
+test("stopped in the middle and resumed, it ends with the same weights", async () => {
+  const settings = { task: "classification", data: [at("colours.jsonl")], steps: 12, headDropout: 0.1 };
+  await run({ ...settings, output: at("whole") });
+  const output = at("resumed");
+  await run({ ...settings, output, saveEvery: 5, saveTotalLimit: 0 });
+  rmSync(join(output, "final"), { recursive: true });
+  for (const later of ["checkpoint-10", "checkpoint-12"]) rmSync(join(output, later), { recursive: true });
+  await run({ ...settings, output, resume: true });
+  expect(weightsOf(join(output, "final")).equals(weightsOf(at("whole/final")))).toBe(true);
+});
+
+test("early stopping ends with the best model", async () => {
+  const settings = { task: "classification", data: [at("colours.jsonl")], steps: 200, evaluateEvery: 5, patience: 2 };
+  const { step, notes, model } = await run({ ...settings, output: at("early") });
+  expect(step).toBeLessThan(200);
+  expect(notes.join("\n")).toMatch(/stopped after \d+ steps: 2 evaluations without a better eval_accuracy/);
+  expect(weightsOf(model ?? "").equals(weightsOf(at("early/best")))).toBe(true);
+  expect(readdirSync(at("early"))).toContain("report.json");
+});
+
+test("a frozen body stays as it was, all but the new tokens", async () => {
+  const settings = { task: "classification", data: [at("colours.jsonl")], steps: 10, freezeBody: true };
+  const { model } = await run({ ...settings, output: at("frozen") });
+  const { model: untouched } = await run({ ...settings, steps: 0, output: at("untrained") });
+  const values = async (path: string | null): Promise<number[][]> => {
+    const { model: own } = await openTrainedSolver(path ?? "", backend);
+    const { blocks } = own.body as unknown as {
+      blocks: { mlp: { expansion: { weight: { read(): Promise<Float32Array> } } } }[];
+    };
+    return [[...(await (blocks[1]?.mlp.expansion.weight.read() ?? []))], [...(await own.score.read())]];
+  };
+  const [[body, head], [bodyBefore, headBefore]] = [await values(model), await values(untouched)];
+  expect(body).toEqual(bodyBefore);
+  expect(head).not.toEqual(headBefore);
+});
+
+test.each([
+  [{ data: [{ text: "a", label: "x" }] }, /all 1 rows are of one class, "x"/],
+  [{ data: [{ txt: "a", label: "x" }] }, /line 1: has no string column "text", it has "txt" \(string\), "label"/],
+  [{ data: [{ text: "a" }] }, /has no string column "label"/],
+  [{ data: [{ text: " ", label: "x" }] }, /column "text" must be a text that is not empty/],
+  [{ data: [{ text: "a", label: "x" }], score: true }, /column "label" must be a number, it is "x"/],
+  [
+    { task: "multiple-choice", data: [{ context: "a", choices: ["b"], answer: 0 }] },
+    /column "choices" must be a list of two texts or more/,
+  ],
+  [
+    { task: "multiple-choice", data: [{ context: "a", choices: ["b", "c"], answer: 2 }] },
+    /column "answer" must be one of the 2 answers, or its index from 0 to 1, it is 2/,
+  ],
+])("refuses %j", async ({ data, ...given }, message) => {
+  const path = writeJsonl("bad.jsonl", data);
+  const settings = { task: "classification", data: [path], validationShare: 0, output: at("bad") };
+  await expect(run({ ...settings, ...given })).rejects.toThrow(message);
+});
+
+test("a class that was not in training is refused in validation", async () => {
+  const data = writeJsonl("new.jsonl", [{ text: "a", label: "smell" }]);
+  const settings = { task: "classification", data: [at("colours.jsonl")], validation: [data], output: at("bad") };
+  await expect(run(settings)).rejects.toThrow(/its class is "smell", the model knows colour, temperature/);
+});
+
+test("a model of another task is refused", async () => {
+  const settings = { task: "entailment", data: [at("pairs.jsonl")], model: at("class-gpt2/final"), output: at("bad") };
+  await expect(run(settings)).rejects.toThrow(/was fine-tuned for classification \(colour, temperature\)/);
+});

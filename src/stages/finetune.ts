@@ -1,0 +1,212 @@
+import { join } from "node:path";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { DataError } from "../core/errors.ts";
+import { epochOrder } from "../data/epochs.ts";
+import { holdOut } from "../data/hold-out.ts";
+import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
+import { readTaskExamples } from "../data/task-examples.ts";
+import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
+import { encodeExamples, taskBatch } from "../data/task-inputs.ts";
+import type { TaskAnswers } from "../eval/task-report.ts";
+import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-report.ts";
+import { freezeBottom } from "../models/freeze-bottom.ts";
+import { readTask, taskObjective } from "../train/task-objective.ts";
+import type { MicroBatch } from "../train/train.ts";
+import { openStageBackend } from "./assistant.ts";
+import { BestModel } from "./best-model.ts";
+import type { Solver } from "./finetune-model.ts";
+import { encodingOf, openSolver, restoreSolver, solverContents } from "./finetune-model.ts";
+import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
+import type { StageEnvironment, StageRun } from "./stage.ts";
+import { defineStage } from "./stage.ts";
+import { trainStage } from "./train-stage.ts";
+
+/**
+ * Fine-tuning for a task: the inputs of every task become sequences of tokens that a pretrained model reads as they
+ * are, with a linear head on the last.
+ *
+ * @see Radford et al. (2018), "Improving language understanding by generative pre-training", sections 3.2 and 3.3.
+ */
+export const finetune = defineStage({
+  name: "finetune",
+  summary: "teach a pretrained model a task: classification, entailment, similarity, multiple choice",
+  settings: FinetuneSettings,
+  examples: [
+    "stemma finetune --task classification --model runs/base/final --data mails.csv --output runs/spam",
+    "stemma finetune --task entailment --model runs/base/final --data pairs.jsonl --output runs/entail --freeze-body",
+  ],
+  async prepare(settings, environment) {
+    const backend = await openStageBackend(settings, environment);
+    const columns = columnsOf(settings.task, settings);
+    const { training, heldOut } = await readData(settings, columns);
+    const labels = labelsOf(training, settings, environment);
+    const from = environment.folder.checkpoint?.path ?? settings.model;
+    const wanted = { task: settings.task, labels, columns };
+    const solver = await openSolver(from, wanted, backend, settings);
+    freeze(solver, settings);
+    const examples = encode(solver, training, settings, environment);
+    const evaluation = encode(solver, heldOut, settings, environment);
+    return solverRun(solver, examples, evaluation, settings, environment);
+  },
+});
+
+async function solverRun(
+  solver: Solver,
+  examples: readonly EncodedExample[],
+  evaluation: readonly EncodedExample[],
+  settings: FinetuneSettings,
+  environment: StageEnvironment,
+): Promise<StageRun> {
+  const { batchSize, accumulation, patience } = settings;
+  const { folder } = environment;
+  const { description } = solver.model;
+  const steps = settings.steps ?? Math.ceil((settings.epochs * examples.length) / (batchSize * accumulation));
+  const metric = `eval_${mainMetric(description.task, description.labels.length > 0)}`;
+  const past = (await folder.history()).filter(({ step }) => step <= (folder.checkpoint?.step ?? -1));
+  const best = new BestModel(folder.path, metric, patience || Number.POSITIVE_INFINITY, past);
+  const weight = settings.freezeBody ? 0 : settings.languageModelWeight;
+  const contents = () => solverContents(solver);
+  const finish = async () => {
+    if (patience > 0 && best.exists) await restoreSolver(solver, best.path);
+    if (evaluation.length > 0) await report(await answersOf(solver, evaluation, batchSize), environment);
+  };
+  const run = await trainStage(
+    {
+      model: solver.model,
+      parameters: solver.model.trainable(weight > 0),
+      objective: (model, batch: TaskBatch, random) => taskObjective(model, batch, random, weight),
+      batches: exampleBatches(examples, settings),
+      async evaluate() {
+        if (evaluation.length === 0) return {};
+        const metrics = quickMetrics(await answersOf(solver, evaluation, batchSize));
+        const named = Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
+        if (patience > 0) await best.offer(named, contents);
+        return named;
+      },
+      sample: async () => {},
+      contents,
+      finish,
+    },
+    { ...settings, steps },
+    environment,
+  );
+  return {
+    ...run,
+    async train(signal) {
+      const outcome = await run.train(AbortSignal.any([signal, best.enough]));
+      if (!outcome.interrupted || signal.aborted) return outcome;
+      environment.note(`stopped after ${outcome.step} steps: ${patience} evaluations without a better ${metric}`);
+      await finish();
+      await writeModelFolder(folder.finalPath, contents());
+      return { ...outcome, interrupted: false };
+    },
+  };
+}
+
+async function readData(
+  settings: FinetuneSettings,
+  columns: TaskColumns,
+): Promise<{ training: readonly TaskExample[]; heldOut: readonly TaskExample[] }> {
+  const reading = { task: settings.task, columns, isScore: settings.score, needsLabels: true };
+  const all = await readTaskExamples(settings.data, reading);
+  if (settings.validation.length > 0) {
+    return { training: all, heldOut: await readTaskExamples(settings.validation, reading) };
+  }
+  return holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
+}
+
+/** Names of the classes in alphabetic order; says how often each is there. */
+function labelsOf(
+  examples: readonly TaskExample[],
+  { task, score }: FinetuneSettings,
+  { note }: StageEnvironment,
+): readonly string[] {
+  if (task === "multiple-choice" || score) return [];
+  const counts = new Map<string, number>();
+  for (const { label } of examples) counts.set(String(label), (counts.get(String(label)) ?? 0) + 1);
+  const labels = [...counts.keys()].sort();
+  if (labels.length < 2) {
+    throw new DataError(
+      `${examples[0]?.where}: all ${examples.length} rows are of one class, "${labels[0]}"; there is nothing to tell apart: ` +
+        "add rows of another class, or use --score where labels are numbers",
+    );
+  }
+  const shares = [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .map(([label, count]) => `${label} ${percent(count / examples.length)}`);
+  note(
+    `${examples.length} rows of ${labels.length} classes: ${shares.slice(0, 12).join(", ")}${shares.length > 12 ? ", …" : ""}`,
+  );
+  return labels;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+function freeze({ model }: Solver, { freezeBody, freezeLayers }: FinetuneSettings): void {
+  if (freezeBody) freezeBottom(model.body, Number.POSITIVE_INFINITY);
+  else if (freezeLayers > 0) freezeBottom(model.body, freezeLayers);
+}
+
+function encode(
+  solver: Solver,
+  rows: readonly TaskExample[],
+  { longRows }: FinetuneSettings,
+  { note }: StageEnvironment,
+): readonly EncodedExample[] {
+  const { labels } = solver.model.description;
+  const { examples, skipped, truncated } = encodeExamples(rows, encodingOf(solver, longRows), (row) =>
+    targetOf(row, labels),
+  );
+  if (skipped > 0) note(`left out ${skipped} of ${rows.length} rows: longer than the context`);
+  if (truncated > 0) note(`cut the ends of ${truncated} of ${rows.length} rows: longer than the context`);
+  return examples;
+}
+
+/**
+ * What a model shall say of a row: its class by number, its score, or the index of its answer; NaN where it has none.
+ *
+ * @throws {DataError} when its class is none of the model's.
+ */
+export function targetOf({ where, label }: TaskExample, labels: readonly string[]): number {
+  if (label === null) return Number.NaN;
+  if (typeof label === "number") return label;
+  const index = labels.indexOf(label);
+  if (index >= 0) return index;
+  throw new DataError(
+    `${where}: its class is "${label}", the model knows ${labels.join(", ")}; correct the row, or train with rows of that class`,
+  );
+}
+
+/** All examples once an epoch, in an order drawn anew for each. */
+function exampleBatches(
+  examples: readonly EncodedExample[],
+  { seed, batchSize, accumulation }: FinetuneSettings,
+): (step: number) => MicroBatch<TaskBatch>[] {
+  const order = epochOrder(seed, examples.length);
+  return (step) =>
+    Array.from({ length: accumulation }, (_, micro) => {
+      const first = (step * accumulation + micro) * batchSize;
+      const chosen = Array.from({ length: batchSize }, (_row, i) => examples[order(first + i)]).filter((one) => !!one);
+      const batch = taskBatch(chosen);
+      return { batch, share: 1 / accumulation, tokens: batch.lengths.reduce((a, b) => a + b, 0) };
+    });
+}
+
+async function answersOf(
+  { model }: Solver,
+  examples: readonly EncodedExample[],
+  batchSize: number,
+): Promise<TaskAnswers> {
+  const outputs = await readTask(model, examples, 2 * batchSize);
+  return { description: model.description, outputs, targets: examples.map(({ target }) => target) };
+}
+
+/** Writes the report beside the run's logs, and says it in words. */
+async function report(answers: TaskAnswers, { folder, note }: StageEnvironment): Promise<void> {
+  const result = taskReport(answers);
+  await writeFileAtomic(join(folder.path, "report.json"), `${JSON.stringify(result, null, 2)}\n`);
+  for (const line of reportLines(result)) note(line);
+}
