@@ -1,7 +1,7 @@
 import { CheckpointError } from "../core/errors.ts";
 import { float16Of, float16Value } from "./float-formats.ts";
 
-// The two oldest formats of ggml. A block of 32 neighbours in a row shares one float16 scale, and the numbers are small
+// The oldest formats of ggml. A block of 32 neighbours in a row shares one float16 scale, and the numbers are small
 // integers times it. Every step below is rounded to float32 as in ggml's own code, so the bytes are the same.
 
 /** Numbers that share a scale. */
@@ -23,9 +23,7 @@ export function quantizeQ8(where: string, from: Float32Array, to: Uint8Array): v
   for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += q8BlockBytes) {
     let largest = 0;
     for (let i = 0; i < quantizationBlock; i++) {
-      const magnitude = Math.abs(from[start + i] as number);
-      if (!(magnitude <= largest)) largest = magnitude;
-      if (Number.isNaN(magnitude)) break;
+      largest = Math.max(largest, Math.abs(from[start + i] as number)); // NaN stays
     }
     const scale = Math.fround(largest / 127);
     writeScale(where, scale, to, at);
@@ -58,8 +56,7 @@ export function quantizeQ4(where: string, from: Float32Array, to: Uint8Array): v
     let largest = 0;
     for (let i = 0; i < quantizationBlock; i++) {
       const x = from[start + i] as number;
-      if (!(Math.abs(x) <= Math.abs(largest))) largest = x;
-      if (Number.isNaN(x)) break;
+      if (Math.abs(x) > Math.abs(largest) || Number.isNaN(x)) largest = x; // NaN stays
     }
     const scale = Math.fround(largest / -8);
     writeScale(where, scale, to, at);
@@ -80,6 +77,41 @@ export function dequantizeQ4(from: Uint8Array, to: Float32Array): void {
       const pair = from[at + 2 + i] as number;
       to[start + i] = ((pair & 15) - 8) * scale;
       to[start + half + i] = ((pair >>> 4) - 8) * scale;
+    }
+  }
+}
+
+/** Q4_1 → float32: x = q · d + m. */
+export function dequantizeQ41(from: Uint8Array, to: Float32Array): void {
+  dequantizeLowBits(from, to, { hasMinimum: true, hasFifthBit: false });
+}
+
+/** Q5_0 → float32: x = (q − 16) · d, the fifth bits of a block together in 4 bytes. */
+export function dequantizeQ50(from: Uint8Array, to: Float32Array): void {
+  dequantizeLowBits(from, to, { hasMinimum: false, hasFifthBit: true });
+}
+
+/** Q5_1 → float32: x = q · d + m, the fifth bits of a block together in 4 bytes. */
+export function dequantizeQ51(from: Uint8Array, to: Float32Array): void {
+  dequantizeLowBits(from, to, { hasMinimum: true, hasFifthBit: true });
+}
+
+function dequantizeLowBits(
+  from: Uint8Array,
+  to: Float32Array,
+  { hasMinimum, hasFifthBit }: { hasMinimum: boolean; hasFifthBit: boolean },
+): void {
+  const half = quantizationBlock / 2;
+  const bitsAt = hasMinimum ? 4 : 2;
+  const quantsAt = bitsAt + (hasFifthBit ? 4 : 0);
+  for (let start = 0, at = 0; start < to.length; start += quantizationBlock, at += quantsAt + half) {
+    const scale = readScale(from, at);
+    const fifths = from.subarray(at + bitsAt, at + quantsAt); // empty where there are none
+    for (let i = 0; i < quantizationBlock; i++) {
+      const pair = from[at + quantsAt + (i % half)] as number;
+      const q = (i < half ? pair & 15 : pair >>> 4) + ((((fifths[i >>> 3] ?? 0) >>> (i & 7)) & 1) << 4);
+      // Without a minimum nothing is added: + 0 would lose the sign of −0.
+      to[start + i] = hasMinimum ? Math.fround(q * scale) + readScale(from, at + 2) : (q - 16) * scale;
     }
   }
 }

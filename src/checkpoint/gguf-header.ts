@@ -138,7 +138,7 @@ function parseValue(cursor: HeaderCursor, key: string): GgufValue {
   if (type === "array") return parseArray(cursor, key, 1);
   if (type === "string") return { type, value: cursor.string(Number.MAX_SAFE_INTEGER, "string") };
   if (type === "bool") return { type, value: parseBool(cursor, key) };
-  const [value] = cursor.numbers(numberArrays[type], 1);
+  const [value] = cursor.numbers(type, 1);
   return { type, value } as GgufValue;
 }
 
@@ -150,7 +150,7 @@ function parseArray(cursor: HeaderCursor, key: string, depth: number): GgufArray
   const length = cursor.count(bytesEach, `elements of ${key}`);
   if (length > maxElements) throw cursor.damaged(`${key} has ${length} elements, at most ${maxElements} can be read`);
   if (isNumberType(elementType)) {
-    return { type: "array", elementType, values: cursor.numbers(numberArrays[elementType], length) };
+    return { type: "array", elementType, values: cursor.numbers(elementType, length) };
   }
   const element = {
     string: () => cursor.string(Number.MAX_SAFE_INTEGER, "string"),
@@ -170,7 +170,7 @@ function parseType(cursor: HeaderCursor, key: string): GgufType {
 }
 
 function parseBool(cursor: HeaderCursor, key: string): boolean {
-  const [byte = 0] = cursor.numbers(Uint8Array, 1);
+  const byte = Number(cursor.numbers("uint8", 1)[0]);
   if (byte > 1) throw cursor.damaged(`${key} is the bool ${byte}, 0 or 1 is expected`);
   return byte === 1;
 }

@@ -15,6 +15,9 @@ export const numberArrays = {
 /** Types of metadata values that are numbers. */
 export type GgufNumberType = keyof typeof numberArrays;
 
+/** Numbers as they are read. */
+export type NumberArray = InstanceType<(typeof numberArrays)[GgufNumberType]>;
+
 /** Types of metadata values. Their place in this list is the number that stands for them in the file. */
 export const valueTypes = [
   "uint8",

@@ -66,12 +66,16 @@ function* encode(place: string, values: Float32Array | Int32Array, dtype: GgufDt
   }
 }
 
-function formatGgufHeader(where: string, { metadata, tensors }: GgufContents, alignment: number): Buffer {
-  const parts = [numbers("uint32", [magic, 3]), numbers("uint64", [BigInt(tensors.length), BigInt(metadata.size)])];
+function formatGgufHeader(where: string, { metadata, tensors }: GgufContents, alignment: number): Uint8Array {
+  const parts: Uint8Array[] = [
+    numbers("uint32", [magic, 3]),
+    numbers("uint64", [BigInt(tensors.length), BigInt(metadata.size)]),
+  ];
   for (const [key, value] of metadata) {
-    if (key === "" || Buffer.byteLength(key) > 65535)
+    if (key === "" || Buffer.byteLength(key) > 65535) {
       throw new CheckpointError(`${where}: the key "${key}" is impossible`);
-    parts.push(text(key), typeId(value.type), ...encodeValue(`${where}: ${key}`, value));
+    }
+    parts.push(text(key), typeId(value.type), encodeValue(`${where}: ${key}`, value));
   }
   const names = new Set<string>();
   let offset = 0;
@@ -98,53 +102,55 @@ function sizeOf(where: string, { name, shape, dtype }: GgufTensor): number {
   throw fail(`${formatShape(shape)} cannot be ${dtype}: its rows must be multiples of ${block} long; use F16 for it`);
 }
 
-function encodeValue(where: string, value: GgufValue): Buffer[] {
+function encodeValue(where: string, value: GgufValue): Uint8Array {
   if (value.type === "array") return encodeArray(where, value);
   return encodeElementsOf(where, value.type, [value.value]);
 }
 
-function encodeArray(where: string, { elementType, values }: GgufArray): Buffer[] {
-  const start = [typeId(elementType), numbers("uint64", [BigInt(values.length)])];
-  return [...start, ...encodeElementsOf(where, elementType, values)];
+function encodeArray(where: string, { elementType, values }: GgufArray): Uint8Array {
+  const length = numbers("uint64", [BigInt(values.length)]);
+  return Buffer.concat([typeId(elementType), length, encodeElementsOf(where, elementType, values)]);
 }
 
-function encodeElementsOf(where: string, type: GgufType, values: ArrayLike<unknown>): Buffer[] {
-  if (isNumberType(type)) return [checkedNumbers(where, type, values)];
-  return Array.from(values, (value) => {
+function encodeElementsOf(where: string, type: GgufType, values: ArrayLike<unknown>): Uint8Array {
+  if (isNumberType(type)) return checkedNumbers(where, type, values);
+  const parts = Array.from(values, (value) => {
     if (type === "string" && typeof value === "string") return text(value);
     if (type === "bool" && typeof value === "boolean") return numbers("uint8", [value ? 1 : 0]);
-    if (type === "array" && isArrayValue(value)) return Buffer.concat(encodeArray(where, value));
+    if (type === "array" && isArrayValue(value)) return encodeArray(where, value);
     throw new CheckpointError(`${where}: ${String(value)} is not a ${type}`);
   });
+  return Buffer.concat(parts);
 }
 
 /** Numbers as bytes, having checked that each survives: typed arrays would cut off what does not fit. */
-function checkedNumbers(where: string, type: GgufNumberType, values: ArrayLike<unknown>): Buffer {
+function checkedNumbers(where: string, type: GgufNumberType, values: ArrayLike<unknown>): Uint8Array {
   const wide = type === "uint64" || type === "int64";
   const wrong = Array.from(values).find((value) => typeof value !== (wide ? "bigint" : "number"));
-  if (wrong !== undefined)
+  if (wrong !== undefined) {
     throw new CheckpointError(`${where}: ${String(wrong)} is not a ${wide ? "bigint" : "number"}`);
+  }
   const bytes = numbers(type, values as ArrayLike<number | bigint>);
   if (type === "float32" || type === "float64") return bytes;
-  const stored = new numberArrays[type](bytes.buffer, bytes.byteOffset, values.length);
+  const stored = new numberArrays[type](bytes.slice().buffer);
   const bad = stored.findIndex((value, i) => value !== values[i]);
   if (bad >= 0) throw new CheckpointError(`${where}: ${String(values[bad])} does not fit ${type}`);
   return bytes;
 }
 
-function numbers(type: GgufNumberType, values: ArrayLike<number | bigint>): Buffer {
+function numbers(type: GgufNumberType, values: ArrayLike<number | bigint>): Uint8Array {
   const array = new numberArrays[type](values.length);
   // One call for both kinds: the caller has checked that bigints go to 64 bits and numbers elsewhere.
   (array as { set(values: ArrayLike<unknown>): void }).set(values);
-  return Buffer.from(array.buffer);
+  return new Uint8Array(array.buffer);
 }
 
-function text(value: string): Buffer {
+function text(value: string): Uint8Array {
   const bytes = Buffer.from(value);
   return Buffer.concat([numbers("uint64", [BigInt(bytes.length)]), bytes]);
 }
 
-function typeId(type: GgufType): Buffer {
+function typeId(type: GgufType): Uint8Array {
   return numbers("uint32", [valueTypes.indexOf(type)]);
 }
 

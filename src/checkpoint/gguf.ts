@@ -1,5 +1,5 @@
 import { elementCount } from "../core/shape.ts";
-import { dequantizeQ4, dequantizeQ8 } from "./block-quantization.ts";
+import { dequantizeQ4, dequantizeQ8, dequantizeQ41, dequantizeQ50, dequantizeQ51 } from "./block-quantization.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { openFile, readInPieces } from "./byte-source.ts";
 import type { FloatDecoder } from "./element-encoding.ts";
@@ -9,6 +9,7 @@ import { parseGgufHeader } from "./gguf-header.ts";
 import type { GgufValue } from "./gguf-values.ts";
 import { ggmlTypes } from "./gguf-values.ts";
 import { parseGrowing } from "./header-cursor.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-quantization.ts";
 import type { TensorSource } from "./tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";
 
@@ -16,11 +17,17 @@ const decoders: ReadonlyMap<string, FloatDecoder> = new Map([
   ...floatDecoders,
   ["Q8_0", dequantizeQ8],
   ["Q4_0", dequantizeQ4],
+  ["Q4_1", dequantizeQ41],
+  ["Q5_0", dequantizeQ50],
+  ["Q5_1", dequantizeQ51],
+  ["Q4_K", dequantizeQ4K],
+  ["Q5_K", dequantizeQ5K],
+  ["Q6_K", dequantizeQ6K],
 ]);
 
 /**
- * An open GGUF file. Its metadata are in memory, its tensors are read on demand: F32, F16, BF16, F64, Q8_0 and Q4_0 as
- * floats. Shapes are row-major, outermost axis first, like everywhere else here.
+ * An open GGUF file. Its metadata are in memory, its tensors are read on demand: float formats, blocks of 4, 5 and 8
+ * bits, and the K formats of 4, 5 and 6 bits as floats. Shapes are row-major, outermost axis first, like everywhere else here.
  */
 export class GgufFile implements TensorSource {
   readonly name: string;

@@ -1,11 +1,7 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
-
-/** Constructors of typed arrays. */
-interface NumberArrayConstructor<Numbers> {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer): Numbers;
-}
+import type { GgufNumberType, NumberArray } from "./gguf-values.ts";
+import { numberArrays } from "./gguf-values.ts";
 
 /** Thrown, and caught in this file, when a header turns out to be longer than what was read of it. */
 class NeedsMore extends Error {
@@ -38,14 +34,15 @@ export class HeaderCursor {
   }
 
   uint32(): number {
-    return this.numbers(Uint32Array, 1)[0] ?? 0;
+    return Number(this.numbers("uint32", 1)[0]);
   }
 
   /** A number of 64 bits that must be a safe integer. */
   uint64(what: string): number {
-    const value = this.numbers(BigUint64Array, 1)[0] ?? 0n;
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.damaged(`claims ${value} as ${what}`);
-    return Number(value);
+    const [exact] = this.numbers("uint64", 1);
+    const value = Number(exact);
+    if (!Number.isSafeInteger(value)) throw this.damaged(`claims ${exact} as ${what}`);
+    return value;
   }
 
   /** How many things follow, each of at least `bytesEach` bytes. */
@@ -70,7 +67,8 @@ export class HeaderCursor {
   }
 
   /** A copy of so many numbers. */
-  numbers<Numbers>(array: NumberArrayConstructor<Numbers>, length: number): Numbers {
+  numbers(type: GgufNumberType, length: number): NumberArray {
+    const array = numberArrays[type];
     return new array(this.#take(length * array.BYTES_PER_ELEMENT).slice().buffer);
   }
 
