@@ -1,27 +1,41 @@
 #include "kernels/matmul.h"
 
-#include "kernels/epilogue.h"
-#include "kernels/functions.h"
+#include "kernels/matmul-packed.h"
 #include "kernels/parallel.h"
 
 namespace stemma::STEMMA_ISA {
 
+namespace {
+
+/** Multiply-adds below which waking another thread costs more than it saves: a few microseconds of one core. */
+constexpr int64_t kWorthSharing = 400'000;
+
+/** Pair `item` of a batch as a product of its own. */
+Matmul pairOf(const Matmul& p, int64_t item) {
+  Matmul pair = p;
+  const int64_t start = item * p.m * p.n;
+  pair.batch = 1;
+  pair.a += item * p.batchStrideA;
+  pair.b += item * p.batchStrideB;
+  pair.out += start;
+  if (p.residual) pair.residual += start;
+  if (p.preActivation) pair.preActivation += start;
+  return pair;
+}
+
+}  // namespace
+
 void matmul(const Matmul& p, int threads) {
-  parallel(threads, p.batch * p.m, [&](int64_t task, int) {
-    const int64_t i = task % p.m, item = task / p.m;
-    const float* a = p.a + item * p.batchStrideA;
-    const float* b = p.b + item * p.batchStrideB;
-    for (int64_t j = 0; j < p.n; j++) {
-      float sum = 0;
-      for (int64_t l = 0; l < p.k; l++) {
-        sum += (p.transposeA ? a[l * p.m + i] : a[i * p.k + l]) * (p.transposeB ? b[j * p.k + l] : b[l * p.n + j]);
-      }
-      const int64_t at = (item * p.m + i) * p.n + j;
-      if (p.accumulate) sum += p.out[at];
-      p.out[at] = sum;
-    }
-    finish(Epilogue{p.bias, p.residual, p.activation, p.preActivation}, p.out, p.n, (item * p.m + i) * p.n, 0, 1, p.n);
-  });
+  if (p.batch == 0 || p.m == 0 || p.n == 0) return;
+  const int64_t work = p.m * p.n * (p.k + 1);
+  if (p.batch * work < kWorthSharing) threads = 1;
+  // Small pairs are shared out whole, large ones one after the other and each by all threads.
+  const bool sharesOut = p.batch > 1 && (work < kWorthSharing || p.batch >= 8 * threads);
+  if (sharesOut) {
+    parallel(threads, p.batch, [&](int64_t item, int) { packedProduct(pairOf(p, item), 1); });
+  } else {
+    for (int64_t item = 0; item < p.batch; item++) packedProduct(pairOf(p, item), threads);
+  }
 }
 
 }  // namespace stemma::STEMMA_ISA

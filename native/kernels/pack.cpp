@@ -44,31 +44,37 @@ STEMMA_INLINE Vec unitsAcrossRows(Vec first, Vec second) {
 }
 
 template <Format kFormat>
-void packRowsOf(const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed, int64_t packedStride) {
+void packRowsOf(const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   const int64_t units = unitsOf(kFormat, k);
   for (int64_t r = 0; r < rows; r++) {
     const float* row = x + r * rowStride;
-    float* to = packed + r * packedStride;
+    float* to = packed + r * units;
     forVectors(units, [&](int64_t u, int64_t count) {
       storeSome(to + u, unitsAlongRow<kFormat>(row, u * kWidth, k), count);
     });
   }
 }
 
-template <Format kFormat>
-void packColumnsOf(const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed, int64_t packedWidth) {
+template <Format kFormat, int64_t kPanel>
+void packColumnsOf(const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   const int64_t units = unitsOf(kFormat, k);
   for (int64_t u = 0; u < units; u++) {
     const float* row = x + u * kWidth * rowStride;
     const bool hasSecond = kWidth == 2 && u * 2 + 1 < k;
-    float* to = packed + u * packedWidth;
-    for (int64_t j = 0; j < packedWidth; j += kLanes) {
-      const int64_t count = width - j < kLanes ? (width > j ? width - j : 0) : kLanes;
-      const Vec first = loadSome(row + j, count);
-      const Vec second = hasSecond ? loadSome(row + rowStride + j, count) : Vec{};
-      storeSome(to + j, unitsAcrossRows<kFormat>(first, second), packedWidth - j < kLanes ? packedWidth - j : kLanes);
+    float* to = packed + u * kPanel;
+    for (int64_t first = 0; first < width; first += kPanel, to += units * kPanel) {
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < kPanel; j += kLanes) {
+        const int64_t room = kPanel - j < kLanes ? kPanel - j : kLanes;
+        const int64_t left = width - first - j;
+        const int64_t count = left < room ? (left > 0 ? left : 0) : room;
+        const float* from = row + first + j;
+        const Vec upper = loadSome(from, count);
+        const Vec lower = hasSecond ? loadSome(from + rowStride, count) : Vec{};
+        storeSome(to + j, unitsAcrossRows<kFormat>(upper, lower), room);
+      }
     }
   }
 }
@@ -77,8 +83,10 @@ template <Format kFormat>
 void packTransposedOf(const float* x, int64_t rowStride, int64_t width, int64_t k, float* packed) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   const int64_t units = unitsOf(kFormat, k);
-  for (int64_t j = 0; j < kTileColumns; j += kLanes) {
+  const int64_t padded = (width + kTileColumns - 1) / kTileColumns * kTileColumns;
+  for (int64_t j = 0; j < padded; j += kLanes) {
     const int64_t rows = width - j < kLanes ? (width > j ? width - j : 0) : kLanes;
+    float* const panel = packed + j / kTileColumns * units * kTileColumns + j % kTileColumns;
     const float* from = x + j * rowStride;
     for (int64_t u = 0; u < units; u += kLanes) {
       Vec square[kLanes];
@@ -92,7 +100,7 @@ void packTransposedOf(const float* x, int64_t rowStride, int64_t width, int64_t 
       }
       transposeSquare(square);
       const int64_t count = units - u < kLanes ? units - u : kLanes;
-      float* to = packed + u * kTileColumns + j;
+      float* to = panel + u * kTileColumns;
       if (count == kLanes) {
 #pragma GCC unroll 16
         for (int r = 0; r < kLanes; r++) store(to + r * kTileColumns, square[r]);
@@ -105,16 +113,19 @@ void packTransposedOf(const float* x, int64_t rowStride, int64_t width, int64_t 
 
 }  // namespace
 
-void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed,
-              int64_t packedStride) {
-  if (format == Format::float32) packRowsOf<Format::float32>(x, rowStride, rows, k, packed, packedStride);
-  else packRowsOf<kBfloat16Format>(x, rowStride, rows, k, packed, packedStride);
+void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed) {
+  if (format == Format::float32) packRowsOf<Format::float32>(x, rowStride, rows, k, packed);
+  else packRowsOf<kBfloat16Format>(x, rowStride, rows, k, packed);
 }
 
-void packColumns(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed,
-                 int64_t packedWidth) {
-  if (format == Format::float32) packColumnsOf<Format::float32>(x, rowStride, k, width, packed, packedWidth);
-  else packColumnsOf<kBfloat16Format>(x, rowStride, k, width, packed, packedWidth);
+void packColumnsForRows(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
+  if (format == Format::float32) packColumnsOf<Format::float32, kTileRows>(x, rowStride, k, width, packed);
+  else packColumnsOf<kBfloat16Format, kTileRows>(x, rowStride, k, width, packed);
+}
+
+void packColumns(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
+  if (format == Format::float32) packColumnsOf<Format::float32, kTileColumns>(x, rowStride, k, width, packed);
+  else packColumnsOf<kBfloat16Format, kTileColumns>(x, rowStride, k, width, packed);
 }
 
 void packTransposed(Format format, const float* x, int64_t rowStride, int64_t width, int64_t k, float* packed) {

@@ -8,15 +8,16 @@
  */
 namespace stemma::STEMMA_ISA {
 
-/** x[rows, k] with k contiguous → packed[rows, units], rows `packedStride` units apart. */
-void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed,
-              int64_t packedStride);
+/** x[rows, k] with k contiguous → packed[rows, units]. */
+void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed);
 
-/** x[k, width] with width contiguous → packed[units, packedWidth]; width ≤ packedWidth. */
-void packColumns(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed,
-                 int64_t packedWidth);
+/** x[k, width] with width contiguous → packed[panels, units, kTileRows]: the transpose of a left operand. */
+void packColumnsForRows(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed);
 
-/** x[width, k] with k contiguous → packed[units, kTileColumns]; width ≤ kTileColumns. */
+/** x[k, width] with width contiguous → packed[panels, units, kTileColumns]. */
+void packColumns(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed);
+
+/** x[width, k] with k contiguous → packed[panels, units, kTileColumns]. */
 void packTransposed(Format format, const float* x, int64_t rowStride, int64_t width, int64_t k, float* packed);
 
 }  // namespace stemma::STEMMA_ISA

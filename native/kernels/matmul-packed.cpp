@@ -1,0 +1,166 @@
+#include "kernels/matmul-packed.h"
+
+#include "kernels/epilogue.h"
+#include "kernels/pack.h"
+#include "kernels/parallel.h"
+
+/**
+ * Blocked matrix product after Goto & van de Geijn (2008). k is cut into blocks so that a panel of b stays in the first
+ * cache while tile after tile of a passes by. The smaller operand is packed once for all threads; the other is packed by
+ * each task for itself, into its second cache. Tasks are rectangles of the output. The sum of an element runs over k in
+ * order, in blocks that depend on k alone, so how the output is cut never shows in the result.
+ */
+namespace stemma::STEMMA_ISA {
+
+namespace {
+
+/** Units of a block of k: a panel of b takes two thirds of a first cache of 48 KB. */
+constexpr int64_t kBlockUnits = 256;
+/** Rows and columns that a task packs for itself: about 256 KB with a block of k. */
+constexpr int64_t kChunkTiles = 240 / kTileRows;
+constexpr int64_t kChunkPanels = 256 / kTileColumns;
+/** Tasks for each thread, so that one that is interrupted does not keep the others waiting. */
+constexpr int64_t kTasksPerThread = 4;
+
+constexpr int64_t divideUp(int64_t x, int64_t by) { return (x + by - 1) / by; }
+constexpr int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
+constexpr int64_t most(int64_t x, int64_t y) { return x > y ? x : y; }
+
+/** A half-open stretch of tiles, panels or units. */
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+/** Stretch `index` of `count` nearly equal ones. */
+Range piece(int64_t length, int64_t index, int64_t count) {
+  return {length * index / count, length * (index + 1) / count};
+}
+
+class PackedProduct {
+ public:
+  PackedProduct(const Matmul& p, int threads)
+      : p_(p),
+        threads_(threads),
+        format_(p.useBfloat16 ? kBfloat16Format : Format::float32),
+        epilogue_{p.bias, p.residual, p.activation, p.preActivation},
+        tiles_(divideUp(p.m, kTileRows)),
+        panels_(divideUp(p.n, kTileColumns)),
+        units_(unitsOf(format_, p.k)),
+        blocks_(most(1, divideUp(units_, kBlockUnits))),
+        blockUnits_(divideUp(units_, blocks_)),
+        sharesA_(p.m < p.n),
+        accumulates_(p.accumulate) {
+    if (p.residual == p.out) {
+      // The tiles overwrite `out`, so it cannot wait to be added.
+      accumulates_ = true;
+      epilogue_.residual = nullptr;
+    }
+    cut();
+  }
+
+  void run() const {
+    const Scratch shared((size_t)((sharesA_ ? tiles_ * kTileRows : panels_ * kTileColumns) * units_ + 1) * 4);
+    packShared(shared.floats());
+    const int64_t ownFloats = blockUnits_ * (sharesA_ ? kChunkPanels * kTileColumns : kChunkTiles * kTileRows);
+    const Scratch own((size_t)(ownFloats * threads_ + 1) * 4);
+    parallel(threads_, rowPieces_ * columnPieces_, [&](int64_t task, int slot) {
+      const Range tiles = piece(tiles_, task / columnPieces_, rowPieces_);
+      const Range panels = piece(panels_, task % columnPieces_, columnPieces_);
+      for (int64_t block = 0; block < blocks_; block++) {
+        compute(block, tiles, panels, shared.floats(), own.floats() + slot * ownFloats);
+      }
+    });
+  }
+
+ private:
+  /** Cuts the output into tasks: along the operand that each task packs for itself, and across only if that is short. */
+  void cut() {
+    const int64_t wanted = threads_ > 1 ? threads_ * kTasksPerThread : 1;
+    const int64_t along = sharesA_ ? panels_ : tiles_, across = sharesA_ ? tiles_ : panels_;
+    const int64_t chunk = sharesA_ ? kChunkPanels : kChunkTiles;
+    const int64_t pieces = least(along, divideUp(most(divideUp(along, chunk), wanted), threads_) * threads_);
+    const int64_t acrossPieces = least(across, divideUp(wanted, pieces));
+    rowPieces_ = sharesA_ ? acrossPieces : pieces;
+    columnPieces_ = sharesA_ ? pieces : acrossPieces;
+  }
+
+  Range blockOf(int64_t block) const { return {block * blockUnits_, least((block + 1) * blockUnits_, units_)}; }
+
+  /** Tiles of a, for a block of k: `packed[tile, kTileRows · units]`. */
+  void packA(Range units, Range tiles, float* packed) const {
+    const int64_t k = units.begin * unitWidth(format_), row = tiles.begin * kTileRows;
+    const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
+    const int64_t rows = least(tiles.end * kTileRows, p_.m) - row;
+    if (p_.transposeA) packColumnsForRows(format_, p_.a + k * p_.m + row, p_.m, count, rows, packed);
+    else packRows(format_, p_.a + row * p_.k + k, p_.k, rows, count, packed);
+  }
+
+  /** Panels of b, for a block of k: `packed[panel, units, kTileColumns]`. */
+  void packB(Range units, Range panels, float* packed) const {
+    const int64_t k = units.begin * unitWidth(format_), column = panels.begin * kTileColumns;
+    const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
+    const int64_t width = least(panels.end * kTileColumns, p_.n) - column;
+    if (p_.transposeB) packTransposed(format_, p_.b + column * p_.k + k, p_.k, width, count, packed);
+    else packColumns(format_, p_.b + k * p_.n + column, p_.n, count, width, packed);
+  }
+
+  /** The shared operand, block after block of k, each as packA or packB leave it. */
+  void packShared(float* packed) const {
+    const int64_t strips = sharesA_ ? tiles_ : panels_, width = sharesA_ ? kTileRows : kTileColumns;
+    const int64_t pieces = divideUp(strips, sharesA_ ? kChunkTiles / 4 : kChunkPanels / 4);
+    parallel(threads_, blocks_ * pieces, [&](int64_t task, int) {
+      const Range units = blockOf(task / pieces), range = piece(strips, task % pieces, pieces);
+      float* to = packed + width * (strips * units.begin + range.begin * units.size());
+      if (sharesA_) packA(units, range, to);
+      else packB(units, range, to);
+    });
+  }
+
+  /** Adds one block of k to a rectangle of the output. */
+  void compute(int64_t block, Range tiles, Range panels, const float* shared, float* own) const {
+    const Range units = blockOf(block);
+    const int64_t tileFloats = kTileRows * units.size(), panelFloats = kTileColumns * units.size();
+    if (!sharesA_) {
+      packA(units, tiles, own);
+      const float* b = shared + kTileColumns * panels_ * units.begin + panels.begin * panelFloats;
+      fill(block, tiles, panels, own, b);
+      return;
+    }
+    packB(units, panels, own);
+    for (int64_t tile = tiles.begin; tile < tiles.end; tile += kChunkTiles) {
+      const Range chunk{tile, least(tile + kChunkTiles, tiles.end)};
+      fill(block, chunk, panels, shared + kTileRows * tiles_ * units.begin + tile * tileFloats, own);
+    }
+  }
+
+  /** All tiles of a rectangle, from operands packed for exactly that. */
+  void fill(int64_t block, Range tiles, Range panels, const float* a, const float* b) const {
+    const int64_t units = blockOf(block).size();
+    const bool add = accumulates_ || block > 0, isLast = block == blocks_ - 1 && !epilogue_.isEmpty();
+    for (int64_t panel = panels.begin; panel < panels.end; panel++, b += units * kTileColumns) {
+      const int64_t column = panel * kTileColumns, columns = least(kTileColumns, p_.n - column);
+      TileRows rowsOfA{a, p_.transposeA ? 1 : units, p_.transposeA ? kTileRows : 1};
+      for (int64_t tile = tiles.begin; tile < tiles.end; tile++, rowsOfA.data += units * kTileRows) {
+        const int64_t row = tile * kTileRows, rows = least(kTileRows, p_.m - row), at = row * p_.n + column;
+        tileProduct(format_, rowsOfA, b, units, p_.out + at, p_.n, rows, columns, add);
+        if (isLast) finish(epilogue_, p_.out, p_.n, at, column, rows, columns);
+      }
+    }
+  }
+
+  const Matmul p_;
+  const int threads_;
+  const Format format_;
+  Epilogue epilogue_;
+  const int64_t tiles_, panels_, units_, blocks_, blockUnits_;
+  const bool sharesA_;
+  bool accumulates_;
+  int64_t rowPieces_ = 1, columnPieces_ = 1;
+};
+
+}  // namespace
+
+void packedProduct(const Matmul& product, int threads) { PackedProduct(product, threads).run(); }
+
+}  // namespace stemma::STEMMA_ISA
