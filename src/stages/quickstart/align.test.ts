@@ -5,6 +5,7 @@ import { afterAll, expect, test } from "vitest";
 import { openReference } from "../../backend/reference/index.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { Random } from "../../core/random.ts";
+import { readVerses } from "../../data/recipes/verses.ts";
 import { families } from "../../models/index.ts";
 import { Initializer } from "../../nn/parameters.ts";
 import { trainByteLevelBpe } from "../../text/bpe-trainer.ts";
@@ -12,7 +13,6 @@ import { ChatEncoder } from "../../text/encode-chat.ts";
 import { assistantContents } from "../assistant.ts";
 import { align } from "./align.ts";
 import { standingLines } from "./compare.ts";
-import { readVerses } from "./verses.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-road-"));
 afterAll(() => rmSync(root, { recursive: true }));

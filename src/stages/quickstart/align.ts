@@ -5,6 +5,7 @@ import { Random } from "../../core/random.ts";
 import { evaluationWindows } from "../../data/evaluation-windows.ts";
 import { preparePretraining } from "../../data/prepare.ts";
 import { denseRanks } from "../../data/rankings.ts";
+import { readVerses } from "../../data/recipes/verses.ts";
 import { defaultTokenCache } from "../../data/token-cache.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { parameters } from "../../nn/parameters.ts";
@@ -22,7 +23,6 @@ import { kindness } from "./kindness.ts";
 import { runLeg } from "./leg.ts";
 import type { VerseRequest } from "./verse-requests.ts";
 import { verseRequests } from "./verse-requests.ts";
-import { readVerses } from "./verses.ts";
 
 /** What the second half of the road starts from. */
 export interface Alignment {

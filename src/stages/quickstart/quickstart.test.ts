@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { readVerses } from "../../data/recipes/verses.ts";
 import { kindness } from "./kindness.ts";
 import { isWellFormed, verseRequests } from "./verse-requests.ts";
-import { readVerses } from "./verses.ts";
 
 const verses = readVerses();
 

@@ -1,5 +1,5 @@
 import { Random } from "../../core/random.ts";
-import type { Verse } from "./verses.ts";
+import type { Verse } from "../../data/recipes/verses.ts";
 
 /** A request for a verse, and the verse that answers it. */
 export interface VerseRequest {
