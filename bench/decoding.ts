@@ -1,12 +1,12 @@
 /**
  * Our side of the decoding benchmark: lines such as `{"shape": {…}, "threads": 1, "promptTokens": 256, "decodeTokens":
- * 64}` are answered with `{"promptTokensPerSecond": …, "decodeTokensPerSecond": …, "weightBytes": …}`, at batch 1.
+ * 64}` are answered with `{"promptTokensPerSecond": …, "decodeTokensPerSecond": …, "threads": 1}`, at batch 1.
  */
 import { openBackend } from "../src/backend/index.ts";
 import { Random } from "../src/core/random.ts";
 import { Decoder } from "../src/generate/decoder.ts";
 import { gpt2 } from "../src/models/gpt-families.ts";
-import { Initializer, parameterCount } from "../src/nn/parameters.ts";
+import { Initializer } from "../src/nn/parameters.ts";
 import { answerLines } from "./peers/answer-lines.ts";
 import type { TrainingShape } from "./shapes.ts";
 
@@ -37,7 +37,6 @@ await answerLines<Command>(async ({ shape, threads, promptTokens, decodeTokens }
   return {
     promptTokensPerSecond: promptTokens / promptSeconds,
     decodeTokensPerSecond: decodeTokens / decodeSeconds,
-    weightBytes: 4 * parameterCount(model),
     threads,
   };
 });

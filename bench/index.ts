@@ -1,0 +1,119 @@
+/**
+ * Speed beside peers and the machine's own limits: `npm run bench`, see docs/benchmarks.md. Prints tables on standard
+ * output and what it is doing on standard error.
+ */
+import { writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { describeMachine, packageVersion } from "../src/train/machine.ts";
+import type { DecodingResult } from "./decoding-benchmark.ts";
+import { benchmarkDecoding, decodingTable } from "./decoding-benchmark.ts";
+import { findPythonWithTorch, pythonRemedy } from "./find-python.ts";
+import type { Precision } from "./machine-limits.ts";
+import { MachineLimits } from "./machine-limits.ts";
+import type { ShapeName } from "./shapes.ts";
+import { shapes } from "./shapes.ts";
+import { formatNumber } from "./table.ts";
+import type { TrainingResult } from "./training-benchmark.ts";
+import { benchmarkTraining, trainingTable } from "./training-benchmark.ts";
+
+const parts = ["training", "decoding", "tokenizer"] as const;
+
+interface Options {
+  readonly only: readonly (typeof parts)[number][];
+  readonly shapes: readonly ShapeName[];
+  readonly precision: readonly Precision[];
+  readonly repeats: number;
+  readonly threads: number;
+  readonly python?: string;
+  readonly json?: string;
+}
+
+const started = performance.now();
+const options = readOptions();
+const limits = new MachineLimits(options.threads);
+const notes = new Set<string>();
+
+print(`${describeMachine().processor}, ${limits.instructionSet}, ${options.threads} threads`);
+const training = options.only.includes("training") ? await measureTraining() : [];
+const decoding = options.only.includes("decoding") ? await measureDecoding() : [];
+for (const note of notes) print(`\nNot measured: ${note}`);
+if (options.json !== undefined) await writeRecord(options.json);
+tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
+
+async function measureTraining(): Promise<TrainingResult[]> {
+  const python = options.python ?? findPythonWithTorch();
+  if (python === null) notes.add(pythonRemedy);
+  const results: TrainingResult[] = [];
+  for (const shape of options.shapes) {
+    for (const precision of options.precision) {
+      tell(`training ${shape} in ${precision}`);
+      const plan = { shape, precision, threads: options.threads, rounds: options.repeats, python };
+      results.push(...(await benchmarkTraining(plan, limits, (why) => notes.add(why))));
+    }
+  }
+  print("\nTraining step of a GPT-2: forward, backward, clipping, AdamW (medians)\n", ...trainingTable(results), "");
+  for (const shape of options.shapes) print(`${shape}: ${describeShape(shape)}`);
+  for (const precision of options.precision) {
+    print(`Measured peak in ${precision}: ${formatNumber(limits.peak(precision) / 1e9)} GFLOP/s`);
+  }
+  return results;
+}
+
+async function measureDecoding(): Promise<DecodingResult[]> {
+  tell("prompt and decoding at shape L");
+  const results = await benchmarkDecoding({ threads: options.threads, rounds: options.repeats }, limits, (why) =>
+    notes.add(why),
+  );
+  print("\nDecoding with shape L in float32, batch 1, after a prompt of 256 tokens (medians)\n");
+  print(...decodingTable(results), "", `Measured reading of memory: ${formatNumber(limits.bandwidth / 1e9)} GB/s`);
+  return results;
+}
+
+function describeShape(name: ShapeName): string {
+  const { layers, heads, width, context, batch, vocabulary } = shapes[name];
+  const size = `${layers} layers, ${heads} heads, width ${width}`;
+  return `${size}, context ${context}, batch ${batch}, vocabulary ${vocabulary.toLocaleString("en-US")}`;
+}
+
+async function writeRecord(path: string): Promise<void> {
+  const about = { stemma: packageVersion(), machine: describeMachine(), limits: limits.summary() };
+  await writeFile(path, `${JSON.stringify({ ...about, training, decoding, notMeasured: [...notes] }, null, 2)}\n`);
+}
+
+function readOptions(): Options {
+  return new Command("npm run bench --")
+    .description("Measures training, decoding and tokenizers beside other programs and the machine's limits.")
+    .addOption(listOption("--only <parts>", "parts to run", parts))
+    .addOption(listOption("--shapes <shapes>", "shapes to train", Object.keys(shapes)))
+    .addOption(listOption("--precision <precisions>", "precisions to train in", ["float32", "bfloat16"]))
+    .option("--repeats <n>", "turns of each program", positiveInteger, 5)
+    .option("--threads <n>", "threads of each program", positiveInteger, availableParallelism())
+    .option("--python <path>", "a Python that has torch (default: the first python3 of PATH that has it)")
+    .option("--json <file>", "write every number to a file")
+    .parse()
+    .opts<Options>();
+}
+
+/** A list separated by commas, of the given words; all of them without. */
+function listOption(flags: string, description: string, choices: readonly string[]): Option {
+  return new Option(flags, `${description}: ${choices.join(",")}`).default(choices, "all").argParser((text) => {
+    const words = text.split(",").map((word) => word.trim());
+    const unknown = words.find((word) => !choices.includes(word));
+    if (unknown === undefined) return words;
+    throw new InvalidArgumentError(`${unknown} is none of ${choices.join(", ")}`);
+  });
+}
+
+function positiveInteger(text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("give a positive integer");
+}
+
+function print(...lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+function tell(line: string): void {
+  process.stderr.write(`bench: ${line}\n`);
+}
