@@ -14,7 +14,8 @@ namespace stemma {
 namespace {
 
 const Method* const families[] = {memoryMethods, machineMethods, matmulMethods, elementwiseMethods, unaryMethods,
-                                  rowMethods,    normMethods,    optimizerMethods, rotaryMethods};
+                                  rowMethods,    normMethods,    optimizerMethods, rotaryMethods,
+                                  lstmMethods};
 
 /**
  * Worker threads of the pool run this library's code for as long as the process lives, but Node unloads an addon when

@@ -131,5 +131,6 @@ extern const Method rowMethods[];
 extern const Method normMethods[];
 extern const Method optimizerMethods[];
 extern const Method rotaryMethods[];
+extern const Method lstmMethods[];
 
 }  // namespace stemma

@@ -2,6 +2,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/elementwise.h"
+#include "kernels/lstm.h"
 #include "kernels/machine.h"
 #include "kernels/matmul.h"
 #include "kernels/norm.h"
@@ -59,4 +60,6 @@
      int threads))                                                                                                    \
   K(void, rmsNormGrad, (const NormGradient& gradient, int threads))                                                   \
   K(void, rotary, (const Rotation& rotation, int threads))                                                            \
+  K(void, lstmCell, (const LstmCell& cell, int threads))                                                              \
+  K(void, lstmCellGrad, (const LstmCellGradient& gradient, int threads))                                              \
   K(void, adamw, (const AdamWTensor* tensors, int count, const AdamWConstants& constants, int threads))

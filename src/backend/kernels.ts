@@ -235,6 +235,34 @@ export interface Rotary {
   readonly out: View;
 }
 
+/**
+ * Operands of one step of a long short-term memory. The four gates of a row lie side by side, `[rows, 4 · width]`:
+ * input, forget, candidate, output.
+ */
+export interface LstmCell {
+  /** Their sums, replaced by their values: σ(input), σ(forget), tanh(candidate), σ(output). */
+  readonly gates: View;
+  /** `[rows, width]`: the cells before. */
+  readonly before: View;
+  /** `[rows, width]`: forget ⊙ before + input ⊙ candidate. */
+  readonly cells: View;
+  /** `[rows, width]`: output ⊙ tanh(cells). */
+  readonly hidden: View;
+}
+
+/** Operands of its gradient. */
+export interface LstmCellGrad {
+  /** Values of the gates. */
+  readonly gates: View;
+  readonly before: View;
+  readonly cells: View;
+  readonly dHidden: View;
+  /** What reaches the cells from later steps, replaced by the gradient of `before`. */
+  readonly dCells: View;
+  /** `[rows, 4 · width]`: gradient of the gates' sums. */
+  readonly dSums: View;
+}
+
 /** Kernels a backend may have for speed; without one, an op computes the same from others (its `compose`). */
 export interface FusedKernels {
   /** Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. */
@@ -262,6 +290,9 @@ export interface FusedKernels {
   gatedUnit(kind: Activation, x: View, out: View): void;
   /** dx = [dy ⊙ value ⊙ f′(gate), dy ⊙ f(gate)]; it may be `x` itself. */
   gatedUnitGrad(kind: Activation, x: View, dy: View, dx: View): void;
+  /** One step of a long short-term memory, once the sums of its gates are known. */
+  lstmCell(cell: LstmCell): void;
+  lstmCellGrad(gradient: LstmCellGrad): void;
 }
 
 /** Shared operands of the norms' gradients. */

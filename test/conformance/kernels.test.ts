@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { FusedKernels, Kernels } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { elementwiseCases } from "./cases/elementwise.ts";
+import { lstmCases } from "./cases/lstm.ts";
 import { movementCases } from "./cases/movement.ts";
 import { normCases } from "./cases/norms.ts";
 import { otherCases } from "./cases/other.ts";
@@ -19,6 +20,7 @@ const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), Elsewhere>> = {
   ...movementCases,
   ...normCases,
   ...otherCases,
+  ...lstmCases,
 };
 
 test("the portable variant is always there", () => {

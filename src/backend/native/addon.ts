@@ -59,6 +59,8 @@ export interface NativeFunctions {
   rmsNorm(...numbers: number[]): void;
   normGrad(...numbers: number[]): void;
   rotary(...numbers: number[]): void;
+  lstmCell(...numbers: number[]): void;
+  lstmCellGrad(...numbers: number[]): void;
   /** Ten numbers for each parameter: four views, its length and its decay. */
   adamw(table: Float64Array, ...numbers: number[]): void;
   /** Three numbers for each view: handle, offset and length. */

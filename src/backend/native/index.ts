@@ -3,6 +3,7 @@ import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
 import { elementwiseKernels, gatedUnitKernels } from "./elementwise.ts";
+import { lstmKernels } from "./lstm.ts";
 import type { NativeMachine } from "./machine.ts";
 import { nativeMachine } from "./machine.ts";
 import { matmulKernels } from "./matmul.ts";
@@ -57,7 +58,11 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     ...rowKernels(native),
     ...matmulKernels(native, matmulPrecision),
   };
-  const fused: Partial<FusedKernels> = { ...fusedRowKernels(native), ...gatedUnitKernels(native) };
+  const fused: Partial<FusedKernels> = {
+    ...fusedRowKernels(native),
+    ...gatedUnitKernels(native),
+    ...lstmKernels(native),
+  };
   const machine = nativeMachine(native);
   return {
     name: "native",

@@ -6,6 +6,7 @@ import { dropouts } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { gatedUnits } from "./gated-unit.ts";
 import { indexing } from "./indexing.ts";
+import { lstmCells } from "./lstm.ts";
 import { matmulIn } from "./matmul.ts";
 import { norms } from "./norm.ts";
 import { optimizers } from "./optimizer.ts";
@@ -23,7 +24,7 @@ export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"
   readonly fused?: boolean | undefined;
 }
 
-const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses, ...rotaries, ...gatedUnits };
+const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses, ...rotaries, ...gatedUnits, ...lstmCells };
 
 /**
  * The backend in plain TypeScript: it runs wherever JavaScript does, and says what every other backend must compute.
