@@ -1,10 +1,10 @@
-import { DataError, SettingsError } from "../core/errors.ts";
-import { AddedTokenMatcher, specialToken } from "./added-token.ts";
+import { specialToken } from "./added-token.ts";
 import { byteLevelAlphabet, bytesOfSpelling } from "./byte-alphabet.ts";
 import { ByteLevelBpe } from "./byte-level-bpe.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
-import { PairIndex, PairQueue } from "./pair-index.ts";
-import type { TokenRoles } from "./tokenizer.ts";
+import { MergeLearner } from "./merge-learner.ts";
+import type { TokenizerTrainer } from "./tokenizer-trainer.ts";
+import { checkMinFrequency, checkTrainingSize, noText, SpecialTokenSplitter } from "./tokenizer-trainer.ts";
 import { WordTable } from "./word-table.ts";
 
 /** What a byte-level BPE is trained to be. */
@@ -17,22 +17,22 @@ export interface BpeTrainingOptions {
   readonly specialTokens?: readonly string[];
 }
 
-const byteCount = 256;
-const largestVocabulary = 2 ** 20;
+/** Id of each byte in GPT-2's vocabulary. */
+const idOfByte = new Uint8Array(256);
+for (const [id, character] of byteLevelAlphabet.entries()) idOfByte[bytesOfSpelling(character)![0]!] = id;
+const toId = (byte: number): number => idOfByte[byte]!;
 
 /**
  * Learns a byte-level BPE from text that is handed over piece by piece; only distinct words are kept in memory.
- *
- * The most frequent pair of adjacent tokens is merged first; among equally frequent pairs the one whose left token has
- * the lowest id, then whose right token has (the rule of Hugging Face's trainer). Ids: the 256 bytes as in GPT-2, merged
+ * What is merged first, and what breaks ties, is {@link MergeLearner}'s affair. Ids: the 256 bytes as in GPT-2, merged
  * tokens in the order in which they were learnt, special tokens.
  *
- * @see Sennrich et al. (2016), algorithm 1, arXiv:1508.07909; Radford et al. (2019), section 2.2, for the bytes.
+ * @see Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.2.
  */
-export class ByteLevelBpeTrainer {
+export class ByteLevelBpeTrainer implements TokenizerTrainer {
   readonly #options: Required<BpeTrainingOptions>;
   readonly #preTokenizer = new Gpt2Words();
-  readonly #specialTokens: AddedTokenMatcher;
+  readonly #splitter: SpecialTokenSplitter;
   readonly #words = new WordTable();
   #counts = new Float64Array(1 << 10);
 
@@ -41,23 +41,19 @@ export class ByteLevelBpeTrainer {
    */
   constructor(options: BpeTrainingOptions) {
     this.#options = { minFrequency: 2, specialTokens: ["<|endoftext|>"], ...options };
-    checkOptions(this.#options);
-    this.#specialTokens = new AddedTokenMatcher(this.#options.specialTokens.map(specialToken));
+    const { vocabularySize, minFrequency, specialTokens } = this.#options;
+    this.#splitter = new SpecialTokenSplitter(specialTokens);
+    const smallest = byteLevelAlphabet.length + specialTokens.length;
+    checkTrainingSize(vocabularySize, smallest, `256 bytes and ${specialTokens.length} special tokens`);
+    checkMinFrequency(minFrequency);
   }
 
-  /** Counts the words of a text, or of a part of it that ends at a {@link ByteLevelBpeTrainer.cutPoint}. */
   add(text: string): void {
-    for (const part of this.#specialTokens.split(text)) {
-      if (typeof part === "number") continue;
+    for (const part of this.#splitter.parts(text)) {
       const scanner = this.#preTokenizer.scan(part);
       const { bytes } = scanner;
       while (scanner.next()) this.#count(this.#words.indexOf(bytes, scanner.start, scanner.end));
     }
-  }
-
-  /** As {@link Tokenizer.cutPoint}. */
-  cutPoint(text: string): number {
-    return this.#preTokenizer.cutPoint(text);
   }
 
   /**
@@ -66,18 +62,21 @@ export class ByteLevelBpeTrainer {
    * @throws {DataError} when no text was added.
    */
   train(): ByteLevelBpe {
-    if (this.#words.size === 0) {
-      throw new DataError("tokenizer training: there is no text; give at least one text that is not empty");
-    }
+    if (this.#words.size === 0) throw noText();
     const { vocabularySize, minFrequency, specialTokens } = this.#options;
-    const learner = new MergeLearner(this.#words, this.#counts);
+    const learner = new MergeLearner(byteLevelAlphabet, (left, right) => left + right);
+    for (let word = 0; word < this.#words.size; word++) {
+      learner.addWord(this.#words.bytesOf(word).map(toId), this.#counts[word]!);
+    }
     learner.learn(vocabularySize - specialTokens.length, minFrequency);
     const added = specialTokens.map((content, i) => specialToken(content, learner.ids.size + i));
+    const { bos } = this.#splitter.roles();
     return new ByteLevelBpe({
       vocabulary: new Map([...learner.ids, ...added.map(({ content, id }) => [content, id] as const)]),
       merges: learner.merges,
       addedTokens: added,
-      roles: defaultRoles(specialTokens),
+      // GPT-2 uses one token to begin and end a text and for what it does not know.
+      roles: bos === undefined ? {} : { bos, eos: bos, unk: bos },
     });
   }
 
@@ -101,131 +100,4 @@ export function trainByteLevelBpe(texts: Iterable<string>, options: BpeTrainingO
   const trainer = new ByteLevelBpeTrainer(options);
   for (const text of texts) trainer.add(text);
   return trainer.train();
-}
-
-/** GPT-2 uses one token to begin and end a text and for what it does not know. */
-function defaultRoles(specialTokens: readonly string[]): TokenRoles {
-  const [first] = specialTokens;
-  const token = specialTokens.includes("<|endoftext|>") ? "<|endoftext|>" : first;
-  return token === undefined ? {} : { bos: token, eos: token, unk: token };
-}
-
-function checkOptions({ vocabularySize, minFrequency, specialTokens }: Required<BpeTrainingOptions>): void {
-  const smallest = byteCount + specialTokens.length;
-  if (!Number.isInteger(vocabularySize) || vocabularySize < smallest || vocabularySize > largestVocabulary) {
-    throw new SettingsError(
-      `tokenizer training: the vocabulary size must be an integer from ${smallest} (256 bytes and ` +
-        `${specialTokens.length} special tokens) to ${largestVocabulary}, got ${vocabularySize}`,
-    );
-  }
-  if (!(minFrequency >= 1)) {
-    throw new SettingsError(`tokenizer training: the minimum frequency must be at least 1, got ${minFrequency}`);
-  }
-  const unusable = specialTokens.find((token, i) => token === "" || specialTokens.indexOf(token) !== i);
-  if (unusable !== undefined) {
-    throw new SettingsError(
-      `tokenizer training: special token ${JSON.stringify(unusable)} is ${unusable === "" ? "empty" : "given twice"}`,
-    );
-  }
-}
-
-/** Merges pairs in all distinct words at once, keeping counts of pairs up to date instead of counting anew. */
-class MergeLearner {
-  readonly ids = new Map<string, number>();
-  readonly merges: [string, string][] = [];
-  readonly #tokens: string[] = [...byteLevelAlphabet];
-  readonly #pairs = new PairIndex();
-  readonly #queue = new PairQueue(this.#pairs);
-  /** Token id at each position of the words laid end to end, −1 inside a merged token. */
-  readonly #symbols: Int32Array;
-  /** Position of the next and the previous token of the same word, or −1. */
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
-  /** The word that each position belongs to, and how often each word occurs. */
-  readonly #wordOf: Int32Array;
-  readonly #wordCounts: Float64Array;
-
-  constructor(words: WordTable, wordCounts: Float64Array) {
-    for (const [id, token] of this.#tokens.entries()) this.ids.set(token, id);
-    this.#wordCounts = wordCounts;
-    this.#symbols = new Int32Array(words.byteLength);
-    this.#next = new Int32Array(words.byteLength);
-    this.#previous = new Int32Array(words.byteLength);
-    this.#wordOf = new Int32Array(words.byteLength);
-    this.#layOut(words);
-  }
-
-  learn(vocabularySize: number, minFrequency: number): void {
-    for (let pair = 0; pair < this.#pairs.size; pair++) this.#queue.push(pair);
-    while (this.ids.size < vocabularySize) {
-      const pair = this.#queue.pop(minFrequency);
-      if (pair < 0) return;
-      this.#merge(pair);
-    }
-  }
-
-  #layOut(words: WordTable): void {
-    const idOfByte = new Int32Array(byteCount);
-    for (const [id, character] of byteLevelAlphabet.entries()) idOfByte[bytesOfSpelling(character)![0]!] = id;
-    let at = 0;
-    for (let word = 0; word < words.size; word++) {
-      const bytes = words.bytesOf(word);
-      for (let i = 0; i < bytes.length; i++, at++) {
-        this.#symbols[at] = idOfByte[bytes[i]!]!;
-        this.#wordOf[at] = word;
-        this.#previous[at] = i === 0 ? -1 : at - 1;
-        this.#next[at] = i + 1 === bytes.length ? -1 : at + 1;
-        if (i > 0) this.#add(at - 1, at);
-      }
-    }
-  }
-
-  #add(left: number, right: number): number {
-    const weight = this.#wordCounts[this.#wordOf[left]!]!;
-    return this.#pairs.add(this.#symbols[left]!, this.#symbols[right]!, weight, left);
-  }
-
-  #remove(left: number, right: number): void {
-    const weight = this.#wordCounts[this.#wordOf[left]!]!;
-    this.#pairs.remove(this.#symbols[left]!, this.#symbols[right]!, weight);
-  }
-
-  #merge(pair: number): void {
-    const left = this.#pairs.left(pair);
-    const right = this.#pairs.right(pair);
-    const merged = this.#nameMerge(left, right);
-    const risen = new Set<number>();
-    for (const at of this.#pairs.takePositions(pair)) {
-      const second = this.#symbols[at] === left ? this.#next[at]! : -1;
-      if (second >= 0 && this.#symbols[second] === right) this.#mergeAt(at, second, merged, risen);
-    }
-    for (const changed of risen) this.#queue.push(changed);
-  }
-
-  #mergeAt(at: number, second: number, merged: number, risen: Set<number>): void {
-    const before = this.#previous[at]!;
-    const after = this.#next[second]!;
-    this.#remove(at, second);
-    if (before >= 0) this.#remove(before, at);
-    if (after >= 0) this.#remove(second, after);
-    this.#symbols[at] = merged;
-    this.#symbols[second] = -1;
-    this.#next[at] = after;
-    if (before >= 0) risen.add(this.#add(before, at));
-    if (after >= 0) {
-      this.#previous[after] = at;
-      risen.add(this.#add(at, after));
-    }
-  }
-
-  /** Records the merge and returns its token's id; two merges can spell the same token. */
-  #nameMerge(left: number, right: number): number {
-    const parts: [string, string] = [this.#tokens[left]!, this.#tokens[right]!];
-    this.merges.push(parts);
-    const token = parts.join("");
-    const id = this.ids.get(token) ?? this.ids.size;
-    this.ids.set(token, id);
-    this.#tokens[id] = token;
-    return id;
-  }
 }

@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
+import { charactersFromJson, isCharacters } from "./characters.ts";
 import type { JsonRecord } from "./json-file.ts";
 import { readJsonIfThere } from "./json-file.ts";
 import { rolesFromConfig } from "./token-roles.ts";
@@ -13,7 +14,10 @@ import { readVocabularyFiles } from "./vocabulary-files.ts";
 const readers: readonly (readonly [
   fits: (parts: TokenizerParts) => boolean,
   read: (parts: TokenizerParts) => Tokenizer,
-])[] = [[isByteLevelBpe, byteLevelBpeFromJson]];
+])[] = [
+  [isByteLevelBpe, byteLevelBpeFromJson],
+  [isCharacters, charactersFromJson],
+];
 
 /**
  * The tokenizer in a folder, of anyone's making: `tokenizer.json`, or the older `vocab.json` with `merges.txt` (GPT-2,

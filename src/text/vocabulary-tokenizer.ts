@@ -58,6 +58,13 @@ export abstract class VocabularyTokenizer implements Tokenizer {
     return ids.toArray();
   }
 
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    const stream = this.streamDecoder(options);
+    let text = "";
+    for (const id of ids) text += stream.push(id);
+    return text + stream.flush();
+  }
+
   idOf(token: string): number | null {
     return this.vocabulary.idOf(token);
   }
@@ -73,8 +80,6 @@ export abstract class VocabularyTokenizer implements Tokenizer {
   cutPoint(text: string): number {
     return this.#tokensHoldSpace ? 0 : this.wordBoundary(text);
   }
-
-  abstract decode(ids: Iterable<number>, options?: DecodeOptions): string;
 
   abstract streamDecoder(options?: DecodeOptions): StreamDecoder;
 

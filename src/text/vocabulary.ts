@@ -1,7 +1,7 @@
 import { CheckpointError, DataError, SettingsError } from "../core/errors.ts";
 import type { AddedToken } from "./added-token.ts";
 import { AddedTokenMatcher, specialToken } from "./added-token.ts";
-import type { TokenRoles } from "./tokenizer.ts";
+import type { DecodeOptions, TokenRoles } from "./tokenizer.ts";
 
 /** Beyond any vocabulary there is, and small enough that a corrupt file cannot ask for much memory. */
 const highestId = 2 ** 22;
@@ -70,14 +70,14 @@ export class Vocabulary {
   }
 
   /**
-   * Spelling of a token that must exist.
+   * Spelling of a token as decoding shows it: null for a special token that is to be left out.
    *
-   * @throws {DataError} when it does not.
+   * @throws {DataError} when it does not exist.
    */
-  spelling(id: number): string {
+  shown(id: number, { skipSpecialTokens = false }: DecodeOptions): string | null {
     const token = this.#tokens[id];
     if (token === undefined) throw unknownId(id, this.size);
-    return token;
+    return skipSpecialTokens && this.isSpecial(id) ? null : token;
   }
 
   /** Roles of tokens that there are: published folders name some that there are not. */
