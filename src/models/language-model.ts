@@ -13,6 +13,8 @@ export interface StoredModel {
 export interface LanguageModel extends StoredModel {
   /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */
   readonly outputWeight: Tensor;
+  /** `[vocabularySize]`, added to the logits where a model has it. */
+  readonly outputBias?: Tensor;
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
   forward(ids: Tensor, options?: ForwardOptions): Tensor;
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */

@@ -17,6 +17,9 @@ export interface LoadedModel {
   readonly family: ModelFamily;
 }
 
+/** A family of whatever shape of model. */
+type AnyFamily = ModelFamily<unknown, StoredModel>;
+
 /**
  * Opens a model folder in the Hugging Face layout, anyone's or ours.
  *
@@ -87,34 +90,24 @@ export function createEmpty<Settings, Model extends StoredModel>(
  *
  * @throws {CheckpointError} when tensors are missing, unexpected or of another shape; the model is then as it was.
  */
-export async function loadTensors<Settings, Model extends StoredModel>(
-  family: ModelFamily<Settings, Model>,
-  model: Model,
-  source: TensorSource,
-): Promise<void> {
+export async function loadTensors(family: AnyFamily, model: StoredModel, source: TensorSource): Promise<void> {
   const placements = modelPlacements(family, model);
   await assignTensors(placements, source, renaming(family, placements));
 }
 
 /** The parameters of a model as its folder stores them. */
-export function storedTensors<Settings, Model extends StoredModel>(
-  family: ModelFamily<Settings, Model>,
-  model: Model,
-): WritableTensor[] {
+export function storedTensors(family: AnyFamily, model: StoredModel): WritableTensor[] {
   return writableTensors(modelPlacements(family, model));
 }
 
 /** Where every parameter of a model lies in its folder. */
-export function modelPlacements<Settings, Model extends StoredModel>(
-  family: ModelFamily<Settings, Model>,
-  model: Model,
-): Placement[] {
+export function modelPlacements(family: AnyFamily, model: StoredModel): Placement[] {
   return family.tensors(model).map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
 }
 
 /** How names in anyone's file become those of `placements`: with or without the family's prefix, and without buffers. */
 export function renaming(
-  { optionalPrefix, ignoredTensors }: Pick<ModelFamily, "optionalPrefix" | "ignoredTensors">,
+  { optionalPrefix, ignoredTensors }: Pick<AnyFamily, "optionalPrefix" | "ignoredTensors">,
   placements: readonly Placement[],
 ): Rename {
   const expected = new Set(placements.map(({ name }) => name));
@@ -142,10 +135,7 @@ export function familyOf(config: ModelConfig, path: string): ModelFamily {
 /** What is wrong with the `model_type` of a config that should have had another. */
 function faultOf({ model_type: type }: ModelConfig): string {
   if (type === undefined) return "no model_type";
-  const others: readonly ModelFamily<unknown, StoredModel>[] = [
-    ...Object.values(families),
-    ...Object.values(otherFamilies),
-  ];
+  const others: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
   const other = others.find(({ modelType }) => modelType === type);
   const why = other ? `which is another shape of model (${other.summary})` : "which is not supported";
   return `model_type ${JSON.stringify(type)}, ${why}`;

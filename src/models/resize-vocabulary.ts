@@ -29,7 +29,8 @@ export async function resizeVocabulary(
 }
 
 function withMeanRows(values: Float32Array, source: Tensor, target: Tensor): Float32Array {
-  const [rows, width] = [source.axis(0), source.axis(1)];
+  const rows = source.axis(0);
+  const width = source.size / rows; // 1 for a bias
   const out = new Float32Array(target.size);
   out.set(values);
   for (let column = 0; column < width; column++) {

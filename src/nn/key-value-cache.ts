@@ -86,6 +86,21 @@ export class KeyValueCache {
     return { key: store(this.#keys[layer], key), value: store(this.#values[layer], value) };
   }
 
+  /**
+   * Key and value of the last position stored in each sequence of the pass under way, both `[batch, width]`; zeros where
+   * nothing is stored yet. For recurrent models, whose state they are.
+   */
+  latest(layer: number): { key: Tensor; value: Tensor } {
+    const { slots, capacity, width } = this.shape;
+    const last = this.#counts.map((_, b) => (this.#length(b) > 0 ? b * capacity + this.#length(b) - 1 : -1));
+    const rows = Tensor.from(this.#backend, last, [last.length]);
+    const of = (all: Tensor | undefined): Tensor => {
+      if (!all) throw new ShapeError(`key-value cache: there is no layer ${layer} among ${this.shape.layers}`);
+      return all.window(0, [slots * capacity, width]).gatherRows(rows);
+    };
+    return { key: of(this.#keys[layer]), value: of(this.#values[layer]) };
+  }
+
   /** Ends the forward pass: what it appended now counts. */
   commit(): void {
     this.#counts.forEach((count, b) => {

@@ -1,11 +1,10 @@
 import type { Random } from "../../core/random.ts";
 import type { MaskedBatch } from "../../data/masked-words.ts";
 import type { BertForPretraining } from "../../models/bert.ts";
-import { apply } from "../../tensor/op.ts";
-import { biasedCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { MeasuredLoss } from "../train.ts";
 import { classificationLoss } from "./classification.ts";
+import { tokenLoss } from "./next-token.ts";
 import { trainedRows } from "./trained-rows.ts";
 
 /**
@@ -24,8 +23,7 @@ export function maskedWordsLoss(
   const ids = Tensor.from(model.backend, inputs, [batch.batch, batch.time]);
   const hidden = model.forward(ids, { segments, lengths, random, recompute });
   const { hidden: chosen, targets, scale } = trainedRows(hidden, batch.targets);
-  const words = [model.transformed(chosen), model.outputWeight, model.outputBias] as const;
-  const wordLoss = apply(biasedCrossEntropy, [...words], { targets, scale });
+  const wordLoss = tokenLoss(model, { hidden: model.transformed(chosen), targets, scale });
   if (!relationships) return { loss: wordLoss, metrics: {} };
   const relationshipLoss = classificationLoss(model.relationshipLogits(hidden), relationships);
   const metrics = { masked_word_loss: wordLoss, next_sentence_loss: relationshipLoss };

@@ -4,8 +4,10 @@ import type { TokenBatch as Windows } from "../../data/windows.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import type { ForwardOptions } from "../../nn/attention.ts";
 import { apply } from "../../tensor/op.ts";
-import { linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
+import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import type { TrainedRows } from "./trained-rows.ts";
+import { trainedRows } from "./trained-rows.ts";
 
 /** Token ids of a batch and, for each, the token that follows; perhaps several texts a row. */
 export interface TokenBatch extends Windows {
@@ -31,18 +33,16 @@ export function nextTokenLoss(
     positions: packing.positions,
     mask: { causal: true, firstKeys: packing.firstKeys },
   };
-  const hidden = model.forward(ids, { random, ...packed, ...options }).reshape([batch * time, -1]); // [batch · time, width]
-  const trained = Int32Array.from(tokens.targets.keys()).filter((i) => (tokens.targets[i] ?? -1) >= 0);
-  const scale = 1 / Math.max(trained.length, 1);
-  if (trained.length === batch * time || trained.length === 0) {
-    const targets = Tensor.from(model.backend, tokens.targets, [batch * time]);
-    return apply(linearCrossEntropy, [hidden, model.outputWeight], { targets, scale });
-  }
-  const chosen = hidden.gatherRows(Tensor.from(model.backend, trained, [trained.length])); // [trained, width]
-  const targets = Tensor.from(
-    model.backend,
-    trained.map((i) => tokens.targets[i] ?? 0),
-    [trained.length],
-  );
-  return apply(linearCrossEntropy, [chosen, model.outputWeight], { targets, scale });
+  const hidden = model.forward(ids, { random, ...packed, ...options }); // [batch, time, width]
+  return tokenLoss(model, trainedRows(hidden, tokens.targets));
+}
+
+/** Cross-entropy of the output layer on hidden states that have targets. */
+export function tokenLoss(
+  { outputWeight, outputBias }: Pick<LanguageModel, "outputWeight" | "outputBias">,
+  { hidden, targets, scale }: TrainedRows,
+): Tensor {
+  return outputBias
+    ? apply(biasedCrossEntropy, [hidden, outputWeight, outputBias], { targets, scale })
+    : apply(linearCrossEntropy, [hidden, outputWeight], { targets, scale });
 }

@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { UnsupportedError } from "../core/errors.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
+import { dropOut } from "../nn/dropout.ts";
+import { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { LstmState } from "../nn/lstm-layer.ts";
+import { LstmLayer } from "../nn/lstm-layer.ts";
+import type { Initializer, Parameter } from "../nn/parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { LanguageModel } from "./language-model.ts";
+
+const size = z.int().positive();
+
+/** Shape of an LSTM language model. */
+export const LstmSettings = z.object({
+  vocabularySize: size,
+  /** Longest sequence that is read in one piece; the model itself has no limit. */
+  context: size,
+  width: size,
+  layers: size,
+  /** Of what each layer reads, and of the last hidden states. */
+  dropout: z.number().min(0).lt(1).default(0),
+  /** Standard deviation of the initial weights. */
+  initializerRange: z.number().positive().default(0.1),
+});
+export type LstmSettings = z.infer<typeof LstmSettings>;
+
+/**
+ * Layers of long short-term memory between an embedding and an output layer that share one matrix: what language models
+ * were before attention. All that it knows of earlier tokens is in one vector and its cells.
+ *
+ * @see Hochreiter & Schmidhuber (1997), "Long short-term memory"; Zaremba et al. (2014), "Recurrent neural network
+ * regularization", arXiv:1409.2329, for where dropout is; Press & Wolf (2017), arXiv:1608.05859, for the tied matrix.
+ */
+export class Lstm implements LanguageModel {
+  readonly settings: LstmSettings;
+  /** `[vocabularySize, width]`; also the output layer. */
+  readonly tokenEmbedding: Parameter;
+  readonly layers: readonly LstmLayer[];
+  /** `[vocabularySize]` */
+  readonly outputBias: Parameter;
+
+  constructor(settings: LstmSettings, init: Initializer) {
+    const { vocabularySize, width, layers, initializerRange } = settings;
+    this.settings = settings;
+    this.tokenEmbedding = init.normal([vocabularySize, width], initializerRange);
+    this.layers = Array.from({ length: layers }, () => new LstmLayer(width, initializerRange, init));
+    this.outputBias = init.constant([vocabularySize], 0);
+  }
+
+  get backend(): Tensor["backend"] {
+    return this.tokenEmbedding.backend;
+  }
+
+  get outputWeight(): Parameter {
+    return this.tokenEmbedding;
+  }
+
+  /**
+   * Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. A cache holds the state after each token:
+   * the hidden state where attention has its key, the cells where it has its value.
+   *
+   * @throws {UnsupportedError} when several texts are packed into a row, which only attention can keep apart.
+   */
+  forward(ids: Tensor, options: ForwardOptions = {}): Tensor {
+    const { mask, cache } = options;
+    if (mask?.firstKeys || mask?.prefixLengths) {
+      throw new UnsupportedError(
+        "lstm: it reads each row from its beginning to its end, so rows can neither hold several texts nor a prefix that " +
+          "is read at once; train without packing, or take a model with attention",
+      );
+    }
+    const before = cache ? this.layers.map((_, layer) => stateOf(cache, layer)) : null;
+    const { hidden, states } = this.read(ids, before, options);
+    states.forEach((state, layer) => {
+      cache?.append(layer, swapped(state.hidden), swapped(state.cells));
+    });
+    cache?.commit();
+    return hidden;
+  }
+
+  /**
+   * Token ids int32 `[batch, time]`, read on from the state of each layer (from zeros without) → hidden states
+   * `[batch, time, width]`, and what each layer's state was after each token, `[time, batch, width]`.
+   */
+  read(
+    ids: Tensor,
+    before: readonly LstmState[] | null,
+    { random = null }: ForwardOptions = {},
+  ): { hidden: Tensor; states: readonly LstmState[] } {
+    const { dropout } = this.settings;
+    let x = swapped(this.tokenEmbedding.gatherRows(ids)); // [time, batch, width]
+    const states = this.layers.map((layer, i) => {
+      const all = layer.forward(dropOut(x, dropout, random), before?.[i] ?? null);
+      x = all.hidden;
+      return all;
+    });
+    return { hidden: swapped(dropOut(x, dropout, random)), states };
+  }
+
+  /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
+  logits(hidden: Tensor): Tensor {
+    return hidden.matmul(this.tokenEmbedding, { transposeB: true }).add(this.outputBias);
+  }
+
+  newCache(slots: number, capacity: number): KeyValueCache {
+    const { layers, width } = this.settings;
+    return new KeyValueCache(this.backend, { layers, slots, capacity, width });
+  }
+}
+
+function stateOf(cache: KeyValueCache, layer: number): LstmState {
+  const { key, value } = cache.latest(layer);
+  return { hidden: key, cells: value };
+}
+
+/** Batch and time change places. */
+function swapped(x: Tensor): Tensor {
+  return x.permute([1, 0, 2]);
+}
