@@ -4,8 +4,10 @@ import { readDocuments } from "../data/documents.ts";
 import type { SourceSetting } from "../data/sources.ts";
 import { resolveSources } from "../data/sources.ts";
 import { ByteLevelBpeTrainer } from "../text/bpe-trainer.ts";
+import { CharacterTrainer } from "../text/characters.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import type { TokenizerTrainer } from "../text/tokenizer-trainer.ts";
 
 const endOfText = "<|endoftext|>";
 
@@ -20,6 +22,7 @@ export async function pretrainingTokenizer(
   data: readonly SourceSetting[],
   note: (line: string) => void,
 ): Promise<Tokenizer> {
+  if (name === "characters") return learn(new CharacterTrainer(), data);
   const vocabularySize = Number(/^bpe-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
   if (Number.isNaN(vocabularySize)) {
     if (existsSync(name)) return loadTokenizer(name);
@@ -27,15 +30,14 @@ export async function pretrainingTokenizer(
       `tokenizer: ${name} is neither characters, nor bpe-N with a number of tokens, nor a folder that exists`,
     );
   }
-  const trainer = new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] });
-  for await (const text of texts(data)) trainer.add(text);
-  const tokenizer = trainer.train();
+  const tokenizer = await learn(new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] }), data);
   note(`learned a byte-level BPE of ${tokenizer.vocabularySize} tokens`);
   return tokenizer;
 }
 
-async function* texts(data: readonly SourceSetting[]): AsyncGenerator<string, void, undefined> {
+async function learn(trainer: TokenizerTrainer, data: readonly SourceSetting[]): Promise<Tokenizer> {
   for (const { files } of await resolveSources(data)) {
-    for await (const { text } of readDocuments(files)) yield text;
+    for await (const { text } of readDocuments(files)) trainer.add(text);
   }
+  return trainer.train();
 }

@@ -1,0 +1,82 @@
+/**
+ * Stemma as a library: everything the command line does, as calls. From the bottom up, as the folders are.
+ *
+ * @packageDocumentation
+ */
+export type { BackendName, OpenOptions } from "./backend/index.ts";
+export { openBackend } from "./backend/index.ts";
+export type { Backend, MatmulPrecision } from "./backend/kernels.ts";
+export { openReference } from "./backend/reference/index.ts";
+export type { ModelContents } from "./checkpoint/model-folder.ts";
+export { openModelFolder, writeModelFolder } from "./checkpoint/model-folder.ts";
+export { openSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
+export {
+  CheckpointError,
+  DataError,
+  NumericalError,
+  SettingsError,
+  ShapeError,
+  StemmaError,
+  UnsupportedError,
+} from "./core/errors.ts";
+export { Random } from "./core/random.ts";
+export type { Shape } from "./core/shape.ts";
+export { readConversations } from "./data/conversations.ts";
+export { readDocuments } from "./data/documents.ts";
+export { evaluationWindows } from "./data/evaluation-windows.ts";
+export type { PretrainingData } from "./data/prepare.ts";
+export { preparePretraining } from "./data/prepare.ts";
+export { memoryTokens } from "./data/token-file.ts";
+export type { TokenBatch } from "./data/windows.ts";
+export { trainingWindows } from "./data/windows.ts";
+export { ChatSession } from "./generate/chat-session.ts";
+export type { FinishReason, GeneratedToken, GenerationOptions } from "./generate/generate.ts";
+export { generate } from "./generate/generate.ts";
+export type { TextGenerationOptions, TextPiece } from "./generate/generate-text.ts";
+export { generateText } from "./generate/generate-text.ts";
+export { SamplingSettings } from "./generate/sampling.ts";
+export type { Score } from "./generate/score.ts";
+export { score } from "./generate/score.ts";
+export type { ModelFamily, ModelShape } from "./models/family.ts";
+export { families } from "./models/index.ts";
+export type { LanguageModel } from "./models/language-model.ts";
+export { loadModel, storedTensors } from "./models/load.ts";
+export type { ForwardOptions } from "./nn/attention.ts";
+export { Linear } from "./nn/linear.ts";
+export { LayerNorm } from "./nn/norm.ts";
+export { freeze, Initializer, Parameter, parameterCount, parameters } from "./nn/parameters.ts";
+export { AdamW } from "./optim/adamw.ts";
+export { clipGradients } from "./optim/clip-gradients.ts";
+export { learningRateAt } from "./optim/schedule.ts";
+export type { Assistant } from "./stages/assistant.ts";
+export { assistantContents, openAssistant } from "./stages/assistant.ts";
+export { dpo } from "./stages/dpo.ts";
+export { finetune } from "./stages/finetune.ts";
+export { ppo } from "./stages/ppo.ts";
+export { pretrain } from "./stages/pretrain.ts";
+export { align } from "./stages/quickstart/align.ts";
+export { pretrainBase } from "./stages/quickstart/pretrain-base.ts";
+export { reward } from "./stages/reward.ts";
+export type { StageResult, Watcher } from "./stages/run-stage.ts";
+export { runStage } from "./stages/run-stage.ts";
+export { sft } from "./stages/sft.ts";
+export type { Stage, StageEnvironment, StageRun } from "./stages/stage.ts";
+export { defineStage, runSettings, trainingSettings } from "./stages/stage.ts";
+export { composeGap, functionGradientGap, gradientGap } from "./tensor/check-op.ts";
+export type { Op } from "./tensor/op.ts";
+export { apply, defineOp, withGradients, withoutGradients } from "./tensor/op.ts";
+export { tensorScope } from "./tensor/scope.ts";
+export { Tensor } from "./tensor/tensor.ts";
+export { ByteLevelBpeTrainer, trainByteLevelBpe } from "./text/bpe-trainer.ts";
+export { CharacterTrainer } from "./text/characters.ts";
+export type { ChatMessage } from "./text/chat-message.ts";
+export { ChatTemplate } from "./text/chat-template.ts";
+export { ChatEncoder } from "./text/encode-chat.ts";
+export { loadTokenizer, tokenizerFromJson } from "./text/load-tokenizer.ts";
+export type { Tokenizer } from "./text/tokenizer.ts";
+export { tokenizerFiles } from "./text/tokenizer-files.ts";
+export { nextTokenLoss } from "./train/objectives/next-token.ts";
+export { optimizerStep } from "./train/optimizer-step.ts";
+export { evaluateText } from "./train/text-loss.ts";
+export type { Metrics, MicroBatch, Objective, Outcome, Run } from "./train/train.ts";
+export { defineRun, train } from "./train/train.ts";
