@@ -1,6 +1,8 @@
 import { stages } from "../stages/index.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
+import { data } from "./data.ts";
+import { doctor } from "./doctor.ts";
 import { env } from "./env.ts";
 import { generate } from "./generate.ts";
 import { predict } from "./predict.ts";
@@ -23,8 +25,10 @@ export const commands: readonly Command[] = [
   sample,
   predict,
   rank,
+  data,
   tokenizerTrain,
   tokenizerEncode,
   tokenizerDecode,
+  doctor,
   env,
 ];

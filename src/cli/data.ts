@@ -1,0 +1,58 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { SettingsError } from "../core/errors.ts";
+import { suggestion } from "../core/nearest.ts";
+import { recipes } from "../data/recipes/index.ts";
+import { defineCommand } from "./command.ts";
+
+/** `stemma data`: rows of a task, made of real texts that packages hold. */
+export const data = defineCommand({
+  name: "data",
+  summary: "make the rows of a task from texts that packages hold",
+  group: "Data and files",
+  settings: z.object({
+    recipe: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("what to make; without, all are listed")
+      .meta({ placeholder: "name" }),
+    output: z.string().min(1).default("data").describe("folder for <recipe>-train.jsonl and <recipe>-test.jsonl").meta({
+      placeholder: "folder",
+    }),
+  }),
+  examples: ["stemma data", "stemma data --recipe wordnet-topic"],
+  async run({ recipe: name, output }, io) {
+    if (name === undefined) {
+      const width = Math.max(...recipes.map((recipe) => recipe.name.length));
+      for (const recipe of recipes) io.print(`${recipe.name.padEnd(width)}  ${recipe.summary}`);
+      return { recipes: recipes.map((recipe) => recipe.name) };
+    }
+    const recipe = recipes.find((candidate) => candidate.name === name);
+    if (!recipe) {
+      const names = recipes.map((candidate) => candidate.name);
+      throw new SettingsError(
+        `recipe: there is none called ${name}${suggestion(name, names, "; stemma data lists all")}`,
+      );
+    }
+    await mkdir(output, { recursive: true });
+    const files: string[] = [];
+    for (const [part, rows] of Object.entries(recipe.make())) {
+      if (rows.length === 0) continue;
+      const path = join(output, `${recipe.name}-${part}.jsonl`);
+      await writeFileAtomic(path, rows.map((row: object) => `${JSON.stringify(row)}\n`).join(""));
+      io.print(`${rows.length} rows in ${path}`);
+      files.push(path);
+    }
+    const [train, test] = files;
+    if (test !== undefined) {
+      const score = recipe.isScore ? " --score" : "";
+      io.print(
+        `next: stemma finetune --task ${recipe.task} --model <folder> --data ${train} --validation ${test}${score} --output <folder>`,
+      );
+    }
+    return { files };
+  },
+});
