@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { latestCheckpoint } from "../checkpoint/train-state.ts";
+import { NumericalError } from "../core/errors.ts";
 import { RunFolder } from "../train/run-folder.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
 import type { Stage, StageRun } from "./stage.ts";
@@ -63,11 +65,23 @@ export async function runStage<Settings extends z.ZodObject>(
     await folder.begin(stage.name, settings);
     watcher.started?.(run);
     pace = new StepPace(run);
-    const outcome = await run.train(watcher.signal ?? new AbortController().signal);
+    const outcome = await run
+      .train(watcher.signal ?? new AbortController().signal)
+      .catch(async (error: unknown) => Promise.reject(await namingCheckpoint(error, folder.path)));
     const seconds = (performance.now() - start) / 1000;
     return { ...outcome, output, model: outcome.interrupted ? null : folder.finalPath, seconds, metrics: newest };
   } finally {
     watcher.ended?.();
     await folder.close();
   }
+}
+
+/** A training error that also says what is left of the run. */
+async function namingCheckpoint(error: unknown, output: string): Promise<unknown> {
+  if (!(error instanceof NumericalError)) return error;
+  const checkpoint = await latestCheckpoint(output);
+  const left = checkpoint
+    ? `the last good checkpoint is ${checkpoint.path} (--resume)`
+    : "no checkpoint was saved before (--save-every)";
+  return new NumericalError(`${error.message}; ${left}`, { cause: error });
 }

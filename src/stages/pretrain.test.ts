@@ -1,0 +1,86 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { pretrain } from "./pretrain.ts";
+import type { StageResult } from "./run-stage.ts";
+import { runStage } from "./run-stage.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-pretrain-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const text = join(root, "text.txt");
+writeFileSync(text, "The cat sat on the mat and the dog sat on the log.\n".repeat(60));
+
+const tiny = { layers: 1, heads: 2, width: 16, context: 16, batchSize: 4, learningRate: 1e-2, sampleTokens: 8 };
+let runs = 0;
+
+/** Runs the stage as the command line does, in a folder of its own. */
+async function run(given: object, notes: string[] = []): Promise<StageResult> {
+  const output = join(root, `run-${runs++}`);
+  const settings = pretrain.settings.parse({ tokenizer: "characters", data: [text], steps: 20, output, ...given });
+  return runStage(pretrain, settings, { note: (line) => void notes.push(line) });
+}
+
+const weights = ({ model }: StageResult): Buffer => readFileSync(join(model ?? "", "model.safetensors"));
+
+test.each(["gpt1", "gpt2", "llama"])(
+  "%s learns, and its folder goes on",
+  async (model) => {
+    const notes: string[] = [];
+    const first = await run({ ...tiny, model, steps: 40 }, notes);
+    expect(first.metrics.loss).toBeLessThan(2.3);
+    expect(first.metrics.eval_loss).toBeLessThan(2.3);
+    expect(first.metrics.eval_bits_per_character).toBeCloseTo((first.metrics.eval_loss ?? 0) / Math.LN2, 5);
+    expect(notes.at(-1)).toMatch(/parameters, vocabulary of \d+; [\d,]+ tokens to train on, [\d,]+ to evaluate on/);
+    const { context, batchSize, sampleTokens } = tiny;
+    const again = { model: first.model, tokenizer: undefined, context, batchSize, sampleTokens, steps: 10 };
+    expect((await run({ ...again, learningRate: 1e-3 })).metrics.eval_loss).toBeLessThan(first.metrics.eval_loss ?? 0);
+  },
+  60_000,
+);
+
+test("one thread and two give the same bits, and so does computing blocks twice", async () => {
+  const settings = { ...tiny, layers: 2, dropout: 0.1 };
+  const one = weights(await run({ ...settings, threads: 1 }));
+  expect(weights(await run({ ...settings, threads: 2 })).equals(one)).toBe(true);
+  expect(weights(await run({ ...settings, threads: 1, recompute: true })).equals(one)).toBe(true);
+});
+
+test("accumulation sums batches: the same loss but for rounding", async () => {
+  const whole = await run({ ...tiny, batchSize: 8 });
+  const parts = await run({ ...tiny, batchSize: 2, accumulation: 4 });
+  expect(parts.metrics.loss).toBeCloseTo(whole.metrics.loss ?? 0, 3);
+  expect(parts.metrics.eval_loss).toBeCloseTo(whole.metrics.eval_loss ?? 0, 3);
+});
+
+test("a tokenizer learned from the data has the tokens that were asked for", async () => {
+  const notes: string[] = [];
+  const result = await run({ ...tiny, tokenizer: "bpe-270", steps: 1 }, notes);
+  const config = JSON.parse(readFileSync(join(result.model ?? "", "config.json"), "utf8"));
+  expect(config.vocab_size).toBe(270);
+  expect(notes).toContain("learned a byte-level BPE of 270 tokens");
+});
+
+test.each([
+  [{ model: "gtp2" }, /no family and no folder called gtp2; did you mean gpt2\?/],
+  [{ heads: 3 }, /heads: 3 do not divide the width of 16; choose heads that do, such as [24]/],
+  [{ tokenizer: "bpe" }, /tokenizer: bpe is neither characters, nor bpe-N/],
+  [{ data: [join(root, "missing.txt")] }, /missing\.txt: does not exist; check the path/],
+  [{ context: 4000 }, /one window of context 4000 needs 4001; use a context of at most \d+/],
+])("%j is refused in a line that says what to do", async (given, message) => {
+  await expect(run({ ...tiny, ...given })).rejects.toThrow(message);
+});
+
+test("a model that exists keeps its shape", async () => {
+  const { model } = await run({ ...tiny, steps: 0 });
+  const again = { model, tokenizer: undefined, steps: 1 };
+  await expect(run({ ...again, layers: 2 })).rejects.toThrow(/layers: 2 is asked for, .* has 1; leave --layers out/);
+  await expect(run({ ...again, context: 32 })).rejects.toThrow(/context: 32 is asked for, .* sees 16 tokens at most/);
+});
+
+test("a loss that is not finite stops the run and names the step and the checkpoint to go on from", async () => {
+  await expect(run({ ...tiny, learningRate: 1e30, maxGradientNorm: 0, saveEvery: 1, warmupSteps: 0 })).rejects.toThrow(
+    /step 2: loss is NaN .* smaller learning rate .* last good checkpoint is .*checkpoint-1 /,
+  );
+});

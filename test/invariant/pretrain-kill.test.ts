@@ -1,0 +1,49 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-kill-"));
+const program = join(import.meta.dirname, "run-pretrain.ts");
+const data = join(root, "text.txt");
+
+beforeAll(() => writeFileSync(data, "To be, or not to be, that is the question:\nWhether 'tis nobler\n".repeat(30)));
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** Runs the program, and sends it a signal so many milliseconds after its first step; gives how it ended. */
+async function run(output: string, resume: boolean, stop?: { signal: NodeJS.Signals; afterMs: number }) {
+  const args = [data, output, resume ? "resume" : ""];
+  const child = spawn(process.execPath, ["--import", "tsx", program, ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  child.stdout.once("data", () => {
+    if (stop) setTimeout(() => child.kill(stop.signal), stop.afterMs);
+  });
+  return new Promise<string>((resolve) => child.once("close", (code, signal) => resolve(signal ?? String(code))));
+}
+
+function sameBits(a: string, b: string): void {
+  for (const file of ["final/model.safetensors", "checkpoint-40/optimizer.safetensors"]) {
+    expect(readFileSync(join(a, file)).equals(readFileSync(join(b, file))), file).toBe(true);
+  }
+  const steps = (path: string): unknown[] =>
+    readFileSync(join(path, "metrics.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+      .map(({ step, loss, eval_loss }) => ({ step, loss, eval_loss }));
+  expect(steps(a)).toEqual(steps(b));
+}
+
+test("pretraining killed again and again ends with the same bits and the same log", async () => {
+  const [whole, killed] = [join(root, "whole"), join(root, "killed")];
+  expect(await run(whole, false)).toBe("0");
+  const ends: string[] = [];
+  for (const [attempt, afterMs] of [5, 40, 90].entries()) {
+    ends.push(await run(killed, attempt > 0, { signal: "SIGKILL", afterMs }));
+  }
+  expect(ends[0]).toBe("SIGKILL");
+  if (!existsSync(join(killed, "final"))) expect(await run(killed, true)).toBe("0");
+  sameBits(killed, whole);
+}, 120_000);
