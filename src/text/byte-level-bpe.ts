@@ -1,10 +1,10 @@
-import { CheckpointError, DataError } from "../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 import type { AddedToken } from "./added-token.ts";
 import { addedTokensToJson } from "./added-token.ts";
 import { byteLevelAlphabet, bytesOfSpelling, spellBytes } from "./byte-alphabet.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
 import { IntList } from "./int-list.ts";
-import { MergeTable } from "./merge-table.ts";
+import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import type { SequenceTemplate } from "./sequence-template.ts";
@@ -70,7 +70,7 @@ export class ByteLevelBpe extends VocabularyTokenizer {
     );
     this.#parts = parts;
     this.#preTokenizer = parts.preTokenizer ?? new Gpt2Words();
-    this.#merges = new MergeTable(mergeIds(where, parts));
+    this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
     for (const character of byteLevelAlphabet) {
       this.#byteIds[bytesOfSpelling(character)![0]!] = parts.vocabulary.get(character) ?? -1;
     }
@@ -183,19 +183,4 @@ export class ByteLevelBpe extends VocabularyTokenizer {
     }
     return mergeWord(ids, end - start, this.#merges);
   }
-}
-
-function mergeIds(where: string, { vocabulary, merges }: ByteLevelBpeParts): [number, number, number][] {
-  return merges.map(([left, right], rank) => {
-    const ids = [left, right, left + right].map((token) => vocabulary.get(token));
-    const [a, b, merged] = ids;
-    if (a === undefined || b === undefined || merged === undefined) {
-      const missing = [left, right, left + right][ids.indexOf(undefined)];
-      throw new CheckpointError(
-        `${where}: merge ${rank + 1} (${JSON.stringify(left)} ${JSON.stringify(right)}) needs the token ` +
-          `${JSON.stringify(missing)}, which the vocabulary does not have; vocabulary and merges do not belong together`,
-      );
-    }
-    return [a, b, merged];
-  });
 }

@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
 import { charactersFromJson, isCharacters } from "./characters.ts";
+import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
 import type { JsonRecord } from "./json-file.ts";
 import { readJsonIfThere } from "./json-file.ts";
 import { rolesFromConfig } from "./token-roles.ts";
@@ -9,14 +10,17 @@ import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
 import { readTokenizerParts, unsupportedPart } from "./tokenizer-parts.ts";
 import { readVocabularyFiles } from "./vocabulary-files.ts";
+import { isWordPiece, wordPieceFromJson } from "./word-piece.ts";
 
 /** Which kind a `tokenizer.json` is, and how it is read. The first that fits is taken. */
-const readers: readonly (readonly [
-  fits: (parts: TokenizerParts) => boolean,
-  read: (parts: TokenizerParts) => Tokenizer,
-])[] = [
-  [isByteLevelBpe, byteLevelBpeFromJson],
-  [isCharacters, charactersFromJson],
+const readers: readonly {
+  readonly fits: (parts: TokenizerParts) => boolean;
+  readonly read: (parts: TokenizerParts) => Tokenizer;
+}[] = [
+  { fits: isByteLevelBpe, read: byteLevelBpeFromJson },
+  { fits: isGpt1Bpe, read: gpt1BpeFromJson },
+  { fits: isWordPiece, read: wordPieceFromJson },
+  { fits: isCharacters, read: charactersFromJson },
 ];
 
 /**
@@ -53,7 +57,7 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
  */
 export function tokenizerFromJson(where: string, json: JsonRecord, roles: TokenRoles = {}): Tokenizer {
   const parts = readTokenizerParts(where, json, roles);
-  const reader = readers.find(([fits]) => fits(parts));
+  const reader = readers.find(({ fits }) => fits(parts));
   if (!reader) throw unsupportedPart(where, "model of type", parts.model.type);
-  return reader[1](parts);
+  return reader.read(parts);
 }

@@ -1,3 +1,5 @@
+import { CheckpointError } from "../core/errors.ts";
+
 /** Integers that {@link MergeTable} stores for each pair: left, right, rank, merged. */
 const stride = 4;
 
@@ -52,4 +54,28 @@ export class MergeTable {
 export function hashPair(left: number, right: number): number {
   const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
   return mixed ^ (mixed >>> 15);
+}
+
+/**
+ * Ids of the tokens that merges need and make.
+ *
+ * @throws {CheckpointError} naming `where` and the first merge of tokens that are not in the vocabulary.
+ */
+export function mergeIds(
+  where: string,
+  vocabulary: ReadonlyMap<string, number>,
+  merges: readonly (readonly [left: string, right: string])[],
+): [left: number, right: number, merged: number][] {
+  return merges.map(([left, right], rank) => {
+    const ids = [left, right, left + right].map((token) => vocabulary.get(token));
+    const [a, b, merged] = ids;
+    if (a === undefined || b === undefined || merged === undefined) {
+      const missing = [left, right, left + right][ids.indexOf(undefined)];
+      throw new CheckpointError(
+        `${where}: merge ${rank + 1} (${JSON.stringify(left)} ${JSON.stringify(right)}) needs the token ` +
+          `${JSON.stringify(missing)}, which the vocabulary does not have; vocabulary and merges do not belong together`,
+      );
+    }
+    return [a, b, merged];
+  });
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { addedTokensToJson, specialToken } from "./added-token.ts";
+import { endOfWord } from "./gpt1-bpe.ts";
 import type { JsonRecord } from "./json-file.ts";
 import { isRecord, readJsonIfThere, readTextIfThere } from "./json-file.ts";
 import type { TokenRoles } from "./tokenizer.ts";
@@ -43,8 +44,6 @@ export async function readVocabularyFiles(
   }
   return describe(listPath, bertLayout(ids, config), ids, added, roles);
 }
-
-const endOfWord = "</w>";
 
 interface Layout {
   readonly json: JsonRecord;
