@@ -164,7 +164,12 @@ export class Mlp {
   readonly projection: Linear;
   readonly #activation: Activation;
 
-  constructor(settings: BlockSettings, inner: LinearOptions, outer: LinearOptions, init: Initializer) {
+  constructor(
+    settings: Pick<GptSettings, "width" | "hidden" | "activation">,
+    inner: LinearOptions,
+    outer: LinearOptions,
+    init: Initializer,
+  ) {
     this.expansion = new Linear(settings.width, settings.hidden, inner, init);
     this.projection = new Linear(settings.hidden, settings.width, outer, init);
     this.#activation = settings.activation;

@@ -4,6 +4,7 @@ import { gpt1, gpt2 } from "./gpt-families.ts";
 import type { StoredModel } from "./language-model.ts";
 import { llama } from "./llama-family.ts";
 import { lstm } from "./lstm-family.ts";
+import { t5 } from "./t5-family.ts";
 
 /** Every family of decoders, models that continue a text, by the name that `--model` takes. Adding one is a file and a line here. */
 export const families = { gpt1, gpt2, llama, lstm } satisfies Record<string, ModelFamily>;
@@ -12,4 +13,4 @@ export const families = { gpt1, gpt2, llama, lstm } satisfies Record<string, Mod
 export type FamilyName = keyof typeof families;
 
 /** Families of the other shapes, which are trained and used by code of their own. */
-export const otherFamilies = { bert } satisfies Record<string, ModelFamily<unknown, StoredModel>>;
+export const otherFamilies = { bert, t5 } satisfies Record<string, ModelFamily<unknown, StoredModel>>;

@@ -15,6 +15,13 @@ test("gradients of the input and of what the body uses", async () => {
   expect(await functionGradientGap(body, [x, weight])).toBeLessThan(1e-8);
 });
 
+test("gradients of several inputs, of which one is frozen and one unused", async () => {
+  const [x, y, z] = [randomTensor([2, 3], 3), randomTensor([2, 3], 4), randomTensor([3], 5)];
+  const body = (): Tensor => recomputed((a, b, _unused) => a.mul(b).matmul(weight), x, y, z);
+  expect(await functionGradientGap(body, [x, y, z, weight])).toBeLessThan(1e-8);
+  expect(await functionGradientGap(body, [y])).toBeLessThan(1e-8);
+});
+
 test("adds to gradients that are there already", async () => {
   const [x, w] = [leaf(randomTensor([2, 3])), leaf(weight.copy())];
   for (let pass = 0; pass < 2; pass++)
