@@ -15,7 +15,7 @@ namespace {
 
 const Method* const families[] = {memoryMethods, machineMethods, matmulMethods, elementwiseMethods, unaryMethods,
                                   rowMethods,    normMethods,    optimizerMethods, rotaryMethods,
-                                  lstmMethods};
+                                  lstmMethods,   attentionMethods};
 
 /**
  * Worker threads of the pool run this library's code for as long as the process lives, but Node unloads an addon when

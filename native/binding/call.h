@@ -132,5 +132,6 @@ extern const Method normMethods[];
 extern const Method optimizerMethods[];
 extern const Method rotaryMethods[];
 extern const Method lstmMethods[];
+extern const Method attentionMethods[];
 
 }  // namespace stemma

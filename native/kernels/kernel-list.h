@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/lstm.h"
 #include "kernels/machine.h"
@@ -62,4 +63,6 @@
   K(void, rotary, (const Rotation& rotation, int threads))                                                            \
   K(void, lstmCell, (const LstmCell& cell, int threads))                                                              \
   K(void, lstmCellGrad, (const LstmCellGradient& gradient, int threads))                                              \
-  K(void, adamw, (const AdamWTensor* tensors, int count, const AdamWConstants& constants, int threads))
+  K(void, adamw, (const AdamWTensor* tensors, int count, const AdamWConstants& constants, int threads))               \
+  K(void, attention, (const Attention& attention, int threads))                                                       \
+  K(void, attentionGrad, (const AttentionGradient& gradient, int threads))

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { FusedKernels, Kernels } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
+import { attentionCases } from "./cases/attention.ts";
 import { elementwiseCases } from "./cases/elementwise.ts";
 import { lstmCases } from "./cases/lstm.ts";
 import { movementCases } from "./cases/movement.ts";
@@ -10,17 +11,15 @@ import { rowCases } from "./cases/rows.ts";
 import { expectConforms } from "./compare.ts";
 import type { CasesOf } from "./workspace.ts";
 
-/** Kernels with files of their own beside this one. */
-type Elsewhere = "matmul" | "attention" | "attentionGrad";
-
-/** A kernel that is missing here does not compile. */
-const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), Elsewhere>> = {
+/** A kernel that is missing here does not compile; the matrix product has a file of its own. */
+const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), "matmul">> = {
   ...elementwiseCases,
   ...rowCases,
   ...movementCases,
   ...normCases,
   ...otherCases,
   ...lstmCases,
+  ...attentionCases,
 };
 
 test("the portable variant is always there", () => {

@@ -61,6 +61,8 @@ export interface NativeFunctions {
   rotary(...numbers: number[]): void;
   lstmCell(...numbers: number[]): void;
   lstmCellGrad(...numbers: number[]): void;
+  attention(...numbers: number[]): void;
+  attentionGrad(...numbers: number[]): void;
   /** Ten numbers for each parameter: four views, its length and its decay. */
   adamw(table: Float64Array, ...numbers: number[]): void;
   /** Three numbers for each view: handle, offset and length. */

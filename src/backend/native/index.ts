@@ -2,6 +2,7 @@ import { DataError, StemmaError, UnsupportedError } from "../../core/errors.ts";
 import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
+import { attentionKernels } from "./attention.ts";
 import { elementwiseKernels, gatedUnitKernels } from "./elementwise.ts";
 import { lstmKernels } from "./lstm.ts";
 import type { NativeMachine } from "./machine.ts";
@@ -58,10 +59,11 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     ...rowKernels(native),
     ...matmulKernels(native, matmulPrecision),
   };
-  const fused: Partial<FusedKernels> = {
+  const fused: FusedKernels = {
     ...fusedRowKernels(native),
     ...gatedUnitKernels(native),
     ...lstmKernels(native),
+    ...attentionKernels(native),
   };
   const machine = nativeMachine(native);
   return {
@@ -71,7 +73,7 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     peak: () => machine.peak(matmulPrecision, machine.threads),
     kernels,
     fused,
-    all: { ...kernels, ...fused } as Kernels & FusedKernels,
+    all: { ...kernels, ...fused },
     ...memoryFunctions(native),
   };
 }

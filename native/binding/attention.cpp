@@ -1,0 +1,96 @@
+#include "kernels/attention.h"
+
+#include "binding/call.h"
+
+namespace stemma {
+
+namespace {
+
+/**
+ * batch, heads, keyValueHeads, queries, keys, headDim, scale, causal, queryStarts… or none, prefixLengths…,
+ * keyLengths…, firstKeys…, bias…, drops, rate, draw…
+ */
+AttentionRule readRule(Call& call) {
+  AttentionRule r{};
+  r.batch = call.size();
+  r.heads = call.size();
+  r.keyValueHeads = call.size();
+  r.queries = call.size();
+  r.keys = call.size();
+  r.headDim = call.size();
+  r.scale = (float)call.number();
+  r.causal = call.flag();
+  const View starts = call.optionalView(), prefixes = call.optionalView(), lengths = call.optionalView(),
+             firsts = call.optionalView(), bias = call.optionalView();
+  r.queryStarts = call.ints(starts, r.batch, "queryStarts");
+  r.prefixLengths = call.ints(prefixes, r.batch, "prefixLengths");
+  r.keyLengths = call.ints(lengths, r.batch, "keyLengths");
+  r.firstKeys = call.ints(firsts, times(r.batch, r.queries), "firstKeys");
+  r.bias = call.floats(bias, times(r.heads, times(r.queries, r.keys)), "bias");
+  r.drops = call.flag();
+  r.rate = call.number();
+  r.draw = call.draw();
+  if (r.keyValueHeads == 0 || r.heads % r.keyValueHeads != 0) call.fail("keyValueHeads does not divide heads");
+  if (!(r.rate >= 0 && r.rate < 1)) call.fail("the rate of dropout must be at least 0 and less than 1");
+  return r;
+}
+
+/** A view, then elements from row to row and from sequence to sequence. */
+HeadRows readRows(Call& call, const AttentionRule& r, int64_t rows, int64_t heads, const char* name) {
+  const View view = call.view();
+  HeadRows result{nullptr, call.size(), call.size()};
+  const bool isEmpty = r.batch == 0 || rows == 0;
+  const int64_t last = plus(times(r.batch - 1, result.batchStride), times(rows - 1, result.rowStride));
+  result.data = call.floats(view, isEmpty ? 0 : plus(last, times(heads, r.headDim)), name);
+  return result;
+}
+
+/** Elements of `[batch, queries, heads, headDim]`; 0 when there is nothing to compute. */
+int64_t outElements(const AttentionRule& r) {
+  return times(times(r.batch, r.queries), times(r.heads, r.headDim));
+}
+
+/** attention(rule…, query…, key…, value…, out…, logSumExp… or none) */
+napi_value attention(napi_env env, napi_callback_info info) {
+  Call call(env, info, "attention");
+  Attention a{};
+  a.rule = readRule(call);
+  const AttentionRule& r = a.rule;
+  a.query = readRows(call, r, r.queries, r.heads, "query");
+  a.key = readRows(call, r, r.keys, r.keyValueHeads, "key");
+  a.value = readRows(call, r, r.keys, r.keyValueHeads, "value");
+  const View out = call.view(), logSumExp = call.optionalView();
+  a.out = call.floats(out, outElements(r), "out");
+  a.logSumExp = call.floats(logSumExp, times(r.batch, times(r.heads, r.queries)), "logSumExp");
+  if (call.ok() && outElements(r) > 0) call.kernels().attention(a, call.threads());
+  return nullptr;
+}
+
+/** attentionGrad(rule…, query…, key…, value…, out…, logSumExp…, dOut…, dQuery…, dKey…, dValue…, dBias… or none) */
+napi_value attentionGrad(napi_env env, napi_callback_info info) {
+  Call call(env, info, "attentionGrad");
+  AttentionGradient g{};
+  g.rule = readRule(call);
+  const AttentionRule& r = g.rule;
+  g.query = readRows(call, r, r.queries, r.heads, "query");
+  g.key = readRows(call, r, r.keys, r.keyValueHeads, "key");
+  g.value = readRows(call, r, r.keys, r.keyValueHeads, "value");
+  const View out = call.view(), logSumExp = call.view(), dOut = call.view();
+  g.out = call.floats(out, outElements(r), "out");
+  g.logSumExp = call.floats(logSumExp, times(r.batch, times(r.heads, r.queries)), "logSumExp");
+  g.dOut = call.floats(dOut, outElements(r), "dOut");
+  g.dQuery = readRows(call, r, r.queries, r.heads, "dQuery");
+  g.dKey = readRows(call, r, r.keys, r.keyValueHeads, "dKey");
+  g.dValue = readRows(call, r, r.keys, r.keyValueHeads, "dValue");
+  const View dBias = call.optionalView();
+  g.dBias = call.floats(dBias, times(r.heads, times(r.queries, r.keys)), "dBias");
+  if (call.ok() && times(r.batch, r.headDim) > 0) call.kernels().attentionGrad(g, call.threads());
+  return nullptr;
+}
+
+}  // namespace
+
+const Method attentionMethods[] = {
+    {"attention", attention}, {"attentionGrad", attentionGrad}, {nullptr, nullptr}};
+
+}  // namespace stemma

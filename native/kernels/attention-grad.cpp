@@ -1,0 +1,228 @@
+#include "kernels/attention-parts.h"
+#include "kernels/pack.h"
+#include "kernels/parallel.h"
+
+namespace stemma::STEMMA_ISA {
+
+namespace {
+
+/** Queries and keys whose weights are held at once. */
+constexpr int64_t kQueryBlock = 48;
+constexpr int64_t kKeyBlock = 256;
+static_assert(kQueryBlock % kTileRows == 0 && kKeyBlock % kTileColumns == 0, "blocks are made of whole tiles");
+
+constexpr int64_t padded(int64_t columns) { return (columns + kTileColumns - 1) / kTileColumns * kTileColumns; }
+
+/** Memory of one thread. Keys and values are packed from key `first` on, `count` of them. */
+struct Parts {
+  float* keysAcross;    // for q kᵀ
+  float* valuesAcross;  // for dO vᵀ
+  float* keysAlong;     // for ds k
+  float* queries;       // for dsᵀ q
+  float* dOut;          // for pᵀ dO
+  float* weights;
+  float* dScores;
+  float* kept;
+  float delta[kQueryBlock];
+  float logSumExp[kQueryBlock];
+  KeyRange own[kQueryBlock];
+  int64_t first;
+  int64_t count;
+
+  static int64_t elements(const AttentionRule& r) {
+    return padded(r.keys) * 2 * r.headDim + (r.keys + 2 * kQueryBlock) * padded(r.headDim) +
+           (2 * kQueryBlock + 1) * kKeyBlock;
+  }
+
+  Parts(const AttentionRule& r, float* memory) {
+    keysAcross = memory;
+    valuesAcross = keysAcross + padded(r.keys) * r.headDim;
+    keysAlong = valuesAcross + padded(r.keys) * r.headDim;
+    queries = keysAlong + r.keys * padded(r.headDim);
+    dOut = queries + kQueryBlock * padded(r.headDim);
+    weights = dOut + kQueryBlock * padded(r.headDim);
+    dScores = weights + kQueryBlock * kKeyBlock;
+    kept = dScores + kQueryBlock * kKeyBlock;
+  }
+};
+
+/** Queries [begin, begin + rows) of one head of one sequence. */
+struct Queries {
+  int64_t b, head, begin, rows;
+};
+
+STEMMA_INLINE float dot(const float* a, const float* b, int64_t length) {
+  Vec sum = {};
+  forVectors(length, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
+    sum = fma(loadSome(a + i, count), loadSome(b + i, count), sum);
+  });
+  return sumLanes(sum);
+}
+
+/**
+ * From scores and dp = dO · v of one query: weights p ⊙ m and dScores = scale · p ⊙ (m ⊙ dp − delta), where m is
+ * `kept`, or 1 when that is null; adds the gradient of the bias to `dBias` where that is not null.
+ */
+STEMMA_INLINE void gradRow(float* weights, float* dScores, const float* bias, const float* kept, float scale,
+                           float logSumExp, float delta, float* dBias, int64_t length) {
+  forVectors(length, [&](int64_t j, int64_t count) STEMMA_EXPANDED {
+    Vec score = loadSome(weights + j, count) * scale;
+    if (bias) score += loadSome(bias + j, count);
+    const Vec weight = exp(score - logSumExp);
+    Vec passed = weight, dWeight = loadSome(dScores + j, count);
+    if (kept) {
+      const Vec keep = loadSome(kept + j, count);
+      passed *= keep;
+      dWeight *= keep;
+    }
+    const Vec dScore = weight * (dWeight - delta);
+    if (dBias) storeSome(dBias + j, loadSome(dBias + j, count) + dScore, count);
+    storeSome(weights + j, passed, count);
+    storeSome(dScores + j, dScore * scale, count);
+  });
+}
+
+void clearOutside(float* row, KeyRange own, KeyRange block) {
+  const int64_t first = own.isEmpty() ? block.end : own.first, end = own.isEmpty() ? block.end : own.end;
+  memset(row, 0, (first - block.first) * sizeof(float));
+  memset(row + end - block.first, 0, (block.end - end) * sizeof(float));
+}
+
+/** Fills weights and dScores of up to kTileRows queries, from row t of the block on, and adds to their dQuery. */
+void gradRows(const AttentionGradient& g, const Queries& q, int64_t t, KeyRange block, const Parts& parts) {
+  const AttentionRule& r = g.rule;
+  const int64_t d = r.headDim, rows = q.rows - t < kTileRows ? q.rows - t : kTileRows, outStride = r.heads * d;
+  KeyRange seen{block.end, block.first};
+  for (int64_t i = t; i < t + rows; i++) {
+    const KeyRange own = within(parts.own[i], block);
+    if (own.isEmpty()) continue;
+    if (own.first < seen.first) seen.first = own.first;
+    if (own.end > seen.end) seen.end = own.end;
+  }
+  float *weights = parts.weights + t * kKeyBlock, *dScores = parts.dScores + t * kKeyBlock;
+  const float* query = rowOf(g.query, r, q.b, q.begin + t, q.head);
+  const float* dOut = g.dOut + (q.b * r.queries + q.begin + t) * outStride + q.head * d;
+  for (int64_t j = block.first + (seen.first - block.first) / kTileColumns * kTileColumns; j < seen.end;
+       j += kTileColumns) {
+    const int64_t at = (j - parts.first) * d, to = j - block.first;
+    tileProduct(Format::float32, {query, g.query.rowStride, 1}, parts.keysAcross + at, d, weights + to, kKeyBlock, rows,
+                kTileColumns, false);
+    tileProduct(Format::float32, {dOut, outStride, 1}, parts.valuesAcross + at, d, dScores + to, kKeyBlock, rows,
+                kTileColumns, false);
+  }
+  for (int64_t i = 0; i < rows; i++) {
+    const KeyRange own = within(parts.own[t + i], block);
+    clearOutside(weights + i * kKeyBlock, own, block);
+    clearOutside(dScores + i * kKeyBlock, own, block);
+    if (own.isEmpty()) continue;
+    const int64_t at = i * kKeyBlock + own.first - block.first;
+    const int64_t biasAt = (q.head * r.queries + q.begin + t + i) * r.keys + own.first;
+    if (r.drops) {
+      const uint64_t row = (uint64_t)((q.b * r.heads + q.head) * r.queries + q.begin + t + i);
+      keptWeights(r, row * (uint64_t)r.keys + (uint64_t)own.first, own.length(), parts.kept);
+    }
+    gradRow(weights + at, dScores + at, r.bias ? r.bias + biasAt : nullptr, r.drops ? parts.kept : nullptr, r.scale,
+            parts.logSumExp[t + i], parts.delta[t + i], g.dBias ? g.dBias + biasAt : nullptr, own.length());
+  }
+  if (seen.isEmpty()) return;
+  float* dQuery = rowOf(g.dQuery, r, q.b, q.begin + t, q.head);
+  for (int64_t column = 0; column < d; column += kTileColumns) {
+    const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
+    const float* keys = parts.keysAlong + column * parts.count + (seen.first - parts.first) * kTileColumns;
+    tileProduct(Format::float32, {dScores + seen.first - block.first, kKeyBlock, 1}, keys, seen.length(),
+                dQuery + column, g.dQuery.rowStride, rows, columns, true);
+  }
+}
+
+/** Adds what the block's queries give to dKey and dValue, tile of keys by tile. */
+void gradKeys(const AttentionGradient& g, const Queries& q, KeyRange block, const Parts& parts) {
+  const AttentionRule& r = g.rule;
+  const int64_t d = r.headDim, group = q.head * r.keyValueHeads / r.heads;
+  for (int64_t j = block.first; j < block.end; j += kTileRows) {
+    const KeyRange tile{j, j + kTileRows < block.end ? j + kTileRows : block.end};
+    int64_t begin = 0, end = q.rows;
+    while (begin < end && within(parts.own[begin], tile).isEmpty()) begin++;
+    while (begin < end && within(parts.own[end - 1], tile).isEmpty()) end--;
+    if (begin == end) continue;
+    const int64_t at = begin * kKeyBlock + j - block.first;
+    float *dKey = rowOf(g.dKey, r, q.b, j, group), *dValue = rowOf(g.dValue, r, q.b, j, group);
+    for (int64_t column = 0; column < d; column += kTileColumns) {
+      const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
+      const int64_t from = column * q.rows + begin * kTileColumns;
+      tileProduct(Format::float32, {parts.weights + at, 1, kKeyBlock}, parts.dOut + from, end - begin, dValue + column,
+                  g.dValue.rowStride, tile.length(), columns, true);
+      tileProduct(Format::float32, {parts.dScores + at, 1, kKeyBlock}, parts.queries + from, end - begin,
+                  dKey + column, g.dKey.rowStride, tile.length(), columns, true);
+    }
+  }
+}
+
+void gradBlock(const AttentionGradient& g, const Queries& q, Parts& parts) {
+  const AttentionRule& r = g.rule;
+  const int64_t d = r.headDim, outStride = r.heads * d;
+  const int64_t at = (q.b * r.queries + q.begin) * outStride + q.head * d;
+  for (int64_t i = 0; i < q.rows; i++) {
+    memset(rowOf(g.dQuery, r, q.b, q.begin + i, q.head), 0, d * sizeof(float));
+    parts.own[i] = keysOf(r, q.b, q.begin + i);
+    parts.delta[i] = dot(g.dOut + at + i * outStride, g.out + at + i * outStride, d);
+    const float sum = g.logSumExp[(q.b * r.heads + q.head) * r.queries + q.begin + i];
+    parts.logSumExp[i] = sum == -INFINITY ? INFINITY : sum;  // sees nothing: every weight is 0
+  }
+  const KeyRange seen = keysOfQueries(r, q.b, q.begin, q.begin + q.rows);
+  if (seen.isEmpty()) return;
+  packColumns(Format::float32, rowOf(g.query, r, q.b, q.begin, q.head), g.query.rowStride, q.rows, d, parts.queries);
+  packColumns(Format::float32, g.dOut + at, outStride, q.rows, d, parts.dOut);
+  const int64_t start = parts.first + (seen.first - parts.first) / kTileColumns * kTileColumns;
+  for (int64_t first = start; first < seen.end; first += kKeyBlock) {
+    const KeyRange block{first, first + kKeyBlock < seen.end ? first + kKeyBlock : seen.end};
+    for (int64_t t = 0; t < q.rows; t += kTileRows) gradRows(g, q, t, block, parts);
+    gradKeys(g, q, block, parts);
+  }
+}
+
+/** Everything of one sequence that one key-value head takes part in. */
+void gradGroup(const AttentionGradient& g, int64_t b, int64_t group, Parts& parts) {
+  const AttentionRule& r = g.rule;
+  const int64_t d = r.headDim, sharing = r.heads / r.keyValueHeads;
+  for (int64_t j = 0; j < r.keys; j++) {
+    memset(rowOf(g.dKey, r, b, j, group), 0, d * sizeof(float));
+    memset(rowOf(g.dValue, r, b, j, group), 0, d * sizeof(float));
+  }
+  const KeyRange all = keysOfQueries(r, b, 0, r.queries);
+  parts.first = all.first;
+  parts.count = all.length();
+  if (!all.isEmpty()) {
+    const float* keys = rowOf(g.key, r, b, all.first, group);
+    packTransposed(Format::float32, keys, g.key.rowStride, all.length(), d, parts.keysAcross);
+    packColumns(Format::float32, keys, g.key.rowStride, all.length(), d, parts.keysAlong);
+    const float* values = rowOf(g.value, r, b, all.first, group);
+    packTransposed(Format::float32, values, g.value.rowStride, all.length(), d, parts.valuesAcross);
+  }
+  for (int64_t head = group * sharing; head < (group + 1) * sharing; head++) {
+    for (int64_t i = 0; i < r.queries; i += kQueryBlock)
+      gradBlock(g, {b, head, i, r.queries - i < kQueryBlock ? r.queries - i : kQueryBlock}, parts);
+  }
+}
+
+}  // namespace
+
+/**
+ * Weights are computed again from log Σ exp of each row. One task owns a key-value head, and with it dKey and dValue,
+ * to which its query heads add in order; the gradient of the bias sums over sequences, so with one a task owns that head
+ * of all of them. @see Dao et al. (2022), algorithm 4, arXiv:2205.14135.
+ */
+void attentionGrad(const AttentionGradient& g, int threads) {
+  const AttentionRule& r = g.rule;
+  const int64_t elements = (Parts::elements(r) + 15) / 16 * 16, sharing = r.heads / r.keyValueHeads;
+  const int64_t tasks = g.dBias ? r.keyValueHeads : r.batch * r.keyValueHeads;
+  Scratch memory((size_t)((threads < tasks ? threads : tasks) * elements) * sizeof(float));
+  parallel(threads, tasks, [&](int64_t task, int slot) {
+    Parts parts(r, memory.floats() + slot * elements);
+    if (!g.dBias) return gradGroup(g, task / r.keyValueHeads, task % r.keyValueHeads, parts);
+    const int64_t each = r.queries * r.keys;
+    memset(g.dBias + task * sharing * each, 0, sharing * each * sizeof(float));
+    for (int64_t b = 0; b < r.batch; b++) gradGroup(g, b, task, parts);
+  });
+}
+
+}  // namespace stemma::STEMMA_ISA

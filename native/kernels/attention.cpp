@@ -1,0 +1,136 @@
+#include "kernels/attention.h"
+
+#include "kernels/attention-parts.h"
+#include "kernels/pack.h"
+#include "kernels/parallel.h"
+
+namespace stemma::STEMMA_ISA {
+
+namespace {
+
+/** Keys that are packed at once. */
+constexpr int64_t kKeyBlock = 512;
+static_assert(kKeyBlock % kTileColumns == 0, "a block is a whole number of panels");
+
+/** Queries of one task, which share what it packs. */
+constexpr int64_t kChunk = 264;
+
+/** Fewer queries than this do not repay packing the keys. */
+constexpr int64_t kFewQueries = 4;
+
+constexpr int64_t panelsOf(int64_t columns) { return (columns + kTileColumns - 1) / kTileColumns; }
+
+/** Memory of one thread. */
+struct Parts {
+  float* keys;
+  float* values;
+  float* scores;
+  float* kept;
+  RowState* states;
+
+  static int64_t elements(const AttentionRule& r) {
+    const int64_t valueColumns = panelsOf(r.headDim) * kTileColumns;
+    return kKeyBlock * (r.headDim + valueColumns + kTileRows + 1) + 2 * kChunk * (r.heads / r.keyValueHeads);
+  }
+
+  Parts(const AttentionRule& r, float* memory) {
+    keys = memory;
+    values = keys + kKeyBlock * r.headDim;
+    scores = values + kKeyBlock * panelsOf(r.headDim) * kTileColumns;
+    kept = scores + kKeyBlock * kTileRows;
+    states = (RowState*)(kept + kKeyBlock);
+  }
+};
+
+/** Queries [begin, end) of one sequence, for the heads that read one key-value head. */
+struct Chunk {
+  int64_t b, group, begin, end;
+};
+
+/** Adds what `rows` queries of one head from i on see of a packed block. */
+void attendRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int64_t rows, KeyRange block,
+                const Parts& parts, RowState* states) {
+  const AttentionRule& r = a.rule;
+  const int64_t d = r.headDim, outStride = r.heads * d;
+  const KeyRange seen = within(keysOfQueries(r, c.b, i, i + rows), block);
+  if (seen.isEmpty()) return;
+  // From here on keys are counted from the start of the block.
+  const KeyRange near{seen.first - block.first, seen.end - block.first};
+  const float* query = rowOf(a.query, r, c.b, i, head);
+  for (int64_t panel = near.first / kTileColumns; panel * kTileColumns < near.end; panel++) {
+    tileProduct(Format::float32, {query, a.query.rowStride, 1}, parts.keys + panel * kTileColumns * d, d,
+                parts.scores + panel * kTileColumns, kKeyBlock, rows, kTileColumns, false);
+  }
+  float* out = a.out + (c.b * r.queries + i) * outStride + head * d;
+  for (int64_t t = 0; t < rows; t++) {
+    const KeyRange own = within(keysOf(r, c.b, i + t), block);
+    float* scores = parts.scores + t * kKeyBlock - block.first;
+    for (int64_t j = seen.first; j < seen.end && j < own.first; j++) scores[j] = 0;
+    for (int64_t j = own.isEmpty() ? seen.first : own.end; j < seen.end; j++) scores[j] = 0;
+    if (own.isEmpty()) continue;
+    const float* bias = r.bias ? r.bias + (head * r.queries + i + t) * r.keys + own.first : nullptr;
+    const bool isFirst = states[t].peak == -INFINITY;
+    const float shrink = weighScores(scores + own.first, bias, r.scale, own.length(), states[t]);
+    if (!isFirst && shrink != 1.0f) scaleVector(out + t * outStride, shrink, d);
+    if (!r.drops) continue;
+    const uint64_t row = (uint64_t)((c.b * r.heads + head) * r.queries + i + t);
+    keptWeights(r, row * (uint64_t)r.keys + (uint64_t)own.first, own.length(), parts.kept);
+    for (int64_t j = 0; j < own.length(); j++) scores[own.first + j] *= parts.kept[j];
+  }
+  for (int64_t column = 0; column < d; column += kTileColumns) {
+    const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
+    const float* values = parts.values + column * block.length() + near.first * kTileColumns;
+    tileProduct(Format::float32, {parts.scores + near.first, kKeyBlock, 1}, values, near.length(), out + column,
+                outStride, rows, columns, true);
+  }
+}
+
+void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
+  const AttentionRule& r = a.rule;
+  const int64_t d = r.headDim, sharing = r.heads / r.keyValueHeads, outStride = r.heads * d;
+  const KeyRange all = keysOfQueries(r, c.b, c.begin, c.end);
+  for (int64_t i = 0; i < sharing * kChunk; i++) parts.states[i] = {-INFINITY, 0};
+  for (int64_t i = c.begin; i < c.end; i++)
+    memset(a.out + (c.b * r.queries + i) * outStride + c.group * sharing * d, 0, sharing * d * sizeof(float));
+  for (int64_t first = all.first; first < all.end; first += kKeyBlock) {
+    const KeyRange block{first, first + kKeyBlock < all.end ? first + kKeyBlock : all.end};
+    packTransposed(Format::float32, rowOf(a.key, r, c.b, first, c.group), a.key.rowStride, block.length(), d,
+                   parts.keys);
+    packColumns(Format::float32, rowOf(a.value, r, c.b, first, c.group), a.value.rowStride, block.length(), d,
+                parts.values);
+    for (int64_t h = 0; h < sharing; h++) {
+      for (int64_t i = c.begin; i < c.end; i += kTileRows) {
+        const int64_t rows = c.end - i < kTileRows ? c.end - i : kTileRows;
+        attendRows(a, c, c.group * sharing + h, i, rows, block, parts, parts.states + h * kChunk + i - c.begin);
+      }
+    }
+  }
+  for (int64_t h = 0; h < sharing; h++) {
+    const int64_t head = c.group * sharing + h;
+    for (int64_t i = c.begin; i < c.end; i++) {
+      float* out = a.out + (c.b * r.queries + i) * outStride + head * d;
+      finishRow(a, out, (c.b * r.heads + head) * r.queries + i, parts.states[h * kChunk + i - c.begin]);
+    }
+  }
+}
+
+}  // namespace
+
+/**
+ * out = softmax(scale · q kᵀ + bias, masked) v, block of keys after block, with the largest score and the sum of
+ * exponentials of each row carried along. @see Dao et al. (2022), algorithm 1, arXiv:2205.14135.
+ */
+void attention(const Attention& a, int threads) {
+  const AttentionRule& r = a.rule;
+  if (r.queries < kFewQueries) return attendFew(a, threads);
+  const int64_t chunks = (r.queries + kChunk - 1) / kChunk, elements = (Parts::elements(r) + 15) / 16 * 16;
+  const int64_t tasks = r.batch * r.keyValueHeads * chunks;
+  Scratch memory((size_t)((threads < tasks ? threads : tasks) * elements) * sizeof(float));
+  parallel(threads, tasks, [&](int64_t task, int slot) {
+    const int64_t begin = task % chunks * kChunk, end = begin + kChunk < r.queries ? begin + kChunk : r.queries;
+    const Chunk chunk{task / chunks / r.keyValueHeads, task / chunks % r.keyValueHeads, begin, end};
+    attendChunk(a, chunk, Parts(r, memory.floats() + slot * elements));
+  });
+}
+
+}  // namespace stemma::STEMMA_ISA

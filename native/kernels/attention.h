@@ -1,0 +1,54 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/random.h"
+
+namespace stemma {
+
+/** Where heads lie: (b, t, h, d) at `data + b·batchStride + t·rowStride + h·headDim + d`. */
+struct HeadRows {
+  float* data;
+  int64_t rowStride;
+  int64_t batchStride;
+};
+
+/** Which keys a query sees, and how scores become weights: `AttentionRule` in src/backend/kernels.ts. */
+struct AttentionRule {
+  int64_t batch, heads, keyValueHeads, queries, keys, headDim;
+  float scale;
+  bool causal;
+  /** [batch], or null. */
+  const int32_t* queryStarts;
+  const int32_t* prefixLengths;
+  const int32_t* keyLengths;
+  /** [batch, queries], or null. */
+  const int32_t* firstKeys;
+  /** [heads, queries, keys], or null. */
+  const float* bias;
+  /** Whether weights are dropped, at `rate` by the words of `draw`. */
+  bool drops;
+  double rate;
+  Draw draw;
+};
+
+/** Operands of the attention kernel; `logSumExp` [batch, heads, queries] may be null. */
+struct Attention {
+  AttentionRule rule;
+  HeadRows query, key, value;
+  float* out;
+  float* logSumExp;
+};
+
+/** Operands of its gradient; `dBias` may be null. */
+struct AttentionGradient {
+  AttentionRule rule;
+  HeadRows query, key, value;
+  const float* out;
+  const float* logSumExp;
+  const float* dOut;
+  HeadRows dQuery, dKey, dValue;
+  float* dBias;
+};
+
+}  // namespace stemma

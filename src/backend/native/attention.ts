@@ -1,0 +1,42 @@
+import { elementCount } from "../../core/shape.ts";
+import type { Attention, AttentionGrad, AttentionRule, FusedKernels, HeadRows, View } from "../kernels.ts";
+import type { NativeFunctions } from "./addon.ts";
+import { handleOf, handleOrNone, offsetOrZero } from "./storage.ts";
+
+/** Tiled attention and its gradient. */
+export function attentionKernels(native: NativeFunctions): Pick<FusedKernels, "attention" | "attentionGrad"> {
+  return {
+    attention: (operands: Attention) =>
+      native.attention(
+        ...rule(operands),
+        ...[...rows(operands.query), ...rows(operands.key), ...rows(operands.value)],
+        ...[...view(operands.out), ...view(operands.logSumExp)],
+      ),
+    attentionGrad: (operands: AttentionGrad) =>
+      native.attentionGrad(
+        ...rule(operands),
+        ...[...rows(operands.query), ...rows(operands.key), ...rows(operands.value)],
+        ...[...view(operands.out), ...view(operands.logSumExp), ...view(operands.dOut)],
+        ...[...rows(operands.dQuery), ...rows(operands.dKey), ...rows(operands.dValue), ...view(operands.dBias)],
+      ),
+  };
+}
+
+/** In the order of `readRule` in native/binding/attention.cpp. */
+function rule(of: AttentionRule): number[] {
+  const { rate, draw } = of.dropout ?? { rate: 0, draw: { key: [0, 0], stream: 0 } };
+  return [
+    ...[of.batch, of.heads, of.keyValueHeads, of.queries, of.keys, of.headDim, of.scale, Number(of.causal)],
+    ...[...view(of.queryStarts), ...view(of.prefixLengths), ...view(of.keyLengths), ...view(of.firstKeys)],
+    ...[...view(of.bias), Number(of.dropout !== null), rate, draw.key[0] ?? 0, draw.key[1] ?? 0, draw.stream],
+  ];
+}
+
+function rows({ view, offset, rowStride, batchStride }: HeadRows): number[] {
+  const start = elementCount(view.shape) > 0 ? offset : 0;
+  return [handleOf(view), view.offset + start, rowStride, batchStride];
+}
+
+function view(of: View | null): number[] {
+  return [handleOrNone(of), offsetOrZero(of)];
+}

@@ -1,0 +1,149 @@
+import type { AttentionRule, HeadRows, View } from "../../../src/backend/kernels.ts";
+import type { Case, CasesOf, Workspace } from "../workspace.ts";
+
+interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "dropout">> {
+  readonly name: string;
+  readonly batch?: number;
+  readonly heads?: number;
+  readonly keyValueHeads?: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly headDim: number;
+  readonly queryStarts?: readonly number[];
+  readonly prefixLengths?: readonly number[];
+  readonly keyLengths?: readonly number[];
+  /** First key of query i of sequence b. */
+  readonly firstKey?: (b: number, i: number) => number;
+  readonly bias?: boolean;
+}
+
+const dropout = { rate: 0.3, draw: { key: [11, 0xfffffff0] as const, stream: 5 } };
+
+const setups: readonly Setup[] = [
+  { name: "one query, one key", batch: 1, heads: 1, queries: 1, keys: 1, headDim: 1 },
+  { name: "causal, tails everywhere", causal: true, queries: 37, keys: 37, headDim: 19 },
+  { name: "causal, whole tiles", causal: true, queries: 96, keys: 96, headDim: 32 },
+  { name: "bidirectional, long rows", heads: 1, queries: 50, keys: 530, headDim: 8 },
+  { name: "causal over more than one block", batch: 1, heads: 2, causal: true, queries: 300, keys: 300, headDim: 16 },
+  { name: "wide heads", batch: 1, heads: 1, causal: true, queries: 20, keys: 20, headDim: 256 },
+  { name: "grouped heads", heads: 6, keyValueHeads: 2, causal: true, queries: 30, keys: 30, headDim: 24 },
+  { name: "one key-value head", heads: 3, keyValueHeads: 1, queries: 9, keys: 70, headDim: 33, scale: -0.4 },
+  { name: "a chunk after a cache", causal: true, queries: 7, keys: 60, headDim: 16, queryStarts: [40, 3] },
+  { name: "decoding", causal: true, queries: 1, keys: 1100, headDim: 64, queryStarts: [1099, 500] },
+  { name: "decoding with grouped heads", heads: 4, keyValueHeads: 2, queries: 1, keys: 19, headDim: 40 },
+  { name: "three queries", causal: true, queries: 3, keys: 50, headDim: 100, queryStarts: [46, 0], bias: true },
+  { name: "prefixes", causal: true, queries: 29, keys: 29, headDim: 8, prefixLengths: [11, 0] },
+  { name: "padding", queries: 21, keys: 40, headDim: 8, keyLengths: [40, 5] },
+  { name: "a sequence without keys", causal: true, queries: 17, keys: 33, headDim: 8, keyLengths: [0, 20] },
+  { name: "no key at all", queries: 2, keys: 5, headDim: 8, keyLengths: [0, 0] },
+  { name: "keys of length 0", queries: 6, keys: 0, headDim: 8 },
+  { name: "windows", causal: true, queries: 90, keys: 90, headDim: 8, firstKey: (_, i) => i - 9 },
+  { name: "documents", queries: 50, keys: 50, headDim: 8, firstKey: (b, i) => (i > 20 + b ? 21 + b : 0) },
+  {
+    name: "queries that see nothing",
+    causal: true,
+    queries: 40,
+    keys: 40,
+    headDim: 8,
+    firstKey: (_, i) => (i % 3) * i,
+  },
+  { name: "bias", queries: 31, keys: 45, headDim: 8, heads: 4, bias: true },
+  { name: "causal with bias", causal: true, queries: 300, keys: 300, headDim: 4, batch: 2, heads: 1, bias: true },
+  { name: "dropout", causal: true, queries: 33, keys: 33, headDim: 8, dropout },
+  { name: "dropout while decoding", queries: 2, keys: 77, headDim: 8, dropout },
+  {
+    name: "all rules",
+    ...{ causal: true, heads: 4, keyValueHeads: 2, queries: 70, keys: 85, headDim: 17, bias: true, dropout },
+    ...{ queryStarts: [5, 15], prefixLengths: [33, 0], keyLengths: [80, 60], firstKey: (b, i) => i - 20 * b - 30 },
+  },
+];
+
+interface Operands {
+  readonly rule: AttentionRule;
+  readonly query: HeadRows;
+  readonly key: HeadRows;
+  readonly value: HeadRows;
+  readonly out: View;
+  readonly logSumExp: View;
+}
+
+/** Queries, keys and values packed side by side where there are as many of each, else apart. */
+function operandsOf(setup: Setup, memory: Workspace): Operands {
+  const { batch = 2, heads = 2, keyValueHeads = heads, queries, keys, headDim } = setup;
+  const ids = (values: readonly number[] | undefined): View | null =>
+    values ? memory.ids(values.slice(0, batch)) : null;
+  const { firstKey } = setup;
+  const firsts = Array.from(
+    { length: batch * queries },
+    (_, at) => firstKey?.(Math.floor(at / queries), at % queries) ?? 0,
+  );
+  const rule: AttentionRule = {
+    ...{ batch, heads, keyValueHeads, queries, keys, headDim, causal: setup.causal ?? false },
+    ...{ scale: setup.scale ?? headDim ** -0.5, dropout: setup.dropout ?? null },
+    ...{
+      queryStarts: ids(setup.queryStarts),
+      prefixLengths: ids(setup.prefixLengths),
+      keyLengths: ids(setup.keyLengths),
+    },
+    firstKeys: firstKey ? memory.ids(firsts, [batch, queries]) : null,
+    bias: setup.bias ? memory.normal([heads, queries, keys], 9) : null,
+  };
+  return {
+    rule,
+    ...headRows(rule, memory, 1),
+    out: memory.blank([batch, queries, heads, headDim]),
+    logSumExp: memory.blank([batch, heads, queries]),
+  };
+}
+
+/** Packed or apart; normal numbers for a seed, and NaN without one. */
+function headRows(
+  rule: AttentionRule,
+  memory: Workspace,
+  seed: number | null,
+): Pick<Operands, "query" | "key" | "value"> {
+  const { batch, heads, keyValueHeads, queries, keys, headDim } = rule;
+  const make = (time: number, width: number, more: number): View =>
+    seed === null ? memory.blank([batch, time, width]) : memory.normal([batch, time, width], seed + more);
+  const rows = (view: View, offset: number): HeadRows => {
+    const [, time = 0, width = 0] = view.shape;
+    return { view, offset, rowStride: width, batchStride: time * width };
+  };
+  if (queries === keys) {
+    const all = make(queries, (heads + 2 * keyValueHeads) * headDim, 0);
+    const at = (head: number): HeadRows => rows(all, head * headDim);
+    return { query: at(0), key: at(heads), value: at(heads + keyValueHeads) };
+  }
+  const [query, both] = [make(queries, heads * headDim, 0), make(keys, 2 * keyValueHeads * headDim, 1)];
+  return { query: rows(query, 0), key: rows(both, 0), value: rows(both, keyValueHeads * headDim) };
+}
+
+const tolerance = { absolute: 1e-5, relative: 1e-4 };
+
+export const attentionCases: CasesOf<"attention" | "attentionGrad"> = {
+  attention: setups.map(
+    (setup): Case => ({
+      name: setup.name,
+      tolerance,
+      run(kernels, memory) {
+        const { rule, ...operands } = operandsOf(setup, memory);
+        kernels.attention({ ...rule, ...operands });
+        kernels.attention({ ...rule, ...operands, out: memory.blank(operands.out.shape), logSumExp: null });
+      },
+    }),
+  ),
+  attentionGrad: setups.map(
+    (setup): Case => ({
+      name: setup.name,
+      tolerance,
+      run(kernels, memory) {
+        const { rule, ...operands } = operandsOf(setup, memory);
+        kernels.attention({ ...rule, ...operands });
+        const { query: dQuery, key: dKey, value: dValue } = headRows(rule, memory, null);
+        const dOut = memory.normal(operands.out.shape, 20);
+        const dBias = rule.bias && memory.blank(rule.bias.shape);
+        kernels.attentionGrad({ ...rule, ...operands, dOut, dQuery, dKey, dValue, dBias });
+      },
+    }),
+  ),
+};
