@@ -21,6 +21,8 @@ export interface Io {
    * command can save first; a second one ends it at once. The command has to let the event loop turn to notice.
    */
   stopSignal(): AbortSignal;
+  /** The command did its work and found something wrong: its result is shown, and the exit code is 1. */
+  fail(): void;
 }
 
 /** Headings under which `stemma --help` lists commands. */

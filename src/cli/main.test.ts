@@ -52,6 +52,11 @@ const failing = defineCommand({
   async run({ how }, io) {
     if (how === "known") throw new DataError("corpus.txt: is empty; give a text");
     if (how === "file") throw Object.assign(new Error("ENOENT: open x"), { code: "ENOENT", path: "x" });
+    if (how === "found") {
+      io.print("something is wrong");
+      io.fail();
+      return { ok: false };
+    }
     if (how === "stop") {
       const signal = io.stopSignal();
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
@@ -189,6 +194,13 @@ test.each([
 test("a file that is not there is wrong usage", async () => {
   const { code, stderr } = await stemma("echo", "--config", "no.yaml");
   expect([code, stderr]).toEqual([2, "echo: --config no.yaml does not exist; check the path\n"]);
+});
+
+test.each([
+  [[], "something is wrong\n"],
+  [["--json"], '{"ok":false}\n'],
+])("a command that found something wrong shows its result and exits with 1 (%j)", async (flags, stdout) => {
+  expect(await stemma("try", "that", "--how", "found", ...flags)).toEqual({ code: 1, stdout, stderr: "" });
 });
 
 test.each([

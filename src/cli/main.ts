@@ -43,7 +43,7 @@ async function run(request: Request, terminal: Terminal): Promise<number> {
   try {
     const result = await request.command.run(settings, terminal);
     if (request.json) terminal.writeJson(result ?? {});
-    return terminal.stopCode ?? 0;
+    return terminal.exitCode;
   } catch (error) {
     if (terminal.stopCode !== null && error instanceof Error && error.name === "AbortError") return terminal.stopCode;
     throw error;

@@ -32,6 +32,7 @@ async function run(command: Command, given: object, typed: readonly string[] = [
     note: (line) => add(`${line}\n`),
     input: Readable.from(typed.map((line) => `${line}\n`)),
     isTerminal: false,
+    fail: () => {},
     progress: () => ({ update() {}, note() {}, stop() {} }),
     stopSignal: () => new AbortController().signal,
   };

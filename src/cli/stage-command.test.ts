@@ -55,6 +55,7 @@ async function run(given: Record<string, unknown>, stop = new AbortController())
     note: (line) => void said.push(line),
     input: Readable.from([]),
     isTerminal: false,
+    fail: () => {},
     progress: ({ title, total }) => ({
       update: (done, facts) => void said.push(`${title} ${done}/${total} ${facts[0]}`),
       note: (line) => void said.push(line),

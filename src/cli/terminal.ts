@@ -26,6 +26,7 @@ export class Terminal implements Io {
   #progress: Progress | null = null;
   #isSilent = false;
   #isClosed = false;
+  #hasFailed = false;
 
   constructor(around: Surroundings) {
     this.#around = around;
@@ -51,9 +52,18 @@ export class Terminal implements Io {
     return this.#around.stdout.isTTY === true && !this.#isSilent;
   }
 
+  /** Exit code of a command that has come to its end: 0 done, 1 failed, or that of the signal that stopped it. */
+  get exitCode(): number {
+    return this.stopCode ?? (this.#hasFailed ? 1 : 0);
+  }
+
   /** Exit code of a process that a signal stopped, or null. */
   get stopCode(): number | null {
     return this.#stoppedBy === null ? null : signalCodes[this.#stoppedBy];
+  }
+
+  fail(): void {
+    this.#hasFailed = true;
   }
 
   print(line: string): void {

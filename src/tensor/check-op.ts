@@ -54,32 +54,41 @@ export async function composeGap<In extends Inputs, Attrs>(
   const plain = withoutFused(backend);
   const fused = await outcome(op, inputs, attrs, backend);
   const composed = await outcome(op, inputs, attrs, plain);
+  return largestGap(fused, composed);
+}
+
+type Numbers = Awaited<ReturnType<Tensor["read"]>>;
+
+/** Values of a function of tensors, followed by the gradient of each float32 input, for a weighted sum of the values. */
+export async function valuesAndGradients(body: () => Tensor, inputs: Inputs): Promise<Numbers[]> {
+  const leaves = inputs.filter((input): input is Tensor => input?.dtype === "float32");
+  const output = tensorScope(body);
+  const values = [await output.read(), ...(await gradientsOf(body, leaves))];
+  output.release();
+  return values;
+}
+
+/** The largest |actual − expected| / max(1, |expected|) in lists of numbers; infinite or NaN where they cannot be compared. */
+export function largestGap(actual: readonly Numbers[], expected: readonly Numbers[]): number {
   let gap = 0;
-  composed.forEach((values, i) => {
-    if (values.length !== fused[i]?.length) gap = Number.POSITIVE_INFINITY;
+  expected.forEach((values, i) => {
+    if (values.length !== actual[i]?.length) gap = Number.POSITIVE_INFINITY;
     values.forEach((value, at) => {
-      gap = Math.max(gap, Math.abs((fused[i]?.[at] ?? Number.NaN) - value) / Math.max(1, Math.abs(value)));
+      gap = Math.max(gap, Math.abs((actual[i]?.[at] ?? Number.NaN) - value) / Math.max(1, Math.abs(value)));
     });
   });
   return gap;
 }
 
-type Numbers = Awaited<ReturnType<Tensor["read"]>>;
-
 /** Output and gradients of an op whose inputs are looked at through another backend object. */
-async function outcome<In extends Inputs, Attrs>(
+function outcome<In extends Inputs, Attrs>(
   op: Op<In, Attrs>,
   inputs: [...In],
   attrs: Attrs,
   backend: Backend,
 ): Promise<Numbers[]> {
   const own = inputs.map((x) => x && new Tensor(backend, x.storage, x.shape, x.offset)) as [...In];
-  const body = (): Tensor => apply(op, own, attrs);
-  const leaves = own.filter((input): input is Tensor => input?.dtype === "float32");
-  const output = tensorScope(() => body());
-  const values = [await output.read(), ...(await gradientsOf(body, leaves))];
-  output.release();
-  return values;
+  return valuesAndGradients(() => apply(op, own, attrs), own);
 }
 
 /** Gradients of the weighted output with respect to each leaf, leaving the leaves as they were. */
