@@ -146,6 +146,12 @@ export interface Kernels {
   pick(x: View, ids: View, out: View): void;
   /** dx[i, ids[i]] += dy[i]. Negative ids are skipped. */
   pickGrad(dy: View, ids: View, dx: View): void;
+  /**
+   * Sends every row to one group by each of some `choices`, int32 `[rows]` with ids below `groups`, and sorts by group;
+   * within one, by choice and then by row. For each place of that order `out`, int32 `[3, choices · rows]`, has the row,
+   * its number choice · rows + row, and its group.
+   */
+  sortByGroup(choices: readonly View[], groups: number, out: View): void;
   /** to(i₀, i₁, …) = from(i₀, i₁, …) over `shape`, or += with `accumulate`: permute, slice, concatenate, pad. */
   transfer(shape: Shape, from: Walk, to: Walk, accumulate: boolean): void;
   /** out[i] = word[i] < rate · 2³² ? 0 : x[i] / (1 − rate), word i of `draw`. The gradient is the same kernel on dy. */
@@ -263,6 +269,25 @@ export interface LstmCellGrad {
   readonly dSums: View;
 }
 
+/** Rows, sorted by group, each of which meets the matrix of its group. */
+export interface GroupedLinear {
+  /** `[rows, in]` */
+  readonly x: View;
+  /** `[groups, out, in]` */
+  readonly weight: View;
+  /** int32 `[rows]`, ascending. */
+  readonly groupOf: View;
+  /** `[rows, out]` */
+  readonly out: View;
+}
+
+/** Operands of its gradient: overwrites `dx` and `dWeight`, where they are wanted. */
+export interface GroupedLinearGrad extends Omit<GroupedLinear, "out"> {
+  readonly dy: View;
+  readonly dx: View | null;
+  readonly dWeight: View | null;
+}
+
 /** Kernels a backend may have for speed; without one, an op computes the same from others (its `compose`). */
 export interface FusedKernels {
   /** Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. */
@@ -293,6 +318,9 @@ export interface FusedKernels {
   /** One step of a long short-term memory, once the sums of its gates are known. */
   lstmCell(cell: LstmCell): void;
   lstmCellGrad(gradient: LstmCellGrad): void;
+  /** out[i] = weight[groupOf[i]] · x[i]: one matrix product a group. */
+  groupedLinear(product: GroupedLinear): void;
+  groupedLinearGrad(gradient: GroupedLinearGrad): void;
 }
 
 /** Shared operands of the norms' gradients. */

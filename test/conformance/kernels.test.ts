@@ -3,6 +3,7 @@ import type { FusedKernels, Kernels } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { attentionCases } from "./cases/attention.ts";
 import { elementwiseCases } from "./cases/elementwise.ts";
+import { groupCases } from "./cases/groups.ts";
 import { lstmCases } from "./cases/lstm.ts";
 import { movementCases } from "./cases/movement.ts";
 import { normCases } from "./cases/norms.ts";
@@ -19,6 +20,7 @@ const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), "matmul">> = {
   ...normCases,
   ...otherCases,
   ...lstmCases,
+  ...groupCases,
   ...attentionCases,
 };
 

@@ -4,6 +4,7 @@ import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
 import { attentionKernels } from "./attention.ts";
 import { elementwiseKernels, gatedUnitKernels } from "./elementwise.ts";
+import { groupedLinearKernels, groupKernels } from "./groups.ts";
 import { lstmKernels } from "./lstm.ts";
 import type { NativeMachine } from "./machine.ts";
 import { nativeMachine } from "./machine.ts";
@@ -58,12 +59,14 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     ...elementwiseKernels(native),
     ...rowKernels(native),
     ...matmulKernels(native, matmulPrecision),
+    ...groupKernels(native),
   };
   const fused: FusedKernels = {
     ...fusedRowKernels(native),
     ...gatedUnitKernels(native),
     ...lstmKernels(native),
     ...attentionKernels(native),
+    ...groupedLinearKernels(native, kernels),
   };
   const machine = nativeMachine(native);
   return {

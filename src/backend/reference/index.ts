@@ -5,6 +5,7 @@ import { losses } from "./cross-entropy.ts";
 import { dropouts } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { gatedUnits } from "./gated-unit.ts";
+import { groupedLinears, groupSorting } from "./groups.ts";
 import { indexing } from "./indexing.ts";
 import { lstmCells } from "./lstm.ts";
 import { matmulIn } from "./matmul.ts";
@@ -24,7 +25,14 @@ export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"
   readonly fused?: boolean | undefined;
 }
 
-const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses, ...rotaries, ...gatedUnits, ...lstmCells };
+const fusedKernels = {
+  ...norms,
+  ...attentions,
+  ...losses,
+  ...rotaries,
+  ...gatedUnits,
+  ...lstmCells,
+} satisfies Partial<FusedKernels>;
 
 /**
  * The backend in plain TypeScript: it runs wherever JavaScript does, and says what every other backend must compute.
@@ -33,7 +41,7 @@ const fusedKernels: FusedKernels = { ...norms, ...attentions, ...losses, ...rota
 export function openReference(options: ReferenceOptions = {}): Backend {
   const { precision = "float32", matmulPrecision = "float32" } = options;
   const kernels = referenceKernels(matmulPrecision);
-  const fused = options.fused === false ? {} : fusedKernels;
+  const fused = options.fused === false ? {} : { ...fusedKernels, ...groupedLinears(kernels) };
   return {
     name: "reference",
     kernels,
@@ -63,6 +71,7 @@ function referenceKernels(matmulPrecision: MatmulPrecision): Kernels {
     matmul: matmulIn(matmulPrecision),
     ...softmaxes,
     ...indexing,
+    ...groupSorting,
     ...dropouts,
     ...optimizers,
   };

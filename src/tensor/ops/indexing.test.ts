@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { ids, leaf, randomTensor, read, tensor } from "../../../test/exact.ts";
 import { DataError, ShapeError } from "../../core/errors.ts";
 import { gradientGap } from "../check-op.ts";
-import { gatherRows, pick } from "./indexing.ts";
+import { apply } from "../op.ts";
+import { gatherRows, pick, scatterRows } from "./indexing.ts";
 
 const table = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
 
@@ -24,6 +25,11 @@ test("ids beyond the end are refused, not read", () => {
   expect(() => table.pick(ids([0, 1, 2]))).toThrow(/id 2 at place 2 is not below 2/);
 });
 
+test("sums of rows by id; a negative id leaves its row out", async () => {
+  const y = apply(scatterRows, [tensor([1, 2, 3, 4, 5, 6], [3, 2]), ids([3, -1, 3])], { rows: 4 });
+  expect(await read(y)).toEqual([0, 0, 0, 0, 0, 0, 6, 8]);
+});
+
 test("errors", () => {
   expect(() => table.gatherRows(tensor([0, 1]))).toThrow(
     new ShapeError("gatherRows: needs a table of 2 axes and int32 ids, got [3, 2] and float32 ids"),
@@ -32,11 +38,14 @@ test("errors", () => {
   expect(() => table.pick(ids([0, 1]))).toThrow(
     new ShapeError("pick: needs one int32 id for each row, got int32 ids [2] for [3, 2]"),
   );
+  expect(() => apply(scatterRows, [table, ids([0, 1])], { rows: 2 })).toThrow(ShapeError);
+  expect(() => apply(scatterRows, [table, ids([0, 1, 2])], { rows: 2 })).toThrow(DataError);
   expect(() => table.pick(tensor([0, 1, 1]))).toThrow(/got float32 ids \[3\]/);
 });
 
 test("gradients", async () => {
   expect(await gradientGap(gatherRows, [randomTensor([4, 3]), ids([2, -1, 0, 2, 2])], undefined)).toBeLessThan(1e-8);
+  expect(await gradientGap(scatterRows, [randomTensor([4, 3]), ids([2, -1, 0, 2])], { rows: 3 })).toBeLessThan(1e-8);
   expect(await gradientGap(pick, [randomTensor([2, 2, 3]), ids([0, 2, -1, 2], [2, 2])], undefined)).toBeLessThan(1e-8);
 });
 

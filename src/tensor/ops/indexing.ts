@@ -35,6 +35,29 @@ export const gatherRows: Indexed = defineOp({
 });
 
 /**
+ * Sums of rows by id: y[ids[i]] += x[i], from zeros. A negative id leaves its row out.
+ *
+ * Shapes: x `[n, width]`, ids int32 `[n]` below `rows` → `[rows, width]`.
+ * Gradient: the dy row that each row was added to.
+ */
+export const scatterRows: Op<[x: Tensor, ids: Tensor], { readonly rows: number }> = defineOp({
+  name: "scatterRows",
+  infer([x, ids], { rows: count }) {
+    if (x.shape.length !== 2 || ids.dtype !== "int32" || !sameShape(ids.shape, [x.axis(0)])) {
+      throw new ShapeError(
+        `scatterRows: needs one int32 id for each row, got ${ids.dtype} ids ${formatShape(ids.shape)} for ${formatShape(x.shape)}`,
+      );
+    }
+    return [count, x.axis(1)];
+  },
+  run(kernels, [x, ids], out) {
+    kernels.fill(out, 0);
+    kernels.scatterAddRows(x, ids, out);
+  },
+  grad: (dy, { inputs: [, ids] }) => [() => dy.gatherRows(ids), null],
+});
+
+/**
  * One element of each row of the last axis. A negative id gives 0.
  *
  * Shapes: x `[…, n]`, ids int32 `[…]` → `[…]`.

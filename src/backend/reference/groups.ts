@@ -1,0 +1,15 @@
+import { groupedProducts, sortedByGroup } from "../grouped-rows.ts";
+import type { FusedKernels, Kernels, View } from "../kernels.ts";
+import { integers } from "./storage.ts";
+
+/** Sorting of rows by the group that each is sent to. */
+export const groupSorting = {
+  sortByGroup(choices: readonly View[], groups: number, out: View): void {
+    integers(out).set(sortedByGroup(choices.map(integers), groups));
+  },
+} satisfies Partial<Kernels>;
+
+/** Products of rows with the matrix of their group. */
+export function groupedLinears(kernels: Kernels): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
+  return groupedProducts(kernels, integers);
+}
