@@ -4,10 +4,11 @@ import { gpt1, gpt2 } from "./gpt-families.ts";
 import type { StoredModel } from "./language-model.ts";
 import { llama } from "./llama-family.ts";
 import { lstm } from "./lstm-family.ts";
+import { mixtral } from "./mixtral-family.ts";
 import { t5 } from "./t5-family.ts";
 
 /** Every family of decoders, models that continue a text, by the name that `--model` takes. Adding one is a file and a line here. */
-export const families = { gpt1, gpt2, llama, lstm } satisfies Record<string, ModelFamily>;
+export const families = { gpt1, gpt2, llama, lstm, mixtral } satisfies Record<string, ModelFamily>;
 
 /** Name of a family of decoders. */
 export type FamilyName = keyof typeof families;

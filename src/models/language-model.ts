@@ -9,6 +9,16 @@ export interface StoredModel {
   readonly backend: Backend;
 }
 
+/** A forward pass, and what training adds to the loss of its predictions. */
+export interface TrainingPass {
+  /** `[batch, time, width]` */
+  readonly hidden: Tensor;
+  /** Scalar. */
+  readonly penalty: Tensor;
+  /** Scalars worth logging, by their name in the log. */
+  readonly metrics: Readonly<Record<string, Tensor>>;
+}
+
 /** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
 export interface LanguageModel extends StoredModel {
   /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */
@@ -17,6 +27,8 @@ export interface LanguageModel extends StoredModel {
   readonly outputBias?: Tensor;
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
   forward(ids: Tensor, options?: ForwardOptions): Tensor;
+  /** {@link forward} with losses of the model's own, where it has any. */
+  forwardTraining?(ids: Tensor, options?: ForwardOptions): TrainingPass;
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
   logits(hidden: Tensor): Tensor;
   /** An empty cache for up to `slots` sequences of up to `capacity` tokens. */

@@ -6,14 +6,19 @@ import type { ForwardOptions } from "../../nn/attention.ts";
 import { apply } from "../../tensor/op.ts";
 import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import type { MeasuredLoss } from "../train.ts";
 import type { TrainedRows } from "./trained-rows.ts";
 import { trainedRows } from "./trained-rows.ts";
 
-/** Token ids of a batch and, for each, the token that follows; perhaps several texts a row. */
+/** Token ids of a batch and, for each, the token that follows; perhaps several texts a row, or a prefix read at once. */
 export interface TokenBatch extends Windows {
   /** Where rows hold several texts that must not see each other. */
   readonly packing?: Packing;
+  /** `[batch]`: leading tokens of each row that all see each other. */
+  readonly prefixLengths?: Int32Array;
 }
+
+type LossOptions = Pick<ForwardOptions, "recompute">;
 
 /**
  * Next-token prediction: L = −1/n Σᵢ log p(uᵢ | u₁ … uᵢ₋₁), in nats, over the n targets that are not negative. Hidden
@@ -25,16 +30,36 @@ export function nextTokenLoss(
   model: LanguageModel,
   tokens: TokenBatch,
   random: Random | null,
-  options: Pick<ForwardOptions, "recompute"> = {},
+  options: LossOptions = {},
 ): Tensor {
-  const { batch, time, packing } = tokens;
-  const ids = Tensor.from(model.backend, tokens.inputs, [batch, time]);
-  const packed = packing && {
-    positions: packing.positions,
-    mask: { causal: true, firstKeys: packing.firstKeys },
-  };
-  const hidden = model.forward(ids, { random, ...packed, ...options }); // [batch, time, width]
+  const hidden = model.forward(idsOf(model, tokens), { ...options, ...visibility(tokens), random });
   return tokenLoss(model, trainedRows(hidden, tokens.targets));
+}
+
+/**
+ * {@link nextTokenLoss} to train by: with losses of the model's own, such as those that keep its experts equally busy,
+ * where it has any. All of them are among the metrics.
+ */
+export function trainingLoss(
+  model: LanguageModel,
+  tokens: TokenBatch,
+  random: Random | null,
+  options: LossOptions = {},
+): MeasuredLoss {
+  if (!model.forwardTraining) return { loss: nextTokenLoss(model, tokens, random, options), metrics: {} };
+  const pass = model.forwardTraining(idsOf(model, tokens), { ...options, ...visibility(tokens), random });
+  const predictions = tokenLoss(model, trainedRows(pass.hidden, tokens.targets));
+  return { loss: predictions.add(pass.penalty), metrics: { next_token_loss: predictions, ...pass.metrics } };
+}
+
+function idsOf({ backend }: LanguageModel, { inputs, batch, time }: TokenBatch): Tensor {
+  return Tensor.from(backend, inputs, [batch, time]);
+}
+
+/** What tokens see beside those before them, or less than those. */
+function visibility({ packing, prefixLengths }: TokenBatch): Pick<ForwardOptions, "positions" | "mask"> {
+  if (packing) return { positions: packing.positions, mask: { causal: true, firstKeys: packing.firstKeys } };
+  return prefixLengths ? { mask: { causal: true, prefixLengths } } : {};
 }
 
 /** Cross-entropy of the output layer on hidden states that have targets. */

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { parameters } from "../nn/parameters.ts";
+import { parseConfig } from "./config.ts";
+import type { ModelFamily, ModelShape } from "./family.ts";
+import { defineFamily } from "./family.ts";
+import type { MixtralSettings } from "./mixtral.ts";
+import { Mixtral } from "./mixtral.ts";
+import { packedTensors } from "./packed-tensors.ts";
+import { readRotary, rotaryKeys, writeRotary } from "./rotary-config.ts";
+import {
+  gatedHidden,
+  readRotaryDecoder,
+  rotaryDecoderKeys,
+  rotaryDecoderTensors,
+  shapedRotaryDecoder,
+  writeRotaryDecoder,
+} from "./rotary-decoder.ts";
+
+/** Mixtral; folders of `model_type` mixtral. */
+export const mixtral: ModelFamily<MixtralSettings, Mixtral> = defineFamily({
+  summary: "Mixtral: Llama with routed experts, of which each token goes through two",
+  modelType: "mixtral",
+  /** Eight experts, each half as wide as Llama's layer, two of them chosen: as many weights at work as in a Llama. */
+  shaped: (shape: ModelShape): MixtralSettings => ({
+    ...shapedRotaryDecoder(shape),
+    hidden: gatedHidden(2 * shape.width),
+    experts: 8,
+    chosenExperts: 2,
+    balanceWeight: 0.01,
+    routerZWeight: 0,
+    rotaryBase: 10_000,
+    rotaryScaling: null,
+  }),
+  create: (settings, init) => new Mixtral(settings, init),
+  readConfig(config) {
+    const keys = parseConfig(MixtralConfig, config);
+    const { base, scaling } = readRotary(keys, 1_000_000);
+    return {
+      ...readRotaryDecoder(keys),
+      experts: keys.num_local_experts,
+      chosenExperts: keys.num_experts_per_tok,
+      balanceWeight: keys.router_aux_loss_coef,
+      routerZWeight: keys.router_z_loss_coef,
+      rotaryBase: base,
+      rotaryScaling: scaling,
+    };
+  },
+  writeConfig: (settings, ids) => ({
+    architectures: ["MixtralForCausalLM"],
+    model_type: "mixtral",
+    ...writeRotaryDecoder(settings, ids),
+    ...writeRotary(settings.rotaryBase, settings.rotaryScaling),
+    num_local_experts: settings.experts,
+    num_experts_per_tok: settings.chosenExperts,
+    router_aux_loss_coef: settings.balanceWeight,
+    router_z_loss_coef: settings.routerZWeight,
+    router_jitter_noise: 0,
+    output_router_logits: false,
+    sliding_window: null,
+  }),
+  tensors: (model) =>
+    [...parameters(model)].flatMap(([path, parameter]) => {
+      const [, layer, field] = /^blocks\.(\d+)\.experts\.(\w+)/.exec(path) ?? [];
+      if (layer === undefined) return rotaryDecoderTensors(path, parameter, model.settings);
+      const { experts, hidden, width } = model.settings;
+      const block = `model.layers.${layer}.block_sparse_moe`;
+      if (field === "router") return packedTensors(parameter, [[`${block}.gate.weight`, experts]]);
+      const parts: readonly [string, number][] =
+        field === "projection"
+          ? [["w2", width]]
+          : [
+              ["w1", hidden],
+              ["w3", hidden],
+            ];
+      const all = Array.from({ length: experts }, (_, expert) =>
+        parts.map(([part, rows]): [string, number] => [`${block}.experts.${expert}.${part}.weight`, rows]),
+      );
+      return packedTensors(parameter, all.flat());
+    }),
+  optionalPrefix: "model.",
+  ignoredTensors: /^(lm_head\.weight|.*rotary_emb\.inv_freq)$/,
+});
+
+const size = z.int().positive();
+const weight = z.number().nonnegative();
+
+const MixtralConfig = z
+  .object({
+    ...rotaryDecoderKeys,
+    ...rotaryKeys,
+    num_local_experts: size.default(8),
+    num_experts_per_tok: size.default(2),
+    router_aux_loss_coef: weight.default(0.001),
+    router_z_loss_coef: weight.default(0),
+    router_jitter_noise: z.literal(0).default(0),
+    sliding_window: z.null("windows of attention are not supported").default(null),
+  })
+  .refine((keys) => keys.num_experts_per_tok <= keys.num_local_experts, {
+    path: ["num_experts_per_tok"],
+    message: "must not be more than num_local_experts",
+  });

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { exact, ids, read } from "../../test/exact.ts";
+import { CheckpointError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
+import { Initializer, parameterCount } from "../nn/parameters.ts";
+import { llama } from "./llama-family.ts";
+import { mixtral } from "./mixtral-family.ts";
+
+const shape = { vocabularySize: 11, context: 6, width: 8, layers: 1, heads: 2, dropout: 0 };
+const init = new Initializer(exact, new Random(1));
+const settings = { ...mixtral.shaped(shape), experts: 2, chosenExperts: 1 };
+const model = mixtral.create(settings, init);
+
+test("files hold every expert apart", () => {
+  const shapes = Object.fromEntries(mixtral.tensors(model).map(({ name, parameter }) => [name, parameter.shape]));
+  const block = "model.layers.0.block_sparse_moe";
+  expect(shapes).toMatchObject({
+    [`${block}.gate.weight`]: [2, 8],
+    [`${block}.experts.0.w1.weight`]: [16, 8],
+    [`${block}.experts.1.w2.weight`]: [8, 16],
+    [`${block}.experts.1.w3.weight`]: [16, 8],
+    "model.layers.0.self_attn.q_proj.weight": [8, 8],
+  });
+  const stored = mixtral.tensors(model).reduce((count, { parameter }) => count + parameter.size, 0);
+  expect(stored).toBe(parameterCount(model));
+});
+
+test("a new one has as many weights at work as a Llama of its shape", () => {
+  const wide = { ...shape, width: 96 };
+  const { hidden, chosenExperts } = mixtral.shaped(wide);
+  expect(hidden * chosenExperts).toBe(llama.shaped(wide).hidden);
+});
+
+test("training adds the routers' losses, weighted", async () => {
+  const tokens = ids([1, 2, 3, 4, 5, 6], [2, 3]);
+  const weighted = mixtral.create({ ...settings, balanceWeight: 0.5, routerZWeight: 0.25 }, init);
+  const { hidden, penalty, metrics } = weighted.forwardTraining(tokens);
+  expect(await read(hidden)).toEqual(await read(weighted.forward(tokens)));
+  const [balance, z] = [await metrics.load_balance_loss?.item(), await metrics.router_z_loss?.item()];
+  expect(await penalty.item()).toBeCloseTo(0.5 * (balance ?? Number.NaN) + 0.25 * (z ?? Number.NaN), 12);
+});
+
+const config = mixtral.writeConfig(settings, { endOfText: 3 });
+
+test("a config is read as it was written", () => {
+  expect(mixtral.readConfig(config)).toEqual(settings);
+});
+
+test.each([
+  [{ sliding_window: 4096 }, "config.json: sliding_window is 4096: windows of attention are not supported"],
+  [{ router_jitter_noise: 0.1 }, "config.json: router_jitter_noise is 0.1"],
+  [{ num_experts_per_tok: 3 }, "config.json: num_experts_per_tok is 3: must not be more than num_local_experts"],
+])("a config with %j is refused", (change, message) => {
+  expect(() => mixtral.readConfig({ ...config, ...change })).toThrow(CheckpointError);
+  expect(() => mixtral.readConfig({ ...config, ...change })).toThrow(message);
+});
