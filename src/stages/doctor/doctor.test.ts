@@ -82,7 +82,7 @@ describe("kernels", () => {
     expect(() => verdict(gaps, 1e-5, "all")).toThrow(/^tanh is off by NaN;/);
   });
 
-  test("all are used, but for those that only training or decoding calls", async () => {
+  test("every one is used by a case, but for those that only training or decoding calls", async () => {
     const reference = openReference();
     const used = new Set<string>();
     const watched = Object.entries(reference.all).map(([name, kernel]) => {

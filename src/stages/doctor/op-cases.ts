@@ -9,6 +9,7 @@ import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-e
 import { dropout } from "../../tensor/ops/dropout.ts";
 import { select } from "../../tensor/ops/elementwise.ts";
 import { gatedUnit } from "../../tensor/ops/gated-unit.ts";
+import { groupedLinear, sortByGroup } from "../../tensor/ops/groups.ts";
 import { lstm } from "../../tensor/ops/lstm.ts";
 import { linear } from "../../tensor/ops/matmul.ts";
 import { concat } from "../../tensor/ops/movement.ts";
@@ -120,6 +121,11 @@ function modelCases({ rows, width }: CaseSizes): OpCase[] {
     opCase("LSTM", [[rows, 2, width], [width, width / 4], state, state], ([sums, weight, hidden, cells]) =>
       apply(lstm, [sums, weight.mul(0.2), hidden, cells], undefined),
     ),
+    opCase("linear maps of groups", [matrix, [3, 5, width]], ([x, weight]) => {
+      const choice = Int32Array.from({ length: rows }, (_, i) => (2 * i) % 3);
+      const { rows: order, groupOf } = sortByGroup([Tensor.from(x.backend, choice, [rows])], 3);
+      return apply(groupedLinear, [x.gatherRows(order), weight, groupOf], undefined);
+    }),
     opCase("gated unit", [[rows, 2 * width]], ([x]) => apply(gatedUnit, [x], { activation: "silu" })),
   ];
 }
