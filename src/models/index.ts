@@ -10,8 +10,5 @@ import { t5 } from "./t5-family.ts";
 /** Every family of decoders, models that continue a text, by the name that `--model` takes. Adding one is a file and a line here. */
 export const families = { gpt1, gpt2, llama, lstm, mixtral } satisfies Record<string, ModelFamily>;
 
-/** Name of a family of decoders. */
-export type FamilyName = keyof typeof families;
-
 /** Families of the other shapes, which are trained and used by code of their own. */
 export const otherFamilies = { bert, t5 } satisfies Record<string, ModelFamily<unknown, StoredModel>>;
