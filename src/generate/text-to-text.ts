@@ -1,0 +1,115 @@
+import { NumericalError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
+import type { T5 } from "../models/t5.ts";
+import { BeamSearch } from "./beam-search.ts";
+import type { SamplingSettings } from "./sampling.ts";
+import { sampleToken } from "./sampling.ts";
+import { TextWriter } from "./text-writer.ts";
+
+/** A text written after reading another. */
+export interface WrittenText {
+  /** Its tokens, without the one that ends it. */
+  readonly tokens: Int32Array;
+  /** Whether it ended by itself rather than at the limit. */
+  readonly ended: boolean;
+}
+
+/** How texts are written by sampling; temperature 0 always takes the likeliest token. */
+export interface WritingOptions {
+  readonly sampling: SamplingSettings;
+  readonly maxNewTokens: number;
+  readonly seed: number;
+}
+
+/**
+ * Writes one text for each that is read, token by token. Each draws from a generator of its own, so what it says does not
+ * depend on what is written beside it.
+ *
+ * @throws {SettingsError} when a text is empty, too long, or holds ids outside the model's vocabulary.
+ */
+export async function writeTexts(
+  model: T5,
+  texts: readonly (readonly number[] | Int32Array)[],
+  { sampling, maxNewTokens, seed }: WritingOptions,
+): Promise<WrittenText[]> {
+  const { decoderStart, padding, endOfText } = model.settings;
+  const writer = new TextWriter(model, texts, 1, maxNewTokens);
+  const rows = texts.map((_, index) => ({
+    ...{ tokens: [] as number[], seen: new Set<number>(), ended: false },
+    reader: new Random(seed).child(index).reader(),
+  }));
+  try {
+    let next = new Int32Array(texts.length).fill(decoderStart);
+    for (let step = 0; step < maxNewTokens && rows.some(({ ended }) => !ended); step++) {
+      const logits = rowsOf(await writer.feed(next), texts.length);
+      next = Int32Array.from(rows, (row, i) => {
+        if (row.ended) return padding;
+        const token = sampleToken(logits[i] ?? new Float32Array(0), sampling, row.seen, row.reader);
+        row.ended = token === endOfText;
+        if (!row.ended) row.tokens.push(token);
+        row.seen.add(token);
+        return token;
+      });
+    }
+  } finally {
+    writer.release();
+  }
+  return rows.map(({ tokens, ended }) => ({ tokens: Int32Array.from(tokens), ended }));
+}
+
+/** How the likeliest text is looked for. */
+export interface SearchOptions {
+  /** Beginnings kept for each text. */
+  readonly beams: number;
+  /** A text's log-probability is divided by its length to this power; 0 favours short texts, 1 none. */
+  readonly lengthPenalty: number;
+  readonly maxNewTokens: number;
+}
+
+/** A text that a search has found. */
+export interface FoundText extends WrittenText {
+  /** log-probability / length ^ lengthPenalty. */
+  readonly score: number;
+}
+
+/**
+ * Beam search: for each text that is read, keeps the `beams` likeliest beginnings, and returns the best of the texts that
+ * have ended (or, at the limit, have not).
+ *
+ * @throws {SettingsError} as {@link writeTexts}.
+ * @see Wu et al. (2016), section 7, arXiv:1609.08144, for the division by length.
+ */
+export async function searchTexts(
+  model: T5,
+  texts: readonly (readonly number[] | Int32Array)[],
+  options: SearchOptions,
+): Promise<FoundText[]> {
+  const { decoderStart, endOfText, padding } = model.settings;
+  const writer = new TextWriter(model, texts, options.beams, options.maxNewTokens);
+  const searches = texts.map(() => new BeamSearch({ ...options, endOfText, padding }));
+  try {
+    let next = new Int32Array(writer.rows).fill(decoderStart);
+    for (let step = 0; step < options.maxNewTokens && searches.some(({ isDone }) => !isDone); step++) {
+      const logits = rowsOf(await writer.feed(next), writer.rows);
+      const moves = searches.map((search, i) =>
+        search.advance(logits.slice(i * options.beams, (i + 1) * options.beams)),
+      );
+      writer.reorder(
+        Int32Array.from(moves.flatMap(({ sources }, i) => sources.map((beam) => i * options.beams + beam))),
+      );
+      next = Int32Array.from(moves.flatMap(({ tokens }) => tokens));
+    }
+  } finally {
+    writer.release();
+  }
+  return searches.map((search) => search.best());
+}
+
+/** `[rows · vocabularySize]` → one array a row. */
+function rowsOf(logits: Float32Array, rows: number): Float32Array[] {
+  if (Number.isNaN(logits[0])) {
+    throw new NumericalError("generate: the model gives NaN instead of logits; its weights are damaged");
+  }
+  const width = logits.length / rows;
+  return Array.from({ length: rows }, (_, row) => logits.subarray(row * width, (row + 1) * width));
+}

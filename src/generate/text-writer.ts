@@ -1,0 +1,101 @@
+import { SettingsError } from "../core/errors.ts";
+import { paddedBatch } from "../data/padded-batch.ts";
+import type { EncodedText, T5 } from "../models/t5.ts";
+import type { KeyValueCache } from "../nn/key-value-cache.ts";
+import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/**
+ * Runs the decoder of an encoder-decoder over rows that write side by side, one token each at a time: `beams` rows for
+ * each text that the encoder has read. What attention needs of those texts is worked out once.
+ */
+export class TextWriter {
+  readonly #model: T5;
+  readonly #cache: KeyValueCache;
+  readonly #text: EncodedText;
+  /** Rows: text by text, beam by beam. */
+  readonly rows: number;
+
+  /**
+   * Reads the texts; each row has room for `capacity` tokens.
+   *
+   * @throws {SettingsError} when a text is empty, longer than the model is meant for, or holds ids outside its vocabulary.
+   */
+  constructor(model: T5, texts: readonly (readonly number[] | Int32Array)[], beams: number, capacity: number) {
+    for (const [index, text] of texts.entries()) checkText(model, text, index);
+    this.#model = model;
+    this.rows = texts.length * beams;
+    this.#text = withoutGradients(() =>
+      tensorScope(() =>
+        read(
+          model,
+          texts,
+          Int32Array.from({ length: this.rows }, (_, row) => Math.floor(row / beams)),
+        ),
+      ),
+    );
+    this.#cache = model.newCache(this.rows, capacity);
+  }
+
+  /** Appends one token to each row → logits of what follows, `[rows · vocabularySize]`. */
+  async feed(tokens: Int32Array): Promise<Float32Array> {
+    const logits = withoutGradients(() =>
+      tensorScope(() => {
+        this.#cache.extend(new Int32Array(this.rows).fill(1), 1);
+        const ids = Tensor.from(this.#model.backend, tokens, [this.rows, 1]);
+        return this.#model.logits(this.#model.decode(ids, this.#text, { cache: this.#cache }));
+      }),
+    );
+    const values = Float32Array.from(await logits.read());
+    logits.release();
+    return values;
+  }
+
+  /** Lets row i go on with what row `sources[i]` has written. */
+  reorder(sources: Int32Array): void {
+    this.#cache.reorder(sources);
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.#cache.release();
+    for (const { key, value } of this.#text.remembered ?? []) {
+      key.release();
+      value.release();
+    }
+    this.#text.hidden.release();
+  }
+}
+
+/** Encodes texts, and repeats what the decoder needs of each for the rows that are to look at it. */
+function read(model: T5, texts: readonly (readonly number[] | Int32Array)[], textOf: Int32Array): EncodedText {
+  const { ids, batch, time, lengths } = paddedBatch(texts.map((text) => Int32Array.from(text)));
+  const { hidden, remembered = [] } = model.remember(
+    model.encode(Tensor.from(model.backend, ids, [batch, time]), lengths),
+  );
+  const rows = Tensor.from(model.backend, textOf, [textOf.length]);
+  const repeated = (x: Tensor): Tensor => x.reshape([batch, -1]).gatherRows(rows).reshape([textOf.length, time, -1]);
+  return {
+    hidden,
+    lengths: textOf.map((text) => lengths[text] ?? 0),
+    remembered: remembered.map(({ key, value }) => ({ key: repeated(key), value: repeated(value) })),
+  };
+}
+
+function checkText({ settings }: T5, text: readonly number[] | Int32Array, index: number): void {
+  const { context, vocabularySize } = settings;
+  if (text.length === 0) throw new SettingsError(`generate: text ${index + 1} is empty; give one to read`);
+  if (text.length > context) {
+    throw new SettingsError(
+      `generate: text ${index + 1} has ${text.length} tokens, the model is meant for ${context}; shorten the text`,
+    );
+  }
+  const outside = text.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+  if (outside !== undefined) {
+    throw new SettingsError(
+      `generate: token ${outside} of text ${index + 1} is outside the model's vocabulary of ${vocabularySize}; ` +
+        "is this the tokenizer that the model was trained with?",
+    );
+  }
+}
