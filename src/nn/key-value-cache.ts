@@ -131,6 +131,24 @@ export class KeyValueCache {
     this.lengths[to] = this.#length(from);
   }
 
+  /** Puts a copy of the sequence in slot `sources[i]` into slot i, for every slot at once. */
+  reorder(sources: Int32Array): void {
+    const { slots, capacity, width } = this.shape;
+    if (sources.length !== slots) {
+      throw new ShapeError(`key-value cache: ${sources.length} sources do not fill ${slots} slots`);
+    }
+    const ids = Tensor.from(this.#backend, sources, [slots]);
+    const lengths = Int32Array.from(sources, (slot) => this.#length(slot));
+    for (const all of [...this.#keys, ...this.#values]) {
+      const rows = all.window(0, [slots, capacity * width]);
+      const moved = rows.gatherRows(ids);
+      this.#backend.kernels.affine(moved, 1, 0, rows);
+      moved.release();
+    }
+    this.lengths.set(lengths);
+    ids.release();
+  }
+
   /** Gives the memory back. */
   release(): void {
     for (const tensor of [...this.#keys, ...this.#values]) tensor.release();
