@@ -116,12 +116,6 @@ export class KeyValueCache {
 
   /** Puts the sequence of one slot into another, whose own is lost. */
   move(from: number, to: number): void {
-    this.copy(from, to);
-    this.clear(from);
-  }
-
-  /** Puts a copy of the sequence of one slot into another, whose own is lost. */
-  copy(from: number, to: number): void {
     const { capacity, width } = this.shape;
     const size = this.#length(from) * width;
     for (const all of [...this.#keys, ...this.#values]) {
@@ -129,6 +123,7 @@ export class KeyValueCache {
       if (source && target) this.#backend.kernels.affine(source, 1, 0, target);
     }
     this.lengths[to] = this.#length(from);
+    this.clear(from);
   }
 
   /** Puts a copy of the sequence in slot `sources[i]` into slot i, for every slot at once. */
