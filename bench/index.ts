@@ -14,6 +14,8 @@ import { MachineLimits } from "./machine-limits.ts";
 import type { ShapeName } from "./shapes.ts";
 import { shapes } from "./shapes.ts";
 import { formatNumber } from "./table.ts";
+import type { TokenizerResult } from "./tokenizer-benchmark.ts";
+import { benchmarkTokenizer, tokenizerTable } from "./tokenizer-benchmark.ts";
 import type { TrainingResult } from "./training-benchmark.ts";
 import { benchmarkTraining, trainingTable } from "./training-benchmark.ts";
 
@@ -37,6 +39,7 @@ const notes = new Set<string>();
 print(`${describeMachine().processor}, ${limits.instructionSet}, ${options.threads} threads`);
 const training = options.only.includes("training") ? await measureTraining() : [];
 const decoding = options.only.includes("decoding") ? await measureDecoding() : [];
+const tokenizer = options.only.includes("tokenizer") ? await measureTokenizer() : [];
 for (const note of notes) print(`\nNot measured: ${note}`);
 if (options.json !== undefined) await writeRecord(options.json);
 tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
@@ -70,6 +73,13 @@ async function measureDecoding(): Promise<DecodingResult[]> {
   return results;
 }
 
+async function measureTokenizer(): Promise<TokenizerResult[]> {
+  tell("tokenizers");
+  const results = await benchmarkTokenizer(options.repeats, (why) => notes.add(why));
+  print("\nByte-level BPE on the King James Bible, 4.2 MB (medians)\n", ...tokenizerTable(results));
+  return results;
+}
+
 function describeShape(name: ShapeName): string {
   const { layers, heads, width, context, batch, vocabulary } = shapes[name];
   const size = `${layers} layers, ${heads} heads, width ${width}`;
@@ -78,7 +88,10 @@ function describeShape(name: ShapeName): string {
 
 async function writeRecord(path: string): Promise<void> {
   const about = { stemma: packageVersion(), machine: describeMachine(), limits: limits.summary() };
-  await writeFile(path, `${JSON.stringify({ ...about, training, decoding, notMeasured: [...notes] }, null, 2)}\n`);
+  await writeFile(
+    path,
+    `${JSON.stringify({ ...about, training, decoding, tokenizer, notMeasured: [...notes] }, null, 2)}\n`,
+  );
 }
 
 function readOptions(): Options {

@@ -47,7 +47,9 @@ export class PeerProcess {
    */
   async ask<Answer>(command: object): Promise<Answer> {
     this.#child.stdin?.write(`${JSON.stringify(command)}\n`);
-    const line = await this.#lines.next();
+    let line = await this.#lines.next();
+    // Libraries write empty lines where a terminal would see a progress bar.
+    while (line.done !== true && line.value.trim() === "") line = await this.#lines.next();
     if (line.done === true) {
       await this.#ended; // its last words may still be on the way
       const reason = this.#failure?.message ?? this.#complaints.trim().split("\n").at(-1);
