@@ -11,7 +11,7 @@ import { searchTexts, writeTexts } from "./text-to-text.ts";
 const backend = openReference();
 const shape = { vocabularySize: 7, context: 8, width: 8, layers: 1, heads: 2, dropout: 0 };
 /** Large enough weights that texts differ, and end. */
-const model = t5.create({ ...t5.shaped(shape), initialScale: 1.5 }, new Initializer(backend, new Random(3)));
+const model = t5.create({ ...t5.shaped(shape), initialScale: 1.5 }, new Initializer(backend, new Random(1)));
 const texts = [
   [2, 3, 4, 5],
   [6, 2],
@@ -66,8 +66,9 @@ describe("beam search", () => {
   });
 
   test("with one beam is the greedy text where that ends", async () => {
-    const written = await writeTexts(model, texts, { sampling: greedy, maxNewTokens: 12, seed: 1 });
-    const found = await searchTexts(model, texts, { beams: 1, lengthPenalty: 0, maxNewTokens: 12 });
+    const pairs = Array.from({ length: 25 }, (_, i) => [2 + (i % 5), 2 + Math.floor(i / 5)]);
+    const written = await writeTexts(model, pairs, { sampling: greedy, maxNewTokens: 12, seed: 1 });
+    const found = await searchTexts(model, pairs, { beams: 1, lengthPenalty: 0, maxNewTokens: 12 });
     const both = written.map((text, i) => [text, found[i]] as const).filter(([text]) => text.ended);
     expect(both.length).toBeGreaterThan(0);
     for (const [text, other] of both) expect(other?.tokens).toEqual(text.tokens);
