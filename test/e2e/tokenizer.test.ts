@@ -40,6 +40,19 @@ test("commands are joined by pipes", async () => {
   expect(decoded.stdout).toBe(`${verse}\n`);
 });
 
+test.each([
+  ["characters", 28, "the heaven."],
+  ["openai-gpt", 60, "the heaven"],
+  ["wordpiece", 60, "the heaven."],
+])("--kind %s is learnt and used", async (kind, tokens, text) => {
+  const args = ["--input", "genesis.txt", "--kind", kind, "--vocab-size", "60", "--output", kind];
+  const trained = await stemma(["tokenizer", "train", ...args, "--json"], { cwd: folder });
+  expect(JSON.parse(trained.stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ kind, vocabularySize: tokens });
+  const encoded = await stemma(["tokenizer", "encode", "--tokenizer", kind, "--text", text], { cwd: folder });
+  const decoded = await stemma(["tokenizer", "decode", "--tokenizer", kind], { cwd: folder, input: encoded.stdout });
+  expect(decoded).toEqual({ code: 0, stdout: `${text}\n`, stderr: "" });
+});
+
 test("a tokenizer is not replaced by accident", async () => {
   const args = ["tokenizer", "train", "--input", "genesis.txt", "--output", "tok"];
   expect(await stemma(args, { cwd: folder })).toEqual({
