@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
 import type { MaskedBatch } from "../../src/data/masked-words.ts";
 import { bert, bertClassifier } from "../../src/models/bert-families.ts";
@@ -7,14 +6,10 @@ import { loadModelOf } from "../../src/models/load.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { classificationLoss } from "../../src/train/objectives/classification.ts";
 import { maskedWordsLoss } from "../../src/train/objectives/masked-words.ts";
+import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
 import { gradientOf } from "./gradient-of.ts";
 import { trainAsRecorded } from "./train-as-recorded.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 describe("bert", () => {
   let fixture: Fixture;

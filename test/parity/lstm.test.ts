@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
-import { openReference } from "../../src/backend/reference/index.ts";
 import { loadModelOf } from "../../src/models/load.ts";
 import type { Lstm } from "../../src/models/lstm.ts";
 import { lstm } from "../../src/models/lstm-family.ts";
@@ -8,14 +6,10 @@ import type { LstmState } from "../../src/nn/lstm-layer.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { tokenLoss } from "../../src/train/objectives/next-token.ts";
 import { trainedRows } from "../../src/train/objectives/trained-rows.ts";
+import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
 import { gradientOf } from "./gradient-of.ts";
 import { trainAsRecorded } from "./train-as-recorded.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 let fixture: Fixture;
 beforeAll(async () => {

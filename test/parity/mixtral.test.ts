@@ -1,21 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
-import { openReference } from "../../src/backend/reference/index.ts";
 import { loadModelOf } from "../../src/models/load.ts";
 import { mixtral } from "../../src/models/mixtral-family.ts";
 import { routerZLoss } from "../../src/nn/routed-experts.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
 import { trainingLoss } from "../../src/train/objectives/next-token.ts";
+import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
 import { gradientOf } from "./gradient-of.ts";
 import { lossCases } from "./loss-fixture.ts";
 import { trainAsRecorded } from "./train-as-recorded.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 let fixture: Fixture;
 beforeAll(async () => {

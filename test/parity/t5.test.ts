@@ -1,19 +1,13 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
-import { openReference } from "../../src/backend/reference/index.ts";
 import type { TextPairs } from "../../src/data/span-corruption.ts";
 import { loadModelOf } from "../../src/models/load.ts";
 import { t5 } from "../../src/models/t5-family.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { textToTextLoss } from "../../src/train/objectives/text-to-text.ts";
+import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
 import { gradientOf } from "./gradient-of.ts";
 import { trainAsRecorded } from "./train-as-recorded.ts";
-
-const backends: readonly [string, Backend][] = [
-  ["fused kernels", openReference()],
-  ["composed ops", openReference({ fused: false })],
-];
 
 describe.each(["t5", "t5-gated"])("%s", (name) => {
   let fixture: Fixture;
