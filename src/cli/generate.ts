@@ -19,7 +19,7 @@ const GenerateSettings = z.object({
     .array(z.string())
     .default([])
     .describe("text to continue; repeat for several")
-    .meta({ placeholder: "text" }),
+    .meta({ placeholder: "text", commas: false }),
   promptFile: z
     .string()
     .optional()
@@ -38,7 +38,11 @@ const GenerateSettings = z.object({
     .describe("continuations of each prompt")
     .meta({ aliases: ["n", "num_return_sequences"] }),
   ...SamplingSettings.shape,
-  stop: z.array(z.string().min(1)).default([]).describe("text that ends a continuation and is not shown"),
+  stop: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("text that ends a continuation and is not shown")
+    .meta({ commas: false }),
   ignoreEndOfText: z.boolean().default(false).describe("go on after the end-of-text token"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
   ...{ threads, matmulPrecision },
