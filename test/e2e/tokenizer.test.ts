@@ -19,7 +19,7 @@ beforeAll(async () => {
   );
   expect(trained).toMatchObject({ code: 0, stderr: "" });
   expect(trained.stdout).toMatch(/^tokenizer train: 300 tokens from 2,\d{3} characters in .* written to tok\n$/);
-});
+}, 60_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("text becomes ids and text again", async () => {
