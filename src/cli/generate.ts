@@ -107,10 +107,10 @@ async function continueAll(
   const isOnly = repeated.length === 1;
   const options = { sampling: settings, maxNewTokens, seed, stop, endTokens };
   let tokens = 0;
-  if (isOnly) io.write(repeated[0] ?? "");
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
     const continuation = continuations[index];
     if (!continuation) continue;
+    if (isOnly && tokens === 0) io.write(continuation.prompt);
     tokens += 1;
     continuation.text += text;
     continuation.finishReason = finish;
