@@ -4,7 +4,10 @@ import type { Command } from "./command.ts";
 import { data } from "./data.ts";
 import { doctor } from "./doctor.ts";
 import { env } from "./env.ts";
+import { evaluate } from "./eval.ts";
+import { exportModel } from "./export.ts";
 import { generate } from "./generate.ts";
+import { importModel } from "./import.ts";
 import { predict } from "./predict.ts";
 import { quickstart } from "./quickstart.ts";
 import { rank } from "./rank.ts";
@@ -24,8 +27,11 @@ export const commands: readonly Command[] = [
   chat,
   sample,
   predict,
+  evaluate,
   rank,
   data,
+  exportModel,
+  importModel,
   tokenizerTrain,
   tokenizerEncode,
   tokenizerDecode,

@@ -1,0 +1,137 @@
+import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
+import { writeResults } from "../eval/eval-results.ts";
+import { HttpScorer } from "../eval/http-scorer.ts";
+import { ModelScorer } from "../eval/model-scorer.ts";
+import type { TaskResult } from "../eval/run-task.ts";
+import { runTask } from "../eval/run-task.ts";
+import type { Scorer } from "../eval/scorer.ts";
+import type { OpenedTask } from "../eval/task-file.ts";
+import { openTask, taskNames } from "../eval/task-file.ts";
+import { taskPrompts } from "../eval/task-prompts.ts";
+import { openAssistant, openStageBackend } from "../stages/assistant.ts";
+import { trainingSettings } from "../stages/stage.ts";
+import type { Io } from "./command.ts";
+import { defineCommand } from "./command.ts";
+
+const { threads, matmulPrecision } = trainingSettings;
+
+const EvalSettings = z.object({
+  model: z
+    .string()
+    .optional()
+    .describe("model folder; or the model's name, with --base-url")
+    .meta({ placeholder: "folder" }),
+  tasks: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("tasks: names, or paths of YAML files; without, all names are listed")
+    .meta({ placeholder: "name" }),
+  shots: z
+    .array(z.int().nonnegative())
+    .default([])
+    .describe("examples before each question, one run for each number (default: the task's own, or 0)")
+    .meta({ aliases: ["num_fewshot"], placeholder: "k" }),
+  limit: z.int().nonnegative().default(0).describe("questions of each task at most; 0 is all"),
+  output: z
+    .string()
+    .optional()
+    .describe("folder for results and samples files")
+    .meta({
+      aliases: ["output_path"],
+      placeholder: "folder",
+    }),
+  dataFolder: z
+    .string()
+    .default("data")
+    .describe("where data sets lie that tasks name: <folder>/<dataset_path>/<split>.jsonl")
+    .meta({ placeholder: "folder" }),
+  baseUrl: z
+    .string()
+    .optional()
+    .describe("ask an OpenAI-compatible server instead, which must return log-probabilities: http://host:8000/v1")
+    .meta({ placeholder: "url" }),
+  apiKey: z.string().optional().describe("key of the server").meta({ placeholder: "key" }),
+  sharePrefix: z.boolean().default(true).describe("read the text before a question's choices once for all of them"),
+  batchTokens: z.int().positive().default(8192).describe("tokens that go through the model at once, at most"),
+  seed: z.int().nonnegative().default(1234).describe("number that the choice of examples follows from"),
+  ...{ threads, matmulPrecision },
+});
+type EvalSettings = z.output<typeof EvalSettings>;
+
+/** `stemma eval`: named tasks, zero-shot or with examples. */
+export const evaluate = defineCommand({
+  name: "eval",
+  summary: "measure a model on tasks, zero-shot or with examples before each question",
+  group: "Use a model",
+  settings: EvalSettings,
+  examples: [
+    "stemma eval --model runs/quickstart/final --tasks next-verse,wordnet-gloss --shots 0,1,4 --output results",
+    "stemma eval --model gpt2 --base-url http://127.0.0.1:8000/v1 --tasks my-task.yaml",
+  ],
+  async run(settings, io) {
+    if (settings.tasks.length === 0) {
+      for (const name of taskNames()) io.print(name);
+      return { tasks: taskNames() };
+    }
+    const tasks = await Promise.all(settings.tasks.map(openTask));
+    const scorer = await openScorer(settings, io);
+    const files: string[] = [];
+    const summaries: object[] = [];
+    io.print(`${"task".padEnd(24)} shots  ${"metric".padEnd(18)}     value   ± error     questions   questions/s`);
+    for (const shots of settings.shots.length > 0 ? settings.shots : [null]) {
+      const start = performance.now();
+      const results: TaskResult[] = [];
+      for (const task of tasks) results.push(await askTask(task, shots, scorer, settings, io));
+      summaries.push(...results.map(summaryOf));
+      if (settings.output === undefined) continue;
+      const record = {
+        ...{ modelArguments: `model=${settings.model}`, limit: settings.limit, seed: settings.seed },
+        ...{ batchTokens: settings.batchTokens, device: settings.baseUrl ?? "cpu" },
+        ...{ seconds: (performance.now() - start) / 1000, date: new Date() },
+      };
+      files.push(await writeResults(settings.output, results, scorer, record));
+    }
+    for (const file of files) io.print(`results in ${file}`);
+    return { results: summaries, files };
+  },
+});
+
+async function askTask(
+  task: OpenedTask,
+  shots: number | null,
+  scorer: Scorer,
+  settings: EvalSettings,
+  io: Io,
+): Promise<TaskResult> {
+  const own = shots ?? task.config.num_fewshot ?? 0;
+  const prompts = await taskPrompts(task, { ...settings, shots: own });
+  const progress = io.progress({ title: task.config.task, total: prompts.length, start: 0 });
+  const asked = runTask(task, own, prompts, scorer, (done) => progress.update(done, []));
+  const result = await asked.finally(() => progress.stop());
+  for (const line of resultLines(result)) io.print(line);
+  return result;
+}
+
+async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
+  const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
+  if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
+  if (baseUrl !== undefined) return new HttpScorer({ baseUrl, model, apiKey, seed });
+  const backend = await openStageBackend(settings, io);
+  const { model: own, encoder } = await openAssistant(model, backend);
+  return new ModelScorer(own, encoder.tokenizer, { name: model, batchTokens, sharePrefix, seed });
+}
+
+function resultLines({ task, shots, metrics, prompts, seconds }: TaskResult): string[] {
+  const speed = (prompts.length / seconds).toFixed(1);
+  return metrics.map(({ name, value, error }) => {
+    const shown = Number.isNaN(error) ? "" : `± ${error.toFixed(4)}`;
+    const numbers = `${value.toFixed(4).padStart(9)} ${shown.padStart(10)} ${String(prompts.length).padStart(12)} ${speed.padStart(13)}`;
+    return `${task.config.task.padEnd(24)} ${String(shots).padStart(5)}  ${name.padEnd(18)} ${numbers}`;
+  });
+}
+
+function summaryOf({ task, shots, metrics, prompts, seconds }: TaskResult): object {
+  const values = Object.fromEntries(metrics.map(({ name, value, error }) => [name, { value, stderr: error }]));
+  return { task: task.config.task, shots, questions: prompts.length, seconds, metrics: values };
+}

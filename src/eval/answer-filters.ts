@@ -1,0 +1,57 @@
+import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import type { TaskFile } from "./task-file.ts";
+
+/** What a task does with a generated text before it is compared. */
+export type AnswerFilter = (text: string) => string;
+
+interface FilterStep {
+  readonly function: string;
+  readonly [option: string]: unknown;
+}
+
+/**
+ * The first of a task's filters, and its name; nothing is done to the text where a task has none.
+ *
+ * @throws {UnsupportedError} naming a filter that is not known here.
+ */
+export function answerFilter(config: TaskFile): { readonly name: string; readonly apply: AnswerFilter } {
+  const [first] = config.filter_list ?? [];
+  if (!first) return { name: "none", apply: (text) => text };
+  const steps = first.filter.map((step) => stepOf(config.task, step));
+  return { name: first.name, apply: (text) => steps.reduce((out, step) => step(out), text) };
+}
+
+function stepOf(task: string, step: FilterStep): AnswerFilter {
+  switch (step.function) {
+    case "take_first":
+      return (text) => text;
+    case "remove_whitespace":
+      return (text) => text.replace(/^\s+/, "");
+    case "lowercase":
+      return (text) => text.toLowerCase();
+    case "uppercase":
+      return (text) => text.toUpperCase();
+    case "regex":
+      return regexStep(task, step);
+    default:
+      throw new UnsupportedError(`task ${task}: uses the filter ${step.function}, which is not supported`);
+  }
+}
+
+function regexStep(task: string, step: FilterStep): AnswerFilter {
+  const source = typeof step.regex_pattern === "string" ? step.regex_pattern : "#### (\\-?[0-9\\.\\,]+)";
+  const which = typeof step.group_select === "number" ? step.group_select : 0;
+  const fallback = typeof step.fallback === "string" ? step.fallback : "[invalid]";
+  let pattern: RegExp;
+  try {
+    pattern = new RegExp(source, "g");
+  } catch (error) {
+    throw new SettingsError(`task ${task}: ${source} is not a regular expression of JavaScript; correct it`, {
+      cause: error,
+    });
+  }
+  return (text) => {
+    const found = [...text.matchAll(pattern)].map((match) => match.slice(1).find((group) => group) ?? match[0]);
+    return found.at(which)?.trim() ?? fallback;
+  };
+}

@@ -1,0 +1,140 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { writeResults } from "./eval-results.ts";
+import { runTask } from "./run-task.ts";
+import type { Scorer } from "./scorer.ts";
+import { TaskFile } from "./task-file.ts";
+import type { Prompt } from "./task-prompts.ts";
+
+const config = (given: object): TaskFile =>
+  TaskFile.parse({ task: "t", dataset_path: "json", doc_to_target: "x", ...given });
+
+const prompt = (given: Partial<Prompt>): Prompt => ({
+  ...{ index: 0, doc: { a: 1 }, context: "q", continuations: [], choices: [], target: 0 },
+  ...given,
+});
+
+/** Says what it is told to. */
+const scorer = (answers: Partial<Record<"likelihoods" | "textLikelihoods" | "continuations", unknown>>): Scorer =>
+  ({
+    ...{ name: "org/model", maxLength: 8, parameterCount: 5 },
+    likelihoods: async () => answers.likelihoods,
+    textLikelihoods: async () => answers.textLikelihoods,
+    continuations: async () => answers.continuations,
+  }) as Scorer;
+
+const result = (given: object, prompts: Prompt[], own: Scorer) =>
+  runTask({ path: "t.yaml", config: config(given) }, 0, prompts, own, () => {});
+
+const choices = ["a", "bbbb"];
+const three = [0, 1, 1].map((target, index) => prompt({ index, target, choices, continuations: choices }));
+const said = (values: readonly number[]) => values.map((logProb) => ({ logProb, isGreedy: logProb === -1 }));
+
+test("choices: by likelihood, by length, by greed, and with errors", async () => {
+  const own = scorer({ likelihoods: [said([-1, -2]), said([-1, -3]), said([-2, -1])] });
+  const names = ["acc", "acc_norm", "exact_match", "f1", "mcc"].map((metric) => ({ metric }));
+  const { metrics } = await result({ output_type: "multiple_choice", metric_list: names }, three, own);
+  const values = Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+  expect(values.acc).toBeCloseTo(2 / 3, 12); // 0, 0, 1
+  expect(values.acc_norm).toBeCloseTo(2 / 3, 12); // 1, 1, 1
+  expect(values.exact_match).toBeCloseTo(2 / 3, 12);
+  expect(values.f1).toBeCloseTo(2 / 3, 12); // precision 1, recall 1/2
+  expect(values.mcc).toBeCloseTo(0.5, 12);
+  // Sample deviation of 1, 0, 1 is 1/√3, over √3.
+  expect(metrics[0]?.error).toBeCloseTo(1 / 3, 12);
+});
+
+test("likelihoods: perplexity and whether it would have been said", async () => {
+  const own = scorer({ likelihoods: [said([-1]), said([-3])] });
+  const prompts = [prompt({ target: [" x"] }), prompt({ target: [" y"] })];
+  const { metrics } = await result({ output_type: "loglikelihood" }, prompts, own);
+  expect(metrics.map(({ name, value }) => [name, value])).toEqual([
+    ["perplexity", Math.exp(2)],
+    ["acc", 0.5],
+  ]);
+});
+
+test("whole texts: by word, byte and character", async () => {
+  const own = scorer({ textLikelihoods: [-6, -4] });
+  const names = ["word_perplexity", "byte_perplexity", "bits_per_byte", "bits_per_character"].map((metric) => ({
+    metric,
+  }));
+  const prompts = [prompt({ target: ["zwei Wörter"] }), prompt({ target: ["x y z"] })];
+  const { metrics } = await result({ output_type: "loglikelihood_rolling", metric_list: names }, prompts, own);
+  const values = metrics.map(({ value }) => value);
+  expect(values[0]).toBeCloseTo(Math.exp(10 / 5), 10);
+  expect(values[1]).toBeCloseTo(Math.exp(10 / 17), 10);
+  expect(values[2]).toBeCloseTo(10 / 17 / Math.LN2, 10);
+  expect(values[3]).toBeCloseTo(10 / 16 / Math.LN2, 10);
+});
+
+test("generated texts: filtered, then compared with every right answer", async () => {
+  const own = scorer({ continuations: ["  The Blue, sky!", "the answer is 42."] });
+  const prompts = [prompt({ target: ["red", "the blue sky"] }), prompt({ target: ["42"] })];
+  const metric = { metric: "exact_match", ignore_case: true, ignore_punctuation: true };
+  const trimmed = { filter_list: [{ name: "trim", filter: [{ function: "remove_whitespace" }] }] };
+  const first = await result(
+    { output_type: "generate_until", metric_list: [metric, { metric: "f1" }], ...trimmed },
+    prompts,
+    own,
+  );
+  expect(first.filter).toBe("trim");
+  expect(first.metrics[0]?.perPrompt).toEqual([1, 0]);
+  expect(first.metrics[1]?.perPrompt).toEqual([1, 0.5]); // "answer is 42" against "42"
+  const digits = { filter_list: [{ name: "digits", filter: [{ function: "regex", regex_pattern: "(\\d+)" }] }] };
+  const second = await result({ output_type: "generate_until", metric_list: [metric], ...digits }, prompts, own);
+  expect(second.metrics[0]?.perPrompt).toEqual([0, 1]);
+});
+
+test.each([
+  [
+    { output_type: "multiple_choice", metric_list: [{ metric: "bleu" }] },
+    /metric bleu is not known for multiple_choice; known are acc, /,
+  ],
+  [
+    { filter_list: [{ name: "x", filter: [{ function: "majority_vote" }] }] },
+    /uses the filter majority_vote, which is not/,
+  ],
+  [
+    { filter_list: [{ name: "x", filter: [{ function: "regex", regex_pattern: "(" }] }] },
+    /\( is not a regular expression/,
+  ],
+])("refuses %j", async (given, message) => {
+  await expect(result(given, three, scorer({}))).rejects.toThrow(message);
+});
+
+test("files are those of the harness", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "stemma-results-"));
+  const own = scorer({ likelihoods: [said([-1, -2]), said([-1, -3]), said([-2, -1])] });
+  const done = await result({ output_type: "multiple_choice" }, three, own);
+  const record = {
+    modelArguments: "model=m",
+    limit: 0,
+    seed: 1,
+    batchTokens: 64,
+    device: "cpu",
+    seconds: 1,
+    date: new Date(0),
+  };
+  const path = await writeResults(folder, [done], own, record);
+  expect(path).toBe(join(folder, "org__model", "results_1970-01-01T00-00-00.000000.json"));
+  const written = JSON.parse(readFileSync(path, "utf8")) as Record<string, Record<string, Record<string, unknown>>>;
+  expect(written.results?.t).toMatchObject({
+    alias: "t",
+    "acc,none": 2 / 3,
+    "acc_stderr,none": expect.any(Number),
+    sample_len: 3,
+  });
+  expect(written["n-shot"]).toEqual({ t: 0 });
+  expect(written.higher_is_better?.t).toEqual({ acc: true, acc_norm: true });
+  const [samples = ""] = readdirSync(join(folder, "org__model")).filter((name) => name.startsWith("samples_t_"));
+  const line = readFileSync(join(folder, "org__model", samples), "utf8").split("\n")[1] ?? "";
+  expect(JSON.parse(line)).toMatchObject({
+    ...{ doc_id: 1, target: 1, acc: 0, acc_norm: 1, filter: "none", metrics: ["acc", "acc_norm"] },
+    arguments: { gen_args_0: { arg_0: "q", arg_1: "a" }, gen_args_1: { arg_0: "q", arg_1: "bbbb" } },
+    resps: [[[-1, true]], [[-3, false]]],
+  });
+  rmSync(folder, { recursive: true });
+});

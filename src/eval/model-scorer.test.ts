@@ -1,0 +1,128 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { expectClose } from "../../test/closeness.ts";
+import { openReference } from "../backend/reference/index.ts";
+import { Random } from "../core/random.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import { score } from "../generate/score.ts";
+import { families } from "../models/index.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { HttpScorer } from "./http-scorer.ts";
+import { ModelScorer, rollingWindows } from "./model-scorer.ts";
+
+const ignore = (): void => {};
+let tokenizer: Tokenizer;
+let model: LanguageModel;
+let scorer: ModelScorer;
+
+beforeAll(() => {
+  const text = "the sky is blue and the grass is green. what colour has the sky? blue green red\n".repeat(10);
+  tokenizer = trainByteLevelBpe([text], { vocabularySize: 300 }).withSpecialTokens(["<|endoftext|>"], {
+    eos: "<|endoftext|>",
+  });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 24, width: 16, layers: 2, heads: 2, dropout: 0 };
+  const settings = { ...families.gpt2.shaped(shape), initializerRange: 0.3 };
+  model = families.gpt2.create(settings, new Initializer(openReference(), new Random(1)));
+  scorer = new ModelScorer(model, tokenizer, { name: "tiny", batchTokens: 64, seed: 1 });
+});
+
+const questions = [
+  { context: "the sky is", continuations: [" blue", " green and red", " grass"] },
+  { context: "", continuations: ["blue", "the sky"] },
+  { context: "what colour has the grass? ", continuations: ["green", "blue"] },
+  { context: "the sky is blue and the grass is green. ".repeat(4), continuations: ["blue", "red and green"] },
+];
+
+test("a context read once for all choices gives what each choice alone gives", async () => {
+  const alone = new ModelScorer(model, tokenizer, { name: "tiny", batchTokens: 64, seed: 1, sharePrefix: false });
+  const [a, b] = [await scorer.likelihoods(questions, ignore), await alone.likelihoods(questions, ignore)];
+  expect(a.map((own) => own.map(({ isGreedy }) => isGreedy))).toEqual(
+    b.map((own) => own.map(({ isGreedy }) => isGreedy)),
+  );
+  const values = (all: typeof a): number[] => all.flat().map(({ logProb }) => logProb);
+  expectClose(values(a), values(b), { absolute: 1e-4, relative: 0 });
+  expect(new Set(values(a)).size).toBe(9);
+});
+
+test("a likelihood is that of the tokens behind the context", async () => {
+  const [found] = await scorer.likelihoods(questions.slice(0, 1), ignore);
+  const context = tokenizer.encode("the sky is");
+  const { logProbs } = await score(model, tokenizer.encode("the sky is blue"));
+  const expected = logProbs.slice(context.length).reduce<number>((sum, value) => sum + (value ?? 0), 0);
+  expect(found?.[0]?.logProb).toBeCloseTo(expected, 4);
+});
+
+test("every token of a long text is predicted once, by windows as long as the context", () => {
+  const ids = Int32Array.from({ length: 23 }, (_, i) => i);
+  const windows = rollingWindows(ids, 99, 10);
+  expect(windows.flatMap(({ continuation }) => [...continuation])).toEqual([...ids]);
+  expect(windows.map(({ context, continuation }) => context.length + continuation.length - 1)).toEqual([10, 10, 10]);
+  expect([...(windows[0]?.context ?? [])]).toEqual([99]);
+  expect([...(windows[2]?.context ?? [])]).toEqual([12, 13, 14, 15, 16, 17, 18, 19]);
+});
+
+test("texts are scored whole", async () => {
+  const text = "the sky is blue.";
+  const ids = [tokenizer.endOfText ?? 0, ...tokenizer.encode(text)];
+  const { loss } = await score(model, ids);
+  const [sum] = await scorer.textLikelihoods([text], ignore);
+  expect(sum).toBeCloseTo(-loss * (ids.length - 1), 3);
+});
+
+test("texts are continued up to a stop", async () => {
+  const sampling = SamplingSettings.parse({ temperature: 0 });
+  const request = { context: "the sky", maxNewTokens: 6, sampling };
+  const [whole = ""] = await scorer.continuations([{ ...request, until: [] }], ignore);
+  const stop = whole.slice(2, 4);
+  const [cut] = await scorer.continuations([{ ...request, until: [stop] }], ignore);
+  expect(cut).toBe(whole.slice(0, whole.indexOf(stop)));
+});
+
+// One token a character, whose log-probability is −its place.
+const server = createServer((request, response) => {
+  let body = "";
+  request.on("data", (part: Buffer) => {
+    body += part.toString();
+  });
+  request.on("end", () => {
+    const { prompt, model: name } = JSON.parse(body) as { prompt: string | string[]; model: string };
+    const prompts = [prompt].flat();
+    const choices = prompts.map((text, index) => {
+      const places = [...`${text}!`].map((_, i) => i);
+      const values = places.map((i) => (i === 0 ? null : -i));
+      const top = values.map((value) => (value === null ? null : { x: value + (value === -5 ? 1 : 0) }));
+      return { index, text, logprobs: { text_offset: places, token_logprobs: values, top_logprobs: top } };
+    });
+    response.statusCode = name === "none" ? 404 : 200;
+    response.end(
+      JSON.stringify(name === "none" ? { error: { message: "no such model" } } : { choices: choices.reverse() }),
+    );
+  });
+});
+let baseUrl = "";
+beforeAll(async () => {
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+});
+afterAll(() => void server.close());
+
+test("a server's log-probabilities count from the context on, without the token it adds", async () => {
+  const http = new HttpScorer({ baseUrl, model: "some", apiKey: "key", seed: 1 });
+  const [found] = await http.likelihoods([{ context: "abc", continuations: ["de", "fgh"] }], ignore);
+  expect(found).toEqual([
+    { logProb: -3 - 4, isGreedy: true },
+    { logProb: -3 - 4 - 5, isGreedy: false },
+  ]);
+  expect(await http.textLikelihoods(["abcd"], ignore)).toEqual([-1 - 2 - 3]);
+});
+
+test("a server that refuses or is not there is named", async () => {
+  const ask = (url: string, name: string): Promise<unknown> =>
+    new HttpScorer({ baseUrl: url, model: name, apiKey: null, seed: 1 }).textLikelihoods(["a"], ignore);
+  await expect(ask(baseUrl, "none")).rejects.toThrow(/completions: answers 404: .*no such model/);
+  await expect(ask("http://127.0.0.1:9/v1", "some")).rejects.toThrow(/cannot be reached/);
+});

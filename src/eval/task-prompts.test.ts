@@ -1,0 +1,110 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { openTask, taskNames } from "./task-file.ts";
+import type { Prompt } from "./task-prompts.ts";
+import { taskPrompts } from "./task-prompts.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-tasks-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const rows = [
+  { question: "sky?", choices: { text: ["green", "blue"], label: ["A", "B"] }, key: "B", n: 1 },
+  { question: "grass?", choices: { text: ["green", "blue"], label: ["A", "B"] }, key: "A", n: 0 },
+  { question: "blood?", choices: { text: ["red", "blue", "black"], label: ["1", "2", "3"] }, key: "1", n: 0 },
+];
+writeFileSync(join(root, "rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+
+async function prompts(yaml: string, shots = 0): Promise<Prompt[]> {
+  const path = join(root, "task.yaml");
+  writeFileSync(path, yaml);
+  const options = { shots, limit: 0, seed: 1, dataFolder: root };
+  return taskPrompts(await openTask(path), options);
+}
+
+const data = "dataset_path: json\ndataset_kwargs:\n  data_files:\n    test: rows.jsonl\ntest_split: test\n";
+const choice = `task: colours\n${data}output_type: multiple_choice\n`;
+const plain = `${choice}doc_to_text: "Q: {{question}}\\nA:"\ndoc_to_choice: "{{choices.text}}"\n`;
+
+test("a choice by its label, as the harness writes it", async () => {
+  const [first, , third] = await prompts(`${plain}doc_to_target: "{{choices.label.index(key)}}"\n`);
+  expect(first).toMatchObject({ context: "Q: sky?\nA:", continuations: [" green", " blue"], target: 1 });
+  expect(third).toMatchObject({
+    continuations: [" red", " blue", " black"],
+    choices: ["red", "blue", "black"],
+    target: 0,
+  });
+});
+
+test.each([
+  ["n", "a column of indices"],
+  ["{{n}}", "a template of an index"],
+  ["{{choices.text[n]}}", "a template of the text"],
+])("the right answer as %s: %s", async (target) => {
+  const all = await prompts(`${plain}doc_to_target: "${target}"\n`);
+  expect(all.map((prompt) => prompt.target)).toEqual([1, 0, 0]);
+});
+
+test("examples come before the question, are never the question, and follow from the seed", async () => {
+  const yaml = `${plain}doc_to_target: n\ndescription: "Colours.\\n\\n"\nfewshot_delimiter: "\\n--\\n"\n`;
+  const all = await prompts(yaml, 2);
+  for (const [i, { context }] of all.entries()) {
+    expect(context).toMatch(/^Colours\.\n\nQ: \w+\?\nA: \w+\n--\nQ: \w+\?\nA: \w+\n--\nQ: \w+\?\nA:$/);
+    expect(context.split(rows[i]?.question ?? "")).toHaveLength(2);
+  }
+  expect(await prompts(yaml, 2)).toEqual(all);
+  await expect(prompts(yaml, 3)).rejects.toThrow("has 3 examples, 3 and one more are needed");
+});
+
+test("text to generate, with several right answers; a likelihood, with its continuation", async () => {
+  const generate = `task: t\n${data}output_type: generate_until\ndoc_to_text: question\ndoc_to_target: "{{choices.text}}"\n`;
+  expect((await prompts(generate))[0]).toMatchObject({ context: "sky?", continuations: [], target: ["green", "blue"] });
+  const likelihood = `task: t\n${data}output_type: loglikelihood\ndoc_to_text: question\ndoc_to_target: " {{key}}"\n`;
+  expect((await prompts(likelihood))[0]).toMatchObject({ continuations: [" B"], target: [" B"] });
+});
+
+test("a file may take over another", async () => {
+  writeFileSync(join(root, "base.yaml"), `${plain}doc_to_target: n\n`);
+  expect((await prompts('include: base.yaml\ntask: other\ndoc_to_text: "{{key}}"\n'))[0]?.context).toBe("B");
+});
+
+test.each([
+  [`${plain}doc_to_target: !function utils.answer\n`, /doc_to_target calls the Python function utils\.answer/],
+  [`${plain}doc_to_target: n\nprocess_docs: x\n`, /uses process_docs, which is not supported/],
+  [`${plain}doc_to_target: n\nunknown_thing: 1\n`, /uses unknown_thing, which is not supported/],
+  [`${plain}doc_to_target: n\noutput: [`, /is not YAML/],
+  [`${plain}doc_to_target: "{{key}}"\n`, /row 1: the right answer is "B", none of the 2 choices \["green","blue"\]/],
+  [`${plain}doc_to_target: "{{nothing}}"\n`, /row 1: doc_to_target gives an empty text/],
+  [
+    `${choice}doc_to_text: "{{nothing}}"\ndoc_to_choice: "{{choices.text}}"\ndoc_to_target: n\n`,
+    /doc_to_text gives an empty text/,
+  ],
+  [
+    `${choice}doc_to_text: "{{question.nothing()}}"\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`,
+    /the template .* fails on a row/,
+  ],
+  [`${choice}doc_to_text: "{{question"\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`, /is not a valid Jinja template/],
+  [
+    `${choice}doc_to_text: question\ndoc_to_choice: "{{key}}"\ndoc_to_target: n\n`,
+    /doc_to_choice gives "B", a list of two or more/,
+  ],
+  [
+    `task: t\ndataset_path: org/name\ntest_split: test\ndoc_to_target: n\n`,
+    /org\/name are not here: put them into .*org\/name\/test\.jsonl/,
+  ],
+])("refuses %j", async (yaml, message) => {
+  await expect(prompts(yaml)).rejects.toThrow(message);
+});
+
+test("suggests a name that exists", async () => {
+  await expect(openTask("next-vers")).rejects.toThrow("next-verse");
+});
+
+test.each(taskNames())("%s, which comes with the package, is whole", async (name) => {
+  const task = await openTask(name);
+  expect(task.config.task).toBe(name);
+  if (!task.config.dataset_path.startsWith("stemma/next")) return;
+  const [first] = await taskPrompts(task, { shots: 0, limit: 3, seed: 1, dataFolder: root });
+  expect(first?.continuations.every((text) => text.length > 0)).toBe(true);
+});
