@@ -61,7 +61,7 @@ export function* encodeElements(
   values: Float32Array | Int32Array,
   dtype: WritableDtype,
 ): Generator<Uint8Array> {
-  const isInteger = dtype === "I32" || dtype === "I64";
+  const isInteger = !floatDecoders.has(dtype);
   if (isInteger !== values instanceof Int32Array) {
     throw new CheckpointError(`${where}: a ${values.constructor.name} cannot be written as ${dtype}`);
   }
@@ -70,7 +70,7 @@ export function* encodeElements(
     return;
   }
   const scratch = new Uint8Array(pieceBytes);
-  const bytesEach = dtype === "I64" ? 8 : 2;
+  const bytesEach = bytesOfWritten[dtype];
   const step = pieceBytes / bytesEach;
   for (let at = 0; at < values.length; at += step) {
     const part = values.subarray(at, at + step);
@@ -79,13 +79,30 @@ export function* encodeElements(
   }
 }
 
+const bytesOfWritten: Readonly<Record<WritableDtype, number>> = {
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  U8: 1,
+  BOOL: 1,
+};
+
 function encodeInto(where: string, part: Float32Array | Int32Array, dtype: WritableDtype, out: ArrayBuffer): void {
   if (part instanceof Int32Array) {
-    new BigInt64Array(out).set(Array.from(part, BigInt));
+    if (dtype === "I64") new BigInt64Array(out).set(Array.from(part, BigInt));
+    else new Uint8Array(out).set(checkedBytes(where, part));
   } else if (dtype === "BF16") {
     toBfloat16(part, new Uint16Array(out));
   } else if (toFloat16(part, new Uint16Array(out)) > 0) {
     const value = part.find((x) => Math.abs(x) >= 65520 && Number.isFinite(x));
     throw new CheckpointError(`${where}: ${value} is too large for float16 (65504); write bfloat16 or float32`);
   }
+}
+
+function checkedBytes(where: string, values: Int32Array): Int32Array {
+  const wrong = values.find((value) => value < 0 || value > 255);
+  if (wrong !== undefined) throw new CheckpointError(`${where}: ${wrong} does not fit a byte; write I32`);
+  return values;
 }

@@ -165,7 +165,7 @@ function layOut(
   return entries;
 }
 
-const layoutOrder: readonly WritableDtype[] = ["I64", "F32", "I32", "BF16", "F16"];
+const layoutOrder: readonly WritableDtype[] = ["I64", "F32", "I32", "BF16", "F16", "U8", "BOOL"];
 
 function widest(a: WritableDtype, b: WritableDtype): number {
   return layoutOrder.indexOf(a) - layoutOrder.indexOf(b);

@@ -34,7 +34,7 @@ export interface TensorSource {
 }
 
 /** Element types that can be written; floats are rounded to nearest, ties to even. */
-export type WritableDtype = FloatDtype | "I32" | "I64";
+export type WritableDtype = FloatDtype | "I32" | "I64" | "U8" | "BOOL";
 
 /** Formats in which a model's weights can be stored. */
 export type FloatDtype = "F32" | "F16" | "BF16";
@@ -43,7 +43,7 @@ export type FloatDtype = "F32" | "F16" | "BF16";
 export interface WritableTensor {
   readonly name: string;
   readonly shape: Shape;
-  /** How it is stored, where that differs from the file's own dtype. `I32` and `I64` take an Int32Array. */
+  /** How it is stored, where that differs from the file's own dtype. Integers and `BOOL` take an Int32Array. */
   readonly dtype?: WritableDtype;
   /** Values in row-major order. */
   read(): Promise<Float32Array | Int32Array> | Float32Array | Int32Array;

@@ -23,11 +23,10 @@ export class RotaryTable {
   #cos: Tensor;
   #sin: Tensor;
 
-  /** θᵢ = base^(−2i / headDim) for each of the headDim/2 pairs, then scaled. */
+  /** As {@link rotaryFrequencies}. */
   constructor(backend: Backend, headDim: number, base: number, scaling: RotaryScaling | null) {
-    const half = headDim / 2;
     this.#backend = backend;
-    this.#frequencies = Float64Array.from({ length: half }, (_, i) => scaled(base ** (-i / half), scaling));
+    this.#frequencies = rotaryFrequencies(headDim, base, scaling);
     this.#cos = this.#table(64, Math.cos);
     this.#sin = this.#table(64, Math.sin);
   }
@@ -55,6 +54,12 @@ export class RotaryTable {
     }
     return Tensor.from(this.#backend, values, [count, half]).keep();
   }
+}
+
+/** θᵢ = base^(−2i / headDim) radians a position for each of the headDim/2 pairs, then scaled. */
+export function rotaryFrequencies(headDim: number, base: number, scaling: RotaryScaling | null): Float64Array {
+  const half = headDim / 2;
+  return Float64Array.from({ length: half }, (_, i) => scaled(base ** (-i / half), scaling));
 }
 
 function scaled(frequency: number, scaling: RotaryScaling | null): number {

@@ -1,0 +1,49 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError } from "../core/errors.ts";
+import type { ModelContents } from "./model-folder.ts";
+import { openModelFolder, writeModelFolder } from "./model-folder.ts";
+import type { FloatDtype, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
+
+/** How a model folder is written anew. */
+export type ConvertOptions = Pick<ModelContents, "maxShardBytes"> & { readonly dtype: FloatDtype };
+
+/** Files beside config and weights that make a folder usable: a tokenizer's, a chat template, a model card. */
+const companion =
+  /^(tokenizer(_config)?\.json|tokenizer\.model|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|preprocessor_config\.json|README\.md)$/;
+
+const kept: readonly string[] = ["I64", "I32", "U8", "BOOL"] satisfies WritableDtype[];
+
+/**
+ * Copies anyone's model folder with its floats as `dtype` and its weights in files of another size, one tensor in memory
+ * at a time. What a training run left in it (optimizer, trainer state) stays behind. The model need not be one that
+ * Stemma knows.
+ *
+ * @throws {CheckpointError} when the folder is damaged, a value does not fit the dtype, or a tensor is neither of floats
+ * nor of an integer type that can be written.
+ */
+export async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<void> {
+  const folder = await openModelFolder(from);
+  try {
+    const names = (await readdir(from)).filter((name) => companion.test(name));
+    const files = await Promise.all(names.map(async (name) => [name, await readFile(join(from, name))] as const));
+    await writeModelFolder(to, {
+      config: folder.config,
+      ...(folder.generationConfig && { generationConfig: folder.generationConfig }),
+      tensors: folder.tensors.names().map((name) => copyOf(folder.tensors, name)),
+      extraFiles: Object.fromEntries(files),
+      ...options,
+    });
+  } finally {
+    await folder.close();
+  }
+}
+
+function copyOf(source: TensorSource, name: string): WritableTensor {
+  const { dtype, shape } = source.info(name);
+  if (/^B?F\d+$/.test(dtype)) return { name, shape, read: () => source.read(name) };
+  if (kept.includes(dtype)) {
+    return { name, shape, dtype: dtype as WritableDtype, read: () => source.readIntegers(name) };
+  }
+  throw new CheckpointError(`${source.name}: ${name}: is stored as ${dtype}, which cannot be converted`);
+}

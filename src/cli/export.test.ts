@@ -1,0 +1,71 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { afterAll, expect, test } from "vitest";
+import { shape, writeSmallModel } from "../../test/small-model.ts";
+import { openGguf } from "../checkpoint/gguf.ts";
+import { openModelFolder } from "../checkpoint/model-folder.ts";
+import { SettingsError } from "../core/errors.ts";
+import { families } from "../models/index.ts";
+import type { Command, Io } from "./command.ts";
+import { exportModel } from "./export.ts";
+import { importModel } from "./import.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-export-"));
+afterAll(() => rmSync(root, { recursive: true }));
+const at = (name: string): string => join(root, name);
+await writeSmallModel(at("model"), families.gpt2);
+
+async function run(command: Command, given: object): Promise<{ result: object | undefined; shown: string }> {
+  let shown = "";
+  const add = (text: string): void => {
+    shown += `${text}\n`;
+  };
+  const io: Io = {
+    ...{ print: add, write: add, note: add, fail: () => {} },
+    ...{ input: Readable.from([]), isTerminal: false },
+    progress: () => ({ update() {}, note() {}, stop() {} }),
+    stopSignal: () => new AbortController().signal,
+  };
+  return { result: await command.run(command.settings.parse(given), io), shown };
+}
+
+test("a model goes out as GGUF and comes back", async () => {
+  const out = await run(exportModel, { model: at("model"), quantization: "q8_0", output: at("x.gguf") });
+  const bytes = readFileSync(at("x.gguf")).length;
+  expect(out.result).toEqual({ output: at("x.gguf"), format: "gguf", quantization: "q8_0", bytes });
+  expect(out.shown).toContain("of q8_0; any program built on llama.cpp opens it");
+  const file = await openGguf(at("x.gguf"));
+  expect(file.info("blk.0.attn_qkv.weight").dtype).toBe("Q8_0");
+  expect(file.metadata.get("general.name")).toEqual({ type: "string", value: "model" });
+  await file.close();
+
+  const back = await run(importModel, { model: at("x.gguf"), output: at("back"), quantization: "bf16" });
+  expect(back.result).toEqual({ output: at("back"), quantization: "bf16", hasTokenizer: true });
+  const folder = await openModelFolder(at("back"));
+  expect(folder.config).toMatchObject({ model_type: "gpt2", n_embd: shape.width, torch_dtype: "bfloat16" });
+  expect(folder.tensors.info("transformer.wte.weight").dtype).toBe("BF16");
+  await folder.close();
+});
+
+test("a folder is written with another dtype in smaller files", async () => {
+  const given = {
+    model: at("model"),
+    format: "safetensors",
+    quantization: "f16",
+    output: at("f16"),
+    maxShardMegabytes: 0.1,
+  };
+  expect((await run(exportModel, given)).shown).toContain("a model folder of f16");
+  const folder = await openModelFolder(at("f16"));
+  expect(folder.tensors.name).toContain("index.json");
+  expect(folder.tensors.info("transformer.wte.weight").dtype).toBe("F16");
+  await folder.close();
+});
+
+test("blocks are not for safetensors", async () => {
+  const given = { model: at("model"), format: "safetensors", quantization: "q8_0", output: at("no") };
+  await expect(run(exportModel, given)).rejects.toThrow(SettingsError);
+  await expect(run(exportModel, given)).rejects.toThrow("--quantization q8_0 is for --format gguf");
+});

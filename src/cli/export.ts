@@ -1,0 +1,58 @@
+import { stat } from "node:fs/promises";
+import { z } from "zod";
+import { convertFolder } from "../checkpoint/convert-folder.ts";
+import type { GgufDtype } from "../checkpoint/gguf-writer.ts";
+import { SettingsError } from "../core/errors.ts";
+import { exportGguf } from "../models/gguf/files.ts";
+import { defineCommand } from "./command.ts";
+
+const dtypes = {
+  f32: "F32",
+  f16: "F16",
+  bf16: "BF16",
+  q8_0: "Q8_0",
+  q4_0: "Q4_0",
+} as const satisfies Record<string, GgufDtype>;
+
+/** `stemma export`: a model for other programs. */
+export const exportModel = defineCommand({
+  name: "export",
+  summary: "write a model as GGUF for llama.cpp, or as safetensors of another type or file size",
+  group: "Data and files",
+  settings: z.object({
+    model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+    format: z.enum(["gguf", "safetensors"]).default("gguf").describe("what to write"),
+    output: z.string().min(1).describe("GGUF file, or model folder, to write").meta({ placeholder: "path" }),
+    quantization: z
+      .enum(Object.keys(dtypes) as [keyof typeof dtypes])
+      .default("f32")
+      .describe("type of the weights; q8_0 and q4_0 are for GGUF")
+      .meta({ aliases: ["type", "dtype"] }),
+    maxShardMegabytes: z
+      .number()
+      .positive()
+      .default(5000)
+      .describe("largest weights file of a folder, in MB; larger models are split"),
+  }),
+  examples: [
+    "stemma export --model runs/sft/final --quantization q8_0 --output model.gguf",
+    "stemma export --model runs/sft/final --format safetensors --type bf16 --output smaller",
+  ],
+  async run({ model, format, output, quantization, maxShardMegabytes }, io) {
+    const dtype = dtypes[quantization];
+    if (format === "gguf") {
+      await exportGguf(model, output, dtype);
+      const { size } = await stat(output);
+      io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
+      return { output, format, quantization, bytes: size };
+    }
+    if (dtype === "Q8_0" || dtype === "Q4_0") {
+      throw new SettingsError(
+        `export: --quantization ${quantization} is for --format gguf; safetensors take f32, f16 or bf16`,
+      );
+    }
+    await convertFolder(model, output, { dtype, maxShardBytes: maxShardMegabytes * 1e6 });
+    io.print(`${output}: a model folder of ${quantization}`);
+    return { output, format, quantization };
+  },
+});

@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { importGguf } from "../models/gguf/files.ts";
+import { defineCommand } from "./command.ts";
+
+const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
+
+/** `stemma import`: a model of other programs as a model folder. */
+export const importModel = defineCommand({
+  name: "import",
+  summary: "turn a GGUF file into a model folder; folders of Hugging Face need no import",
+  group: "Data and files",
+  settings: z.object({
+    model: z.string().min(1).describe("GGUF file").meta({ placeholder: "file" }),
+    output: z.string().min(1).describe("model folder to write").meta({ placeholder: "folder" }),
+    quantization: z
+      .enum(Object.keys(dtypes) as [keyof typeof dtypes])
+      .default("f32")
+      .describe("type of the weights in the folder")
+      .meta({ aliases: ["type", "dtype"] }),
+  }),
+  examples: ["stemma import --model model.gguf --output imported"],
+  async run({ model, output, quantization }, io) {
+    const noTokenizer = await importGguf(model, output, { dtype: dtypes[quantization] });
+    if (noTokenizer !== null) io.note(`import: no tokenizer was written: ${noTokenizer}; put the original files there`);
+    io.print(`${output}: a model folder of ${quantization}; next: stemma generate --model ${output}`);
+    return { output, quantization, hasTokenizer: noTokenizer === null };
+  },
+});

@@ -1,0 +1,94 @@
+import { basename, dirname, resolve } from "node:path";
+import { openReference } from "../../backend/reference/index.ts";
+import { openGguf } from "../../checkpoint/gguf.ts";
+import { chatTemplateFromMetadata, tokenizerFromMetadata } from "../../checkpoint/gguf-tokenizer.ts";
+import type { GgufValue } from "../../checkpoint/gguf-values.ts";
+import type { GgufDtype } from "../../checkpoint/gguf-writer.ts";
+import { writeGguf } from "../../checkpoint/gguf-writer.ts";
+import type { JsonObject } from "../../checkpoint/json.ts";
+import type { ModelContents } from "../../checkpoint/model-folder.ts";
+import { writeModelFolder } from "../../checkpoint/model-folder.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { chatTemplateFile, readChatTemplate } from "../../text/chat-template-file.ts";
+import { loadTokenizer } from "../../text/load-tokenizer.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import { createEmpty, familyOf, loadModel, loadTensors, storedTensors } from "../load.ts";
+import { ggufContents } from "./contents.ts";
+import { ggufAsFolder } from "./folder.ts";
+
+/**
+ * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic.
+ *
+ * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
+ * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
+ */
+export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<void> {
+  const { model, family } = await loadModel(folder, openReference());
+  const tokenizer = await loadTokenizer(folder);
+  const source = {
+    name: nameOf(folder),
+    config: family.writeConfig(model.settings, { endOfText: tokenizer.endOfText }),
+    tensors: storedTensors(family, model),
+    tokenizer,
+    chatTemplate: (await readChatTemplate(folder))?.source ?? null,
+  };
+  await writeGguf(path, ggufContents(source, dtype));
+}
+
+/**
+ * Writes a GGUF file as a model folder, its tokenizer and chat template with it. Atomic. Returns why the folder has no
+ * tokenizer, or null when it has one.
+ *
+ * @throws {UnsupportedError} when the file is of an architecture, or has tensors of a type, that is not known here.
+ * @throws {CheckpointError} when the file is damaged or incomplete, or the folder holds anything but a model.
+ */
+export async function importGguf(
+  path: string,
+  folder: string,
+  options: Pick<ModelContents, "dtype" | "maxShardBytes"> = {},
+): Promise<string | null> {
+  const file = await openGguf(path);
+  try {
+    const source = await ggufAsFolder(file);
+    const family = familyOf(source.config, path);
+    const model = createEmpty(family, source, openReference());
+    await loadTensors(family, model, source.tensors);
+    const { tokenizer, reason } = readTokenizer(path, file.metadata);
+    const endOfText = tokenizer?.endOfText ?? null;
+    const template = chatTemplateFromMetadata(file.metadata);
+    await writeModelFolder(folder, {
+      config: family.writeConfig(model.settings, { endOfText }) as JsonObject,
+      ...(endOfText !== null && { generationConfig: { eos_token_id: endOfText } }),
+      tensors: storedTensors(family, model),
+      extraFiles: {
+        ...(tokenizer && tokenizerFiles(tokenizer)),
+        ...(template !== null && { [chatTemplateFile]: template }),
+      },
+      ...options,
+    });
+    return reason;
+  } finally {
+    await file.close();
+  }
+}
+
+/** A tokenizer of a kind that is not known here is no reason to refuse the weights. */
+function readTokenizer(
+  path: string,
+  metadata: ReadonlyMap<string, GgufValue>,
+): { readonly tokenizer: Tokenizer | null; readonly reason: string | null } {
+  try {
+    return { tokenizer: tokenizerFromMetadata(path, metadata), reason: null };
+  } catch (error) {
+    if (error instanceof UnsupportedError) return { tokenizer: null, reason: error.message };
+    throw error;
+  }
+}
+
+/** The name of the run, for a model that is called `final` or by its step. */
+function nameOf(folder: string): string {
+  const path = resolve(folder);
+  const name = basename(path);
+  return /^(final|checkpoint-\d+)$/.test(name) ? basename(dirname(path)) : name;
+}
