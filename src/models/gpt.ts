@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { Activation } from "../backend/kernels.ts";
 import { ShapeError } from "../core/errors.ts";
-import { Random } from "../core/random.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
 import { SelfAttention } from "../nn/attention.ts";
+import { throughBlocks } from "../nn/block-stack.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { LinearOptions } from "../nn/linear.ts";
@@ -11,7 +11,6 @@ import { Linear } from "../nn/linear.ts";
 import { LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
-import { recomputed } from "../tensor/recompute.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { LanguageModel } from "./language-model.ts";
 
@@ -79,12 +78,7 @@ export class Gpt implements LanguageModel {
     const mask = options.cache?.mask() ?? options.mask ?? { causal: true };
     let x = this.tokenEmbedding.gatherRows(ids).add(this.#positions(batch, time, options)); // [batch, time, width]
     x = dropOut(x, this.settings.embeddingDropout, random);
-    for (const block of this.blocks) {
-      const state = random?.split().state(); // so that a block drops the same when it is computed again
-      const run = (input: Tensor): Tensor =>
-        block.forward(input, mask, { ...options, random: state ? Random.restore(state) : null });
-      x = options.recompute ? recomputed(run, x) : run(x);
-    }
+    x = throughBlocks(this.blocks, x, options, (block, input, own) => block.forward(input, mask, own));
     options.cache?.commit();
     return this.finalNorm ? this.finalNorm.forward(x) : x;
   }

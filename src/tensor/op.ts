@@ -82,6 +82,11 @@ export function withGradients<Result>(body: () => Result): Result {
   }
 }
 
+/** Whether ops are put on the tape at all. */
+export function recordsTape(): boolean {
+  return isRecording;
+}
+
 /** Whether an op on these inputs will be differentiated. */
 export function willRecord(inputs: Inputs): boolean {
   return isRecording && inputs.some((input) => input?.requiresGrad);
