@@ -24,11 +24,18 @@ async function run(given: object, notes: string[] = []): Promise<StageResult> {
 
 const weights = ({ model }: StageResult): Buffer => readFileSync(join(model ?? "", "model.safetensors"));
 
-test.each(["gpt1", "gpt2", "llama"])(
+test.each([
+  ["gpt1", 40],
+  ["gpt2", 40],
+  ["llama", 40],
+  ["lstm", 80],
+  ["mixtral", 40],
+  ["prefix", 40],
+])(
   "%s learns, and its folder goes on",
-  async (model) => {
+  async (model, steps) => {
     const notes: string[] = [];
-    const first = await run({ ...tiny, model, steps: 40 }, notes);
+    const first = await run({ ...tiny, model, steps }, notes);
     expect(first.metrics.loss).toBeLessThan(2.3);
     expect(first.metrics.eval_loss).toBeLessThan(2.3);
     expect(first.metrics.eval_bits_per_character).toBeCloseTo((first.metrics.eval_loss ?? 0) / Math.LN2, 5);

@@ -1,15 +1,22 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
+import type { JsonObject } from "../checkpoint/json.ts";
+import type { ModelContents } from "../checkpoint/model-folder.ts";
+import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { Random } from "../core/random.ts";
 import type { SourceSetting } from "../data/sources.ts";
-import type { ModelFamily } from "../models/family.ts";
-import { families } from "../models/index.ts";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { ModelFamily, ModelShape } from "../models/family.ts";
+import { families, otherFamilies } from "../models/index.ts";
+import type { StoredModel } from "../models/language-model.ts";
+import { loadModelOf, storedTensors } from "../models/load.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import type { Assistant } from "./assistant.ts";
 import { openAssistant } from "./assistant.ts";
 import { pretrainingTokenizer } from "./pretraining-tokenizer.ts";
@@ -68,6 +75,80 @@ async function createModel(
   if (!isFamily(name)) throw unknownModel(name);
   const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
   const family: ModelFamily = families[name];
+  const shape = shapeOf(settings, tokenizer);
+  const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
+  return { model, family, encoder: new ChatEncoder(tokenizer, null) };
+}
+
+/** What a family of another shape adds to how a model and its tokenizer are opened. */
+export interface OtherModel<Settings> {
+  /** The tokenizer with every token that the model needs. */
+  readonly complete: (tokenizer: Tokenizer) => Tokenizer;
+  /** Settings of a new model with the ids of those tokens. */
+  readonly shape: (shaped: Settings, tokenizer: Tokenizer) => Settings;
+}
+
+/**
+ * {@link openPretraining} for an encoder or an encoder-decoder.
+ *
+ * @throws {SettingsError} as there.
+ */
+export async function openOtherModel<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  settings: ModelSettings & { readonly tokenizerKind: "bpe" | "wordpiece" },
+  { folder, note }: StageEnvironment,
+  backend: Backend,
+  { complete, shape }: OtherModel<Settings>,
+): Promise<{ model: Model; tokenizer: Tokenizer }> {
+  const existing = folder.checkpoint?.path ?? (isOtherFamily(settings.model) ? null : settings.model);
+  if (existing !== null) {
+    const model = await loadModelOf(family, existing, backend);
+    refuseOtherShape(existing, model, settings);
+    return { model, tokenizer: await loadTokenizer(existing) };
+  }
+  const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
+  const tokenizer = complete(await pretrainingTokenizer(name, settings.data, note));
+  const shaped = shape(family.shaped(shapeOf(settings, tokenizer)), tokenizer);
+  return { model: family.create(shaped, new Initializer(backend, new Random(settings.seed))), tokenizer };
+}
+
+/** What the model folder of an encoder or an encoder-decoder is made from. */
+export function modelContents<Settings, Model extends StoredModel & { readonly settings: Settings }>(
+  family: ModelFamily<Settings, Model>,
+  model: Model,
+  tokenizer: Tokenizer,
+): ModelContents {
+  const config = family.writeConfig(model.settings, { endOfText: tokenizer.endOfText }) as JsonObject;
+  return { config, tensors: storedTensors(family, model), extraFiles: tokenizerFiles(tokenizer) };
+}
+
+/**
+ * The `model_type` of what a run works on: its checkpoint, a folder, or a new model of a family.
+ *
+ * @throws {SettingsError} when the model is neither a family nor a folder.
+ * @throws {CheckpointError} when the folder is damaged.
+ */
+export async function modelTypeOf(
+  { model: name }: Pick<ModelSettings, "model">,
+  { folder }: StageEnvironment,
+): Promise<string> {
+  const existing = folder.checkpoint?.path ?? name;
+  if (!folder.checkpoint) {
+    if (isFamily(name)) return families[name].modelType;
+    if (isOtherFamily(name)) return otherFamilies[name].modelType;
+    if (!existsSync(name)) throw unknownModel(name);
+  }
+  const { config, close } = await openModelFolder(existing);
+  await close();
+  return String(config.model_type);
+}
+
+function isOtherFamily(name: string): name is keyof typeof otherFamilies {
+  return Object.hasOwn(otherFamilies, name);
+}
+
+/** Sizes of a new model, those that are not given being the usual ones. */
+function shapeOf(settings: ModelSettings, tokenizer: Tokenizer): ModelShape {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const { layers, heads, width, context, dropout } = { ...newShape, ...given } as typeof newShape;
   if (width % heads !== 0) {
@@ -75,9 +156,7 @@ async function createModel(
       `heads: ${heads} do not divide the width of ${width}; choose heads that do, such as ${divisorNear(width, heads)}`,
     );
   }
-  const shape = { layers, heads, width, context, dropout, vocabularySize: tokenizer.vocabularySize };
-  const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
-  return { model, family, encoder: new ChatEncoder(tokenizer, null) };
+  return { layers, heads, width, context, dropout, vocabularySize: tokenizer.vocabularySize };
 }
 
 function divisorNear(width: number, heads: number): number {
@@ -86,13 +165,13 @@ function divisorNear(width: number, heads: number): number {
 }
 
 function unknownModel(name: string): SettingsError {
-  const known = Object.keys(families);
+  const known = [...Object.keys(families), "prefix", ...Object.keys(otherFamilies)];
   const near = nearest(name, known);
   const hint = near ? `did you mean ${near}?` : `new models are ${known.join(", ")}`;
   return new SettingsError(`model: there is no family and no folder called ${name}; ${hint}`);
 }
 
-function refuseOtherShape(path: string, { settings }: LanguageModel, wanted: ModelSettings): void {
+function refuseOtherShape(path: string, { settings }: StoredModel, wanted: ModelSettings): void {
   const own = settings as unknown as Readonly<Record<string, unknown>>;
   for (const key of ["layers", "heads", "width"] as const) {
     if (wanted[key] === undefined || wanted[key] === own[key]) continue;

@@ -8,11 +8,12 @@ import { CharacterTrainer } from "../text/characters.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { TokenizerTrainer } from "../text/tokenizer-trainer.ts";
+import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
 
 const endOfText = "<|endoftext|>";
 
 /**
- * The tokenizer that a setting names: `characters` and `bpe-N` are learned from the training text, anything else is the
+ * The tokenizer that a setting names: `characters`, `bpe-N` and `wordpiece-N` are learned from the training text, anything else is the
  * folder of one.
  *
  * @throws {SettingsError} when it is none of these.
@@ -23,15 +24,20 @@ export async function pretrainingTokenizer(
   note: (line: string) => void,
 ): Promise<Tokenizer> {
   if (name === "characters") return learn(new CharacterTrainer(), data);
-  const vocabularySize = Number(/^bpe-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
-  if (Number.isNaN(vocabularySize)) {
+  const [, kind, size] = /^(bpe|wordpiece)-(\d+)$/.exec(name) ?? [];
+  if (kind === undefined) {
     if (existsSync(name)) return loadTokenizer(name);
     throw new SettingsError(
-      `tokenizer: ${name} is neither characters, nor bpe-N with a number of tokens, nor a folder that exists`,
+      `tokenizer: ${name} is neither characters, nor bpe-N or wordpiece-N with a number of tokens, nor a folder that exists`,
     );
   }
-  const tokenizer = await learn(new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] }), data);
-  note(`learned a byte-level BPE of ${tokenizer.vocabularySize} tokens`);
+  const vocabularySize = Number(size);
+  const isBpe = kind === "bpe";
+  const trainer = isBpe
+    ? new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] })
+    : new WordPieceTrainer({ vocabularySize });
+  const tokenizer = await learn(trainer, data);
+  note(`learned a ${isBpe ? "byte-level BPE" : "WordPiece vocabulary"} of ${tokenizer.vocabularySize} tokens`);
   return tokenizer;
 }
 

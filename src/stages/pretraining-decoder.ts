@@ -1,0 +1,80 @@
+import type { Backend } from "../backend/kernels.ts";
+import { evaluationWindows } from "../data/evaluation-windows.ts";
+import { prefixWindows } from "../data/prefix-windows.ts";
+import type { PretrainingData } from "../data/prepare.ts";
+import { trainingWindows } from "../data/windows.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { operationsPerToken } from "../models/operations.ts";
+import { parameters } from "../nn/parameters.ts";
+import type { TokenBatch } from "../train/objectives/next-token.ts";
+import { trainingLoss } from "../train/objectives/next-token.ts";
+import { sampleAnswers } from "../train/sample-answers.ts";
+import { evaluateText } from "../train/text-loss.ts";
+import type { Assistant } from "./assistant.ts";
+import { assistantContents } from "./assistant.ts";
+import { openPretraining } from "./pretraining-model.ts";
+import { prepareText, runTask } from "./pretraining-run.ts";
+import type { PretrainSettings } from "./pretraining-settings.ts";
+import type { StageEnvironment, StageRun } from "./stage.ts";
+
+/**
+ * A decoder learns each next token, or only those after a prefix.
+ *
+ * @see Radford et al. (2018), section 3.1; Raffel et al. (2020), section 3.2.1, for prefixes.
+ */
+export async function pretrainDecoder(
+  settings: PretrainSettings,
+  environment: StageEnvironment,
+  backend: Backend,
+): Promise<StageRun> {
+  const opened = await openPretraining(settings, environment, backend);
+  const { model } = opened;
+  const context = settings.context ?? Math.min(model.settings.context, 256);
+  const data = await prepareText(settings, opened.encoder.tokenizer, environment);
+  const { batchSize, recompute, seed } = settings;
+  const text = { sources: data.training, context, seed };
+  const windows = settings.objective === "prefix" ? prefixWindows(text) : trainingWindows(text);
+  const maxTokens = settings.evaluationTokens > 0 ? settings.evaluationTokens : undefined;
+  const evaluation =
+    data.validation.length > 0 ? evaluationWindows({ files: data.validation, context, maxTokens }) : null;
+  return runTask(
+    {
+      ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
+      objective: (of: LanguageModel, batch: TokenBatch, random) => trainingLoss(of, batch, random, { recompute }),
+      tokensOf: (batch) => batch.batch * batch.time,
+      evaluate: async () => (evaluation ? evaluateText(model, evaluation, batchSize) : {}),
+      sample: (step) => sample(opened, data, step, settings, environment),
+      contents: () => assistantContents(opened),
+      operationsPerToken: operationsPerToken(model, context),
+    },
+    settings,
+    environment,
+    backend,
+  );
+}
+
+/** Continuations of the prompts or, where there are none, one text from its beginning. */
+async function sample(
+  { model, encoder: { tokenizer } }: Assistant,
+  { training, validation }: PretrainingData,
+  step: number,
+  { prompts, sampleTokens: maxNewTokens, seed }: PretrainSettings,
+  environment: StageEnvironment,
+): Promise<void> {
+  const start = Int32Array.of(tokenizer.endOfText ?? firstToken(validation[0] ?? training[0]?.file));
+  const from = prompts.length > 0 ? prompts.map((prompt) => tokenizer.encode(prompt)) : [start];
+  const endTokens = new Set(tokenizer.endOfText === null ? [] : [tokenizer.endOfText]);
+  const options = { maxNewTokens, seed, endTokens, batchSize: from.length };
+  const sampling = SamplingSettings.parse({ temperature: 0.8, topP: 0.95 });
+  for (const { prompt, answer } of await sampleAnswers(model, from, { ...options, sampling })) {
+    const shown = (ids: Int32Array): string => tokenizer.decode(ids, { skipSpecialTokens: true });
+    environment.sample(step, { prompt: shown(prompt), text: shown(answer) });
+  }
+}
+
+function firstToken(file: PretrainingData["validation"][number] | undefined): number {
+  const first = new Int32Array(1);
+  file?.read(0, first);
+  return first[0] ?? 0;
+}

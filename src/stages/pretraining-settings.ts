@@ -1,0 +1,99 @@
+import { z } from "zod";
+import { shapeSettings } from "./pretraining-model.ts";
+import { runSettings, trainingSettings } from "./stage.ts";
+
+/** Settings of the stage `pretrain`. */
+export const PretrainSettings = z.object({
+  model: z
+    .string()
+    .min(1)
+    .default("gpt2")
+    .describe(
+      "family of a new model (gpt1, gpt2, llama, lstm, mixtral, prefix, bert, t5), or a model folder to go on training",
+    )
+    .meta({ placeholder: "name|folder" }),
+  data: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe("text or JSONL files, folders or globs; PATH=WEIGHT for shares")
+    .meta({ placeholder: "path" }),
+  validation: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("text to evaluate on; without, a part of the data is held out")
+    .meta({ placeholder: "path" }),
+  validationFraction: z
+    .number()
+    .min(0)
+    .lt(0.5)
+    .optional()
+    .describe("share of the data that is held out (default: 0.1, and at most 16 million characters)"),
+  objective: z
+    .enum(["auto", "next-token", "prefix"])
+    .default("auto")
+    .describe("what a decoder learns: each next token, or those after a prefix that it sees at once")
+    .meta({ group: "Objective" }),
+  maskRate: z
+    .number()
+    .gt(0)
+    .max(0.9)
+    .default(0.15)
+    .describe("share of the tokens that bert has to name, or that t5 has to write")
+    .meta({ aliases: ["mlm_probability"], group: "Objective" }),
+  wholeWords: z
+    .boolean()
+    .default(false)
+    .describe("hide words with all their pieces (bert)")
+    .meta({ group: "Objective" }),
+  nextSentence: z
+    .boolean()
+    .default(true)
+    .describe("pairs of segments, and whether the second follows the first (bert)")
+    .meta({ group: "Objective" }),
+  spanLength: z
+    .number()
+    .min(1)
+    .default(3)
+    .describe("mean length of the stretches that are taken out, in tokens (t5)")
+    .meta({ group: "Objective" }),
+  tokenizer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "characters, bpe-N or wordpiece-N to learn N tokens from the data, or a folder (default: wordpiece-4096 for bert, " +
+        "else bpe-4096, or the model's own)",
+    )
+    .meta({ placeholder: "name|folder" }),
+  ...shapeSettings,
+  ...runSettings,
+  ...trainingSettings,
+  warmupSteps: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe("steps over which the learning rate rises from 0 (default: a twentieth of the steps, at most 100)")
+    .meta({ group: "Training" }),
+  finalLearningRateShare: trainingSettings.finalLearningRateShare.default(0.1),
+  adamBeta2: trainingSettings.adamBeta2.default(0.99),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe("compute each block twice instead of keeping its activations: less memory, a third more time")
+    .meta({ aliases: ["gradient_checkpointing"], group: "Machine" }),
+  evaluationTokens: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("most tokens to evaluate on; 0 is all that is held out")
+    .meta({ group: "Run" }),
+  prompts: z
+    .array(z.string())
+    .default([])
+    .describe("texts to continue, or to fill in, as samples (default: from the start, or held-out text)")
+    .meta({
+      group: "Run",
+    }),
+  sampleTokens: z.int().positive().default(100).describe("length of a sample, in tokens").meta({ group: "Run" }),
+});
+export type PretrainSettings = z.output<typeof PretrainSettings>;

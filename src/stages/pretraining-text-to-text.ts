@@ -1,0 +1,93 @@
+import type { Backend } from "../backend/kernels.ts";
+import type { TextPairs } from "../data/span-corruption.ts";
+import { corruptedWindows } from "../data/span-corruption.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import { writeTexts } from "../generate/text-to-text.ts";
+import type { T5 } from "../models/t5.ts";
+import { t5 } from "../models/t5-family.ts";
+import { parameters } from "../nn/parameters.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { meanLoss } from "../train/mean-loss.ts";
+import { textToTextLoss } from "../train/objectives/text-to-text.ts";
+import { modelContents, openOtherModel } from "./pretraining-model.ts";
+import { evaluationSteps, prepareText, runTask } from "./pretraining-run.ts";
+import type { PretrainSettings } from "./pretraining-settings.ts";
+import type { StageEnvironment, StageRun } from "./stage.ts";
+
+/** As many as T5's own tokenizer has. */
+const sentinelCount = 100;
+const sentinel = (i: number): string => `<extra_id_${i}>`;
+
+/**
+ * An encoder-decoder learns to write what was taken out of a text.
+ *
+ * @see Raffel et al. (2020), section 3.1.4.
+ */
+export async function pretrainTextToText(
+  settings: PretrainSettings,
+  environment: StageEnvironment,
+  backend: Backend,
+): Promise<StageRun> {
+  const { model, tokenizer } = await openOtherModel(t5, { ...settings, tokenizerKind: "bpe" }, environment, backend, {
+    complete: withSentinels,
+    shape: (shaped, of) => {
+      const padding = roleId(of, "pad");
+      return { ...shaped, padding, decoderStart: padding, endOfText: roleId(of, "eos") };
+    },
+  });
+  const context = settings.context ?? Math.min(model.settings.context, 256);
+  const data = await prepareText(settings, tokenizer, environment);
+  const { batchSize, recompute, seed, maskRate: density, spanLength: meanSpan } = settings;
+  const sentinels = Array.from({ length: sentinelCount }, (_, i) => tokenizer.specialTokens.get(sentinel(i)) ?? -1);
+  const tokens = { sentinels: sentinels.filter((id) => id >= 0), endOfText: model.settings.endOfText ?? 1 };
+  const text = { context, tokens, density, meanSpan };
+  const windows = corruptedWindows({ ...text, sources: data.training, seed });
+  const held = data.validation.filter(({ length }) => length >= 2 * context);
+  const sources = held.map((file) => ({ file, weight: 1 }));
+  const evaluation = held.length > 0 ? corruptedWindows({ ...text, sources, seed: 0 }) : null;
+  return runTask(
+    {
+      ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
+      objective: (of: T5, pairs: TextPairs, random) => textToTextLoss(of, pairs, random, { recompute }),
+      tokensOf: ({ batch, time, targetTime }) => batch * (time + targetTime),
+      evaluate: async () => {
+        const steps = evaluation ? evaluationSteps(evaluation.windows, context, settings) : 0;
+        const batches = Array.from({ length: steps }, (_, step) => evaluation?.batchAt(step, { batchSize }) ?? []);
+        return meanLoss(batches.flat(), (pairs) => textToTextLoss(model, pairs, null));
+      },
+      sample: (step) => sample((evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
+      contents: () => modelContents(t5, model, tokenizer),
+    },
+    settings,
+    environment,
+    backend,
+  );
+
+  /** What the model writes for the prompts or, where there are none, for held-out text with parts taken out. */
+  async function sample(pairs: TextPairs | undefined, step: number): Promise<void> {
+    const given = settings.prompts.map((prompt) => Int32Array.of(...tokenizer.encode(prompt), tokens.endOfText));
+    const texts = given.length > 0 ? given : pairs ? [pairs.inputs] : [];
+    const sampling = SamplingSettings.parse({ temperature: 0 });
+    const options = { sampling, maxNewTokens: settings.sampleTokens, seed };
+    const written = await writeTexts(model, texts, options);
+    texts.forEach((prompt, i) => {
+      const answer = written[i]?.tokens ?? [];
+      environment.sample(step, { prompt: tokenizer.decode(prompt), text: tokenizer.decode(answer) });
+    });
+  }
+}
+
+/** The same tokenizer with an end, padding, and what stands for parts that were taken out. */
+function withSentinels(tokenizer: Tokenizer): Tokenizer {
+  const roles = {
+    ...(tokenizer.roles.eos === undefined ? { eos: "</s>" } : {}),
+    ...(tokenizer.roles.pad === undefined ? { pad: "<pad>" } : {}),
+  };
+  const sentinels = Array.from({ length: sentinelCount }, (_, i) => sentinel(sentinelCount - 1 - i));
+  const tokens = [...Object.values(roles), ...sentinels].filter((token) => !tokenizer.specialTokens.has(token));
+  return tokens.length > 0 ? tokenizer.withSpecialTokens(tokens, roles) : tokenizer;
+}
+
+function roleId({ roles, specialTokens }: Tokenizer, role: "pad" | "eos"): number {
+  return specialTokens.get(roles[role] ?? "") ?? 0;
+}
