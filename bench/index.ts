@@ -47,16 +47,19 @@ tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
 async function measureTraining(): Promise<TrainingResult[]> {
   const python = options.python ?? findPythonWithTorch();
   if (python === null) notes.add(pythonRemedy);
+  print("\nTraining step of a GPT-2: forward, backward, clipping, AdamW (medians)");
   const results: TrainingResult[] = [];
   for (const shape of options.shapes) {
+    const own: TrainingResult[] = [];
     for (const precision of options.precision) {
       tell(`training ${shape} in ${precision}`);
       const plan = { shape, precision, threads: options.threads, rounds: options.repeats, python };
-      results.push(...(await benchmarkTraining(plan, limits, (why) => notes.add(why))));
+      own.push(...(await benchmarkTraining(plan, limits, (why) => notes.add(why))));
     }
+    print(`\n${shape}: ${describeShape(shape)}\n`, ...trainingTable(own));
+    results.push(...own);
   }
-  print("\nTraining step of a GPT-2: forward, backward, clipping, AdamW (medians)\n", ...trainingTable(results), "");
-  for (const shape of options.shapes) print(`${shape}: ${describeShape(shape)}`);
+  print("");
   for (const precision of options.precision) {
     print(`Measured peak in ${precision}: ${formatNumber(limits.peak(precision) / 1e9)} GFLOP/s`);
   }

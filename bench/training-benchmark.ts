@@ -122,13 +122,13 @@ function programName(name: string, answer: Answer | undefined): string {
   return `${name} ${version}`.trim() + blas;
 }
 
-/** The results as a table. */
+/** The results of one shape as a table. */
 export function trainingTable(results: readonly TrainingResult[]): string[] {
-  const headings = ["<shape", "<precision", "<program", "step ms", "tokens/s", "GFLOP/s", "of peak", "memory MB"];
+  const headings = ["<precision", "<program", "step ms", "tokens/s", "GFLOP/s", "of peak", "memory MB"];
   return formatTable(
     [...headings, "Stemma's speed", "Stemma's memory"],
     results.map((row) => [
-      ...[row.isOurs ? row.shape : "", row.isOurs ? row.precision : "", row.program],
+      ...[row.isOurs ? row.precision : "", row.program],
       ...[formatNumber(1000 * row.secondsPerStep), formatNumber(row.tokensPerSecond)],
       ...[formatNumber(row.operationsPerSecond / 1e9), formatShare(row.shareOfPeak)],
       ...[formatNumber(row.peakBytes / 1e6), formatRatio(row.speedup), formatRatio(row.memoryShare)],
