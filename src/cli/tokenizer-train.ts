@@ -6,7 +6,7 @@ import { SettingsError } from "../core/errors.ts";
 import { readDocuments } from "../data/documents.ts";
 import { resolveSources } from "../data/sources.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
-import { tokenizerKinds, trainers } from "../text/trainers.ts";
+import { learnableKinds, trainers } from "../text/trainers.ts";
 import { defineCommand } from "./command.ts";
 import { formatDuration } from "./progress.ts";
 
@@ -24,7 +24,7 @@ export const tokenizerTrain = defineCommand({
       .min(1)
       .describe("text or JSONL files, folders or globs to learn from")
       .meta({ aliases: ["data"], placeholder: "path" }),
-    kind: z.enum(tokenizerKinds).default("byte-level-bpe").describe("how text is cut into tokens"),
+    kind: z.enum(learnableKinds).default("byte-level-bpe").describe("how text is cut into tokens"),
     vocabSize: z
       .int()
       .positive()

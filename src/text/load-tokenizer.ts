@@ -5,6 +5,7 @@ import { charactersFromJson, isCharacters } from "./characters.ts";
 import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
 import type { JsonRecord } from "./json-file.ts";
 import { readJsonIfThere } from "./json-file.ts";
+import { isSentencePieceBpe, sentencePieceBpeFromJson } from "./sentence-piece-json.ts";
 import { rolesFromConfig } from "./token-roles.ts";
 import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
@@ -20,6 +21,7 @@ const readers: readonly {
   { fits: isByteLevelBpe, read: byteLevelBpeFromJson },
   { fits: isGpt1Bpe, read: gpt1BpeFromJson },
   { fits: isWordPiece, read: wordPieceFromJson },
+  { fits: isSentencePieceBpe, read: sentencePieceBpeFromJson },
   { fits: isCharacters, read: charactersFromJson },
 ];
 

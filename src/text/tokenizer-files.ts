@@ -33,6 +33,7 @@ function classConfig(
       };
     }
     case "characters":
+    case "sentencepiece-bpe":
       return { tokenizer_class: "PreTrainedTokenizerFast" };
     case "byte-level-bpe": {
       const { type, add_prefix_space } = { ...preTokenizer } as Record<string, unknown>;

@@ -1,7 +1,7 @@
 import type { AddedToken } from "./added-token.ts";
 
 /** The families of tokenizers, by how they cut text. */
-export type TokenizerKind = "byte-level-bpe" | "characters" | "openai-gpt" | "wordpiece";
+export type TokenizerKind = "byte-level-bpe" | "characters" | "openai-gpt" | "sentencepiece-bpe" | "wordpiece";
 
 /** What a special token is for; the file format calls them `bos_token`, `eos_token` and so on. */
 export type TokenRole = "bos" | "eos" | "unk" | "pad" | "cls" | "sep" | "mask";

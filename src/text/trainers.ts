@@ -15,13 +15,16 @@ export interface TrainerOptions {
   readonly specialTokens?: readonly string[];
 }
 
+/** The kinds that can be learnt; others are only read. */
+export type LearnableKind = Exclude<TokenizerKind, "sentencepiece-bpe">;
+
 /** How each kind of tokenizer is learnt. */
-export const trainers: Readonly<Record<TokenizerKind, (options: TrainerOptions) => TokenizerTrainer>> = {
+export const trainers: Readonly<Record<LearnableKind, (options: TrainerOptions) => TokenizerTrainer>> = {
   "byte-level-bpe": (options) => new ByteLevelBpeTrainer(options),
   characters: ({ specialTokens = [] }) => new CharacterTrainer({ specialTokens }),
   "openai-gpt": (options) => new Gpt1BpeTrainer(options),
   wordpiece: (options) => new WordPieceTrainer(options),
 };
 
-/** The kinds of tokenizers by name. */
-export const tokenizerKinds = Object.keys(trainers) as TokenizerKind[];
+/** Their names. */
+export const learnableKinds = Object.keys(trainers) as LearnableKind[];

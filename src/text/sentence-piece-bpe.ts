@@ -1,0 +1,181 @@
+import { DataError } from "../core/errors.ts";
+import type { AddedToken } from "./added-token.ts";
+import { addedTokensToJson } from "./added-token.ts";
+import type { IntList } from "./int-list.ts";
+import { MergeTable, mergeIds } from "./merge-table.ts";
+import { mergeWord } from "./merge-word.ts";
+import { lastWordBoundary } from "./pre-tokenizer.ts";
+import type { SequenceTemplate } from "./sequence-template.ts";
+import { plainSequence } from "./sequence-template.ts";
+import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
+import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
+import { WordMemory } from "./word-memory.ts";
+
+/** Where a space is put before text that is to be read as if it began a word. */
+export type SpacePrefix = "never" | "always" | "unless there" | "first, unless there";
+
+/** Everything a SentencePiece-like BPE consists of. */
+export interface SentencePieceBpeParts {
+  /** Tokens and their ids; a space is `▁`, a byte `<0x0A>`. */
+  readonly vocabulary: ReadonlyMap<string, number>;
+  /** Pairs of tokens in the order in which they merge. */
+  readonly merges: readonly (readonly [left: string, right: string])[];
+  readonly addedTokens: readonly AddedToken[];
+  readonly roles: TokenRoles;
+  /** Special tokens around a text; none when left out. */
+  readonly template?: SequenceTemplate | null;
+  readonly spacePrefix: SpacePrefix;
+  /** Whether decoding drops the space that a text begins with. */
+  readonly dropsFirstSpace: boolean;
+  /** Whether neighbouring characters that nothing can express become one unknown token. */
+  readonly fusesUnknown: boolean;
+  /** The entries of `tokenizer.json` that say all this. */
+  readonly json: Pick<TokenizerJson, "normalizer" | "pre_tokenizer" | "decoder">;
+}
+
+const space = "▁";
+/** A word with the spaces before it, in text whose spaces are `▁`. */
+const words = /▁*[^▁]+|▁+/gu;
+const utf8 = new TextEncoder();
+
+/**
+ * Byte-pair encoding of characters over whole texts, spaces included, with bytes for characters that the vocabulary lacks:
+ * what Llama 2, Mistral and Gemma have from SentencePiece.
+ *
+ * @see Kudo and Richardson (2018), "SentencePiece", arXiv:1808.06226; Touvron et al. (2023), arXiv:2302.13971, section 2.1.
+ */
+export class SentencePieceBpe extends VocabularyTokenizer {
+  override readonly kind = "sentencepiece-bpe";
+  readonly #parts: SentencePieceBpeParts;
+  readonly #merges: MergeTable;
+  /** Id of the token for each byte, or −1. */
+  readonly #byteIds: Int32Array;
+  /** The byte of each such token. */
+  readonly #byteOfId: ReadonlyMap<number, number>;
+  readonly #unknown: number | null;
+  /** Whether no token has a space behind another character, so that words can be encoded one by one. */
+  readonly #cutsWords: boolean;
+  readonly #memory = new WordMemory((word) => this.#encodeWord(word));
+
+  /**
+   * @throws {CheckpointError} naming `where`, when ids collide or a merge needs or makes a token that does not exist.
+   */
+  constructor(parts: SentencePieceBpeParts, where = "tokenizer") {
+    super(
+      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
+      new Segmenter(parts.addedTokens, parts.spacePrefix === "always" ? withSpace : spacesMarked),
+      parts.template ?? plainSequence,
+    );
+    this.#parts = parts;
+    this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
+    this.#byteIds = Int32Array.from({ length: 256 }, (_, byte) => parts.vocabulary.get(byteToken(byte)) ?? -1);
+    this.#byteOfId = new Map([...this.#byteIds].map((id, byte) => [id, byte]));
+    const { unk } = this.roles;
+    this.#unknown = unk === undefined ? null : this.idOf(unk);
+    this.#cutsWords = parts.merges.every(([left, right]) => !/[^▁]▁/u.test(left + right));
+  }
+
+  override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    let isStart = true;
+    const begin = (text: string): string => {
+      if (!isStart || text === "") return text;
+      isStart = false;
+      return this.#parts.dropsFirstSpace && text.startsWith(" ") ? text.slice(1) : text;
+    };
+    return {
+      push: (id) => {
+        const token = this.vocabulary.shown(id, options);
+        if (token === null) return "";
+        const byte = this.#byteOfId.get(id);
+        if (byte !== undefined) return begin(decoder.decode(Uint8Array.of(byte), { stream: true }));
+        return begin(decoder.decode() + token.replaceAll(space, " "));
+      },
+      flush: () => {
+        const rest = begin(decoder.decode());
+        isStart = true;
+        return rest;
+      },
+    };
+  }
+
+  override withSpecialTokens(tokens: readonly string[], roles: TokenRoles = {}): SentencePieceBpe {
+    return new SentencePieceBpe({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
+  }
+
+  override toJson(): TokenizerJson {
+    return {
+      version: "1.0",
+      truncation: null,
+      padding: null,
+      added_tokens: addedTokensToJson(this.addedTokens),
+      ...this.#parts.json,
+      post_processor: this.#parts.template?.toJson() ?? null,
+      model: {
+        type: "BPE",
+        dropout: null,
+        unk_token: this.roles.unk ?? null,
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: this.#parts.fusesUnknown,
+        byte_fallback: true,
+        ignore_merges: false,
+        vocab: Object.fromEntries(this.#parts.vocabulary),
+        merges: mergesToJson(this.#parts.merges),
+      } as TokenizerJson["model"],
+    };
+  }
+
+  protected override encodeSegment(text: string, out: IntList): void {
+    const { spacePrefix } = this.#parts;
+    const isPrefixed = spacePrefix === "unless there" || (spacePrefix === "first, unless there" && out.length === 0);
+    const whole = isPrefixed && !text.startsWith(space) ? space + text : text;
+    const start = out.length;
+    const append = (id: number): void => {
+      const isRepeated = id === this.#unknown && out.length > start && out.at(out.length - 1) === id;
+      if (!isRepeated || !this.#parts.fusesUnknown) out.push(id);
+    };
+    if (!this.#cutsWords) this.#encodeWord(whole).forEach(append);
+    else for (const [word] of whole.matchAll(words)) this.#memory.idsOf(word).forEach(append);
+  }
+
+  protected override wordBoundary(text: string): number {
+    return this.#cutsWords && this.#parts.spacePrefix === "never" ? lastWordBoundary(text) : 0;
+  }
+
+  #encodeWord(word: string): readonly number[] {
+    const ids = Int32Array.from([...word].flatMap((character) => this.#characterIds(character)));
+    return [...ids.subarray(0, mergeWord(ids, ids.length, this.#merges))];
+  }
+
+  #characterIds(character: string): number[] {
+    const id = this.#parts.vocabulary.get(character);
+    if (id !== undefined) return [id];
+    const bytes = [...utf8.encode(character)].map((byte) => this.#byteIds[byte]!);
+    if (!bytes.includes(-1)) return bytes;
+    if (this.#unknown !== null) return [this.#unknown];
+    throw new DataError(
+      `encode: ${JSON.stringify(character)} is not in the vocabulary of ${this.vocabularySize} tokens, and neither are its ` +
+        "bytes; use a tokenizer that has them, or an unk token",
+    );
+  }
+}
+
+/** Merges as older readers know them, unless a token has a space of its own. */
+function mergesToJson(merges: SentencePieceBpeParts["merges"]): readonly unknown[] {
+  return merges.flat().some((token) => token.includes(" ")) ? merges : merges.map((pair) => pair.join(" "));
+}
+
+/** How the vocabulary spells a byte. */
+function byteToken(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
+}
+
+function spacesMarked(text: string): string {
+  return text.replaceAll(" ", space);
+}
+
+function withSpace(text: string): string {
+  return space + spacesMarked(text);
+}
