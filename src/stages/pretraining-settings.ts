@@ -74,8 +74,7 @@ export const PretrainSettings = z.object({
     .optional()
     .describe("steps over which the learning rate rises from 0 (default: a twentieth of the steps, at most 100)")
     .meta({ group: "Training" }),
-  finalLearningRateShare: trainingSettings.finalLearningRateShare.default(0.1),
-  adamBeta2: trainingSettings.adamBeta2.default(0.99),
+  finalLearningRateShare: trainingSettings.finalLearningRateShare.default(0.2),
   recompute: z
     .boolean()
     .default(false)

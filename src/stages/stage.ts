@@ -100,7 +100,7 @@ export const trainingSettings = {
   saveTotalLimit: z.int().nonnegative().default(2).describe("newest checkpoints to keep; 0 keeps all").meta({
     group: "Run",
   }),
-  seed: z.int().nonnegative().default(42).describe("number that every random choice follows from").meta({
+  seed: z.int().nonnegative().default(1).describe("number that every random choice follows from").meta({
     group: "Run",
   }),
   threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is one a core").meta({
