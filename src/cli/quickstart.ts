@@ -25,7 +25,7 @@ const QuickstartSettings = z.object({
     .enum(["base", "whole"])
     .default("whole")
     .describe("base: pretraining only; whole: on to SFT, reward model, PPO and DPO"),
-  steps: z.int().positive().default(900).describe("updates of the pretrained model"),
+  steps: z.int().positive().default(1200).describe("updates of the pretrained model"),
   resume: z.boolean().default(false).describe("go on with the quickstart that --output holds"),
   seed: trainingSettings.seed,
   threads: trainingSettings.threads,
