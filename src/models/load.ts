@@ -100,9 +100,12 @@ export function storedTensors(family: AnyFamily, model: StoredModel): WritableTe
   return writableTensors(modelPlacements(family, model));
 }
 
-/** Where every parameter of a model lies in its folder. */
+/** Where every parameter of a model lies in its folder; adapters have files of their own. */
 export function modelPlacements(family: AnyFamily, model: StoredModel): Placement[] {
-  return family.tensors(model).map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
+  return family
+    .tensors(model)
+    .filter(({ name }) => !name.includes(".adapter."))
+    .map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
 }
 
 /** How names in anyone's file become those of `placements`: with or without the family's prefix, and without buffers. */

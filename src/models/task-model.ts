@@ -16,6 +16,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { createEmpty, familyOf, modelPlacements, renaming } from "./load.ts";
+import { mergedWeights } from "./low-rank-adapters.ts";
 
 /** What a fine-tuned model was taught, kept with its weights. */
 export interface TaskDescription {
@@ -175,9 +176,16 @@ export function taskConfig(
   };
 }
 
-/** The parameters of a fine-tuned model as its folder stores them. */
+/** The parameters of a fine-tuned model as its folder stores them; what adapters change is added to the matrices. */
 export function taskTensors(family: ModelFamily, model: DecoderTaskModel): WritableTensor[] {
-  return writableTensors(placements(family, model));
+  const merged = mergedWeights(model.body);
+  return writableTensors(
+    placements(family, model).map((placement) => {
+      const { storage, offset, shape } = placement.tensor;
+      const whole = merged.get(storage);
+      return whole ? { ...placement, tensor: whole.window(offset, shape) } : placement;
+    }),
+  );
 }
 
 /** An output layer of its own is not part of a classifier. */

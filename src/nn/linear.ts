@@ -2,6 +2,7 @@ import type { Activation } from "../backend/kernels.ts";
 import { apply } from "../tensor/op.ts";
 import { linear } from "../tensor/ops/matmul.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { LowRank } from "./low-rank.ts";
 import type { Initializer, Parameter } from "./parameters.ts";
 
 /** How a {@link Linear} starts and whether it has a bias. */
@@ -17,6 +18,8 @@ export class Linear {
   readonly weight: Parameter;
   /** `[out]` */
   readonly bias: Parameter | null;
+  /** A trained change of the weight, which is frozen then. */
+  adapter: LowRank | null = null;
 
   constructor(inputs: number, outputs: number, options: LinearOptions, init: Initializer) {
     this.weight = init.normal([outputs, inputs], options.standardDeviation);
@@ -25,6 +28,10 @@ export class Linear {
 
   /** x `[…, in]` → `[…, out]`; either `activation` or `residual` `[…, out]` may be given. */
   forward(x: Tensor, extra: { activation?: Activation; residual?: Tensor } = {}): Tensor {
-    return apply(linear, [x, this.weight, this.bias, extra.residual ?? null], { activation: extra.activation ?? null });
+    const { activation = null, residual = null } = extra;
+    if (!this.adapter) return apply(linear, [x, this.weight, this.bias, residual], { activation });
+    const change = this.adapter.forward(x, residual);
+    const sum = apply(linear, [x, this.weight, this.bias, change], { activation: null });
+    return activation ? sum.map(activation) : sum;
   }
 }

@@ -71,6 +71,18 @@ export const FinetuneSettings = z.object({
     .default(0)
     .describe("layers from the bottom that are not trained, embeddings included")
     .meta({ group: "Method" }),
+  loraRank: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("train low-rank changes of the matrices instead of the matrices; 0 is off")
+    .meta({ aliases: ["lora_r"], group: "Method" }),
+  loraAlpha: z.number().positive().default(16).describe("the changes count alpha / rank times").meta({
+    group: "Method",
+  }),
+  loraTargets: z.enum(["attention", "all"]).default("attention").describe("matrices that have such changes").meta({
+    group: "Method",
+  }),
   headDropout: z.number().min(0).lt(1).default(0.1).describe("share of the head's inputs dropped in training").meta({
     group: "Method",
   }),

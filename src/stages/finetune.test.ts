@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { openSafetensors } from "../checkpoint/safetensors.ts";
 import { Random } from "../core/random.ts";
 import { families } from "../models/index.ts";
 import { Initializer } from "../nn/parameters.ts";
@@ -77,7 +78,14 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true }));
 
 test.each(Object.keys(families))("%s learns classes by name, and its folder says them", async (family) => {
-  const settings = { task: "classification", data: [at("colours.jsonl")], model: at(family), steps: 50, languageModelWeight: 0.1, learningRate: 2e-2 };
+  const settings = {
+    task: "classification",
+    data: [at("colours.jsonl")],
+    model: at(family),
+    steps: 50,
+    languageModelWeight: 0.1,
+    learningRate: 2e-2,
+  };
   const { metrics, model, notes } = await run({ ...settings, output: at(`class-${family}`) });
   expect(metrics.eval_accuracy).toBeGreaterThan(0.8);
   expect(metrics.language_model_loss).toBeLessThan(4);
@@ -117,6 +125,44 @@ test("stopped in the middle and resumed, it ends with the same weights", async (
   await run({ ...settings, output, resume: true });
   expect(weightsOf(join(output, "final")).equals(weightsOf(at("whole/final")))).toBe(true);
 });
+
+test.each(["gpt2", "llama"])(
+  "adapters of %s are resumed bit for bit, merged in the folder, and written as PEFT's",
+  async (family) => {
+    const settings = { task: "classification", data: [at("colours.jsonl")], model: at(family), steps: 30, loraRank: 2 };
+    const given = { ...settings, loraTargets: "all", learningRate: 3e-2, saveEvery: 12, saveTotalLimit: 0 };
+    const { metrics, model } = await run({ ...given, output: at(`lora-${family}`) });
+    expect(metrics.task_loss).toBeLessThan(0.5);
+    // The folder has no adapters: what they changed is in its matrices.
+    const checked = finetune.settings.parse({
+      threads: 1,
+      ...common,
+      ...settings,
+      loraRank: 0,
+      model,
+      steps: 0,
+      output: at(`lora-check-${family}`),
+    });
+    const again = await runStage(finetune, checked);
+    expect(again.metrics.eval_loss).toBeCloseTo(metrics.eval_loss ?? 0, 4);
+    const output = at(`lora-resumed-${family}`);
+    await run({ ...given, output });
+    rmSync(join(output, "final"), { recursive: true });
+    for (const later of ["checkpoint-24", "checkpoint-30"]) rmSync(join(output, later), { recursive: true });
+    await run({ ...given, output, resume: true });
+    expect(weightsOf(join(output, "final")).equals(weightsOf(model ?? ""))).toBe(true);
+    const adapter = await openSafetensors(join(at(`lora-${family}`), "adapter", "adapter_model.safetensors"));
+    const attention = family === "gpt2" ? "transformer.h.0.attn.c_attn" : "model.layers.0.self_attn.k_proj";
+    expect(adapter.info(`base_model.model.${attention}.lora_A.weight`).shape).toEqual([2, 16]);
+    expect(adapter.info(`base_model.model.${attention}.lora_B.weight`).shape).toEqual([family === "gpt2" ? 48 : 8, 2]);
+    expect(adapter.info("base_model.model.score.weight").shape).toEqual([2, 16]);
+    await adapter.close();
+    const config = JSON.parse(
+      readFileSync(join(at(`lora-${family}`), "adapter", "adapter_config.json"), "utf8"),
+    ) as object;
+    expect(config).toMatchObject({ peft_type: "LORA", r: 2, task_type: "SEQ_CLS", fan_in_fan_out: family === "gpt2" });
+  },
+);
 
 test("early stopping ends with the best model", async () => {
   const settings = { task: "classification", data: [at("colours.jsonl")], steps: 200, evaluateEvery: 5, patience: 2 };

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
-import { DataError } from "../core/errors.ts";
+import { DataError, SettingsError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
 import { epochOrder } from "../data/epochs.ts";
 import { holdOut } from "../data/hold-out.ts";
 import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
@@ -11,6 +12,8 @@ import { encodeExamples, taskBatch } from "../data/task-inputs.ts";
 import type { TaskAnswers } from "../eval/task-report.ts";
 import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-report.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
+import { adapt, adapterTensors, writeAdapters } from "../models/low-rank-adapters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
 import type { MicroBatch } from "../train/train.ts";
 import { openStageBackend } from "./assistant.ts";
@@ -41,10 +44,11 @@ export const finetune = defineStage({
     const columns = columnsOf(settings.task, settings);
     const { training, heldOut } = await readData(settings, columns);
     const labels = labelsOf(training, settings, environment);
-    const from = environment.folder.checkpoint?.path ?? settings.model;
+    // Folders have the changes of adapters in the matrices: a run with adapters goes on from where it started.
+    const from = settings.loraRank > 0 ? settings.model : (environment.folder.checkpoint?.path ?? settings.model);
     const wanted = { task: settings.task, labels, columns };
     const solver = await openSolver(from, wanted, backend, settings);
-    freeze(solver, settings);
+    chooseTrained(solver, settings);
     const examples = encode(solver, training, settings, environment);
     const evaluation = encode(solver, heldOut, settings, environment);
     return solverRun(solver, examples, evaluation, settings, environment);
@@ -68,6 +72,7 @@ async function solverRun(
   const weight = settings.freezeBody ? 0 : settings.languageModelWeight;
   const contents = () => solverContents(solver);
   const finish = async () => {
+    if (settings.loraRank > 0) await saveAdapters(solver, settings, environment);
     if (patience > 0 && best.exists) await restoreSolver(solver, best.path);
     if (evaluation.length > 0) await report(await answersOf(solver, evaluation, batchSize), environment);
   };
@@ -86,6 +91,7 @@ async function solverRun(
       },
       sample: async () => {},
       contents,
+      ...(settings.loraRank > 0 ? { tensors: () => learnedTensors(solver) } : {}),
       finish,
     },
     { ...settings, steps },
@@ -145,9 +151,44 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-function freeze({ model }: Solver, { freezeBody, freezeLayers }: FinetuneSettings): void {
-  if (freezeBody) freezeBottom(model.body, Number.POSITIVE_INFINITY);
+/** What a run with adapters has learned: all else is as in the model it started from. */
+function learnedTensors({ model }: Solver): Map<string, Tensor> {
+  return new Map([...adapterTensors(model.body), ["score", model.score]]);
+}
+
+/** Decides which of the body's parameters learn. */
+function chooseTrained({ model }: Solver, settings: FinetuneSettings): void {
+  const { freezeBody, freezeLayers, loraRank, loraAlpha, loraTargets, seed } = settings;
+  if (loraRank > 0 && settings.patience > 0) {
+    throw new SettingsError("patience: cannot put the best adapters back; leave it out with --lora-rank");
+  }
+  if (loraRank > 0 && (freezeBody || freezeLayers > 0)) {
+    throw new SettingsError(
+      "lora-rank: freezes the body's own weights already; leave out --freeze-body and --freeze-layers",
+    );
+  }
+  if (loraRank > 0) {
+    adapt(model.body, { rank: loraRank, alpha: loraAlpha, targets: loraTargets }, new Random(seed).child(1));
+  } else if (freezeBody) freezeBottom(model.body, Number.POSITIVE_INFINITY);
   else if (freezeLayers > 0) freezeBottom(model.body, freezeLayers);
+}
+
+/** PEFT's files beside the final model, for those who keep the base and want only what was learned. */
+async function saveAdapters(
+  { model, family }: Solver,
+  { model: base, loraRank, loraAlpha, loraTargets }: FinetuneSettings,
+  { folder, note }: StageEnvironment,
+): Promise<void> {
+  const path = join(folder.path, "adapter");
+  const about = { rank: loraRank, alpha: loraAlpha, targets: loraTargets, base, taskType: "SEQ_CLS" } as const;
+  const { score } = model;
+  const head = {
+    name: "base_model.model.score.weight",
+    shape: score.shape,
+    read: async () => Float32Array.from(await score.read()),
+  };
+  await writeAdapters(path, family, model.body, about, [head]);
+  note(`adapter in ${path}`);
 }
 
 function encode(

@@ -3,6 +3,7 @@ import type { ModelContents } from "../checkpoint/model-folder.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { learningRateAt } from "../optim/schedule.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Run } from "../train/train.ts";
 import { train } from "../train/train.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
@@ -17,6 +18,8 @@ export interface TrainStage<Model, Batch>
   extends Pick<Run<Model, Batch>, "model" | "objective" | "batches" | "evaluate" | "sample"> {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly contents: () => ModelContents;
+  /** What a checkpoint holds beside the model and the optimizer's moments. */
+  readonly tensors?: () => ReadonlyMap<string, Tensor>;
   /** What tells the share of the machine's peak. */
   readonly speed?: Pick<StageRun, "operationsPerToken" | "peakOperationsPerSecond">;
   /** Done once after the last step, before the final model is saved. */
@@ -39,11 +42,12 @@ export async function trainStage<Model, Batch>(
 ): Promise<StageRun> {
   const optimizer = newOptimizer(stage.parameters, settings);
   const { checkpoint } = environment.folder;
-  if (checkpoint) await restoreStage(checkpoint.path, momentsOf(optimizer));
+  const tensors = (): Map<string, Tensor> => new Map([...momentsOf(optimizer), ...(stage.tensors?.() ?? [])]);
+  if (checkpoint) await restoreStage(checkpoint.path, tensors());
   const firstStep = checkpoint?.step ?? 0;
   optimizer.step = firstStep;
   const { learningRate, warmupSteps, steps, schedule: shape, finalLearningRateShare: finalShare } = settings;
-  const state = { model: stage.contents, tensors: () => momentsOf(optimizer) };
+  const state = { model: stage.contents, tensors };
   const run: Run<Model, Batch> = {
     ...stage,
     optimizer,

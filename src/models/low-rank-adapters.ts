@@ -1,0 +1,126 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import type { JsonObject } from "../checkpoint/json.ts";
+import { writeSafetensors } from "../checkpoint/safetensors.ts";
+import type { WritableTensor } from "../checkpoint/tensor-source.ts";
+import type { Random } from "../core/random.ts";
+import { Linear } from "../nn/linear.ts";
+import { LowRank } from "../nn/low-rank.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { ModelFamily, TensorBinding } from "./family.ts";
+import type { LanguageModel } from "./language-model.ts";
+
+/** How a model is adapted. */
+export interface LowRankOptions {
+  readonly rank: number;
+  /** α: the change counts α / rank times. */
+  readonly alpha: number;
+  /** Which matrices: those of attention, or of the feed-forward layers as well. */
+  readonly targets: "attention" | "all";
+}
+
+/** Freezes a model and gives its matrices adapters, which alone are trained then. */
+export function adapt(model: LanguageModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
+  for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
+  const init = new Initializer(model.backend, random);
+  for (const [name, layer] of linearsOf(model)) {
+    if (targets === "attention" && !name.includes("attention")) continue;
+    layer.adapter = new LowRank(layer.weight, rank, alpha, init);
+  }
+}
+
+/** Every linear layer of a model by its path through the model's fields. */
+function linearsOf(model: object): Map<string, Linear> {
+  const found = new Map<string, Linear>();
+  const walk = (container: object, path: string): void => {
+    for (const [name, value] of Object.entries(container)) {
+      if (typeof value !== "object" || value === null || value instanceof Tensor || "kernels" in value) continue;
+      if (value instanceof Linear) found.set(path + name, value);
+      else if (!ArrayBuffer.isView(value)) walk(value, `${path}${name}.`);
+    }
+  };
+  walk(model, "");
+  return found;
+}
+
+/** The parameters of the adapters of a model, by their paths. */
+export function adapterTensors(model: object): Map<string, Tensor> {
+  return new Map([...parameters(model)].filter(([name]) => name.includes(".adapter.")));
+}
+
+/**
+ * The matrices of a model with their changes added, by the storage of the frozen ones: what a folder without adapters
+ * holds in their place.
+ */
+export function mergedWeights(model: object): Map<Tensor["storage"], Tensor> {
+  const merged = new Map<Tensor["storage"], Tensor>();
+  for (const { weight, adapter } of linearsOf(model).values()) {
+    if (adapter) merged.set(weight.storage, adapter.merged(weight));
+  }
+  return merged;
+}
+
+/** One matrix of a folder that has an adapter. */
+interface Adapted {
+  /** Name of the module in the folder: `transformer.h.0.attn.c_attn`. */
+  readonly module: string;
+  readonly adapter: LowRank;
+  readonly binding: TensorBinding;
+  readonly weight: Tensor;
+}
+
+/**
+ * Writes adapters as PEFT does: `adapter_config.json` and `adapter_model.safetensors`. A matrix of ours that holds
+ * several of the folder's, such as queries, keys and values, gives each of them the same A and its own rows of B.
+ *
+ * @param more - Tensors that were trained whole, such as a head.
+ */
+export async function writeAdapters(
+  folder: string,
+  family: ModelFamily,
+  model: LanguageModel,
+  about: LowRankOptions & { readonly base: string; readonly taskType: "SEQ_CLS" | "CAUSAL_LM" },
+  more: readonly WritableTensor[],
+): Promise<void> {
+  const adapted = adaptedMatrices(family, model);
+  const tensors = adapted.flatMap(({ module, adapter, binding, weight }): WritableTensor[] => {
+    const [rank, width] = [adapter.a.axis(0), weight.axis(1)];
+    const start = (binding.parameter.offset - weight.offset) / width;
+    const rows = adapter.b.window(start * rank, [binding.parameter.axis(0), rank]);
+    const name = `base_model.model.${module}`;
+    return [writable(`${name}.lora_A.weight`, adapter.a), writable(`${name}.lora_B.weight`, rows)];
+  });
+  await mkdir(folder, { recursive: true });
+  await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...more]);
+  const modules = [...new Set(adapted.map(({ module }) => module.split(".").slice(-2).join(".")))];
+  const config: JsonObject = {
+    base_model_name_or_path: about.base,
+    bias: "none",
+    fan_in_fan_out: adapted.some(({ binding }) => binding.transposed),
+    inference_mode: true,
+    lora_alpha: about.alpha,
+    lora_dropout: 0,
+    modules_to_save: about.taskType === "SEQ_CLS" ? ["score"] : null,
+    peft_type: "LORA",
+    r: about.rank,
+    target_modules: modules,
+    task_type: about.taskType,
+  };
+  await writeFileAtomic(join(folder, "adapter_config.json"), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+function adaptedMatrices(family: ModelFamily, model: LanguageModel): Adapted[] {
+  const layers = [...linearsOf(model).values()];
+  return family.tensors(model).flatMap((binding) => {
+    const layer = layers.find(({ weight }) => weight.storage === binding.parameter.storage);
+    if (!layer?.adapter || !binding.name.endsWith(".weight")) return [];
+    const module = binding.name.slice(0, -".weight".length);
+    return [{ module, adapter: layer.adapter, binding, weight: layer.weight }];
+  });
+}
+
+function writable(name: string, tensor: Tensor): WritableTensor {
+  return { name, shape: tensor.shape, read: async () => Float32Array.from(await tensor.read()) };
+}
