@@ -137,7 +137,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
       if (!isRepeated || !this.#parts.fusesUnknown) out.push(id);
     };
     if (!this.#cutsWords) this.#encodeWord(whole).forEach(append);
-    else for (const [word] of whole.matchAll(words)) this.#memory.idsOf(word).forEach(append);
+    else for (const word of whole.match(words) ?? []) this.#memory.idsOf(word).forEach(append);
   }
 
   protected override wordBoundary(text: string): number {
