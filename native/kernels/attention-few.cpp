@@ -78,12 +78,14 @@ void attendQuery(const Attention& a, int64_t b, int64_t head, int64_t i, float* 
   for (int64_t first = seen.first; first < seen.end; first += kKeyBlock) {
     const int64_t count = seen.end - first < kKeyBlock ? seen.end - first : kKeyBlock;
     scoreKeys(query, rowOf(a.key, r, b, first, group), a.key.rowStride, count, d, scores);
-    const float* bias = r.bias ? r.bias + (head * r.queries + i) * r.keys + first : nullptr;
-    const float shrink = weighScores(scores, bias, r.scale, count, state);
-    if (first > seen.first && shrink != 1.0f) scaleVector(out, shrink, d);
+    const float* bias = r.bias ? r.bias + (head * r.queries + i) * r.keys : nullptr;
+    const KeyRange block{first, first + count};
+    const NextPeak next = raisePeak(state, finishScores({block, block}, block, scores - first, bias, r.scale));
+    state.sum += exponentiate(scores, next.shift, count);
+    if (first > seen.first && next.shrink != 1.0f) scaleVector(out, next.shrink, d);
     if (r.drops) {
-      keptWeights(r, (uint64_t)row * (uint64_t)r.keys + (uint64_t)first, count, kept);
-      for (int64_t j = 0; j < count; j++) scores[j] *= kept[j];
+      keptWeights(r, row, first, count, kept);
+      multiplyRow(scores, kept, count);
     }
     addAllValues(scores, rowOf(a.value, r, b, first, group), a.value.rowStride, count, d, out);
   }

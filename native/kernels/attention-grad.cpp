@@ -61,76 +61,74 @@ STEMMA_INLINE float dot(const float* a, const float* b, int64_t length) {
 
 /**
  * From scores and dp = dO · v of one query: weights p ⊙ m and dScores = scale · p ⊙ (m ⊙ dp − delta), where m is
- * `kept`, or 1 when that is null; adds the gradient of the bias to `dBias` where that is not null.
+ * `kept`, or 1 when that is null; 0 at keys it does not see. Adds the gradient of the bias to `dBias` where that is not
+ * null. All rows are those of key 0.
  */
-STEMMA_INLINE void gradRow(float* weights, float* dScores, const float* bias, const float* kept, float scale,
-                           float logSumExp, float delta, float* dBias, int64_t length) {
-  forVectors(length, [&](int64_t j, int64_t count) STEMMA_EXPANDED {
+STEMMA_INLINE void gradRow(const TileKeys& keys, KeyRange own, float* weights, float* dScores, const float* bias,
+                           const float* kept, float scale, float logSumExp, float delta, float* dBias) {
+  forSeen(keys, own, [&](int64_t j, int64_t count, auto&& mask) STEMMA_EXPANDED {
+    const Vec zero = {};
     Vec score = loadSome(weights + j, count) * scale;
     if (bias) score += loadSome(bias + j, count);
-    const Vec weight = exp(score - logSumExp);
+    const Vec weight = mask(exp(score - logSumExp), zero);
     Vec passed = weight, dWeight = loadSome(dScores + j, count);
     if (kept) {
       const Vec keep = loadSome(kept + j, count);
       passed *= keep;
       dWeight *= keep;
     }
-    const Vec dScore = weight * (dWeight - delta);
+    const Vec dScore = mask(weight * (dWeight - delta), zero);
     if (dBias) storeSome(dBias + j, loadSome(dBias + j, count) + dScore, count);
     storeSome(weights + j, passed, count);
     storeSome(dScores + j, dScore * scale, count);
   });
 }
 
-void clearOutside(float* row, KeyRange own, KeyRange block) {
-  const int64_t first = own.isEmpty() ? block.end : own.first, end = own.isEmpty() ? block.end : own.end;
-  memset(row, 0, (first - block.first) * sizeof(float));
-  memset(row + end - block.first, 0, (block.end - end) * sizeof(float));
+/** Turns scores and dp of `rows` queries from row t of the block on into weights and dScores, 0 outside `keys`. */
+void gradWeights(const AttentionGradient& g, const Queries& q, int64_t t, int64_t rows, KeyRange block,
+                 const TileKeys& keys, const Parts& parts) {
+  const AttentionRule& r = g.rule;
+  for (int64_t i = t; i < t + rows; i++) {
+    float *weights = parts.weights + i * kKeyBlock, *dScores = parts.dScores + i * kKeyBlock;
+    clear(weights, keys.any.first - block.first);
+    clear(dScores, keys.any.first - block.first);
+    clear(weights + keys.any.end - block.first, block.end - keys.any.end);
+    clear(dScores + keys.any.end - block.first, block.end - keys.any.end);
+    const int64_t biasAt = (q.head * r.queries + q.begin + i) * r.keys;
+    if (r.drops) {
+      const int64_t row = (q.b * r.heads + q.head) * r.queries + q.begin + i;
+      keptWeights(r, row, keys.any.first, keys.any.length(), parts.kept);
+    }
+    gradRow(keys, parts.own[i], weights - block.first, dScores - block.first, r.bias ? r.bias + biasAt : nullptr,
+            r.drops ? parts.kept - keys.any.first : nullptr, r.scale, parts.logSumExp[i], parts.delta[i],
+            g.dBias ? g.dBias + biasAt : nullptr);
+  }
 }
 
 /** Fills weights and dScores of up to kTileRows queries, from row t of the block on, and adds to their dQuery. */
 void gradRows(const AttentionGradient& g, const Queries& q, int64_t t, KeyRange block, const Parts& parts) {
   const AttentionRule& r = g.rule;
   const int64_t d = r.headDim, rows = q.rows - t < kTileRows ? q.rows - t : kTileRows, outStride = r.heads * d;
-  KeyRange seen{block.end, block.first};
-  for (int64_t i = t; i < t + rows; i++) {
-    const KeyRange own = within(parts.own[i], block);
-    if (own.isEmpty()) continue;
-    if (own.first < seen.first) seen.first = own.first;
-    if (own.end > seen.end) seen.end = own.end;
-  }
+  const TileKeys keys = tileKeys(parts.own + t, rows, block);
+  const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
   float *weights = parts.weights + t * kKeyBlock, *dScores = parts.dScores + t * kKeyBlock;
   const float* query = rowOf(g.query, r, q.b, q.begin + t, q.head);
   const float* dOut = g.dOut + (q.b * r.queries + q.begin + t) * outStride + q.head * d;
-  for (int64_t j = block.first + (seen.first - block.first) / kTileColumns * kTileColumns; j < seen.end;
-       j += kTileColumns) {
-    const int64_t at = (j - parts.first) * d, to = j - block.first;
-    tileProduct(Format::float32, {query, g.query.rowStride, 1}, parts.keysAcross + at, d, weights + to, kKeyBlock, rows,
+  for (int64_t j = first / kTileColumns * kTileColumns; j < end; j += kTileColumns) {
+    const int64_t at = (block.first + j - parts.first) * d;
+    tileProduct(Format::float32, {query, g.query.rowStride, 1}, parts.keysAcross + at, d, weights + j, kKeyBlock, rows,
                 kTileColumns, false);
-    tileProduct(Format::float32, {dOut, outStride, 1}, parts.valuesAcross + at, d, dScores + to, kKeyBlock, rows,
+    tileProduct(Format::float32, {dOut, outStride, 1}, parts.valuesAcross + at, d, dScores + j, kKeyBlock, rows,
                 kTileColumns, false);
   }
-  for (int64_t i = 0; i < rows; i++) {
-    const KeyRange own = within(parts.own[t + i], block);
-    clearOutside(weights + i * kKeyBlock, own, block);
-    clearOutside(dScores + i * kKeyBlock, own, block);
-    if (own.isEmpty()) continue;
-    const int64_t at = i * kKeyBlock + own.first - block.first;
-    const int64_t biasAt = (q.head * r.queries + q.begin + t + i) * r.keys + own.first;
-    if (r.drops) {
-      const uint64_t row = (uint64_t)((q.b * r.heads + q.head) * r.queries + q.begin + t + i);
-      keptWeights(r, row * (uint64_t)r.keys + (uint64_t)own.first, own.length(), parts.kept);
-    }
-    gradRow(weights + at, dScores + at, r.bias ? r.bias + biasAt : nullptr, r.drops ? parts.kept : nullptr, r.scale,
-            parts.logSumExp[t + i], parts.delta[t + i], g.dBias ? g.dBias + biasAt : nullptr, own.length());
-  }
-  if (seen.isEmpty()) return;
+  gradWeights(g, q, t, rows, block, keys, parts);
+  if (end == first) return;
   float* dQuery = rowOf(g.dQuery, r, q.b, q.begin + t, q.head);
   for (int64_t column = 0; column < d; column += kTileColumns) {
     const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
-    const float* keys = parts.keysAlong + column * parts.count + (seen.first - parts.first) * kTileColumns;
-    tileProduct(Format::float32, {dScores + seen.first - block.first, kKeyBlock, 1}, keys, seen.length(),
-                dQuery + column, g.dQuery.rowStride, rows, columns, true);
+    const float* along = parts.keysAlong + column * parts.count + (keys.any.first - parts.first) * kTileColumns;
+    tileProduct(Format::float32, {dScores + first, kKeyBlock, 1}, along, end - first, dQuery + column,
+                g.dQuery.rowStride, rows, columns, true);
   }
 }
 
@@ -162,7 +160,7 @@ void gradBlock(const AttentionGradient& g, const Queries& q, Parts& parts) {
   const int64_t d = r.headDim, outStride = r.heads * d;
   const int64_t at = (q.b * r.queries + q.begin) * outStride + q.head * d;
   for (int64_t i = 0; i < q.rows; i++) {
-    memset(rowOf(g.dQuery, r, q.b, q.begin + i, q.head), 0, d * sizeof(float));
+    clear(rowOf(g.dQuery, r, q.b, q.begin + i, q.head), d);
     parts.own[i] = keysOf(r, q.b, q.begin + i);
     parts.delta[i] = dot(g.dOut + at + i * outStride, g.out + at + i * outStride, d);
     const float sum = g.logSumExp[(q.b * r.heads + q.head) * r.queries + q.begin + i];
@@ -185,8 +183,8 @@ void gradGroup(const AttentionGradient& g, int64_t b, int64_t group, Parts& part
   const AttentionRule& r = g.rule;
   const int64_t d = r.headDim, sharing = r.heads / r.keyValueHeads;
   for (int64_t j = 0; j < r.keys; j++) {
-    memset(rowOf(g.dKey, r, b, j, group), 0, d * sizeof(float));
-    memset(rowOf(g.dValue, r, b, j, group), 0, d * sizeof(float));
+    clear(rowOf(g.dKey, r, b, j, group), d);
+    clear(rowOf(g.dValue, r, b, j, group), d);
   }
   const KeyRange all = keysOfQueries(r, b, 0, r.queries);
   parts.first = all.first;

@@ -56,12 +56,60 @@ static inline float* rowOf(const HeadRows& rows, const AttentionRule& r, int64_t
   return rows.data + b * rows.batchStride + t * rows.rowStride + head * r.headDim;
 }
 
-/** scores = scale · scores + bias, where bias is not null; gives the largest, passing over NaN. */
-STEMMA_INLINE float finishScores(float* scores, const float* bias, float scale, int64_t length) {
+/** Which queries of a tile see what: all of them `common`, some of them `any`. */
+struct TileKeys {
+  KeyRange any;
+  KeyRange common;
+};
+
+/** Of `rows` queries that see `own`, within a block of keys; both are empty when nobody sees anything. */
+static inline TileKeys tileKeys(const KeyRange* own, int64_t rows, KeyRange block) {
+  TileKeys keys{{block.end, block.first}, block};
+  for (int64_t t = 0; t < rows; t++) {
+    const KeyRange seen = within(own[t], block);
+    if (!seen.isEmpty() && seen.first < keys.any.first) keys.any.first = seen.first;
+    if (seen.end > keys.any.end) keys.any.end = seen.end;
+    if (seen.first > keys.common.first) keys.common.first = seen.first;
+    if (seen.end < keys.common.end) keys.common.end = seen.end;
+  }
+  if (keys.any.isEmpty()) keys.any = {block.first, block.first};
+  keys.common = within(keys.common, keys.any);
+  return keys;
+}
+
+/**
+ * Calls `body(j, count, mask)` for vector after vector of keys [keys.any) of a query that sees `own`, where mask(x, y)
+ * is x at the keys it sees and y elsewhere. All queries of a tile take the same steps, which processors foresee.
+ */
+template <class Body>
+STEMMA_INLINE void forSeen(const TileKeys& keys, KeyRange own, Body&& body) {
+  IntVec lanes;
+  for (int i = 0; i < kLanes; i++) lanes[i] = i;
+  auto edge = [&](int64_t first, int64_t end) STEMMA_EXPANDED {
+    for (int64_t j = first; j < end; j += kLanes) {
+      const IntVec key = lanes + (int32_t)j;
+      const IntVec sees = (key >= (int32_t)own.first) & (key < (int32_t)own.end);
+      body(j, end - j < kLanes ? end - j : (int64_t)kLanes, [&](Vec x, Vec y) STEMMA_EXPANDED { return select(sees, x, y); });
+    }
+  };
+  edge(keys.any.first, keys.common.first);
+  forVectors(keys.common.length(), [&](int64_t j, int64_t count) STEMMA_EXPANDED {
+    body(keys.common.first + j, count, [](Vec x, Vec) STEMMA_EXPANDED { return x; });
+  });
+  edge(keys.common.end, keys.any.end);
+}
+
+/**
+ * scores = scale · scores + bias where the query sees the key, −∞ elsewhere; gives the largest, passing over NaN.
+ * Scores and bias, which may be null, are those of key 0.
+ */
+STEMMA_INLINE float finishScores(const TileKeys& keys, KeyRange own, float* scores, const float* bias, float scale) {
   Vec largest = broadcast(-INFINITY);
-  forVectors(length, [&](int64_t j, int64_t count) STEMMA_EXPANDED {
+  forSeen(keys, own, [&](int64_t j, int64_t count, auto&& mask) STEMMA_EXPANDED {
+    const Vec hidden = broadcast(-INFINITY);
     Vec score = loadSome(scores + j, count) * scale;
     if (bias) score += loadSome(bias + j, count);
+    score = mask(score, hidden);
     storeSome(scores + j, score, count);
     if (count < kLanes) score = loadPartial(scores + j, count, -INFINITY);
     largest = max(score, largest);
@@ -89,18 +137,27 @@ STEMMA_INLINE float exponentiate(float* scores, float peak, int64_t length) {
   return sumLanes(sums[0] + sums[1]);
 }
 
+/** Short rows are many: a loop here is faster than calls of memset. */
+STEMMA_INLINE void clear(float* x, int64_t length) {
+  forVectors(length, [&](int64_t i, int64_t count) STEMMA_EXPANDED { storeSome(x + i, Vec{}, count); });
+}
+
 STEMMA_INLINE void scaleVector(float* x, float by, int64_t length) {
   forVectors(length, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
     storeSome(x + i, loadSome(x + i, count) * by, count);
   });
 }
 
-/** What dropout multiplies weights [first, first + length) of a whole attention by: 0 or 1 / (1 − rate). */
-static inline void keptWeights(const AttentionRule& r, uint64_t first, int64_t length, float* kept) {
-  const double bound = r.rate * 4294967296.0;
-  const float keep = (float)(1.0 / (1.0 - r.rate));
-  PhiloxReader reader{r.draw};
-  for (int64_t j = 0; j < length; j++) kept[j] = reader.word(first + (uint64_t)j) < bound ? 0.0f : keep;
+/** What dropout multiplies weights by: those of one row of `[batch, heads, queries, keys]`, from key `first` on. */
+static inline void keptWeights(const AttentionRule& r, int64_t row, int64_t first, int64_t length, float* kept) {
+  keptFactors(r.draw, r.rate, (uint64_t)row * (uint64_t)r.keys + (uint64_t)first, length, kept);
+}
+
+/** x = x ⊙ by */
+STEMMA_INLINE void multiplyRow(float* x, const float* by, int64_t length) {
+  forVectors(length, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
+    storeSome(x + i, loadSome(x + i, count) * loadSome(by + i, count), count);
+  });
 }
 
 /** What a row of scores knows of itself while block after block of keys is added. */
@@ -110,17 +167,22 @@ struct RowState {
 };
 
 /**
- * Turns scores of one query with the next keys into weights relative to the largest score so far. What was summed
- * before must be multiplied by the result.
+ * Takes note of the largest of the next scores. They are to be relative to `shift`, and what was summed before must be
+ * multiplied by `shrink`.
  */
-STEMMA_INLINE float weighScores(float* scores, const float* bias, float scale, int64_t length, RowState& state) {
-  const float before = state.peak, peak = finishScores(scores, bias, scale, length);
+struct NextPeak {
+  float shift;
+  float shrink;
+};
+
+static inline NextPeak raisePeak(RowState& state, float peak) {
+  const float before = state.peak;
   state.peak = peak > before ? peak : before;
   // Without a finite score there is nothing to subtract; what is no number must still reach the sum.
   const float shift = state.peak == -INFINITY ? 0.0f : state.peak;
-  const float shrink = before == -INFINITY ? 0.0f : expf(before - shift);
-  state.sum = state.sum * shrink + exponentiate(scores, shift, length);
-  return shrink;
+  const float shrink = before == state.peak ? 1.0f : before == -INFINITY ? 0.0f : expf(before - shift);
+  state.sum *= shrink;
+  return {shift, shrink};
 }
 
 /** Divides one query's sum of values by the sum of its weights, and notes log Σ exp of its scores. */

@@ -47,41 +47,51 @@ struct Chunk {
   int64_t b, group, begin, end;
 };
 
+/** Turns the scores of `rows` queries with the keys of a block into weights; `scores` is that of key 0 and the first. */
+void weighRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int64_t rows, const TileKeys& keys,
+               const KeyRange* own, float* scores, const Parts& parts, RowState* states) {
+  const AttentionRule& r = a.rule;
+  const int64_t outStride = r.heads * r.headDim, length = keys.any.length();
+  float* out = a.out + (c.b * r.queries + i) * outStride + head * r.headDim;
+  float peaks[kTileRows];
+  for (int64_t t = 0; t < rows; t++) {
+    const float* bias = r.bias ? r.bias + (head * r.queries + i + t) * r.keys : nullptr;
+    peaks[t] = finishScores(keys, own[t], scores + t * kKeyBlock, bias, r.scale);
+  }
+  for (int64_t t = 0; t < rows; t++) {
+    const bool isFirst = states[t].peak == -INFINITY;
+    const NextPeak next = raisePeak(states[t], peaks[t]);
+    float* weights = scores + t * kKeyBlock + keys.any.first;
+    states[t].sum += exponentiate(weights, next.shift, length);
+    if (!isFirst && next.shrink != 1.0f) scaleVector(out + t * outStride, next.shrink, r.headDim);
+    if (!r.drops) continue;
+    keptWeights(r, (c.b * r.heads + head) * r.queries + i + t, keys.any.first, length, parts.kept);
+    multiplyRow(weights, parts.kept, length);
+  }
+}
+
 /** Adds what `rows` queries of one head from i on see of a packed block. */
 void attendRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int64_t rows, KeyRange block,
                 const Parts& parts, RowState* states) {
   const AttentionRule& r = a.rule;
   const int64_t d = r.headDim, outStride = r.heads * d;
-  const KeyRange seen = within(keysOfQueries(r, c.b, i, i + rows), block);
-  if (seen.isEmpty()) return;
-  // From here on keys are counted from the start of the block.
-  const KeyRange near{seen.first - block.first, seen.end - block.first};
+  KeyRange own[kTileRows];
+  for (int64_t t = 0; t < rows; t++) own[t] = keysOf(r, c.b, i + t);
+  const TileKeys keys = tileKeys(own, rows, block);
+  const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
+  if (end == first) return;
   const float* query = rowOf(a.query, r, c.b, i, head);
-  for (int64_t panel = near.first / kTileColumns; panel * kTileColumns < near.end; panel++) {
+  for (int64_t panel = first / kTileColumns; panel * kTileColumns < end; panel++) {
     tileProduct(Format::float32, {query, a.query.rowStride, 1}, parts.keys + panel * kTileColumns * d, d,
                 parts.scores + panel * kTileColumns, kKeyBlock, rows, kTileColumns, false);
   }
+  weighRows(a, c, head, i, rows, keys, own, parts.scores - block.first, parts, states);
   float* out = a.out + (c.b * r.queries + i) * outStride + head * d;
-  for (int64_t t = 0; t < rows; t++) {
-    const KeyRange own = within(keysOf(r, c.b, i + t), block);
-    float* scores = parts.scores + t * kKeyBlock - block.first;
-    for (int64_t j = seen.first; j < seen.end && j < own.first; j++) scores[j] = 0;
-    for (int64_t j = own.isEmpty() ? seen.first : own.end; j < seen.end; j++) scores[j] = 0;
-    if (own.isEmpty()) continue;
-    const float* bias = r.bias ? r.bias + (head * r.queries + i + t) * r.keys + own.first : nullptr;
-    const bool isFirst = states[t].peak == -INFINITY;
-    const float shrink = weighScores(scores + own.first, bias, r.scale, own.length(), states[t]);
-    if (!isFirst && shrink != 1.0f) scaleVector(out + t * outStride, shrink, d);
-    if (!r.drops) continue;
-    const uint64_t row = (uint64_t)((c.b * r.heads + head) * r.queries + i + t);
-    keptWeights(r, row * (uint64_t)r.keys + (uint64_t)own.first, own.length(), parts.kept);
-    for (int64_t j = 0; j < own.length(); j++) scores[own.first + j] *= parts.kept[j];
-  }
   for (int64_t column = 0; column < d; column += kTileColumns) {
     const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
-    const float* values = parts.values + column * block.length() + near.first * kTileColumns;
-    tileProduct(Format::float32, {parts.scores + near.first, kKeyBlock, 1}, values, near.length(), out + column,
-                outStride, rows, columns, true);
+    const float* values = parts.values + column * block.length() + first * kTileColumns;
+    tileProduct(Format::float32, {parts.scores + first, kKeyBlock, 1}, values, end - first, out + column, outStride,
+                rows, columns, true);
   }
 }
 
@@ -91,7 +101,7 @@ void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
   const KeyRange all = keysOfQueries(r, c.b, c.begin, c.end);
   for (int64_t i = 0; i < sharing * kChunk; i++) parts.states[i] = {-INFINITY, 0};
   for (int64_t i = c.begin; i < c.end; i++)
-    memset(a.out + (c.b * r.queries + i) * outStride + c.group * sharing * d, 0, sharing * d * sizeof(float));
+    clear(a.out + (c.b * r.queries + i) * outStride + c.group * sharing * d, sharing * d);
   for (int64_t first = all.first; first < all.end; first += kKeyBlock) {
     const KeyRange block{first, first + kKeyBlock < all.end ? first + kKeyBlock : all.end};
     packTransposed(Format::float32, rowOf(a.key, r, c.b, first, c.group), a.key.rowStride, block.length(), d,

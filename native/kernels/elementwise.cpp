@@ -48,17 +48,17 @@ void selectWhere(const float* condition, const float* a, const float* b, float* 
 
 /** out[i] = word[i] < rate · 2³² ? 0 : x[i] / (1 − rate); out may be x. */
 void dropout(const float* x, double rate, const Draw& draw, float* out, int64_t length, int threads) {
-  const double bound = rate * 4294967296.0;
-  const float keep = (float)(1.0 / (1.0 - rate));
-  const int64_t step = 64 * kPhiloxWords;
-  parallel(threads, (length + step - 1) / step, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * step < length ? (task + 1) * step : length;
-    uint32_t words[kPhiloxWords];
-    for (int64_t begin = task * step; begin < end; begin += kPhiloxWords) {
-      philoxWords(draw, (uint64_t)begin / 4, words);
-      const int64_t some = end - begin < kPhiloxWords ? end - begin : kPhiloxWords;
-      for (int64_t i = 0; i < some; i++) out[begin + i] = words[i] < bound ? 0.0f : x[begin + i] * keep;
-    }
+  constexpr int64_t kPiece = 1024;
+  static_assert(kPiece % kPhiloxWords == 0, "no block of words is made twice");
+  parallel(threads, (length + kPiece - 1) / kPiece, [&](int64_t task, int) {
+    const int64_t begin = task * kPiece, count = begin + kPiece < length ? kPiece : length - begin;
+    float kept[kPiece];
+    keptFactors(draw, rate, (uint64_t)begin, count, kept);
+    forVectors(count, [&](int64_t i, int64_t some) STEMMA_EXPANDED {
+      // Chosen, not multiplied: what is dropped may be anything.
+      const Vec factor = loadSome(kept + i, some);
+      storeSome(out + begin + i, select(factor == Vec{}, Vec{}, loadSome(x + begin + i, some) * factor), some);
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/random.h"
+#include "kernels/transpose.h"
 #include "kernels/vector.h"
 
 namespace stemma::STEMMA_ISA {
@@ -48,29 +49,41 @@ STEMMA_INLINE void philoxWords(const Draw& draw, uint64_t firstBlock, uint32_t* 
     k0 += 0x9e3779b9u;
     k1 += 0xbb67ae85u;
   }
-  for (int i = 0; i < kLanes; i++) {
-    words[4 * i] = c0[i];
-    words[4 * i + 1] = c1[i];
-    words[4 * i + 2] = c2[i];
-    words[4 * i + 3] = c3[i];
+  // Lane by lane the four words of a block: two rounds of interleaving.
+  const Vec even[2] = {interleaveLow((Vec)c0, (Vec)c2), interleaveHigh((Vec)c0, (Vec)c2)};
+  const Vec odd[2] = {interleaveLow((Vec)c1, (Vec)c3), interleaveHigh((Vec)c1, (Vec)c3)};
+  for (int i = 0; i < 2; i++) {
+    store((int32_t*)words + (2 * i) * kLanes, (IntVec)interleaveLow(even[i], odd[i]));
+    store((int32_t*)words + (2 * i + 1) * kLanes, (IntVec)interleaveHigh(even[i], odd[i]));
   }
 }
 
-/** Words of one draw by number, for callers that walk forwards: the block last made is kept. */
-struct PhiloxReader {
-  Draw draw;
-  uint64_t start = ~(uint64_t)0;
+/**
+ * kept[j] = what dropout multiplies element `first` + j of a draw by, for j < length: 0 where its word is below
+ * rate · 2³², else 1 / (1 − rate).
+ */
+static inline void keptFactors(const Draw& draw, double rate, uint64_t first, int64_t length, float* kept) {
+  // Words are whole numbers, so that being below rate · 2³² is being below the next whole number. 32 bits hold it.
+  const double bound = rate * 4294967296.0;
+  const WordVec limit = (uint32_t)((double)(uint64_t)bound < bound ? bound + 1 : bound) - WordVec{};
+  const Vec keep = broadcast((float)(1.0 / (1.0 - rate)));
   uint32_t words[kPhiloxWords];
-
-  /** Word number `index`. */
-  inline uint32_t word(uint64_t index) {
-    uint64_t wanted = index / kPhiloxWords;
-    if (wanted != start) {
-      philoxWords(draw, wanted * kLanes, words);
-      start = wanted;
+  for (int64_t j = -(int64_t)(first % kPhiloxWords); j < length; j += kPhiloxWords) {
+    philoxWords(draw, (uint64_t)((int64_t)first + j) / 4, words);
+    for (int part = 0; part < 4; part++) {
+      const WordVec word = (WordVec)load((const int32_t*)words + part * kLanes);
+      const Vec factor = select((IntVec)(word < limit), Vec{}, keep);
+      const int64_t at = j + part * kLanes;
+      if (at >= 0 && at + kLanes <= length) {
+        store(kept + at, factor);
+      } else {
+        float lanes[kLanes];
+        store(lanes, factor);
+        for (int64_t i = 0; i < kLanes; i++)
+          if (at + i >= 0 && at + i < length) kept[at + i] = lanes[i];
+      }
     }
-    return words[index % kPhiloxWords];
   }
-};
+}
 
 }  // namespace stemma::STEMMA_ISA

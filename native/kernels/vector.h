@@ -96,20 +96,28 @@ STEMMA_INLINE Vec sqrt(Vec x) {
 
 /** Sum of all lanes: halves are added until one number is left, always in the same order. */
 STEMMA_INLINE float sumLanes(Vec x) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)x);
+#else
   float lanes[kLanes];
   store(lanes, x);
   for (int half = kLanes / 2; half > 0; half /= 2)
     for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
   return lanes[0];
+#endif
 }
 
-/** Largest lane; NaN if any lane is NaN. */
+/** Largest lane; any number when a lane is NaN. */
 STEMMA_INLINE float maxLanes(Vec x) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps((__m512)x);
+#else
   float lanes[kLanes];
   store(lanes, x);
-  float largest = lanes[0];
-  for (int i = 1; i < kLanes; i++) largest = lanes[i] > largest || lanes[i] != lanes[i] ? lanes[i] : largest;
-  return largest;
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+  return lanes[0];
+#endif
 }
 
 /**
