@@ -55,8 +55,8 @@ export function parseGgufHeader(cursor: HeaderCursor): GgufHeader {
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < pairCount; i++) {
     const key = cursor.string(65535, "key");
-    if (metadata.has(key)) throw cursor.damaged(`the key ${JSON.stringify(key)} comes twice`);
-    metadata.set(key, parseValue(cursor, key));
+    if (metadata.has(key)) throw cursor.damaged(`the key ${shown(key)} comes twice`);
+    metadata.set(key, parseValue(cursor, shown(key)));
   }
   const alignment = parseAlignment(metadata, (fault) => cursor.damaged(fault));
   const tensors = new Map<string, GgufEntry>();
@@ -131,6 +131,12 @@ function parseEntry(cursor: HeaderCursor, name: string, expectedBegin: number): 
     throw cursor.damaged(`${JSON.stringify(name)} starts at ${begin} of the data, ${expectedBegin} is expected`);
   }
   return { dtype, shape, begin, end: begin + bytes };
+}
+
+/** A key in a message: of a damaged file it may be anything. */
+function shown(key: string): string {
+  if (/^[\w.-]{1,80}$/.test(key)) return key;
+  return JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
 }
 
 function parseValue(cursor: HeaderCursor, key: string): GgufValue {

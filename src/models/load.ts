@@ -79,7 +79,8 @@ export function createEmpty<Settings, Model extends StoredModel>(
   try {
     return family.create(family.readConfig(config), new Initializer(backend, null, 2 ** 20 + 8 * stored));
   } catch (error) {
-    if (!(error instanceof StemmaError)) throw error;
+    // JavaScript's own limits speak where a number is beyond even them.
+    if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
     const fault = error.message.replace(/^config\.json: /, "");
     throw new CheckpointError(`${path}: config.json: ${fault}`, { cause: error });
   }
