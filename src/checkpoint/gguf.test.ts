@@ -103,7 +103,7 @@ test("a list as long as the largest vocabularies", async () => {
     await bytesOf({ metadata: new Map([["tokens", { type: "array", elementType: "string", values }]]) }),
   );
   const tokens = file.metadata.get("tokens");
-  expect(tokens?.type === "array" && Array.from(tokens.values).join("\n") === values.join("\n")).toBe(true);
+  expect(tokens?.type === "array" && Array.from(tokens.values, String).join("\n") === values.join("\n")).toBe(true);
   expect(await file.read("m")).toEqual(matrix); // the header is longer than what is read at first
 });
 
