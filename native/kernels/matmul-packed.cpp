@@ -49,13 +49,7 @@ class PackedProduct {
         units_(unitsOf(format_, p.k)),
         blocks_(most(1, divideUp(units_, kBlockUnits))),
         blockUnits_(divideUp(units_, blocks_)),
-        sharesA_(p.m < p.n),
-        accumulates_(p.accumulate) {
-    if (p.residual == p.out) {
-      // The tiles overwrite `out`, so it cannot wait to be added.
-      accumulates_ = true;
-      epilogue_.residual = nullptr;
-    }
+        sharesA_(p.m < p.n) {
     cut();
   }
 
@@ -137,7 +131,7 @@ class PackedProduct {
   /** All tiles of a rectangle, from operands packed for exactly that. */
   void fill(int64_t block, Range tiles, Range panels, const float* a, const float* b) const {
     const int64_t units = blockOf(block).size();
-    const bool add = accumulates_ || block > 0, isLast = block == blocks_ - 1 && !epilogue_.isEmpty();
+    const bool add = p_.accumulate || block > 0, isLast = block == blocks_ - 1 && !epilogue_.isEmpty();
     for (int64_t panel = panels.begin; panel < panels.end; panel++, b += units * kTileColumns) {
       const int64_t column = panel * kTileColumns, columns = least(kTileColumns, p_.n - column);
       TileRows rowsOfA{a, p_.transposeA ? 1 : units, p_.transposeA ? kTileRows : 1};
@@ -152,10 +146,9 @@ class PackedProduct {
   const Matmul p_;
   const int threads_;
   const Format format_;
-  Epilogue epilogue_;
+  const Epilogue epilogue_;
   const int64_t tiles_, panels_, units_, blocks_, blockUnits_;
   const bool sharesA_;
-  bool accumulates_;
   int64_t rowPieces_ = 1, columnPieces_ = 1;
 };
 

@@ -1,5 +1,6 @@
 #include "kernels/matmul.h"
 
+#include "kernels/matmul-narrow.h"
 #include "kernels/matmul-packed.h"
 #include "kernels/parallel.h"
 
@@ -23,18 +24,29 @@ Matmul pairOf(const Matmul& p, int64_t item) {
   return pair;
 }
 
+void product(const Matmul& p, int threads) {
+  if (p.m <= kNarrowRows && p.k > 0) narrowProduct(p, threads);
+  else packedProduct(p, threads);
+}
+
 }  // namespace
 
-void matmul(const Matmul& p, int threads) {
+void matmul(const Matmul& wanted, int threads) {
+  Matmul p = wanted;
+  if (p.residual == p.out) {
+    // Sums are stored in `out` before they are finished, so a residual there could not wait.
+    p.residual = nullptr;
+    p.accumulate = true;
+  }
   if (p.batch == 0 || p.m == 0 || p.n == 0) return;
   const int64_t work = p.m * p.n * (p.k + 1);
   if (p.batch * work < kWorthSharing) threads = 1;
   // Small pairs are shared out whole, large ones one after the other and each by all threads.
   const bool sharesOut = p.batch > 1 && (work < kWorthSharing || p.batch >= 8 * threads);
   if (sharesOut) {
-    parallel(threads, p.batch, [&](int64_t item, int) { packedProduct(pairOf(p, item), 1); });
+    parallel(threads, p.batch, [&](int64_t item, int) { product(pairOf(p, item), 1); });
   } else {
-    for (int64_t item = 0; item < p.batch; item++) packedProduct(pairOf(p, item), threads);
+    for (int64_t item = 0; item < p.batch; item++) product(pairOf(p, item), threads);
   }
 }
 

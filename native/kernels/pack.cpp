@@ -1,47 +1,13 @@
 #include "kernels/pack.h"
 
 #include "kernels/transpose.h"
+#include "kernels/units.h"
 
 namespace stemma::STEMMA_ISA {
 
 namespace {
 
-/** Each number rounded to the nearest bfloat16, ties to even, as a float; NaN stays NaN. */
-STEMMA_INLINE Vec roundToBfloat16(Vec x) {
-  const IntVec bits = bitsOf(x);
-  const IntVec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & (int32_t)0xffff0000;
-  return select(x == x, floatOf(rounded), x);
-}
-
-/** The units of one vector along a row of k contiguous numbers: kLanes units starting at number `at` of `k`. */
-template <Format kFormat>
-STEMMA_INLINE Vec unitsAlongRow(const float* row, int64_t at, int64_t k) {
-  const int64_t left = k - at;
-#if defined(__AVX512BF16__)
-  if (kFormat == Format::bfloat16) {
-    const Vec first = left >= kLanes ? load(row + at) : loadPartial(row + at, left);
-    const int64_t more = left - kLanes;
-    const Vec second = more >= kLanes ? load(row + at + kLanes) : more > 0 ? loadPartial(row + at + kLanes, more) : Vec{};
-    return (Vec)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-  }
-#endif
-  const Vec x = left >= kLanes ? load(row + at) : loadPartial(row + at, left);
-  return kFormat == Format::rounded ? roundToBfloat16(x) : x;
-}
-
-/** The units of kLanes columns, from the row or the two rows of numbers that make them. */
-template <Format kFormat>
-STEMMA_INLINE Vec unitsAcrossRows(Vec first, Vec second) {
-#if defined(__AVX512BF16__)
-  if (kFormat == Format::bfloat16) {
-    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first));
-    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
-    return (Vec)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
-  }
-#endif
-  (void)second;
-  return kFormat == Format::rounded ? roundToBfloat16(first) : first;
-}
+constexpr int64_t kStripColumns = 48;
 
 template <Format kFormat>
 void packRowsOf(const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed) {
@@ -56,8 +22,21 @@ void packRowsOf(const float* x, int64_t rowStride, int64_t rows, int64_t k, floa
   }
 }
 
+/** Writes `count` lanes, known to the compiler; twelve without a mask, which is slow to store by. */
+STEMMA_INLINE void storeFirst(float* to, Vec x, int64_t count) {
+#if defined(__AVX512F__)
+  if (count == 12) {
+    _mm256_storeu_ps(to, _mm512_castps512_ps256((__m512)x));
+    _mm_storeu_ps(to + 8, _mm512_extractf32x4_ps((__m512)x, 2));
+    return;
+  }
+#endif
+  storeSome(to, x, count);
+}
+
+/** Some panels side by side, so that rows are read a few whole lines at a time and few lines are written at once. */
 template <Format kFormat, int64_t kPanel>
-void packColumnsOf(const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
+STEMMA_INLINE void packStrip(const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   const int64_t units = unitsOf(kFormat, k);
   for (int64_t u = 0; u < units; u++) {
@@ -73,10 +52,19 @@ void packColumnsOf(const float* x, int64_t rowStride, int64_t k, int64_t width, 
         const float* from = row + first + j;
         const Vec upper = loadSome(from, count);
         const Vec lower = hasSecond ? loadSome(from + rowStride, count) : Vec{};
-        storeSome(to + j, unitsAcrossRows<kFormat>(upper, lower), room);
+        storeFirst(to + j, unitsAcrossRows<kFormat>(upper, lower), room);
       }
     }
   }
+}
+
+template <Format kFormat, int64_t kPanel>
+void packColumnsOf(const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
+  constexpr int64_t kStrip = kPanel * (kStripColumns > kPanel ? kStripColumns / kPanel : 1);
+  const int64_t units = unitsOf(kFormat, k), whole = width / kStrip * kStrip;
+  // Twice, so that the compiler sees a constant width in the main loop.
+  for (int64_t j = 0; j < whole; j += kStrip) packStrip<kFormat, kPanel>(x + j, rowStride, k, kStrip, packed + j * units);
+  if (whole < width) packStrip<kFormat, kPanel>(x + whole, rowStride, k, width - whole, packed + whole * units);
 }
 
 template <Format kFormat>

@@ -4,21 +4,9 @@ namespace stemma::STEMMA_ISA {
 
 namespace {
 
-struct Float32Units {
-  STEMMA_INLINE Vec multiplyAdd(Vec a, Vec b, Vec sum) { return fma(a, b, sum); }
-};
-
-#if defined(__AVX512BF16__)
-struct Bfloat16Units {
-  STEMMA_INLINE Vec multiplyAdd(Vec a, Vec b, Vec sum) {
-    return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-  }
-};
-#endif
-
 using Tile = void (*)(TileRows a, const float* b, int64_t units, float* c, int64_t cStride, int64_t columns, bool add);
 
-template <class Units, int kRows>
+template <Format kFormat, int kRows>
 void tile(TileRows a, const float* b, int64_t units, float* c, int64_t cStride, int64_t columns, bool add) {
   constexpr int kVectors = (int)kTileVectors;
   Vec sums[kRows][kVectors];
@@ -42,7 +30,7 @@ void tile(TileRows a, const float* b, int64_t units, float* c, int64_t cStride, 
     for (int r = 0; r < kRows; r++) {
       const Vec row = broadcast(bases[r / 3][(r % 3) * a.rowStride]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) sums[r][v] = Units::multiplyAdd(row, columnsOfB[v], sums[r][v]);
+      for (int v = 0; v < kVectors; v++) sums[r][v] = multiplyAdd<kFormat>(row, columnsOfB[v], sums[r][v]);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; r += 3) bases[r / 3] += a.unitStride;
@@ -62,12 +50,12 @@ void tile(TileRows a, const float* b, int64_t units, float* c, int64_t cStride, 
   }
 }
 
-template <class Units>
+template <Format kFormat>
 struct Tiles {
   static constexpr Tile byRows[] = {
-      tile<Units, 1>, tile<Units, 2>, tile<Units, 3>, tile<Units, 4>, tile<Units, 5>, tile<Units, 6>,
+      tile<kFormat, 1>, tile<kFormat, 2>, tile<kFormat, 3>, tile<kFormat, 4>, tile<kFormat, 5>, tile<kFormat, 6>,
 #if defined(__AVX512F__) || defined(__aarch64__)
-      tile<Units, 7>, tile<Units, 8>, tile<Units, 9>, tile<Units, 10>, tile<Units, 11>, tile<Units, 12>,
+      tile<kFormat, 7>, tile<kFormat, 8>, tile<kFormat, 9>, tile<kFormat, 10>, tile<kFormat, 11>, tile<kFormat, 12>,
 #endif
   };
   static_assert(sizeof byRows / sizeof byRows[0] == kTileRows, "one tile for each number of rows");
@@ -77,15 +65,8 @@ struct Tiles {
 
 void tileProduct(Format format, TileRows a, const float* b, int64_t units, float* c, int64_t cStride, int64_t rows,
                  int64_t columns, bool add) {
-#if defined(__AVX512BF16__)
-  if (format == Format::bfloat16) {
-    Tiles<Bfloat16Units>::byRows[rows - 1](a, b, units, c, cStride, columns, add);
-    return;
-  }
-#else
-  (void)format;
-#endif
-  Tiles<Float32Units>::byRows[rows - 1](a, b, units, c, cStride, columns, add);
+  const Tile* const tiles = format == Format::float32 ? Tiles<Format::float32>::byRows : Tiles<kBfloat16Format>::byRows;
+  tiles[rows - 1](a, b, units, c, cStride, columns, add);
 }
 
 }  // namespace stemma::STEMMA_ISA

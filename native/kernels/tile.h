@@ -1,35 +1,9 @@
 #pragma once
 
-#include "kernels/vector.h"
+#include "kernels/units.h"
 
-/**
- * The innermost part of matrix products: a tile of the result in registers, summed over packed operands.
- *
- * Operands come in units of four bytes. In float32 a unit is one number; in bfloat16 it is two neighbours along k, and
- * one instruction multiplies both pairs and adds them. Everything else is the same for both.
- */
+/** The innermost part of matrix products: a tile of the result in registers, summed over packed operands. */
 namespace stemma::STEMMA_ISA {
-
-/** How numbers lie in packed operands. */
-enum class Format {
-  float32,
-  /** Pairs of bfloat16, for processors that multiply them. */
-  bfloat16,
-  /** float32 rounded to bfloat16: the same products, for processors that do not. */
-  rounded,
-};
-
-#if defined(__AVX512BF16__)
-constexpr Format kBfloat16Format = Format::bfloat16;
-#else
-constexpr Format kBfloat16Format = Format::rounded;
-#endif
-
-/** Numbers along k in one unit. */
-constexpr int64_t unitWidth(Format format) { return format == Format::bfloat16 ? 2 : 1; }
-
-/** Units that hold k numbers; the last may be half empty, and is then padded with zero. */
-constexpr int64_t unitsOf(Format format, int64_t k) { return (k + unitWidth(format) - 1) / unitWidth(format); }
 
 /** Rows and columns of a tile: as many sums as leave registers for two vectors of b and some numbers of a. */
 constexpr int64_t kTileVectors = 2;

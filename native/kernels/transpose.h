@@ -50,4 +50,15 @@ STEMMA_INLINE void transposeSquare(Vec (&rows)[kLanes]) {
   }
 }
 
+/** Lane i is the sum of all lanes of row i, added in the order of sumLanes. Overwrites the rows. */
+STEMMA_INLINE Vec sumsOfRows(Vec (&rows)[kLanes]) {
+  transposeSquare(rows);
+#pragma GCC unroll 4
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++) rows[i] += rows[i + half];
+  }
+  return rows[0];
+}
+
 }  // namespace stemma::STEMMA_ISA

@@ -1,0 +1,160 @@
+#include "kernels/matmul-narrow.h"
+
+#include "kernels/epilogue.h"
+#include "kernels/pack.h"
+#include "kernels/parallel.h"
+#include "kernels/transpose.h"
+#include "kernels/units.h"
+
+namespace stemma::STEMMA_ISA {
+
+namespace {
+
+/** Sums that fit in registers beside what is being multiplied. */
+constexpr int kRegisterSums = STEMMA_VECTOR_BYTES == 64 ? 24 : 10;
+/** Bytes of b that a task reads. */
+constexpr int64_t kTaskBytes = 128 << 10;
+/** Columns that a task sums in its first cache, for b stored by rows. */
+constexpr int64_t kStripColumns = 512;
+/** Rows of b that are read side by side then. */
+constexpr int kDepth = 4;
+
+constexpr int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
+
+/** A stretch of columns of the output. */
+struct Columns {
+  int64_t begin, end;
+};
+
+/** a as rows of units. */
+struct Rows {
+  const float* data;
+  int64_t units;
+};
+
+/** kColumns columns of a product with b stored [n, k]: each is one row of b, times all rows of a. */
+template <Format kFormat, int kRows, int kColumns>
+STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
+  constexpr int64_t kWidth = unitWidth(kFormat);
+  const float* b = p.b + column * p.k;
+  constexpr int kSums = kRows * kColumns;
+  Vec sums[(kSums + kLanes - 1) / kLanes * kLanes] = {};
+  forVectors(a.units, [&](int64_t u, int64_t count) STEMMA_EXPANDED {
+    Vec units[kColumns];
+#pragma GCC unroll 4
+    for (int j = 0; j < kColumns; j++) units[j] = unitsAlongRow<kFormat>(b + j * p.k, u * kWidth, p.k);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; i++) {
+      const Vec row = loadSome(a.data + i * a.units + u, count);
+#pragma GCC unroll 4
+      for (int j = 0; j < kColumns; j++) {
+        Vec& sum = sums[i * kColumns + j];
+        sum = multiplyAdd<kFormat>(row, units[j], sum);
+      }
+    }
+  });
+  float totals[sizeof sums / sizeof sums[0]];
+#pragma GCC unroll 8
+  for (int first = 0; first < kSums; first += kLanes) {
+    Vec square[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; i++) square[i] = sums[first + i];
+    store(totals + first, sumsOfRows(square));
+  }
+  for (int i = 0; i < kRows; i++) {
+    float* const out = p.out + i * p.n + column;
+    for (int j = 0; j < kColumns; j++) out[j] = p.accumulate ? out[j] + totals[i * kColumns + j] : totals[i * kColumns + j];
+  }
+}
+
+template <Format kFormat, int kRows>
+void dotProducts(const Matmul& p, Rows a, Columns columns) {
+  constexpr int kColumns = kRegisterSums / kRows < 4 ? kRegisterSums / kRows : 4;
+  int64_t j = columns.begin;
+  for (; j + kColumns <= columns.end; j += kColumns) dotColumns<kFormat, kRows, kColumns>(p, a, j);
+  for (; j < columns.end; j++) dotColumns<kFormat, kRows, 1>(p, a, j);
+}
+
+/** Adds up to kDepth units of k to some columns of a product with b stored [k, n]. */
+template <Format kFormat, int kRows, int kUnits>
+STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns columns, bool add) {
+  constexpr int64_t kWidth = unitWidth(kFormat);
+  forVectors(columns.end - columns.begin, [&](int64_t at, int64_t count) STEMMA_EXPANDED {
+    const int64_t column = columns.begin + at;
+    Vec units[kUnits];
+#pragma GCC unroll 4
+    for (int u = 0; u < kUnits; u++) {
+      const int64_t l = (unit + u) * kWidth;
+      const float* from = p.b + l * p.n + column;
+      const Vec second = kWidth == 2 && l + 1 < p.k ? loadSome(from + p.n, count) : Vec{};
+      units[u] = unitsAcrossRows<kFormat>(loadSome(from, count), second);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; i++) {
+      float* const out = p.out + i * p.n + column;
+      Vec sum = add ? loadSome(out, count) : Vec{};
+#pragma GCC unroll 4
+      for (int u = 0; u < kUnits; u++) sum = multiplyAdd<kFormat>(broadcast(a.data[i * a.units + unit + u]), units[u], sum);
+      storeSome(out, sum, count);
+    }
+  });
+}
+
+template <Format kFormat, int kRows>
+void rowSums(const Matmul& p, Rows a, Columns columns) {
+  bool add = p.accumulate;
+  int64_t u = 0;
+  for (; u + kDepth <= a.units; u += kDepth, add = true) addRows<kFormat, kRows, kDepth>(p, a, u, columns, add);
+  for (; u < a.units; u++, add = true) addRows<kFormat, kRows, 1>(p, a, u, columns, add);
+}
+
+using Part = void (*)(const Matmul& p, Rows a, Columns columns);
+
+template <Format kFormat>
+Part partFor(const Matmul& p) {
+  static constexpr Part parts[2][kNarrowRows] = {
+      {rowSums<kFormat, 1>, rowSums<kFormat, 2>, rowSums<kFormat, 3>, rowSums<kFormat, 4>, rowSums<kFormat, 5>,
+       rowSums<kFormat, 6>, rowSums<kFormat, 7>, rowSums<kFormat, 8>},
+      {dotProducts<kFormat, 1>, dotProducts<kFormat, 2>, dotProducts<kFormat, 3>, dotProducts<kFormat, 4>,
+       dotProducts<kFormat, 5>, dotProducts<kFormat, 6>, dotProducts<kFormat, 7>, dotProducts<kFormat, 8>},
+  };
+  return parts[p.transposeB][p.m - 1];
+}
+
+/** a[k, m] → packed rows of units, by way of rows of numbers. */
+void packTransposedRows(Format format, const Matmul& p, float* packed) {
+  const Scratch rows((size_t)(p.m * p.k) * 4);
+  for (int64_t l = 0; l < p.k; l++) {
+    for (int64_t i = 0; i < p.m; i++) rows.floats()[i * p.k + l] = p.a[l * p.m + i];
+  }
+  packRows(format, rows.floats(), p.k, p.m, p.k, packed);
+}
+
+/** Columns of a task: all of one cut alike, in whole vectors, whatever the number of threads. */
+int64_t columnsOfTask(const Matmul& p) {
+  if (!p.transposeB) return kStripColumns;
+  const int64_t columns = kTaskBytes / 4 / p.k / 12 * 12;
+  return columns < 12 ? 12 : columns;
+}
+
+}  // namespace
+
+void narrowProduct(const Matmul& p, int threads) {
+  const Format format = p.useBfloat16 ? kBfloat16Format : Format::float32;
+  const int64_t units = unitsOf(format, p.k);
+  const Scratch packed((size_t)(p.m * units) * 4);
+  if (p.transposeA && p.m > 1) packTransposedRows(format, p, packed.floats());
+  else packRows(format, p.a, p.k, p.m, p.k, packed.floats());
+  const Part part = format == Format::float32 ? partFor<Format::float32>(p) : partFor<kBfloat16Format>(p);
+  const Epilogue epilogue{p.bias, p.residual, p.activation, p.preActivation};
+  const int64_t step = columnsOfTask(p);
+  parallel(threads, (p.n + step - 1) / step, [&](int64_t task, int) {
+    const Columns columns{task * step, least((task + 1) * step, p.n)};
+    part(p, Rows{packed.floats(), units}, columns);
+    if (!epilogue.isEmpty()) {
+      finish(epilogue, p.out, p.n, columns.begin, columns.begin, p.m, columns.end - columns.begin);
+    }
+  });
+}
+
+}  // namespace stemma::STEMMA_ISA

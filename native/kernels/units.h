@@ -1,0 +1,78 @@
+#pragma once
+
+#include "kernels/vector.h"
+
+/**
+ * Operands of matrix products come in units of four bytes. In float32 a unit is one number; in bfloat16 it is two
+ * neighbours along k, and one instruction multiplies both pairs and adds them. Everything else is the same for both.
+ */
+namespace stemma::STEMMA_ISA {
+
+/** How numbers lie in packed operands. */
+enum class Format {
+  float32,
+  /** Pairs of bfloat16, for processors that multiply them. */
+  bfloat16,
+  /** float32 rounded to bfloat16: the same products, for processors that do not. */
+  rounded,
+};
+
+#if defined(__AVX512BF16__)
+constexpr Format kBfloat16Format = Format::bfloat16;
+#else
+constexpr Format kBfloat16Format = Format::rounded;
+#endif
+
+/** Numbers along k in one unit. */
+constexpr int64_t unitWidth(Format format) { return format == Format::bfloat16 ? 2 : 1; }
+
+/** Units that hold k numbers; the last may be half empty, and is then padded with zero. */
+constexpr int64_t unitsOf(Format format, int64_t k) { return (k + unitWidth(format) - 1) / unitWidth(format); }
+
+/** Each number rounded to the nearest bfloat16, ties to even, as a float; NaN stays NaN. */
+STEMMA_INLINE Vec roundToBfloat16(Vec x) {
+  const IntVec bits = bitsOf(x);
+  const IntVec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & (int32_t)0xffff0000;
+  return select(x == x, floatOf(rounded), x);
+}
+
+/** The units of one vector along a row of k contiguous numbers: kLanes units starting at number `at` of `k`. */
+template <Format kFormat>
+STEMMA_INLINE Vec unitsAlongRow(const float* row, int64_t at, int64_t k) {
+  const int64_t left = k - at;
+#if defined(__AVX512BF16__)
+  if (kFormat == Format::bfloat16) {
+    const Vec first = left >= kLanes ? load(row + at) : loadPartial(row + at, left);
+    const int64_t more = left - kLanes;
+    const Vec second = more >= kLanes ? load(row + at + kLanes) : more > 0 ? loadPartial(row + at + kLanes, more) : Vec{};
+    return (Vec)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+  }
+#endif
+  const Vec x = left >= kLanes ? load(row + at) : loadPartial(row + at, left);
+  return kFormat == Format::rounded ? roundToBfloat16(x) : x;
+}
+
+/** The units of kLanes columns, from the row or the two rows of numbers that make them. */
+template <Format kFormat>
+STEMMA_INLINE Vec unitsAcrossRows(Vec first, Vec second) {
+#if defined(__AVX512BF16__)
+  if (kFormat == Format::bfloat16) {
+    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first));
+    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
+    return (Vec)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+  }
+#endif
+  (void)second;
+  return kFormat == Format::rounded ? roundToBfloat16(first) : first;
+}
+
+/** sum + a · b, unit by unit; both numbers of a pair are multiplied and added. */
+template <Format kFormat>
+STEMMA_INLINE Vec multiplyAdd(Vec a, Vec b, Vec sum) {
+#if defined(__AVX512BF16__)
+  if (kFormat == Format::bfloat16) return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#endif
+  return fma(a, b, sum);
+}
+
+}  // namespace stemma::STEMMA_ISA
