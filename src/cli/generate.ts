@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import type { Backend } from "../backend/kernels.ts";
+import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
-import type { FinishReason } from "../generate/generate.ts";
 import { generateText } from "../generate/generate-text.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Assistant } from "../stages/assistant.ts";
@@ -9,6 +10,8 @@ import { openAssistant, openStageBackend } from "../stages/assistant.ts";
 import { trainingSettings } from "../stages/stage.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import type { Continuation } from "./generate-other.ts";
+import { otherAnswerers } from "./generate-other.ts";
 import { readInput } from "./read-input.ts";
 
 const { threads, matmulPrecision } = trainingSettings;
@@ -44,18 +47,23 @@ const GenerateSettings = z.object({
     .describe("text that ends a continuation and is not shown")
     .meta({ commas: false }),
   ignoreEndOfText: z.boolean().default(false).describe("go on after the end-of-text token"),
+  beams: z
+    .int()
+    .positive()
+    .default(1)
+    .describe("beginnings kept while the likeliest text is looked for; 1 goes token by token (t5)")
+    .meta({ aliases: ["num_beams"] }),
+  lengthPenalty: z
+    .number()
+    .nonnegative()
+    .default(1)
+    .describe("power of a text's length that its log-probability is divided by, with --beams"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
   ...{ threads, matmulPrecision },
 });
 type GenerateSettings = z.output<typeof GenerateSettings>;
 
-interface Continuation {
-  readonly prompt: string;
-  text: string;
-  finishReason: FinishReason | null;
-}
-
-/** `stemma generate`: continues prompts. */
+/** `stemma generate`: continues prompts; an encoder-decoder answers them, an encoder fills in their masks. */
 export const generate = defineCommand({
   name: "generate",
   summary: "continue a prompt",
@@ -65,9 +73,14 @@ export const generate = defineCommand({
   async run(settings, io) {
     const prompts = await promptsOf(settings, io);
     const backend = await openStageBackend(settings, io);
-    const assistant = await openAssistant(settings.model, backend);
+    const answer = otherAnswerers[await modelTypeOf(settings.model)];
+    if (!answer && settings.beams > 1) {
+      throw new SettingsError(`beams: a search of ${settings.beams} beams is for t5; leave --beams out`);
+    }
     const start = performance.now();
-    const { continuations, tokens } = await continueAll(assistant, prompts, settings, io);
+    const { continuations, tokens } = answer
+      ? await answerAll(answer, prompts, settings, io, backend)
+      : await continueAll(await openAssistant(settings.model, backend), prompts, settings, io);
     const seconds = (performance.now() - start) / 1000;
     io.note(`${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(0)} a second`);
     return { continuations, tokens, seconds };
@@ -89,6 +102,26 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
     const reason = error instanceof Error ? error.message : String(error);
     throw new SettingsError(`--prompt-file: ${promptFile} cannot be read (${reason}); check the path`);
   }
+}
+
+async function modelTypeOf(path: string): Promise<string> {
+  const { config, close } = await openModelFolder(path);
+  await close();
+  return String(config.model_type);
+}
+
+/** What models that are no decoders make of the prompts is shown when it is complete. */
+async function answerAll(
+  answer: (typeof otherAnswerers)[string],
+  prompts: readonly string[],
+  settings: GenerateSettings,
+  io: Io,
+  backend: Backend,
+): Promise<{ continuations: Continuation[]; tokens: number }> {
+  const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
+  const answered = await answer(settings.model, repeated, { ...settings, sampling: settings }, backend);
+  for (const { text } of answered.continuations) io.print(text);
+  return answered;
 }
 
 /** One continuation is shown as it comes, several when each is complete. */

@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { SamplingSettings } from "../generate/sampling.ts";
+import { bert } from "../models/bert-families.ts";
+import { t5 } from "../models/t5-family.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { modelContents } from "../stages/pretraining-model.ts";
+import { CharacterTrainer } from "../text/characters.ts";
+import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
+import { otherAnswerers } from "./generate-other.ts";
+
+const backend = openReference();
+const root = mkdtempSync(join(tmpdir(), "stemma-generate-"));
+const [encoder, writer] = [join(root, "bert"), join(root, "t5")];
+const options = {
+  ...{ sampling: SamplingSettings.parse({ temperature: 0 }), maxNewTokens: 5, beams: 1, lengthPenalty: 1, seed: 1 },
+};
+
+beforeAll(async () => {
+  const words = new WordPieceTrainer({ vocabularySize: 40 });
+  words.add("the cat sat on the mat");
+  const pieces = words.train();
+  const init = new Initializer(backend, new Random(1));
+  const shape = { context: 16, width: 8, layers: 1, heads: 2, dropout: 0 };
+  const filler = bert.create(bert.shaped({ ...shape, vocabularySize: pieces.vocabularySize }), init);
+  await writeModelFolder(encoder, modelContents(bert, filler, pieces));
+  const letters = new CharacterTrainer({ specialTokens: ["</s>", "<pad>"] });
+  letters.add("the cat sat on the mat");
+  const characters = letters.train().withSpecialTokens([], { eos: "</s>", pad: "<pad>" });
+  const settings = { ...t5.shaped({ ...shape, vocabularySize: characters.vocabularySize }), initialScale: 2 };
+  const answerer = t5.create({ ...settings, endOfText: characters.endOfText }, init);
+  await writeModelFolder(writer, modelContents(t5, answerer, characters));
+}, 30_000);
+afterAll(() => rmSync(root, { recursive: true }));
+
+test("an encoder fills in masks, and nothing else", async () => {
+  const fill = otherAnswerers.bert;
+  const result = await fill?.(encoder, ["the [MASK] sat on [MASK] mat"], options, backend);
+  expect(result?.tokens).toBe(2);
+  expect(result?.continuations[0]?.text).toMatch(/^the .+ sat on .+ mat$/);
+  expect(result?.continuations[0]?.text).not.toContain("[");
+  await expect(fill?.(encoder, ["the cat"], options, backend)).rejects.toThrow('"the cat" has no [MASK] to fill in');
+});
+
+test("an encoder-decoder writes a text, greedy or searched for", async () => {
+  const answer = otherAnswerers.t5;
+  const greedy = await answer?.(writer, ["the cat", "on"], options, backend);
+  expect(greedy?.continuations).toHaveLength(2);
+  expect(greedy?.tokens).toBeGreaterThan(0);
+  const searched = await answer?.(writer, ["the cat"], { ...options, beams: 3 }, backend);
+  expect(searched?.continuations[0]).toMatchObject({ prompt: "the cat" });
+});
+
+test("folders of the other shape are refused", async () => {
+  await expect(otherAnswerers.t5?.(encoder, ["the"], options, backend)).rejects.toThrow(
+    /model_type "bert", which is another shape of model .* a t5 folder is wanted here/,
+  );
+});

@@ -1,0 +1,82 @@
+import type { Backend } from "../backend/kernels.ts";
+import { SettingsError } from "../core/errors.ts";
+import { fillIn } from "../generate/fill-in.ts";
+import type { FinishReason } from "../generate/generate.ts";
+import type { SamplingSettings } from "../generate/sampling.ts";
+import { searchTexts, writeTexts } from "../generate/text-to-text.ts";
+import { bert } from "../models/bert-families.ts";
+import { loadModelOf } from "../models/load.ts";
+import { t5 } from "../models/t5-family.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+
+/** What a model made of a prompt. */
+export interface Continuation {
+  readonly prompt: string;
+  text: string;
+  finishReason: FinishReason | null;
+}
+
+/** How models that are no decoders are asked. */
+export interface OtherOptions {
+  readonly sampling: SamplingSettings;
+  readonly maxNewTokens: number;
+  /** Beginnings that are kept while the likeliest text is looked for; 1 takes or samples token by token. */
+  readonly beams: number;
+  readonly lengthPenalty: number;
+  readonly seed: number;
+}
+
+type Answerer = (
+  folder: string,
+  prompts: readonly string[],
+  options: OtherOptions,
+  backend: Backend,
+) => Promise<{ continuations: Continuation[]; tokens: number }>;
+
+/** What models of other shapes than a decoder make of prompts, by `model_type`. */
+export const otherAnswerers: Readonly<Record<string, Answerer>> = { bert: fillPrompts, t5: answerPrompts };
+
+/** An encoder-decoder reads each prompt and writes a text of its own. */
+async function answerPrompts(...[folder, prompts, options, backend]: Parameters<Answerer>): ReturnType<Answerer> {
+  const model = await loadModelOf(t5, folder, backend);
+  const tokenizer = await loadTokenizer(folder);
+  const { endOfText } = model.settings;
+  const texts = prompts.map((prompt) => [...tokenizer.encode(prompt), ...(endOfText === null ? [] : [endOfText])]);
+  const written =
+    options.beams > 1 ? await searchTexts(model, texts, options) : await writeTexts(model, texts, options);
+  const continuations = prompts.map((prompt, i): Continuation => {
+    const finishReason = written[i]?.ended ? "stop" : "length";
+    return { prompt, text: tokenizer.decode(written[i]?.tokens ?? []), finishReason };
+  });
+  return { continuations, tokens: written.reduce((sum, { tokens }) => sum + tokens.length, 0) };
+}
+
+/** An encoder fills in the masks of each prompt. */
+async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer>): ReturnType<Answerer> {
+  const model = await loadModelOf(bert, folder, backend);
+  const tokenizer = await loadTokenizer(folder);
+  const mask = maskOf(tokenizer, folder);
+  const special = new Set(tokenizer.specialTokens.values());
+  let tokens = 0;
+  const continuations: Continuation[] = [];
+  for (const prompt of prompts) {
+    const { ids, typeIds } = tokenizer.frame(tokenizer.encode(prompt));
+    const masks = ids.filter((id) => id === mask).length;
+    if (masks === 0) {
+      throw new SettingsError(
+        `prompt: ${JSON.stringify(prompt)} has no ${tokenizer.roles.mask} to fill in; a bert continues nothing, take a decoder for that`,
+      );
+    }
+    const filled = await fillIn(model, ids, typeIds, { mask, isWord: (id) => !special.has(id) });
+    continuations.push({ prompt, text: tokenizer.decode(filled, { skipSpecialTokens: true }), finishReason: "stop" });
+    tokens += masks;
+  }
+  return { continuations, tokens };
+}
+
+function maskOf({ roles, specialTokens }: Tokenizer, folder: string): number {
+  const id = specialTokens.get(roles.mask ?? "");
+  if (id !== undefined) return id;
+  throw new SettingsError(`${folder}: its tokenizer has no mask token, so there is nothing to fill in`);
+}
