@@ -8,6 +8,7 @@ import { evaluate } from "./eval.ts";
 import { exportModel } from "./export.ts";
 import { generate } from "./generate.ts";
 import { importModel } from "./import.ts";
+import { plan } from "./plan.ts";
 import { predict } from "./predict.ts";
 import { quickstart } from "./quickstart.ts";
 import { rank } from "./rank.ts";
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   score,
   chat,
   sample,
+  plan,
   predict,
   evaluate,
   rank,

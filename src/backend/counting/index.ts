@@ -1,0 +1,109 @@
+import type { Attention, AttentionGrad, Backend, Dtype, FusedKernels, Kernels, Matmul, Storage } from "../kernels.ts";
+
+/** What a {@link CountingBackend} has counted. */
+export interface Counts {
+  /** Bytes of storages now. */
+  readonly inUse: number;
+  /** The most there have been at once. */
+  readonly peak: number;
+  /** Floating-point operations of matrix products and attention. */
+  readonly operations: number;
+}
+
+class CountedStorage implements Storage {
+  readonly dtype: Dtype;
+  readonly length: number;
+  isReleased = false;
+
+  constructor(dtype: Dtype, length: number) {
+    this.dtype = dtype;
+    this.length = length;
+  }
+}
+
+/** Bytes that the native backend takes for so many elements: whole cache lines. */
+function bytesOf(length: number): number {
+  return Math.max(64, Math.ceil((4 * length) / 64) * 64);
+}
+
+/**
+ * A backend that computes nothing and holds nothing: it counts what a computation would take. Everything read from it
+ * is 0. So the memory of a run is known from the very code that will run, for models of any size.
+ */
+export class CountingBackend implements Backend {
+  readonly name = "counting";
+  readonly kernels: Kernels;
+  readonly fused: Partial<FusedKernels>;
+  readonly all: Kernels & FusedKernels;
+  #inUse = 0;
+  #peak = 0;
+  #operations = 0;
+
+  constructor() {
+    const count = (operations: number): void => {
+      this.#operations += operations;
+    };
+    const counted: Partial<Kernels & FusedKernels> = {
+      matmul: ({ batch, m, n, k }: Matmul) => count(2 * batch * m * n * k),
+      attention: (own: Attention) => count(2 * scores(own)),
+      attentionGrad: (own: AttentionGrad) => count(5 * scores(own)),
+      groupedLinear: ({ x, weight }) => count(2 * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
+      groupedLinearGrad: ({ x, weight }) => count(4 * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
+    };
+    const nothing = (): void => {};
+    // Every kernel there is or will be: those that are not counted do nothing.
+    this.all = new Proxy(counted, {
+      get: (target, name) => Reflect.get(target, name) ?? nothing,
+      has: () => true,
+    }) as Kernels & FusedKernels;
+    this.kernels = this.all;
+    this.fused = this.all;
+  }
+
+  /** What has been counted so far. */
+  counts(): Counts {
+    return { inUse: this.#inUse, peak: this.#peak, operations: this.#operations };
+  }
+
+  /** Starts peak and operations anew from what is in use now. */
+  reset(): void {
+    this.#peak = this.#inUse;
+    this.#operations = 0;
+  }
+
+  allocate(dtype: Dtype, length: number): Storage {
+    this.#inUse += bytesOf(length);
+    this.#peak = Math.max(this.#peak, this.#inUse);
+    return new CountedStorage(dtype, length);
+  }
+
+  release(storage: Storage): void {
+    const own = storage as CountedStorage;
+    if (!own.isReleased) this.#inUse -= bytesOf(own.length);
+    own.isReleased = true;
+  }
+
+  finalizer(): () => void {
+    return () => {
+      // What JavaScript collects was counted until then; a plan does not wait for that.
+    };
+  }
+
+  write(): void {
+    // There is nothing to write to.
+  }
+
+  async read(storage: Storage, _offset: number, length: number): Promise<Float32Array | Int32Array> {
+    return storage.dtype === "int32" ? new Int32Array(length) : new Float32Array(length);
+  }
+}
+
+/** Multiply-adds of queries with keys, twice: once for scores. Causality leaves half of them. */
+function scores({ batch, heads, queries, keys, headDim, causal, queryStarts }: Attention | AttentionGrad): number {
+  const seen = causal && queryStarts === null ? 0.5 : 1;
+  return 2 * batch * heads * queries * keys * headDim * seen;
+}
+
+function weightSize(shape: readonly number[]): number {
+  return (shape.at(-1) ?? 1) * (shape.at(-2) ?? 1);
+}

@@ -1,0 +1,209 @@
+import { z } from "zod";
+import { openNative } from "../backend/native/index.ts";
+import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import type { Plan } from "../stages/plan/plan-memory.ts";
+import { largestBatch, measureStep, planStep } from "../stages/plan/plan-memory.ts";
+import type { PlannedModel } from "../stages/plan/plan-models.ts";
+import { planModel } from "../stages/plan/plan-models.ts";
+import type { PlannedRun } from "../stages/plan/plan-step.ts";
+import { plannedStages } from "../stages/plan/plan-step.ts";
+import { trainingSettings } from "../stages/stage.ts";
+import { defineCommand } from "./command.ts";
+
+const size = z.int().positive().optional();
+const { threads, matmulPrecision } = trainingSettings;
+
+const PlanSettings = z.object({
+  model: z
+    .string()
+    .min(1)
+    .default("gpt2")
+    .describe("gpt1, gpt2 … gpt2-xl, gpt3-125m … gpt3-175b, llama-7b … llama-65b, or a model folder")
+    .meta({ placeholder: "name|folder" }),
+  stage: z.enum(plannedStages).default("pretrain").describe("what is to be done with it"),
+  batchSize: z.int().positive().default(8).describe("sequences, pairs or answers that go through a model at once"),
+  context: size.describe("tokens of a sequence (default: all that the model can read)"),
+  layers: size.describe("instead of the model's own"),
+  heads: size.describe("instead of the model's own"),
+  width: size.describe("instead of the model's own"),
+  vocabularySize: size.describe("instead of the model's own"),
+  loraRank: z.int().positive().default(8).describe("rank of the adapters in the plan that has them"),
+  memory: z
+    .string()
+    .optional()
+    .describe("memory there is, such as 16GB: says which batch fits")
+    .meta({ placeholder: "size" }),
+  steps: z.int().positive().default(1000).describe("steps of the run, for its time"),
+  peakOperations: z
+    .number()
+    .positive()
+    .optional()
+    .describe("operations a second of the machine at best, in units of 10¹² (default: measured on this one)"),
+  utilization: z.number().gt(0).max(1).default(0.5).describe("share of the peak that training reaches"),
+  measure: z.boolean().default(false).describe("make the step here, and compare"),
+  ...{ threads, matmulPrecision },
+});
+type PlanSettings = z.output<typeof PlanSettings>;
+
+/** One way to do a stage. */
+interface Variant {
+  readonly title: string;
+  readonly run: PlannedRun;
+}
+
+/** `stemma plan`: the bill before the meal. */
+export const plan = defineCommand({
+  name: "plan",
+  summary: "say what a run will take in memory and time, before it starts",
+  group: "Start",
+  settings: PlanSettings,
+  examples: [
+    "stemma plan --model gpt3-175b --stage finetune",
+    "stemma plan --model runs/base/final --stage ppo --batch-size 16 --memory 8GB --measure",
+  ],
+  async run(settings, io) {
+    const model = await planModel(settings.model, settings);
+    const { context: own = 1024 } = model.settings as { readonly context?: number };
+    const variants = variantsOf(settings, settings.context ?? own);
+    const columns: Column[] = [];
+    for (const variant of variants) columns.push(await fillColumn(model, variant, settings));
+    const [first] = columns;
+    if (first) {
+      const { parameters, keyValueCache } = first.plan;
+      io.print(
+        `${model.name}: ${count(parameters)} parameters; ${settings.stage}, batch ${settings.batchSize} × ${variants[0]?.run.context} tokens`,
+      );
+      for (const line of tableLines(columns)) io.print(line);
+      io.print(`keys and values of one generated sequence: ${bytes(keyValueCache)}`);
+    }
+    return { model: model.name, stage: settings.stage, plans: columns };
+  },
+});
+
+interface Column {
+  readonly title: string;
+  readonly plan: Plan;
+  readonly secondsPerStep: number;
+  readonly hours: number;
+  readonly largestBatch: number | null;
+  readonly measured: { readonly peak: number; readonly seconds: number } | null;
+}
+
+async function fillColumn(model: PlannedModel, { title, run }: Variant, settings: PlanSettings): Promise<Column> {
+  const planned = await planStep(model, run);
+  const rate = operationsPerSecond(settings) * settings.utilization;
+  const secondsPerStep = planned.operations / rate;
+  const limit = settings.memory === undefined ? null : parseSize(settings.memory);
+  return {
+    ...{ title, plan: planned, secondsPerStep, hours: (secondsPerStep * settings.steps) / 3600 },
+    largestBatch: limit === null ? null : await largestBatch(model, run, limit),
+    measured: settings.measure ? await measure(model, run, settings) : null,
+  };
+}
+
+async function measure(
+  model: PlannedModel,
+  run: PlannedRun,
+  { threads: own, matmulPrecision: precision }: PlanSettings,
+): Promise<Column["measured"]> {
+  const opened = openNative({ matmulPrecision: precision, threads: own > 0 ? own : undefined });
+  if (!opened.backend) throw new UnsupportedError(`measure: ${opened.reason}`);
+  return measureStep(opened.backend, model, run);
+}
+
+function operationsPerSecond({ peakOperations, threads: own, matmulPrecision: precision }: PlanSettings): number {
+  if (peakOperations !== undefined) return peakOperations * 1e12;
+  const opened = openNative({ threads: own > 0 ? own : undefined });
+  if (!opened.backend) throw new SettingsError(`peak-operations: cannot be measured here (${opened.reason}); give it`);
+  const { machine } = opened.backend;
+  return machine.peak(precision, machine.threads);
+}
+
+/** The ways in which a stage can be done, cheapest last. */
+function variantsOf({ stage, batchSize, loraRank }: PlanSettings, context: number): Variant[] {
+  const plain = {
+    ...{ stage, batchSize, context, recompute: false, freezeBody: false, loraRank: 0 },
+    keepsReference: false,
+  };
+  switch (stage) {
+    case "pretrain":
+    case "sft":
+      return [
+        { title: "plain", run: plain },
+        { title: "--recompute", run: { ...plain, recompute: true } },
+      ];
+    case "finetune":
+      return [
+        { title: "full", run: plain },
+        { title: `--lora-rank ${loraRank}`, run: { ...plain, loraRank } },
+        { title: "--freeze-body", run: { ...plain, freezeBody: true } },
+      ];
+    case "dpo":
+      return [
+        { title: "two models", run: { ...plain, keepsReference: true } },
+        { title: "one (ours)", run: plain },
+      ];
+    case "reward":
+    case "ppo":
+      return [{ title: stage === "ppo" ? "four models" : "plain", run: plain }];
+  }
+}
+
+function tableLines(columns: readonly Column[]): string[] {
+  const row = (name: string, of: (column: Column) => string): string =>
+    `${name.padEnd(26)}${columns.map((column) => of(column).padStart(16)).join("")}`;
+  const isMeasured = columns.some(({ measured }) => measured);
+  const isLimited = columns.some((column) => column.largestBatch !== null);
+  return [
+    row("", ({ title }) => title),
+    row("trained numbers", (column) => count(column.plan.trained)),
+    row("weights", (column) => bytes(column.plan.weights)),
+    row("Adam's two moments", (column) => bytes(column.plan.moments)),
+    row("gradients", (column) => bytes(column.plan.gradients)),
+    row("activations", (column) => bytes(column.plan.activations)),
+    row("most at one time", (column) => bytes(column.plan.peak)),
+    ...(isMeasured ? [row("  measured", ({ measured }) => bytes(measured?.peak ?? 0))] : []),
+    ...(isMeasured ? [row("  measured / planned", (c) => ((c.measured?.peak ?? 0) / c.plan.peak).toFixed(3))] : []),
+    row("operations a token", (column) => count(column.plan.operations / column.plan.tokens)),
+    row("time of a step", (column) => seconds(column.secondsPerStep)),
+    ...(isMeasured ? [row("  measured", ({ measured }) => seconds(measured?.seconds ?? 0))] : []),
+    row("time of the run", (column) => `${column.hours.toPrecision(3)} h`),
+    ...(isLimited ? [row("largest batch that fits", (column) => String(column.largestBatch))] : []),
+  ];
+}
+
+const units: readonly (readonly [number, string])[] = [
+  [1e12, "TB"],
+  [1e9, "GB"],
+  [1e6, "MB"],
+  [1e3, "kB"],
+];
+
+function bytes(value: number): string {
+  const [size_ = 1, unit = "B"] = units.find(([limit]) => value >= limit) ?? [];
+  return `${(value / size_).toPrecision(3)} ${unit}`;
+}
+
+function count(value: number): string {
+  const names: readonly (readonly [number, string])[] = [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ];
+  const [limit = 1, name = ""] = names.find(([least]) => value >= least) ?? [];
+  return `${(value / limit).toPrecision(3)} ${name}`.trim();
+}
+
+function seconds(value: number): string {
+  return value < 1 ? `${(1000 * value).toPrecision(3)} ms` : `${value.toPrecision(3)} s`;
+}
+
+/** `16GB`, `512 MB`: powers of ten. */
+function parseSize(text: string): number {
+  const [, number_ = "", unit = ""] = /^([\d.]+)\s*([kMGT]?)i?B?$/i.exec(text.trim()) ?? [];
+  const factor = { "": 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 }[unit.toUpperCase()] ?? 1;
+  const value = Number(number_) * factor;
+  if (number_ !== "" && Number.isFinite(value) && value > 0) return value;
+  throw new SettingsError(`memory: ${JSON.stringify(text)} is no size; write it as 16GB or 512MB`);
+}

@@ -1,0 +1,94 @@
+import { CountingBackend } from "../../backend/counting/index.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import type { NativeBackend } from "../../backend/native/index.ts";
+import { Initializer, parameterCount, parameters } from "../../nn/parameters.ts";
+import type { PlannedModel } from "./plan-models.ts";
+import type { Moment, PlannedRun } from "./plan-step.ts";
+import { prepareStep } from "./plan-step.ts";
+
+/** What a step takes, in bytes, numbers and operations. */
+export interface Plan {
+  readonly parameters: number;
+  readonly trained: number;
+  /** All models of the stage. */
+  readonly weights: number;
+  readonly moments: number;
+  /** Of everything that is trained. They fill up while activations are given back. */
+  readonly gradients: number;
+  /** What the forward pass keeps for the gradient; 0 for PPO, whose passes are several. */
+  readonly activations: number;
+  /** The most that is in memory at one time. */
+  readonly peak: number;
+  /** Keys and values of one sequence of the context, when generating. */
+  readonly keyValueCache: number;
+  /** Floating-point operations of the step. */
+  readonly operations: number;
+  readonly tokens: number;
+}
+
+/** What a step would take, by running its own code on a backend that only counts. */
+export async function planStep(model: PlannedModel, run: PlannedRun): Promise<Plan> {
+  const backend = new CountingBackend();
+  const inUse: Partial<Record<Moment, number>> = {};
+  const mark = (moment: Moment): void => {
+    inUse[moment] = backend.counts().inUse;
+  };
+  const prepared = prepareStep(backend, model, run, mark);
+  backend.reset();
+  await prepared.step();
+  const { peak, operations, inUse: after } = backend.counts();
+  const { weights = 0, optimizer = 0, forward = optimizer } = inUse;
+  return {
+    parameters: parameterCount(prepared.model),
+    trained: prepared.trained,
+    weights,
+    moments: optimizer - weights,
+    gradients: after - optimizer,
+    activations: forward - optimizer,
+    ...{ peak, operations, tokens: prepared.tokens },
+    keyValueCache: cacheBytes(model, run.context),
+  };
+}
+
+function cacheBytes({ family, settings }: PlannedModel, context: number): number {
+  const backend = new CountingBackend();
+  const model = family.create(settings, new Initializer(backend, null));
+  const before = backend.counts().inUse;
+  model.newCache(1, context);
+  return backend.counts().inUse - before;
+}
+
+/** What the same step really takes on the native backend: its largest number of bytes at once, and seconds. */
+export async function measureStep(
+  backend: NativeBackend,
+  model: PlannedModel,
+  run: PlannedRun,
+): Promise<{ readonly peak: number; readonly seconds: number }> {
+  const { machine } = backend;
+  const before = machine.memory().inUse;
+  const prepared = prepareStep(backend as Backend, model, run, () => {});
+  for (const parameter of parameters(prepared.model).values()) backend.kernels.fill(parameter, 0.01);
+  machine.resetPeak();
+  await prepared.step();
+  const { peak } = machine.memory();
+  const start = performance.now();
+  await prepared.step();
+  const seconds = (performance.now() - start) / 1000;
+  prepared.release();
+  return { peak: peak - before, seconds };
+}
+
+/** The largest batch whose step stays within some bytes; 0 when not even one sequence does. */
+export async function largestBatch(model: PlannedModel, run: PlannedRun, bytes: number): Promise<number> {
+  const fits = async (batchSize: number): Promise<boolean> =>
+    (await planStep(model, { ...run, batchSize })).peak <= bytes;
+  if (!(await fits(1))) return 0;
+  let [low, high] = [1, 2];
+  while (high <= 65_536 && (await fits(high))) [low, high] = [high, 2 * high];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (await fits(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
