@@ -8,5 +8,5 @@ const { backend: native } = openNative();
 export const backends: readonly (readonly [string, Backend])[] = [
   ["fused kernels", openReference()],
   ["composed ops", openReference({ fused: false })],
-  ...(native ? [["native kernels", native] as const] : []),
+  ...(native ? [["native kernels", native] as const, ["composed native ops", { ...native, fused: {} }] as const] : []),
 ];
