@@ -19,7 +19,10 @@ export class MergeTable {
     this.#entries = new Int32Array(slots * stride).fill(-1);
     for (const [rank, [left, right, merged]] of merges.entries()) {
       const at = this.#locate(left, right);
-      this.#entries.set([left, right, rank, merged], at);
+      this.#entries[at] = left;
+      this.#entries[at + 1] = right;
+      this.#entries[at + 2] = rank;
+      this.#entries[at + 3] = merged;
     }
   }
 
@@ -67,15 +70,14 @@ export function mergeIds(
   merges: readonly (readonly [left: string, right: string])[],
 ): [left: number, right: number, merged: number][] {
   return merges.map(([left, right], rank) => {
-    const ids = [left, right, left + right].map((token) => vocabulary.get(token));
-    const [a, b, merged] = ids;
-    if (a === undefined || b === undefined || merged === undefined) {
-      const missing = [left, right, left + right][ids.indexOf(undefined)];
-      throw new CheckpointError(
-        `${where}: merge ${rank + 1} (${JSON.stringify(left)} ${JSON.stringify(right)}) needs the token ` +
-          `${JSON.stringify(missing)}, which the vocabulary does not have; vocabulary and merges do not belong together`,
-      );
-    }
-    return [a, b, merged];
+    const a = vocabulary.get(left);
+    const b = vocabulary.get(right);
+    const merged = vocabulary.get(left + right);
+    if (a !== undefined && b !== undefined && merged !== undefined) return [a, b, merged];
+    const missing = a === undefined ? left : b === undefined ? right : left + right;
+    throw new CheckpointError(
+      `${where}: merge ${rank + 1} (${JSON.stringify(left)} ${JSON.stringify(right)}) needs the token ` +
+        `${JSON.stringify(missing)}, which the vocabulary does not have; vocabulary and merges do not belong together`,
+    );
   });
 }

@@ -27,7 +27,9 @@ export class PatternWords implements PreTokenizer {
 
   scan(text: string): WordScanner {
     const { cutters, addPrefixSpace } = this.#options;
-    const pieces = cutters.reduce((words, cutter) => words.flatMap(cutter), [text]);
+    // Half of a surrogate pair is three bytes wherever it stands, but two halves that come together are four.
+    const whole = text.replace(/\p{Cs}/gu, "\ufffd");
+    const pieces = cutters.reduce((words, cutter) => words.flatMap(cutter), [whole]);
     return new PieceScanner(addPrefixSpace ? pieces.map((word) => (word.startsWith(" ") ? word : ` ${word}`)) : pieces);
   }
 
@@ -49,31 +51,49 @@ class PieceScanner implements WordScanner {
 
   constructor(pieces: readonly string[]) {
     this.#pieces = pieces;
-    this.bytes = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0) * 3);
+    this.bytes = utf8.encode(pieces.join(""));
   }
 
   next(): boolean {
     const piece = this.#pieces[this.#piece++];
     if (piece === undefined) return false;
     this.start = this.end;
-    this.end += utf8.encodeInto(piece, this.bytes.subarray(this.start)).written;
+    this.end += utf8Length(piece);
     return true;
   }
+}
+
+/** Bytes of well-formed text in UTF-8. Half of a surrogate pair counts two. */
+function utf8Length(text: string): number {
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x80) length += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2;
+  }
+  return length;
 }
 
 /** What a pattern matches, and what lies between matches, as pieces of their own. */
 export function isolating(pattern: RegExp): Cutter {
   return (text) => {
-    const pieces: string[] = [];
-    let done = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (match.index > done) pieces.push(text.slice(done, match.index));
-      if (match[0] !== "") pieces.push(match[0]);
-      done = match.index + match[0].length;
-    }
-    if (done < text.length) pieces.push(text.slice(done));
-    return pieces;
+    // Most patterns match all there is, and then the list of matches, which is the faster to make, is all.
+    const matches: string[] = text.match(pattern) ?? [];
+    if (matches.reduce((length, match) => length + match.length, 0) === text.length && !matches.includes(""))
+      return matches;
+    return withGaps(text, pattern);
   };
+}
+
+function withGaps(text: string, pattern: RegExp): string[] {
+  const pieces: string[] = [];
+  let done = 0;
+  for (const match of text.matchAll(pattern)) {
+    if (match.index > done) pieces.push(text.slice(done, match.index));
+    if (match[0] !== "") pieces.push(match[0]);
+    done = match.index + match[0].length;
+  }
+  if (done < text.length) pieces.push(text.slice(done));
+  return pieces;
 }
 
 /** What a pattern matches; text between matches is dropped. */

@@ -138,7 +138,7 @@ function readModel(where: string, model: unknown): ModelPart {
 function readMerges(where: string, merges: unknown): [string, string][] {
   if (!Array.isArray(merges)) throw new CheckpointError(`${where}: model.merges is no list; the file is damaged`);
   return merges.map((merge: unknown, i) => {
-    const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    const pair = typeof merge === "string" ? splitMerge(merge) : merge;
     if (isPair(pair)) return pair;
     throw new CheckpointError(
       `${where}: model.merges[${i}] is ${JSON.stringify(merge)}, a pair of tokens is expected; the file is damaged`,
@@ -146,8 +146,14 @@ function readMerges(where: string, merges: unknown): [string, string][] {
   });
 }
 
+/** The two tokens of `"left right"`, or null. There are hundreds of thousands of them, so no list is made of the parts. */
+function splitMerge(merge: string): [string, string] | null {
+  const space = merge.indexOf(" ");
+  return space < 0 || merge.indexOf(" ", space + 1) >= 0 ? null : [merge.slice(0, space), merge.slice(space + 1)];
+}
+
 function isPair(value: unknown): value is [string, string] {
-  return (
-    Array.isArray(value) && value.length === 2 && value.every((token) => typeof token === "string" && token !== "")
-  );
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [left, right]: unknown[] = value;
+  return typeof left === "string" && typeof right === "string" && left !== "" && right !== "";
 }
