@@ -24,6 +24,7 @@ except ImportError:
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
 from bert import bert_fixtures
+from finetune import finetune_fixtures
 from gpt import gpt_fixtures
 from llama import llama_fixtures
 from losses import loss_fixtures
@@ -33,6 +34,7 @@ from t5 import t5_fixtures
 FIXTURES = {
     **gpt_fixtures,
     **bert_fixtures,
+    **finetune_fixtures,
     **t5_fixtures,
     **llama_fixtures,
     **lstm_fixtures,
