@@ -1,4 +1,4 @@
-import type { AttentionRule, HeadRows, View } from "../../../src/backend/kernels.ts";
+import type { AttentionRule, HeadRows, Kernels, View } from "../../../src/backend/kernels.ts";
 import type { Case, CasesOf, Workspace } from "../workspace.ts";
 
 interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "dropout">> {
@@ -68,7 +68,7 @@ interface Operands {
 }
 
 /** Queries, keys and values packed side by side where there are as many of each, else apart. */
-function operandsOf(setup: Setup, memory: Workspace): Operands {
+function operandsOf(setup: Setup, kernels: Kernels, memory: Workspace): Operands {
   const { batch = 2, heads = 2, keyValueHeads = heads, queries, keys, headDim } = setup;
   const ids = (values: readonly number[] | undefined): View | null =>
     values ? memory.ids(values.slice(0, batch)) : null;
@@ -88,12 +88,22 @@ function operandsOf(setup: Setup, memory: Workspace): Operands {
     firstKeys: firstKey ? memory.ids(firsts, [batch, queries]) : null,
     bias: setup.bias ? memory.normal([heads, queries, keys], 9) : null,
   };
+  const rows = headRows(rule, memory, 1);
+  if (queries !== keys) spoil(kernels, rows.key.view, setup.keyLengths ?? []);
   return {
     rule,
-    ...headRows(rule, memory, 1),
+    ...rows,
     out: memory.blank([batch, queries, heads, headDim]),
     logSumExp: memory.blank([batch, heads, queries]),
   };
+}
+
+/** Padding may hold anything: keys and values beyond each sequence's length become NaN. */
+function spoil(kernels: Kernels, { storage, offset, shape }: View, lengths: readonly number[]): void {
+  const [, keys = 0, width = 0] = shape;
+  lengths.forEach((length, b) => {
+    kernels.fill({ storage, offset: offset + (b * keys + length) * width, shape: [keys - length, width] }, Number.NaN);
+  });
 }
 
 /** Packed or apart; normal numbers for a seed, and NaN without one. */
@@ -126,7 +136,7 @@ export const attentionCases: CasesOf<"attention" | "attentionGrad"> = {
       name: setup.name,
       tolerance,
       run(kernels, memory) {
-        const { rule, ...operands } = operandsOf(setup, memory);
+        const { rule, ...operands } = operandsOf(setup, kernels, memory);
         kernels.attention({ ...rule, ...operands });
         kernels.attention({ ...rule, ...operands, out: memory.blank(operands.out.shape), logSumExp: null });
       },
@@ -137,7 +147,7 @@ export const attentionCases: CasesOf<"attention" | "attentionGrad"> = {
       name: setup.name,
       tolerance,
       run(kernels, memory) {
-        const { rule, ...operands } = operandsOf(setup, memory);
+        const { rule, ...operands } = operandsOf(setup, kernels, memory);
         kernels.attention({ ...rule, ...operands });
         const { query: dQuery, key: dKey, value: dValue } = headRows(rule, memory, null);
         const dOut = memory.normal(operands.out.shape, 20);
