@@ -60,7 +60,9 @@ export function tokenizerMetadata(
   const [first] = tokenizer.frame(new Int32Array(0)).ids;
   const beginsWithBos = first !== undefined && first === tokenizer.idOf(roles.bos ?? "");
   metadata.set("tokenizer.ggml.add_bos_token", { type: "bool", value: beginsWithBos });
-  if (chatTemplate !== null) metadata.set("tokenizer.chat_template", { type: "string", value: chatTemplate });
+  if (chatTemplate !== null) {
+    metadata.set("tokenizer.chat_template", { type: "string", value: withoutGeneration(chatTemplate) });
+  }
   return metadata;
 }
 
@@ -105,6 +107,16 @@ export function tokenizerFromMetadata(where: string, metadata: ReadonlyMap<strin
 /** The chat template in the metadata of a GGUF file, or null. */
 export function chatTemplateFromMetadata(metadata: ReadonlyMap<string, GgufValue>): string | null {
   return text(metadata, "tokenizer.chat_template");
+}
+
+/**
+ * The template without `generation` blocks, which mark what to train on: other programs' Jinja does not know them. Each
+ * becomes a condition that always holds, so that white space stays as it was.
+ */
+function withoutGeneration(template: string): string {
+  return template
+    .replace(/\{%([-+]?)\s*generation\s*([-+]?)%\}/g, "{%$1 if true $2%}")
+    .replace(/\{%([-+]?)\s*endgeneration\s*([-+]?)%\}/g, "{%$1 endif $2%}");
 }
 
 interface BpeJson extends TokenizerJson {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -283,4 +283,17 @@ describe("export refuses", () => {
       `small: the tokenizer has ${tokenizer.vocabularySize} tokens, the model 100`,
     );
   });
+});
+
+test("marks for training leave the template, which other programs' Jinja could not read", async () => {
+  const folder = await makeFolder("marked", families.gpt2);
+  const marked = "{%- generation %}{{ messages[0].content }}{% endgeneration -%}";
+  await writeFile(join(folder, "chat_template.jinja"), marked);
+  await exportGguf(folder, join(root, "marked.gguf"), "F32");
+  const file = await openGguf(join(root, "marked.gguf"));
+  expect(file.metadata.get("tokenizer.chat_template")).toEqual({
+    type: "string",
+    value: "{%- if true %}{{ messages[0].content }}{% endif -%}",
+  });
+  await file.close();
 });
