@@ -10,7 +10,7 @@ import type { Surroundings } from "./terminal.ts";
 import { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
-const summary = "Train, align, evaluate and serve the GPT family on the machine you have.";
+const summary = "Train, align and evaluate language models of the GPT family on the machine you have.";
 
 /**
  * Runs one command line.

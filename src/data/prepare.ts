@@ -57,10 +57,7 @@ const defaultValidationCap = 2 ** 24;
  * @throws {SettingsError} when a weight or the fraction is out of range.
  */
 export async function preparePretraining(settings: PreparationSettings): Promise<PretrainingData> {
-  const fraction = settings.validationFraction ?? 0.1;
-  if (!(fraction >= 0 && fraction < 0.5)) {
-    throw new SettingsError(`validation-fraction: must be at least 0 and below 0.5, got ${fraction}`);
-  }
+  const fraction = heldOutFraction(settings);
   const explicit = settings.validation && settings.validation.length > 0 ? settings.validation : null;
   const sources = await resolveSources(settings.data, settings.cwd);
   const held = explicit ? joinSources(await resolveSources(explicit, settings.cwd)) : null;
@@ -85,6 +82,15 @@ export async function preparePretraining(settings: PreparationSettings): Promise
     close();
     throw error;
   }
+}
+
+function heldOutFraction({ validation = [], validationFraction }: PreparationSettings): number {
+  if (validation.length > 0 && validationFraction !== undefined) {
+    throw new SettingsError("validation-fraction: there is text to validate on (--validation); give one of the two");
+  }
+  const fraction = validationFraction ?? 0.1;
+  if (fraction >= 0 && fraction < 0.5) return fraction;
+  throw new SettingsError(`validation-fraction: must be at least 0 and below 0.5, got ${fraction}`);
 }
 
 function trainingPart(files: TokenFiles | undefined): TokenFile {

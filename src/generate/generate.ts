@@ -54,7 +54,7 @@ export async function* generate(
   prompts: readonly (readonly number[] | Int32Array)[],
   options: GenerationOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
-  for (const [index, prompt] of prompts.entries()) checkPrompt(model, prompt, index);
+  checkPrompts(model, prompts);
   const { context } = model.settings;
   const slots = Math.min(options.batchSize ?? prompts.length, prompts.length);
   const longest = prompts.reduce((length, prompt) => Math.max(length, prompt.length), 0);
@@ -120,6 +120,15 @@ function close(decoder: Decoder, running: Sequence[], slot: number): void {
   const moved = decoder.close(slot);
   const last = running.pop();
   if (moved !== null && last) running[slot] = last;
+}
+
+/**
+ * Makes sure that a model can continue prompts.
+ *
+ * @throws {SettingsError} naming the first prompt that is empty, longer than the context, or of another vocabulary.
+ */
+export function checkPrompts(model: LanguageModel, prompts: readonly (readonly number[] | Int32Array)[]): void {
+  for (const [index, prompt] of prompts.entries()) checkPrompt(model, prompt, index);
 }
 
 function checkPrompt(model: LanguageModel, prompt: readonly number[] | Int32Array, index: number): void {

@@ -10,6 +10,7 @@ import { loadModel, storedTensors } from "../models/load.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
+import { parameters } from "../nn/parameters.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { chatTemplateFile, namedChatTemplate, readChatTemplate } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
@@ -69,9 +70,11 @@ export async function withTemplate(
   const tokenizer = tokens.length > 0 ? encoder.tokenizer.withSpecialTokens(tokens) : encoder.tokenizer;
   const isLarger = tokenizer.vocabularySize > model.settings.vocabularySize;
   const ids = { endOfText: tokenizer.endOfText };
+  const larger = isLarger ? await resizeVocabulary(family, model, tokenizer.vocabularySize, ids) : model;
+  if (isLarger) for (const parameter of parameters(model).values()) parameter.release();
   return {
     family,
-    model: isLarger ? await resizeVocabulary(family, model, tokenizer.vocabularySize, ids) : model,
+    model: larger,
     encoder: new ChatEncoder(tokenizer, chosen),
   };
 }

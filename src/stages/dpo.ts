@@ -16,7 +16,7 @@ import type { Metrics, MicroBatch } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
 import { assistantContents, openAssistant, openStageBackend, refuseOtherTokenizer } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
-import { defineStage, runSettings, trainingSettings } from "./stage.ts";
+import { defineStage, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
 const DpoSettings = z.object({
@@ -52,7 +52,7 @@ const DpoSettings = z.object({
     .describe("share of pairs believed to be the wrong way round; sigmoid only"),
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a pair longer than the context"),
   ...runSettings,
-  ...trainingSettings,
+  ...trainingSettingsWithoutSamples,
   batchSize: trainingSettings.batchSize.default(8).describe("pairs that go through the model at once"),
   learningRate: trainingSettings.learningRate.default(1e-6),
   weightDecay: trainingSettings.weightDecay.default(0),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
-import { runSettings, trainingSettings } from "./stage.ts";
+import { runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
 /** In which columns the data are; `--text-columns a,b` for the two texts of a pair. */
 export const columnSettings = {
@@ -87,7 +87,7 @@ export const FinetuneSettings = z.object({
     group: "Method",
   }),
   ...runSettings,
-  ...trainingSettings,
+  ...trainingSettingsWithoutSamples,
   batchSize: trainingSettings.batchSize.default(32).describe("rows that go through the model at once"),
   learningRate: trainingSettings.learningRate.default(1e-4),
   schedule: trainingSettings.schedule.default("linear"),

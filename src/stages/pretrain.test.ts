@@ -86,6 +86,18 @@ test("a model that exists keeps its shape", async () => {
   await expect(run({ ...again, context: 32 })).rejects.toThrow(/context: 32 is asked for, .* sees 16 tokens at most/);
 });
 
+test("what a model that exists brings along cannot be asked for otherwise", async () => {
+  const { model } = await run({ ...tiny, steps: 0 });
+  const again = { model, steps: 1, batchSize: 4 };
+  await expect(run({ ...again, tokenizer: "bpe-300" })).rejects.toThrow(/tokenizer: bpe-300 is asked for, .* its own/);
+  await expect(run({ ...again, tokenizer: undefined, dropout: 0.1 })).rejects.toThrow(/dropout: 0.1 is asked for/);
+});
+
+test("prompts that cannot be continued are refused before training", async () => {
+  await expect(run({ ...tiny, prompts: [""] })).rejects.toThrow(/prompt 1 has no tokens/);
+  await expect(run({ ...tiny, prompts: ["The cat sat on the mat"] })).rejects.toThrow(/the model's context is 16/);
+});
+
 test("a loss that is not finite stops the run and names the step and the checkpoint to go on from", async () => {
   await expect(run({ ...tiny, learningRate: 1e30, maxGradientNorm: 0, saveEvery: 1, warmupSteps: 0 })).rejects.toThrow(
     /step 2: loss is NaN .* smaller learning rate .* last good checkpoint is .*checkpoint-1 /,

@@ -3,6 +3,7 @@ import { evaluationWindows } from "../data/evaluation-windows.ts";
 import { prefixWindows } from "../data/prefix-windows.ts";
 import type { PretrainingData } from "../data/prepare.ts";
 import { trainingWindows } from "../data/windows.ts";
+import { checkPrompts } from "../generate/generate.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { operationsPerToken } from "../models/operations.ts";
@@ -38,13 +39,15 @@ export async function pretrainDecoder(
   const maxTokens = settings.evaluationTokens > 0 ? settings.evaluationTokens : undefined;
   const evaluation =
     data.validation.length > 0 ? evaluationWindows({ files: data.validation, context, maxTokens }) : null;
+  const prompts = samplePrompts(opened, data, settings);
+  checkPrompts(model, prompts);
   return runTask(
     {
       ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
       objective: (of: LanguageModel, batch: TokenBatch, random) => trainingLoss(of, batch, random, { recompute }),
       tokensOf: (batch) => batch.batch * batch.time,
       evaluate: async () => (evaluation ? evaluateText(model, evaluation, batchSize) : {}),
-      sample: (step) => sample(opened, data, step, settings, environment),
+      sample: (step) => sample(opened, prompts, step, settings, environment),
       contents: () => assistantContents(opened),
       operationsPerToken: operationsPerToken(model, context),
     },
@@ -54,20 +57,27 @@ export async function pretrainDecoder(
   );
 }
 
-/** Continuations of the prompts or, where there are none, one text from its beginning. */
+/** The prompts or, where there are none, the beginning of a text. */
+function samplePrompts(
+  { encoder: { tokenizer } }: Assistant,
+  { training, validation }: PretrainingData,
+  { prompts }: PretrainSettings,
+): readonly Int32Array[] {
+  if (prompts.length > 0) return prompts.map((prompt) => tokenizer.encode(prompt));
+  return [Int32Array.of(tokenizer.endOfText ?? firstToken(validation[0] ?? training[0]?.file))];
+}
+
 async function sample(
   { model, encoder: { tokenizer } }: Assistant,
-  { training, validation }: PretrainingData,
+  prompts: readonly Int32Array[],
   step: number,
-  { prompts, sampleTokens: maxNewTokens, seed }: PretrainSettings,
+  { sampleTokens: maxNewTokens, seed }: PretrainSettings,
   environment: StageEnvironment,
 ): Promise<void> {
-  const start = Int32Array.of(tokenizer.endOfText ?? firstToken(validation[0] ?? training[0]?.file));
-  const from = prompts.length > 0 ? prompts.map((prompt) => tokenizer.encode(prompt)) : [start];
   const endTokens = new Set(tokenizer.endOfText === null ? [] : [tokenizer.endOfText]);
-  const options = { maxNewTokens, seed, endTokens, batchSize: from.length };
+  const options = { maxNewTokens, seed, endTokens, batchSize: prompts.length };
   const sampling = SamplingSettings.parse({ temperature: 0.8, topP: 0.95 });
-  for (const { prompt, answer } of await sampleAnswers(model, from, { ...options, sampling })) {
+  for (const { prompt, answer } of await sampleAnswers(model, prompts, { ...options, sampling })) {
     const shown = (ids: Int32Array): string => tokenizer.decode(ids, { skipSpecialTokens: true });
     environment.sample(step, { prompt: shown(prompt), text: shown(answer) });
   }

@@ -57,6 +57,7 @@ export async function openPretraining(
   const existing = folder.checkpoint?.path ?? (isFamily(settings.model) ? null : settings.model);
   if (existing === null) return createModel(settings, note, backend);
   if (!existsSync(existing)) throw unknownModel(existing);
+  if (!folder.checkpoint) refuseForExisting(existing, settings);
   const opened = await openAssistant(existing, backend);
   refuseOtherShape(existing, opened.model, settings);
   return opened;
@@ -169,6 +170,14 @@ function unknownModel(name: string): SettingsError {
   const near = nearest(name, known);
   const hint = near ? `did you mean ${near}?` : `new models are ${known.join(", ")}`;
   return new SettingsError(`model: there is no family and no folder called ${name}; ${hint}`);
+}
+
+/** A model that exists has a tokenizer and dropout of its own. */
+function refuseForExisting(path: string, { tokenizer, dropout }: ModelSettings): void {
+  for (const [key, value] of Object.entries({ tokenizer, dropout })) {
+    if (value === undefined) continue;
+    throw new SettingsError(`${key}: ${value} is asked for, ${path} has its own; leave --${key} out`);
+  }
 }
 
 function refuseOtherShape(path: string, { settings }: StoredModel, wanted: ModelSettings): void {

@@ -21,7 +21,7 @@ import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
 import type { MicroBatch } from "../train/train.ts";
 import { openChatEncoder, openStageBackend, rewardContents } from "./assistant.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
-import { defineStage, runSettings, trainingSettings } from "./stage.ts";
+import { defineStage, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
 const RewardSettings = z.object({
@@ -54,7 +54,7 @@ const RewardSettings = z.object({
     .describe("pull of each pair's summed reward to 0; TRL recommends 0.01"),
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with an answer longer than the context"),
   ...runSettings,
-  ...trainingSettings,
+  ...trainingSettingsWithoutSamples,
   batchSize: trainingSettings.batchSize
     .default(8)
     .describe("prompts that go through the model at once, all their answers"),

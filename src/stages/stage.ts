@@ -113,6 +113,9 @@ export const trainingSettings = {
     .meta({ group: "Machine" }),
 } as const;
 
+/** The same for stages that have no text to show while they train. */
+export const { sampleEvery: _, ...trainingSettingsWithoutSamples } = trainingSettings;
+
 function cadence(what: string, aliases: readonly string[]): z.ZodDefault<z.ZodInt> {
   return z.int().nonnegative().default(0).describe(`steps between ${what}; 0 is only at the end`).meta({
     aliases,

@@ -10,7 +10,7 @@ import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { trainingSettings } from "./stage.ts";
 
-const Training = z.object(trainingSettings);
+const Training = z.object({ ...trainingSettings, sampleEvery: trainingSettings.sampleEvery.optional() });
 type Training = z.output<typeof Training>;
 
 /** What a stage that trains with the loop of `train.ts` adds to its settings. */
@@ -54,7 +54,7 @@ export async function trainStage<Model, Batch>(
     schedule: (step) => learningRateAt(step, { learningRate, warmupSteps, steps, shape, finalShare }),
     maxGradientNorm: settings.maxGradientNorm,
     ...{ seed: settings.seed, steps },
-    ...{ evaluateEvery: settings.evaluateEvery, sampleEvery: settings.sampleEvery, saveEvery: settings.saveEvery },
+    ...{ evaluateEvery: settings.evaluateEvery, sampleEvery: settings.sampleEvery ?? 0, saveEvery: settings.saveEvery },
     async save(step) {
       if (step === steps) await stage.finish?.();
       await saveStage(step, state, settings, environment);

@@ -1,4 +1,5 @@
 import type { Dtype, FusedKernels, Kernels } from "../backend/kernels.ts";
+import { ShapeError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -13,6 +14,8 @@ export type Pull = (sum: Tensor | null) => Tensor;
 /** One operation: what it makes, how it is computed, how gradients flow back. The whole truth about an op is one of these. */
 export interface Op<In extends Inputs, Attrs> {
   readonly name: string;
+  /** Which inputs hold int32; all others are float32. */
+  readonly integers?: readonly number[] | "all";
   /** Element type of the output; float32 without. */
   readonly dtype?: Dtype;
   /** Shape of the output. Throws {@link ShapeError} when the inputs do not fit. */
@@ -98,6 +101,7 @@ export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...I
   if (!source) throw new Error(`internal: ${op.name} has no input`);
   const { backend } = source;
   const shape = op.infer(inputs, attrs);
+  checkTypes(op, inputs);
   if (op.compose && op.fused?.some((kernel) => !(kernel in backend.fused))) return op.compose(inputs, attrs);
   const out = source.blank(shape, op.dtype ?? "float32");
   const auxiliary = op.auxiliary?.(inputs, attrs).map((extra) => source.blank(extra)) ?? [];
@@ -110,6 +114,16 @@ export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...I
     for (const extra of auxiliary) extra.release();
   }
   return out;
+}
+
+/** Kernels read memory as what it should hold: the bits of an index would pass for a number. */
+function checkTypes<In extends Inputs, Attrs>({ name, integers = [] }: Op<In, Attrs>, inputs: Inputs): void {
+  for (const [i, input] of inputs.entries()) {
+    const wanted = integers === "all" || integers.includes(i) ? "int32" : "float32";
+    if (input && input.dtype !== wanted) {
+      throw new ShapeError(`${name}: input ${i + 1} holds ${input.dtype}, ${wanted} is needed`);
+    }
+  }
 }
 
 /** Puts a tensor on the tape. */

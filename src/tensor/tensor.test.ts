@@ -61,3 +61,11 @@ test("sumTo undoes broadcasting", async () => {
   expect(await read(x.sumTo([]))).toEqual([21]);
   expect(x.sumTo([2, 3]).storage).toBe(x.storage);
 });
+
+test("integers are ids, and no op takes them for numbers", () => {
+  const ids = Tensor.from(openReference(), Int32Array.of(1, 2, 3, 4), [2, 2]);
+  for (const use of [() => ids.add(1), () => ids.sum(), () => ids.slice(0, 0, 1), () => ids.permute([1, 0])]) {
+    expect(use).toThrow(/input 1 holds int32, float32 is needed/);
+  }
+  expect(() => ids.copy()).toThrow("copy: holds int32, float32 is needed");
+});

@@ -105,8 +105,13 @@ export class Tensor implements View {
     return Tensor.full(this.backend, shape, value);
   }
 
-  /** The same values in memory of their own, off the tape. */
+  /**
+   * The same values in memory of their own, off the tape.
+   *
+   * @throws {ShapeError} for int32, which no kernel copies.
+   */
   copy(): Tensor {
+    if (this.dtype !== "float32") throw new ShapeError(`copy: holds ${this.dtype}, float32 is needed`);
     const out = this.blank();
     this.backend.kernels.affine(this, 1, 0, out);
     return out;

@@ -76,9 +76,9 @@ export async function train<Model, Batch>(
     const last = step === run.steps; // one pass more than there are updates, to evaluate and save the final model
     const due = (every: number): boolean => last || (step > firstStep && every > 0 && step % every === 0);
     if (due(run.evaluateEvery)) run.log(step, await run.evaluate(step));
-    if (due(run.sampleEvery)) await run.sample(step);
     const interrupted = !last && signal?.aborted === true;
     if (interrupted || due(run.saveEvery)) await run.save(step);
+    if (due(run.sampleEvery)) await run.sample(step); // after saving: whatever goes wrong with a sample, nothing is lost
     if (interrupted || last) return { step, interrupted };
     run.log(step + 1, await optimizerStep(run, step));
   }

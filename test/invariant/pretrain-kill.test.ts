@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,14 +11,15 @@ const data = join(root, "text.txt");
 beforeAll(() => writeFileSync(data, "To be, or not to be, that is the question:\nWhether 'tis nobler\n".repeat(30)));
 afterAll(() => rmSync(root, { recursive: true }));
 
-/** Runs the program, and sends it a signal so many milliseconds after its first step; gives how it ended. */
-async function run(output: string, resume: boolean, stop?: { signal: NodeJS.Signals; afterMs: number }) {
+/** Runs the program, and kills it once it says that it has done a step; gives how it ended. */
+async function run(output: string, resume: boolean, killAtStep?: number) {
   const args = [data, output, resume ? "resume" : ""];
   const child = spawn(process.execPath, ["--import", "tsx", program, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  child.stdout.once("data", () => {
-    if (stop) setTimeout(() => child.kill(stop.signal), stop.afterMs);
+  child.stdout.on("data", (said: Buffer) => {
+    const steps = [...said.toString().matchAll(/step (\d+)/g)].map(([, step]) => Number(step));
+    if (killAtStep !== undefined && steps.some((step) => step >= killAtStep)) child.kill("SIGKILL");
   });
   return new Promise<string>((resolve) => child.once("close", (code, signal) => resolve(signal ?? String(code))));
 }
@@ -39,11 +40,9 @@ function sameBits(a: string, b: string): void {
 test("pretraining killed again and again ends with the same bits and the same log", async () => {
   const [whole, killed] = [join(root, "whole"), join(root, "killed")];
   expect(await run(whole, false)).toBe("0");
-  const ends: string[] = [];
-  for (const [attempt, afterMs] of [5, 40, 90].entries()) {
-    ends.push(await run(killed, attempt > 0, { signal: "SIGKILL", afterMs }));
-  }
-  expect(ends[0]).toBe("SIGKILL");
-  if (!existsSync(join(killed, "final"))) expect(await run(killed, true)).toBe("0");
+  for (const [attempt, step] of [1, 8, 21].entries()) expect(await run(killed, attempt > 0, step)).toBe("SIGKILL");
+  expect(await run(killed, true)).toBe("0");
+  const { resumedFrom } = JSON.parse(readFileSync(join(killed, "settings.json"), "utf8"));
+  expect(resumedFrom).toMatch(/^checkpoint-(18|21|24)$/);
   sameBits(killed, whole);
 }, 120_000);

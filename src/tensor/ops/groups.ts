@@ -6,6 +6,7 @@ import type { Tensor } from "../tensor.ts";
 
 const sorting: Op<Tensor[], { readonly groups: number }> = defineOp({
   name: "sortByGroup",
+  integers: "all",
   dtype: "int32",
   infer(choices) {
     const [first] = choices;
@@ -50,6 +51,7 @@ export function sortByGroup(choices: readonly Tensor[], groups: number): GroupOr
  */
 export const groupedLinear: Op<[x: Tensor, weight: Tensor, groupOf: Tensor], undefined> = defineOp({
   name: "groupedLinear",
+  integers: [2],
   fused: ["groupedLinear", "groupedLinearGrad"],
   infer([x, weight, groupOf]) {
     const [, out = 0, inner = 0] = weight.shape;

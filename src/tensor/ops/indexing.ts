@@ -14,6 +14,7 @@ type Indexed = Op<[x: Tensor, ids: Tensor], undefined>;
  */
 export const gatherRows: Indexed = defineOp({
   name: "gatherRows",
+  integers: [1],
   infer([table, ids]) {
     const width = table.shape[1];
     if (table.shape.length !== 2 || width === undefined || ids.dtype !== "int32") {
@@ -42,6 +43,7 @@ export const gatherRows: Indexed = defineOp({
  */
 export const scatterRows: Op<[x: Tensor, ids: Tensor], { readonly rows: number }> = defineOp({
   name: "scatterRows",
+  integers: [1],
   infer([x, ids], { rows: count }) {
     if (x.shape.length !== 2 || ids.dtype !== "int32" || !sameShape(ids.shape, [x.axis(0)])) {
       throw new ShapeError(
@@ -65,6 +67,7 @@ export const scatterRows: Op<[x: Tensor, ids: Tensor], { readonly rows: number }
  */
 export const pick: Indexed = defineOp({
   name: "pick",
+  integers: [1],
   infer([x, ids]) {
     if (ids.dtype !== "int32" || !sameShape(x.shape.slice(0, -1), ids.shape)) {
       throw new ShapeError(
