@@ -44,21 +44,24 @@ export async function benchmarkDecoding(
   leftOut: (reason: string) => void,
 ): Promise<DecodingResult[]> {
   const folder = await mkdtemp(join(tmpdir(), "stemma-bench-"));
-  const results: DecodingResult[] = [];
+  const results: Omit<DecodingResult, "shareOfBandwidth">[] = [];
   try {
     const model = join(folder, "gpt2.gguf");
     await writeRandomGguf(model, sizes);
     for (const count of threads > 1 ? [1, threads] : [1]) {
-      limits.measureBandwidth(count);
-      const measured = await takeTurns<Answer>(sidesOf(model, count), rounds, (why) => count === 1 && leftOut(why));
-      limits.measureBandwidth(count);
+      const measured = await takeTurns<Answer>(
+        sidesOf(model, count),
+        rounds,
+        (why) => count === 1 && leftOut(why),
+        () => limits.measureBandwidth(count),
+      );
       const ours = measured.find(({ side }) => side.isOurs);
-      results.push(...measured.map((one) => resultOf(one, ours ?? one, count, limits)));
+      results.push(...measured.map((one) => resultOf(one, ours ?? one, count)));
     }
   } finally {
     await rm(folder, { recursive: true });
   }
-  // Only now is the fastest reading known.
+  // Only now is it known how many threads read fastest.
   return results.map((row) => ({ ...row, shareOfBandwidth: row.bytesPerSecond / limits.bandwidth }));
 }
 
@@ -75,8 +78,7 @@ function resultOf(
   { side, answers }: Measured<Answer>,
   ours: Measured<Answer>,
   threads: number,
-  limits: MachineLimits,
-): DecodingResult {
+): Omit<DecodingResult, "shareOfBandwidth"> {
   const promptRate = (all: Measured<Answer>): number => median(all.answers.map((a) => a.promptTokensPerSecond));
   const decodeRate = (all: Measured<Answer>): number => median(all.answers.map((a) => a.decodeTokensPerSecond));
   const [prompt, decode] = [promptRate({ side, answers }), decodeRate({ side, answers })];
@@ -84,7 +86,6 @@ function resultOf(
     program: [side.name, answers.at(-1)?.version ?? ""].join(" ").trim(),
     ...{ isOurs: side.isOurs, threads, promptTokensPerSecond: prompt, decodeTokensPerSecond: decode },
     bytesPerSecond: decode * bytesPerToken,
-    shareOfBandwidth: (decode * bytesPerToken) / limits.bandwidth,
     promptSpeedup: side.isOurs ? null : promptRate(ours) / prompt,
     decodeSpeedup: side.isOurs ? null : decodeRate(ours) / decode,
   };

@@ -56,11 +56,13 @@ export async function benchmarkTraining(
   limits: MachineLimits,
   leftOut: (reason: string) => void,
 ): Promise<TrainingResult[]> {
-  limits.measurePeak(plan.precision);
-  const measured = await takeTurns<Answer>(sidesOf(plan), plan.rounds, leftOut);
-  limits.measurePeak(plan.precision);
+  const peaks: number[] = [];
+  const measurePeak = (): void => {
+    peaks.push(limits.measurePeak(plan.precision));
+  };
+  const measured = await takeTurns<Answer>(sidesOf(plan), plan.rounds, leftOut, measurePeak);
   const ours = measured.find(({ side }) => side.isOurs);
-  return measured.map((one) => resultOf(one, ours ?? one, plan, limits));
+  return measured.map((one) => resultOf(one, ours ?? one, plan, median(peaks)));
 }
 
 function sidesOf({ shape, precision, threads, python }: TrainingPlan): Side<Answer>[] {
@@ -96,7 +98,7 @@ function resultOf(
   { side, answers }: Measured<Answer>,
   ours: Measured<Answer>,
   { shape, precision }: TrainingPlan,
-  limits: MachineLimits,
+  peak: number,
 ): TrainingResult {
   const seconds = answers.flatMap(({ secondsPerStep }) => secondsPerStep);
   const secondsPerStep = median(seconds);
@@ -108,7 +110,7 @@ function resultOf(
     ...{ secondsPerStep, fastestSeconds: Math.min(...seconds), stepsTimed: seconds.length },
     tokensPerSecond: (shapes[shape].batch * shapes[shape].context) / secondsPerStep,
     operationsPerSecond,
-    shareOfPeak: operationsPerSecond / limits.peak(precision),
+    shareOfPeak: operationsPerSecond / peak,
     peakBytes: peakOf({ side, answers }),
     speedup: side.isOurs ? null : secondsPerStep / ourSeconds,
     memoryShare: side.isOurs ? null : peakOf(ours) / peakOf({ side, answers }),

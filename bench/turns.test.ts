@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -29,9 +29,14 @@ function side(name: string, failsAt = 0): Side<Count> {
   return { name, isOurs: name === "a", process: process_, command: (last) => ({ asked: last?.count ?? 0 }) };
 }
 
-test("sides take turns, in an order that turns round, and are told their last answer", async () => {
-  const measured = await takeTurns([side("a"), side("b")], 3, () => {});
-  expect(readFileSync(diary, "utf8")).toBe("a0b0b1a1a2b2");
+test("the machine and the sides take turns, in an order that turns round; a side is told its last answer", async () => {
+  const measured = await takeTurns(
+    [side("a"), side("b")],
+    3,
+    () => {},
+    () => appendFileSync(diary, " "),
+  );
+  expect(readFileSync(diary, "utf8")).toBe(" a0b0 b1a1 a2b2");
   expect(measured.map((one) => [one.side.name, one.answers])).toEqual(
     ["a", "b"].map((name) => [name, [{ count: 1 }, { count: 2 }, { count: 3 }]]),
   );

@@ -23,16 +23,19 @@ export interface Measured<Answer> {
  * the machine does meanwhile happens to all; the order turns round from one round to the next. Ends the processes.
  *
  * @param leftOut is told why a peer does not take part.
+ * @param measureMachine has its turn at the start of every round, while all processes wait.
  * @throws {PeerError} when our own side fails.
  */
 export async function takeTurns<Answer>(
   sides: readonly Side<Answer>[],
   rounds: number,
   leftOut: (reason: string) => void,
+  measureMachine: () => void = () => {},
 ): Promise<Measured<Answer>[]> {
   const answers = new Map<Side<Answer>, Answer[]>(sides.map((side) => [side, []]));
   try {
     for (let round = 0; round < rounds; round++) {
+      measureMachine();
       const present = [...answers.keys()];
       for (const side of round % 2 === 0 ? present : present.toReversed()) {
         const answer = await answerOf(side, answers.get(side)?.at(-1) ?? null, leftOut);
