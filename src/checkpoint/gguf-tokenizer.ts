@@ -1,23 +1,12 @@
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
 import { tokenizerFromJson } from "../text/load-tokenizer.ts";
 import type { Tokenizer, TokenizerJson, TokenRole, TokenRoles } from "../text/tokenizer.ts";
+import { preTokenizerJson, preTokenizerName, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
+import { mergesOf, scoresOf, spacesJson } from "./gguf-sentence-piece.ts";
 import type { GgufValue } from "./gguf-values.ts";
 
 /** What tokens are to ggml. */
 const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-
-/** ggml's names for ways to cut text, and the pattern of each; null for GPT-2's, which is built in. */
-const preTokenizers: readonly (readonly [name: string, pattern: string | null])[] = [
-  ["gpt-2", null],
-  [
-    "llama-bpe",
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-  ],
-  [
-    "qwen2",
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-  ],
-];
 
 const roleKeys: readonly (readonly [TokenRole, key: string])[] = [
   ["bos", "tokenizer.ggml.bos_token_id"],
@@ -25,6 +14,8 @@ const roleKeys: readonly (readonly [TokenRole, key: string])[] = [
   ["unk", "tokenizer.ggml.unknown_token_id"],
   ["pad", "tokenizer.ggml.padding_token_id"],
 ];
+
+type Metadata = ReadonlyMap<string, GgufValue>;
 
 /**
  * A tokenizer as the metadata of a GGUF file. `rows` is the height of the model's embedding: rows beyond the last token
@@ -37,18 +28,11 @@ export function tokenizerMetadata(
   rows: number,
   chatTemplate: string | null,
 ): Map<string, GgufValue> {
-  if (tokenizer.kind !== "byte-level-bpe") {
-    throw new UnsupportedError(
-      `gguf: llama.cpp has no tokenizer of the kind "${tokenizer.kind}"; a model with byte-level BPE can be exported`,
-    );
-  }
-  const json = tokenizer.toJson() as BpeJson;
+  const tokens = Array.from({ length: rows }, (_, id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`);
   const metadata = new Map<string, GgufValue>([
-    ["tokenizer.ggml.model", { type: "string", value: "gpt2" }],
-    ["tokenizer.ggml.pre", { type: "string", value: preTokenizerName(json.pre_tokenizer) }],
-    ["tokenizer.ggml.tokens", strings(Array.from({ length: rows }, (_, id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`))],
+    ...kindMetadata(tokenizer, tokens),
+    ["tokenizer.ggml.tokens", strings(tokens)],
     ["tokenizer.ggml.token_type", { type: "array", elementType: "int32", values: typesOf(tokenizer, rows) }],
-    ["tokenizer.ggml.merges", strings(json.model.merges)],
   ]);
   const roles = { ...tokenizer.roles };
   const end = tokenizer.endOfText;
@@ -72,41 +56,81 @@ export function tokenizerMetadata(
  * @throws {UnsupportedError} when it is of a kind that is not known here.
  * @throws {CheckpointError} when its parts are missing or do not belong together.
  */
-export function tokenizerFromMetadata(where: string, metadata: ReadonlyMap<string, GgufValue>): Tokenizer {
+export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokenizer {
   const model = text(metadata, "tokenizer.ggml.model");
   const pre = text(metadata, "tokenizer.ggml.pre") ?? "gpt-2";
-  const known = preTokenizers.find(([name]) => name === pre);
-  if (model !== "gpt2" || known === undefined) {
+  const cutting = preTokenizerJson(pre);
+  if (model !== "llama" && (model !== "gpt2" || cutting === null)) {
     throw new UnsupportedError(
-      `${where}: its tokenizer is ${model ?? "missing"} (${pre}); known are byte-level BPE of ${preTokenizers.map(([name]) => name).join(", ")}`,
+      `${where}: its tokenizer is ${model ?? "missing"} (${pre}); known are llama, and gpt2 with ${preTokenizerNames}`,
     );
   }
   const tokens = texts(where, metadata, "tokenizer.ggml.tokens");
   const types = metadata.get("tokenizer.ggml.token_type");
   const typeOf = (id: number): number => (types?.type === "array" ? Number(types.values[id]) : tokenTypes.normal);
   const roles = rolesOf(tokens, metadata);
+  const isSentencePiece = model === "llama";
   const json = {
     added_tokens: tokens.flatMap((content, id) => {
       const type = typeOf(id);
       const special = type === tokenTypes.control || type === tokenTypes.unknown;
       return special || type === tokenTypes.userDefined ? [{ id, content, special, normalized: false }] : [];
     }),
-    pre_tokenizer: preTokenizerJson(known[1]),
-    post_processor: addsBos(metadata) ? beginningWith(roles.bos, tokens) : null,
-    decoder: { type: "ByteLevel" },
-    model: {
-      type: "BPE",
-      ignore_merges: pre === "llama-bpe",
-      vocab: Object.fromEntries(tokens.flatMap((token, id) => (typeOf(id) === tokenTypes.normal ? [[token, id]] : []))),
-      merges: texts(where, metadata, "tokenizer.ggml.merges").map(splitMerge),
-    },
+    post_processor: flag(metadata, "tokenizer.ggml.add_bos_token", isSentencePiece)
+      ? beginningWith(roles.bos, tokens)
+      : null,
+    ...(isSentencePiece
+      ? sentencePieceJson(where, metadata, tokens, typeOf)
+      : byteLevelJson(where, metadata, tokens, typeOf)),
+    ...(cutting && !isSentencePiece && { pre_tokenizer: cutting }),
   };
   return tokenizerFromJson(where, json, roles);
 }
 
 /** The chat template in the metadata of a GGUF file, or null. */
-export function chatTemplateFromMetadata(metadata: ReadonlyMap<string, GgufValue>): string | null {
+export function chatTemplateFromMetadata(metadata: Metadata): string | null {
   return text(metadata, "tokenizer.chat_template");
+}
+
+/** What only some kinds of tokenizers have. */
+function kindMetadata(tokenizer: Tokenizer, tokens: readonly string[]): [string, GgufValue][] {
+  const json = tokenizer.toJson() as BpeJson;
+  if (tokenizer.kind === "byte-level-bpe") {
+    return [
+      ["tokenizer.ggml.model", { type: "string", value: "gpt2" }],
+      ["tokenizer.ggml.pre", { type: "string", value: preTokenizerName(json.pre_tokenizer) }],
+      ["tokenizer.ggml.merges", strings(json.model.merges.map((merge) => joined(merge)))],
+    ];
+  }
+  if (tokenizer.kind === "sentencepiece-bpe") {
+    const scores = scoresOf(tokens, json.model.merges.map(split));
+    const [first = -1] = tokenizer.encode("a");
+    const addsSpace = tokenizer.tokenOf(first)?.startsWith("▁") ?? false;
+    return [
+      ["tokenizer.ggml.model", { type: "string", value: "llama" }],
+      ["tokenizer.ggml.scores", { type: "array", elementType: "float32", values: scores }],
+      ["tokenizer.ggml.add_space_prefix", { type: "bool", value: addsSpace }],
+    ];
+  }
+  throw new UnsupportedError(
+    `gguf: llama.cpp has no tokenizer of the kind "${tokenizer.kind}"; a model with byte-level BPE can be exported`,
+  );
+}
+
+/** Merges are text with a space between, or pairs. */
+interface BpeJson extends TokenizerJson {
+  readonly model: TokenizerJson["model"] & { readonly merges: readonly (string | readonly [string, string])[] };
+}
+
+function joined(merge: string | readonly [string, string]): string {
+  return typeof merge === "string" ? merge : merge.join(" ");
+}
+
+/** A merge's two tokens; a token may itself begin with a space in spellings other than GPT-2's. */
+function split(merge: string | readonly [string, string]): readonly [string, string] {
+  if (typeof merge !== "string") return merge;
+  const space = merge.indexOf(" ", 1);
+  return [merge.slice(0, space), merge.slice(space + 1)];
 }
 
 /**
@@ -119,53 +143,52 @@ function withoutGeneration(template: string): string {
     .replace(/\{%([-+]?)\s*endgeneration\s*([-+]?)%\}/g, "{%$1 endif $2%}");
 }
 
-interface BpeJson extends TokenizerJson {
-  readonly model: TokenizerJson["model"] & { readonly merges: readonly string[] };
-}
-
 function typesOf(tokenizer: Tokenizer, rows: number): Int32Array {
   const added = new Map(tokenizer.addedTokens.map((token) => [token.id, token]));
+  const unknown = tokenizer.kind === "sentencepiece-bpe" ? tokenizer.idOf(tokenizer.roles.unk ?? "") : null;
   return Int32Array.from({ length: rows }, (_, id) => {
     const token = added.get(id);
+    if (id === unknown) return tokenTypes.unknown;
     if (token) return token.special ? tokenTypes.control : tokenTypes.userDefined;
-    return tokenizer.tokenOf(id) === null ? tokenTypes.unused : tokenTypes.normal;
+    const spelling = tokenizer.tokenOf(id);
+    if (spelling === null) return tokenTypes.unused;
+    return tokenizer.kind === "sentencepiece-bpe" && /^<0x[0-9A-F]{2}>$/.test(spelling)
+      ? tokenTypes.byte
+      : tokenTypes.normal;
   });
 }
 
-/** Cutting by a pattern, and then only spelling bytes. */
-interface Steps {
-  readonly type?: string;
-  readonly use_regex?: boolean;
-  readonly add_prefix_space?: boolean;
-  readonly pretokenizers?: readonly { readonly type: string; readonly pattern?: { readonly Regex?: string } }[];
-}
+type TypeOf = (id: number) => number;
 
-function preTokenizerName(json: object | null): string {
-  const { type, use_regex: useRegex = true, add_prefix_space: addsSpace, pretokenizers = [] } = { ...json } as Steps;
-  if (type === "ByteLevel" && useRegex && addsSpace === false) return "gpt-2";
-  const [split, bytes] = pretokenizers;
-  const pattern = split?.type === "Split" && bytes?.type === "ByteLevel" ? split.pattern?.Regex : undefined;
-  const known = preTokenizers.find(([, source]) => source === pattern && source !== null);
-  if (known && pretokenizers.length === 2) return known[0];
-  throw new UnsupportedError(
-    `gguf: llama.cpp has no name for this way to cut text: ${JSON.stringify(json)}; known are those of ${preTokenizers.map(([name]) => name).join(", ")}`,
-  );
-}
-
-function preTokenizerJson(pattern: string | null): object {
-  if (pattern === null) return { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+function byteLevelJson(where: string, metadata: Metadata, tokens: readonly string[], typeOf: TypeOf): object {
   return {
-    type: "Sequence",
-    pretokenizers: [
-      { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false },
-      { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false },
-    ],
+    decoder: { type: "ByteLevel" },
+    model: {
+      type: "BPE",
+      ignore_merges: text(metadata, "tokenizer.ggml.pre") === "llama-bpe",
+      vocab: Object.fromEntries(tokens.flatMap((token, id) => (typeOf(id) === tokenTypes.normal ? [[token, id]] : []))),
+      merges: texts(where, metadata, "tokenizer.ggml.merges").map(split),
+    },
   };
 }
 
-function addsBos(metadata: ReadonlyMap<string, GgufValue>): boolean {
-  const value = metadata.get("tokenizer.ggml.add_bos_token");
-  return value?.type === "bool" && value.value;
+function sentencePieceJson(where: string, metadata: Metadata, tokens: readonly string[], typeOf: TypeOf): object {
+  const scores = metadata.get("tokenizer.ggml.scores");
+  if (scores?.type !== "array" || scores.elementType !== "float32" || scores.values.length !== tokens.length) {
+    throw new CheckpointError(`${where}: tokenizer.ggml.scores is missing or not as long as the list of tokens`);
+  }
+  const pieces = new Map(
+    tokens.flatMap((token, id): [string, number][] => (typeOf(id) === tokenTypes.normal ? [[token, id]] : [])),
+  );
+  const unknown = tokens.find((_, id) => typeOf(id) === tokenTypes.unknown) ?? null;
+  return {
+    ...spacesJson(flag(metadata, "tokenizer.ggml.add_space_prefix", true)),
+    model: {
+      ...{ type: "BPE", byte_fallback: true, fuse_unk: true, ignore_merges: false, unk_token: unknown },
+      vocab: Object.fromEntries(tokens.flatMap((token, id) => (typeOf(id) === tokenTypes.unused ? [] : [[token, id]]))),
+      merges: mergesOf(pieces, scores.values),
+    },
+  };
 }
 
 function beginningWith(bos: string | undefined, tokens: readonly string[]): object | null {
@@ -180,7 +203,7 @@ function beginningWith(bos: string | undefined, tokens: readonly string[]): obje
   };
 }
 
-function rolesOf(tokens: readonly string[], metadata: ReadonlyMap<string, GgufValue>): TokenRoles {
+function rolesOf(tokens: readonly string[], metadata: Metadata): TokenRoles {
   return Object.fromEntries(
     roleKeys.flatMap(([role, key]) => {
       const value = metadata.get(key);
@@ -190,22 +213,21 @@ function rolesOf(tokens: readonly string[], metadata: ReadonlyMap<string, GgufVa
   ) as TokenRoles;
 }
 
-/** A merge's two tokens; a token may itself be, or begin with, a space in spellings other than GPT-2's. */
-function splitMerge(merge: string): [string, string] {
-  const space = merge.indexOf(" ", 1);
-  return [merge.slice(0, space), merge.slice(space + 1)];
-}
-
 function strings(values: readonly string[]): GgufValue {
   return { type: "array", elementType: "string", values };
 }
 
-function text(metadata: ReadonlyMap<string, GgufValue>, key: string): string | null {
+function flag(metadata: Metadata, key: string, otherwise: boolean): boolean {
+  const value = metadata.get(key);
+  return value?.type === "bool" ? value.value : otherwise;
+}
+
+function text(metadata: Metadata, key: string): string | null {
   const value = metadata.get(key);
   return value?.type === "string" ? value.value : null;
 }
 
-function texts(where: string, metadata: ReadonlyMap<string, GgufValue>, key: string): string[] {
+function texts(where: string, metadata: Metadata, key: string): string[] {
   const value = metadata.get(key);
   if (value?.type === "array" && value.elementType === "string") return Array.from(value.values, String);
   throw new CheckpointError(`${where}: ${key} is missing or no list of texts; the file is damaged or incomplete`);

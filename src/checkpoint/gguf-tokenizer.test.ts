@@ -1,0 +1,112 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { anyText } from "../../test/any-text.ts";
+import { UnsupportedError } from "../core/errors.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { tokenizerFromJson } from "../text/load-tokenizer.ts";
+import type { Tokenizer, TokenRoles } from "../text/tokenizer.ts";
+import { tokenizerFromMetadata, tokenizerMetadata } from "./gguf-tokenizer.ts";
+import type { GgufValue } from "./gguf-values.ts";
+
+const end = "<|endoftext|>";
+const small = trainByteLevelBpe(["the naïve 🙂 quick brown fox 日本語 12345 don't 1234 the quick thé"], {
+  vocabularySize: 300,
+}).withSpecialTokens([end], { bos: end, eos: end });
+
+/** The small one, but for some parts of its file. */
+function changed(parts: object, roles: TokenRoles = small.roles): Tokenizer {
+  return tokenizerFromJson("test", { ...(small.toJson() as object), ...parts }, roles);
+}
+
+function cutBy(regex: string): object {
+  const split = { type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false };
+  const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
+  return { pre_tokenizer: { type: "Sequence", pretokenizers: [split, bytes] } };
+}
+const words = (digits: string): string =>
+  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+
+const beginning = {
+  type: "TemplateProcessing",
+  single: [{ SpecialToken: { id: end, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
+  pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 0 } }],
+  special_tokens: { [end]: { id: end, ids: [small.idOf(end)], tokens: [end] } },
+};
+
+/** What Llama 2 has: pieces of words with `▁` for a space, and bytes for what has no piece. */
+function sentencePiece(addsSpace: boolean): Tokenizer {
+  const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
+  const merges = ["▁ t", "h e", "▁t he", "▁ ▁", "▁▁ ▁▁", "l l", "▁ w", "o r", "▁w or", "n d", "a nd", "▁ and"];
+  const pieces = [..."▁abcdefghilmnorstuw,.!日", ...merges.map((pair) => pair.replace(" ", ""))];
+  const vocabulary = [...new Set(["<unk>", "<s>", "</s>", ...bytes, ...pieces])];
+  const mark = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  const unmark = { type: "Replace", pattern: { String: "▁" }, content: " " };
+  const strip = addsSpace ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : [];
+  const json = {
+    added_tokens: ["<unk>", "<s>", "</s>"].map((content, id) => ({ id, content, normalized: false, special: true })),
+    normalizer: addsSpace ? { type: "Sequence", normalizers: [{ type: "Prepend", prepend: "▁" }, mark] } : mark,
+    decoder: { type: "Sequence", decoders: [unmark, { type: "ByteFallback" }, { type: "Fuse" }, ...strip] },
+    model: {
+      ...{ type: "BPE", byte_fallback: true, fuse_unk: true, unk_token: "<unk>", merges },
+      vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])),
+    },
+  };
+  return tokenizerFromJson("test", json, { bos: "<s>", eos: "</s>", unk: "<unk>" });
+}
+
+const kinds: [string, Tokenizer, Record<string, unknown>][] = [
+  ["GPT-2's", small, { "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2" }],
+  ["Llama 3's", changed(cutBy(words("\\p{N}{1,3}"))), { "tokenizer.ggml.pre": "llama-bpe" }],
+  ["Qwen's", changed(cutBy(words("\\p{N}"))), { "tokenizer.ggml.pre": "qwen2" }],
+  ["one that begins texts", changed({ post_processor: beginning }), { "tokenizer.ggml.add_bos_token": true }],
+  ["Llama 2's", sentencePiece(true), { "tokenizer.ggml.model": "llama", "tokenizer.ggml.add_space_prefix": true }],
+  ["Gemma's", sentencePiece(false), { "tokenizer.ggml.model": "llama", "tokenizer.ggml.add_space_prefix": false }],
+];
+
+describe.each(kinds)("%s", (_, tokenizer, expected) => {
+  const rows = tokenizer.vocabularySize + 2;
+  const metadata = tokenizerMetadata(tokenizer, rows, null);
+  const value = (key: string): unknown => {
+    const found = metadata.get(key);
+    return found?.type === "array" ? found.values.length : found?.value;
+  };
+
+  test("has the metadata that llama.cpp wants", () => {
+    for (const [key, wanted] of Object.entries(expected)) expect(value(key), key).toBe(wanted);
+    expect(value("tokenizer.ggml.tokens")).toBe(rows);
+    expect(value("tokenizer.ggml.token_type")).toBe(rows);
+    expect(value("tokenizer.ggml.eos_token_id")).toBe(tokenizer.endOfText);
+  });
+
+  test("comes back with the same ids of any text", () => {
+    const back = tokenizerFromMetadata("x.gguf", metadata);
+    expect(back.kind).toBe(tokenizer.kind);
+    expect(back.roles).toEqual(tokenizer.roles);
+    expect(back.vocabularySize).toBe(tokenizer.vocabularySize);
+    expect(back.frame(Int32Array.of(5)).ids).toEqual(tokenizer.frame(Int32Array.of(5)).ids);
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const ids = tokenizer.encode(text);
+        expect(back.encode(text)).toEqual(ids);
+        expect(back.decode(ids)).toBe(tokenizer.decode(ids));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+test("what llama.cpp has no name for is refused", () => {
+  const spaced = changed({ pre_tokenizer: { type: "ByteLevel", add_prefix_space: true, use_regex: true } });
+  expect(() => tokenizerMetadata(spaced, 400, null)).toThrow("llama.cpp has no name for this way to cut text");
+  expect(() => tokenizerMetadata(changed(cutBy("\\p{L}+|.")), 400, null)).toThrow(UnsupportedError);
+  const unknown = new Map<string, GgufValue>([["tokenizer.ggml.model", { type: "string", value: "t5" }]]);
+  expect(() => tokenizerFromMetadata("x.gguf", unknown)).toThrow(
+    "x.gguf: its tokenizer is t5 (gpt-2); known are llama",
+  );
+});
+
+test("scores that are missing or too few are a damaged file", () => {
+  const metadata = tokenizerMetadata(sentencePiece(true), 300, null);
+  metadata.set("tokenizer.ggml.scores", { type: "array", elementType: "float32", values: Float32Array.of(1) });
+  expect(() => tokenizerFromMetadata("x.gguf", metadata)).toThrow("tokenizer.ggml.scores is missing or not as long");
+});
