@@ -83,7 +83,7 @@ double bfloat16Peak(double seconds, int threads) {
 }
 
 double readBandwidth(double seconds, int threads) {
-  constexpr int64_t kPieces = 96, kPieceFloats = (int64_t)1 << 19;
+  constexpr int64_t kPieces = 384, kPieceFloats = (int64_t)1 << 19;
   Scratch memory((size_t)(kPieces * kPieceFloats) * 4);
   float* const data = memory.floats();
   parallel(threads, kPieces, [&](int64_t piece, int) { memset(data + piece * kPieceFloats, 0, kPieceFloats * 4); });

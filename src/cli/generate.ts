@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
@@ -12,7 +11,7 @@ import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import type { Continuation } from "./generate-other.ts";
 import { otherAnswerers } from "./generate-other.ts";
-import { readInput } from "./read-input.ts";
+import { readInput, readTextFile } from "./read-input.ts";
 
 const { threads, matmulPrecision } = trainingSettings;
 
@@ -92,16 +91,8 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
     if (prompt.length > 0) return prompt;
     throw new SettingsError("there is no prompt; give --prompt TEXT or --prompt-file PATH");
   }
-  const text =
-    promptFile === "-"
-      ? await readInput(io, "prompt", "--prompt")
-      : await readFile(promptFile, "utf8").catch(unreadable);
+  const text = promptFile === "-" ? await readInput(io, "prompt", "--prompt") : await readTextFile(promptFile);
   return [...prompt, text];
-
-  function unreadable(error: unknown): never {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SettingsError(`--prompt-file: ${promptFile} cannot be read (${reason}); check the path`);
-  }
 }
 
 async function modelTypeOf(path: string): Promise<string> {

@@ -1,6 +1,18 @@
 import { text as readAll } from "node:stream/consumers";
 import { SettingsError } from "../core/errors.ts";
+import { readText } from "../data/text-file.ts";
 import type { Io } from "./command.ts";
+
+/**
+ * A whole text file.
+ *
+ * @throws {DataError} when it cannot be read or is not UTF-8 text.
+ */
+export async function readTextFile(path: string): Promise<string> {
+  let text = "";
+  for await (const piece of readText(path)) text += piece;
+  return text;
+}
 
 /**
  * Everything on standard input.

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 import { score as scoreIds } from "../generate/score.ts";
@@ -7,7 +6,7 @@ import { trainingSettings } from "../stages/stage.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
-import { readInput } from "./read-input.ts";
+import { readInput, readTextFile } from "./read-input.ts";
 
 const { threads, matmulPrecision } = trainingSettings;
 
@@ -47,19 +46,16 @@ export const score = defineCommand({
   },
 });
 
-async function idsOf(settings: ScoreSettings, tokenizer: Tokenizer, io: Io): Promise<Int32Array> {
+async function idsOf(settings: ScoreSettings, tokenizer: Tokenizer, io: Io): Promise<Int32Array | number[]> {
   if (settings.inputIds !== undefined) return parseIds(settings.inputIds);
   if (settings.text !== undefined) return tokenizer.encode(settings.text);
   if (settings.input === undefined)
     return tokenizer.encode(await readInput(io, "text", "--text, --input or --input-ids"));
-  const text = await readFile(settings.input, "utf8").catch((error: Error) => {
-    throw new SettingsError(`--input: ${settings.input} cannot be read (${error.message}); check the path`);
-  });
-  return tokenizer.encode(text);
+  return tokenizer.encode(await readTextFile(settings.input));
 }
 
-function parseIds(list: string): Int32Array {
-  return Int32Array.from(list.split(","), (part) => {
+function parseIds(list: string): number[] {
+  return list.split(",").map((part) => {
     const id = part.trim() === "" ? Number.NaN : Number(part);
     if (Number.isInteger(id) && id >= 0) return id;
     throw new SettingsError(

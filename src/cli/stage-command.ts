@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
 import type { Watcher } from "../stages/run-stage.ts";
 import { runStage } from "../stages/run-stage.ts";
 import type { Stage } from "../stages/stage.ts";
@@ -29,7 +30,10 @@ async function settingsOfRun(given: Readonly<Record<string, unknown>>): Promise<
   const { output, resume } = given;
   if (typeof output !== "string" || resume === undefined || resume === false) return null;
   const settings = await readRunSettings(output);
-  if (settings === null) return null;
+  if (settings === null) {
+    if (Object.keys(given).length > 2) return null; // a run that starts anew, from the settings given
+    throw new SettingsError(`${output} holds no run to resume; check --output`);
+  }
   const { resume: _, output: __, ...rest } = settings;
   return { path: join(output, runFiles.settings), settings: rest };
 }

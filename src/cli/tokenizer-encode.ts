@@ -1,10 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
-import { readInput } from "./read-input.ts";
+import { readInput, readTextFile } from "./read-input.ts";
 
 /** `stemma tokenizer encode`: token ids of a text. */
 export const tokenizerEncode = defineCommand({
@@ -30,5 +29,5 @@ export const tokenizerEncode = defineCommand({
 });
 
 async function contents(path: string | undefined, io: Io): Promise<string> {
-  return path === undefined ? readInput(io, "text", "--text or --input") : readFile(path, "utf8");
+  return path === undefined ? readInput(io, "text", "--text or --input") : readTextFile(path);
 }

@@ -135,7 +135,7 @@ function checkPrompt(model: LanguageModel, prompt: readonly number[] | Int32Arra
   const { context, vocabularySize } = model.settings;
   if (prompt.length === 0) {
     throw new SettingsError(
-      `generate: prompt ${index + 1} has no tokens; give at least one, such as the end-of-text token`,
+      `generate: prompt ${index + 1} has no tokens; give it at least one character, or the end-of-text token`,
     );
   }
   if (prompt.length > context) {

@@ -74,9 +74,10 @@ async function createModel(
 ): Promise<Assistant> {
   const { model: name, seed } = settings;
   if (!isFamily(name)) throw unknownModel(name);
+  const sizes = shapeOf(settings); // before the tokenizer, which takes its time
   const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
   const family: ModelFamily = families[name];
-  const shape = shapeOf(settings, tokenizer);
+  const shape = { ...sizes, vocabularySize: tokenizer.vocabularySize };
   const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
   return { model, family, encoder: new ChatEncoder(tokenizer, null) };
 }
@@ -103,13 +104,15 @@ export async function openOtherModel<Settings, Model extends StoredModel>(
 ): Promise<{ model: Model; tokenizer: Tokenizer }> {
   const existing = folder.checkpoint?.path ?? (isOtherFamily(settings.model) ? null : settings.model);
   if (existing !== null) {
+    if (!folder.checkpoint) refuseForExisting(existing, settings);
     const model = await loadModelOf(family, existing, backend);
     refuseOtherShape(existing, model, settings);
     return { model, tokenizer: await loadTokenizer(existing) };
   }
   const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
+  const sizes = shapeOf(settings);
   const tokenizer = complete(await pretrainingTokenizer(name, settings.data, note));
-  const shaped = shape(family.shaped(shapeOf(settings, tokenizer)), tokenizer);
+  const shaped = shape(family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize }), tokenizer);
   return { model: family.create(shaped, new Initializer(backend, new Random(settings.seed))), tokenizer };
 }
 
@@ -149,7 +152,7 @@ function isOtherFamily(name: string): name is keyof typeof otherFamilies {
 }
 
 /** Sizes of a new model, those that are not given being the usual ones. */
-function shapeOf(settings: ModelSettings, tokenizer: Tokenizer): ModelShape {
+function shapeOf(settings: ModelSettings): Omit<ModelShape, "vocabularySize"> {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const { layers, heads, width, context, dropout } = { ...newShape, ...given } as typeof newShape;
   if (width % heads !== 0) {
@@ -157,7 +160,7 @@ function shapeOf(settings: ModelSettings, tokenizer: Tokenizer): ModelShape {
       `heads: ${heads} do not divide the width of ${width}; choose heads that do, such as ${divisorNear(width, heads)}`,
     );
   }
-  return { layers, heads, width, context, dropout, vocabularySize: tokenizer.vocabularySize };
+  return { layers, heads, width, context, dropout };
 }
 
 function divisorNear(width: number, heads: number): number {

@@ -65,6 +65,7 @@ export class RunFolder {
     try {
       await mkdir(path, { recursive: true });
     } catch (error) {
+      if (systemCode(error) === "EEXIST") throw new SettingsError(`${path} is a file; give a folder as --output`);
       throw storageError(path, "write", error);
     }
     const unlock = lockRun(path);

@@ -7,7 +7,7 @@ export interface NativeMachine {
   readonly hasBfloat16Products: boolean;
   /** Operations per second of multiply-adds from registers, measured now; takes `seconds` (default 0.1). */
   peak(precision: "float32" | "bfloat16", threads: number, seconds?: number): number;
-  /** Bytes per second read from memory outside every cache, measured now; holds 192 MB meanwhile. */
+  /** Bytes per second read from memory outside every cache, measured now; holds 768 MB meanwhile. */
   readBandwidth(threads: number, seconds?: number): number;
   memory(): NativeMemory;
   /** Starts the peak anew from what is in use now. */
