@@ -1,5 +1,5 @@
 /**
- * Stemma as a library: everything the command line does, as calls. From the bottom up, as the folders are.
+ * Stemma as a library: what the command line does, as calls. From the bottom up, as the folders are.
  *
  * @packageDocumentation
  */
