@@ -66,7 +66,7 @@ export const evaluate = defineCommand({
   group: "Use a model",
   settings: EvalSettings,
   examples: [
-    "stemma eval --model runs/quickstart/final --tasks next-verse,wordnet-gloss --shots 0,1,4 --output results",
+    "stemma eval --model runs/quickstart/base/final --tasks next-verse,wordnet-gloss --shots 0,1,4 --output results",
     "stemma eval --model gpt2 --base-url http://127.0.0.1:8000/v1 --tasks my-task.yaml",
   ],
   async run(settings, io) {
