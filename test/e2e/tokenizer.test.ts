@@ -65,7 +65,7 @@ test("a tokenizer is not replaced by accident", async () => {
 test.each([
   [["--text", "a", "--input", "b"], 1, "--text and --input are both given; give one of them"],
   [["--tokenizer", "none", "--text", "a"], 1, /none: has no tokenizer\.json, nor vocab\.json/],
-  [["--input", "missing.txt"], 1, "missing.txt does not exist; check the path"],
+  [["--input", "missing.txt"], 1, "missing.txt: cannot read: it does not exist; check the path"],
 ])("tokenizer encode %j is refused in a line", async (args, code, message) => {
   const ended = await stemma(["tokenizer", "encode", "--tokenizer", "tok", ...args], { cwd: folder });
   expect(ended.code).toBe(code);
