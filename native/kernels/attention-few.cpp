@@ -97,11 +97,11 @@ void attendQuery(const Attention& a, int64_t b, int64_t head, int64_t i, float* 
 void attendFew(const Attention& a, int threads) {
   const AttentionRule& r = a.rule;
   const int64_t tasks = r.batch * r.heads;
-  Scratch memory((size_t)(threads < tasks ? threads : tasks) * 2 * kKeyBlock * sizeof(float));
+  Scratch memory((size_t)(threads < tasks ? threads : tasks) * 2 * scoreStride(kKeyBlock) * sizeof(float));
   parallel(threads, tasks, [&](int64_t task, int slot) {
-    float* scores = memory.floats() + slot * 2 * kKeyBlock;
+    float* scores = memory.floats() + slot * 2 * scoreStride(kKeyBlock);
     for (int64_t i = 0; i < r.queries; i++)
-      attendQuery(a, task / r.heads, task % r.heads, i, scores, scores + kKeyBlock);
+      attendQuery(a, task / r.heads, task % r.heads, i, scores, scores + scoreStride(kKeyBlock));
   });
 }
 

@@ -9,6 +9,8 @@ namespace {
 /** Queries and keys whose weights are held at once. */
 constexpr int64_t kQueryBlock = 48;
 constexpr int64_t kKeyBlock = 256;
+/** Elements from one row of weights to the next. */
+constexpr int64_t kStride = scoreStride(kKeyBlock);
 static_assert(kQueryBlock % kTileRows == 0 && kKeyBlock % kTileColumns == 0, "blocks are made of whole tiles");
 
 constexpr int64_t padded(int64_t columns) { return (columns + kTileColumns - 1) / kTileColumns * kTileColumns; }
@@ -31,7 +33,7 @@ struct Parts {
 
   static int64_t elements(const AttentionRule& r) {
     return padded(r.keys) * 2 * r.headDim + (r.keys + 2 * kQueryBlock) * padded(r.headDim) +
-           (2 * kQueryBlock + 1) * kKeyBlock;
+           (2 * kQueryBlock + 1) * kStride;
   }
 
   Parts(const AttentionRule& r, float* memory) {
@@ -41,8 +43,8 @@ struct Parts {
     queries = keysAlong + r.keys * padded(r.headDim);
     dOut = queries + kQueryBlock * padded(r.headDim);
     weights = dOut + kQueryBlock * padded(r.headDim);
-    dScores = weights + kQueryBlock * kKeyBlock;
-    kept = dScores + kQueryBlock * kKeyBlock;
+    dScores = weights + kQueryBlock * kStride;
+    kept = dScores + kQueryBlock * kStride;
   }
 };
 
@@ -66,7 +68,7 @@ STEMMA_INLINE float dot(const float* a, const float* b, int64_t length) {
  */
 STEMMA_INLINE void gradRow(const TileKeys& keys, KeyRange own, float* weights, float* dScores, const float* bias,
                            const float* kept, float scale, float logSumExp, float delta, float* dBias) {
-  forSeen(keys, own, [&](int64_t j, int64_t count, auto&& mask) STEMMA_EXPANDED {
+  forSeen(keys, own, [&](int64_t j, int64_t count, int64_t room, auto&& mask) STEMMA_EXPANDED {
     const Vec zero = {};
     Vec score = loadSome(weights + j, count) * scale;
     if (bias) score += loadSome(bias + j, count);
@@ -79,8 +81,8 @@ STEMMA_INLINE void gradRow(const TileKeys& keys, KeyRange own, float* weights, f
     }
     const Vec dScore = mask(weight * (dWeight - delta), zero);
     if (dBias) storeSome(dBias + j, loadSome(dBias + j, count) + dScore, count);
-    storeSome(weights + j, passed, count);
-    storeSome(dScores + j, dScore * scale, count);
+    storeSome(weights + j, passed, room);
+    storeSome(dScores + j, dScore * scale, room);
   });
 }
 
@@ -89,7 +91,7 @@ void gradWeights(const AttentionGradient& g, const Queries& q, int64_t t, int64_
                  const TileKeys& keys, const Parts& parts) {
   const AttentionRule& r = g.rule;
   for (int64_t i = t; i < t + rows; i++) {
-    float *weights = parts.weights + i * kKeyBlock, *dScores = parts.dScores + i * kKeyBlock;
+    float *weights = parts.weights + i * kStride, *dScores = parts.dScores + i * kStride;
     clear(weights, keys.any.first - block.first);
     clear(dScores, keys.any.first - block.first);
     clear(weights + keys.any.end - block.first, block.end - keys.any.end);
@@ -111,14 +113,14 @@ void gradRows(const AttentionGradient& g, const Queries& q, int64_t t, KeyRange 
   const int64_t d = r.headDim, rows = q.rows - t < kTileRows ? q.rows - t : kTileRows, outStride = r.heads * d;
   const TileKeys keys = tileKeys(parts.own + t, rows, block);
   const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
-  float *weights = parts.weights + t * kKeyBlock, *dScores = parts.dScores + t * kKeyBlock;
+  float *weights = parts.weights + t * kStride, *dScores = parts.dScores + t * kStride;
   const float* query = rowOf(g.query, r, q.b, q.begin + t, q.head);
   const float* dOut = g.dOut + (q.b * r.queries + q.begin + t) * outStride + q.head * d;
   for (int64_t j = first / kTileColumns * kTileColumns; j < end; j += kTileColumns) {
     const int64_t at = (block.first + j - parts.first) * d;
-    tileProduct(Format::float32, {query, g.query.rowStride, 1}, parts.keysAcross + at, d, weights + j, kKeyBlock, rows,
+    tileProduct(Format::float32, {query, g.query.rowStride, 1}, parts.keysAcross + at, d, weights + j, kStride, rows,
                 kTileColumns, false);
-    tileProduct(Format::float32, {dOut, outStride, 1}, parts.valuesAcross + at, d, dScores + j, kKeyBlock, rows,
+    tileProduct(Format::float32, {dOut, outStride, 1}, parts.valuesAcross + at, d, dScores + j, kStride, rows,
                 kTileColumns, false);
   }
   gradWeights(g, q, t, rows, block, keys, parts);
@@ -127,7 +129,7 @@ void gradRows(const AttentionGradient& g, const Queries& q, int64_t t, KeyRange 
   for (int64_t column = 0; column < d; column += kTileColumns) {
     const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
     const float* along = parts.keysAlong + column * parts.count + (keys.any.first - parts.first) * kTileColumns;
-    tileProduct(Format::float32, {dScores + first, kKeyBlock, 1}, along, end - first, dQuery + column,
+    tileProduct(Format::float32, {dScores + first, kStride, 1}, along, end - first, dQuery + column,
                 g.dQuery.rowStride, rows, columns, true);
   }
 }
@@ -142,14 +144,14 @@ void gradKeys(const AttentionGradient& g, const Queries& q, KeyRange block, cons
     while (begin < end && within(parts.own[begin], tile).isEmpty()) begin++;
     while (begin < end && within(parts.own[end - 1], tile).isEmpty()) end--;
     if (begin == end) continue;
-    const int64_t at = begin * kKeyBlock + j - block.first;
+    const int64_t at = begin * kStride + j - block.first;
     float *dKey = rowOf(g.dKey, r, q.b, j, group), *dValue = rowOf(g.dValue, r, q.b, j, group);
     for (int64_t column = 0; column < d; column += kTileColumns) {
       const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
       const int64_t from = column * q.rows + begin * kTileColumns;
-      tileProduct(Format::float32, {parts.weights + at, 1, kKeyBlock}, parts.dOut + from, end - begin, dValue + column,
+      tileProduct(Format::float32, {parts.weights + at, 1, kStride}, parts.dOut + from, end - begin, dValue + column,
                   g.dValue.rowStride, tile.length(), columns, true);
-      tileProduct(Format::float32, {parts.dScores + at, 1, kKeyBlock}, parts.queries + from, end - begin,
+      tileProduct(Format::float32, {parts.dScores + at, 1, kStride}, parts.queries + from, end - begin,
                   dKey + column, g.dKey.rowStride, tile.length(), columns, true);
     }
   }

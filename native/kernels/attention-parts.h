@@ -78,25 +78,36 @@ static inline TileKeys tileKeys(const KeyRange* own, int64_t rows, KeyRange bloc
 }
 
 /**
- * Calls `body(j, count, mask)` for vector after vector of keys [keys.any) of a query that sees `own`, where mask(x, y)
- * is x at the keys it sees and y elsewhere. All queries of a tile take the same steps, which processors foresee.
+ * Elements between the rows of scores: behind each row there is room for a vector, so that its end can be written whole.
+ * What a masked write leaves, a load right after it would have to wait for.
+ */
+constexpr int64_t scoreStride(int64_t keys) { return keys + 16; }
+
+/**
+ * Calls `body(j, count, room, mask)` for vector after vector of keys [keys.any) of a query that sees `own`: `count` keys
+ * are there, `room` lanes may be written, and mask(x, y) is x at the keys it sees, and y elsewhere and beyond `count`.
+ * All queries of a tile take the same steps, which processors foresee.
  */
 template <class Body>
 STEMMA_INLINE void forSeen(const TileKeys& keys, KeyRange own, Body&& body) {
   IntVec lanes;
   for (int i = 0; i < kLanes; i++) lanes[i] = i;
-  auto edge = [&](int64_t first, int64_t end) STEMMA_EXPANDED {
+  auto edge = [&](int64_t first, int64_t end, bool isLast) STEMMA_EXPANDED {
+    const int32_t ownEnd = (int32_t)(own.end < end ? own.end : end);
     for (int64_t j = first; j < end; j += kLanes) {
       const IntVec key = lanes + (int32_t)j;
-      const IntVec sees = (key >= (int32_t)own.first) & (key < (int32_t)own.end);
-      body(j, end - j < kLanes ? end - j : (int64_t)kLanes, [&](Vec x, Vec y) STEMMA_EXPANDED { return select(sees, x, y); });
+      const IntVec sees = (key >= (int32_t)own.first) & (key < ownEnd);
+      const int64_t count = end - j < kLanes ? end - j : kLanes;
+      const int64_t room = isLast ? (int64_t)kLanes : count;
+      body(j, count, room, [&](Vec x, Vec y) STEMMA_EXPANDED { return select(sees, x, y); });
     }
   };
-  edge(keys.any.first, keys.common.first);
-  forVectors(keys.common.length(), [&](int64_t j, int64_t count) STEMMA_EXPANDED {
-    body(keys.common.first + j, count, [](Vec x, Vec) STEMMA_EXPANDED { return x; });
-  });
-  edge(keys.common.end, keys.any.end);
+  edge(keys.any.first, keys.common.first, false);
+  int64_t j = keys.common.first;
+  for (; j + kLanes <= keys.common.end; j += kLanes) {
+    body(j, (int64_t)kLanes, (int64_t)kLanes, [](Vec x, Vec) STEMMA_EXPANDED { return x; });
+  }
+  edge(j, keys.any.end, true);
 }
 
 /**
@@ -105,19 +116,18 @@ STEMMA_INLINE void forSeen(const TileKeys& keys, KeyRange own, Body&& body) {
  */
 STEMMA_INLINE float finishScores(const TileKeys& keys, KeyRange own, float* scores, const float* bias, float scale) {
   Vec largest = broadcast(-INFINITY);
-  forSeen(keys, own, [&](int64_t j, int64_t count, auto&& mask) STEMMA_EXPANDED {
+  forSeen(keys, own, [&](int64_t j, int64_t count, int64_t room, auto&& mask) STEMMA_EXPANDED {
     const Vec hidden = broadcast(-INFINITY);
     Vec score = loadSome(scores + j, count) * scale;
     if (bias) score += loadSome(bias + j, count);
     score = mask(score, hidden);
-    storeSome(scores + j, score, count);
-    if (count < kLanes) score = loadPartial(scores + j, count, -INFINITY);
+    storeSome(scores + j, score, room);
     largest = max(score, largest);
   });
   return maxLanes(largest);
 }
 
-/** scores = exp(scores − peak); gives their sum. */
+/** scores = exp(scores − peak), and 0 in the rest of the last vector; gives their sum. */
 STEMMA_INLINE float exponentiate(float* scores, float peak, int64_t length) {
   Vec sums[2] = {};
   int64_t j = 0;
@@ -131,7 +141,7 @@ STEMMA_INLINE float exponentiate(float* scores, float peak, int64_t length) {
   for (; j < length; j += kLanes) {
     const int64_t count = length - j < kLanes ? length - j : kLanes;
     const Vec weight = exp(loadPartial(scores + j, count, -INFINITY) - peak);
-    storePartial(scores + j, weight, count);
+    store(scores + j, weight);
     sums[0] += weight;
   }
   return sumLanes(sums[0] + sums[1]);

@@ -12,6 +12,9 @@ namespace {
 constexpr int64_t kKeyBlock = 512;
 static_assert(kKeyBlock % kTileColumns == 0, "a block is a whole number of panels");
 
+/** Elements from one row of scores to the next. */
+constexpr int64_t kStride = scoreStride(kKeyBlock);
+
 /** Queries of one task, which share what it packs. */
 constexpr int64_t kChunk = 264;
 
@@ -30,15 +33,15 @@ struct Parts {
 
   static int64_t elements(const AttentionRule& r) {
     const int64_t valueColumns = panelsOf(r.headDim) * kTileColumns;
-    return kKeyBlock * (r.headDim + valueColumns + kTileRows + 1) + 2 * kChunk * (r.heads / r.keyValueHeads);
+    return kKeyBlock * (r.headDim + valueColumns) + kStride * (kTileRows + 1) + 2 * kChunk * (r.heads / r.keyValueHeads);
   }
 
   Parts(const AttentionRule& r, float* memory) {
     keys = memory;
     values = keys + kKeyBlock * r.headDim;
     scores = values + kKeyBlock * panelsOf(r.headDim) * kTileColumns;
-    kept = scores + kKeyBlock * kTileRows;
-    states = (RowState*)(kept + kKeyBlock);
+    kept = scores + kStride * kTileRows;
+    states = (RowState*)(kept + kStride);
   }
 };
 
@@ -56,12 +59,12 @@ void weighRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int6
   float peaks[kTileRows];
   for (int64_t t = 0; t < rows; t++) {
     const float* bias = r.bias ? r.bias + (head * r.queries + i + t) * r.keys : nullptr;
-    peaks[t] = finishScores(keys, own[t], scores + t * kKeyBlock, bias, r.scale);
+    peaks[t] = finishScores(keys, own[t], scores + t * kStride, bias, r.scale);
   }
   for (int64_t t = 0; t < rows; t++) {
     const bool isFirst = states[t].peak == -INFINITY;
     const NextPeak next = raisePeak(states[t], peaks[t]);
-    float* weights = scores + t * kKeyBlock + keys.any.first;
+    float* weights = scores + t * kStride + keys.any.first;
     states[t].sum += exponentiate(weights, next.shift, length);
     if (!isFirst && next.shrink != 1.0f) scaleVector(out + t * outStride, next.shrink, r.headDim);
     if (!r.drops) continue;
@@ -83,14 +86,14 @@ void attendRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int
   const float* query = rowOf(a.query, r, c.b, i, head);
   for (int64_t panel = first / kTileColumns; panel * kTileColumns < end; panel++) {
     tileProduct(Format::float32, {query, a.query.rowStride, 1}, parts.keys + panel * kTileColumns * d, d,
-                parts.scores + panel * kTileColumns, kKeyBlock, rows, kTileColumns, false);
+                parts.scores + panel * kTileColumns, kStride, rows, kTileColumns, false);
   }
   weighRows(a, c, head, i, rows, keys, own, parts.scores - block.first, parts, states);
   float* out = a.out + (c.b * r.queries + i) * outStride + head * d;
   for (int64_t column = 0; column < d; column += kTileColumns) {
     const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
     const float* values = parts.values + column * block.length() + first * kTileColumns;
-    tileProduct(Format::float32, {parts.scores + first, kKeyBlock, 1}, values, end - first, out + column, outStride,
+    tileProduct(Format::float32, {parts.scores + first, kStride, 1}, values, end - first, out + column, outStride,
                 rows, columns, true);
   }
 }
