@@ -63,7 +63,7 @@ export const FinetuneSettings = z.object({
   freezeBody: z
     .boolean()
     .default(false)
-    .describe("train the head and the last special token alone; the body keeps no activations")
+    .describe("train the head alone; the body keeps no activations")
     .meta({ group: "Method" }),
   freezeLayers: z
     .int()
