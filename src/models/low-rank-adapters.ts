@@ -4,6 +4,7 @@ import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import type { JsonObject } from "../checkpoint/json.ts";
 import { writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
+import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { Linear } from "../nn/linear.ts";
 import { LowRank } from "../nn/low-rank.ts";
@@ -21,12 +22,18 @@ export interface LowRankOptions {
   readonly targets: "attention" | "all";
 }
 
-/** Freezes a model and gives its matrices adapters, which alone are trained then. */
+/**
+ * Freezes a model and gives its matrices adapters, which alone are trained then.
+ *
+ * @throws {SettingsError} when none of its layers can have one.
+ * @see Hu et al. (2022), "LoRA: Low-rank adaptation of large language models", arXiv:2106.09685.
+ */
 export function adapt(model: LanguageModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
   for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
   const init = new Initializer(model.backend, random);
-  for (const [name, layer] of linearsOf(model)) {
-    if (targets === "attention" && !name.includes("attention")) continue;
+  const adapted = [...linearsOf(model)].filter(([name]) => targets === "all" || name.includes("attention"));
+  if (adapted.length === 0) throw new SettingsError("lora-rank: this model has no layer to adapt; train it whole");
+  for (const [, layer] of adapted) {
     layer.adapter = new LowRank(layer.weight, rank, alpha, init);
   }
 }

@@ -26,6 +26,7 @@ export class BestModel {
       const value = record[metric];
       if (typeof value === "number") this.#count(value);
     }
+    this.#stopWhenEnough(); // a run that was enough before is not trained on
   }
 
   /** Aborts when it is enough. */
@@ -43,6 +44,10 @@ export class BestModel {
     const value = metrics[this.#metric];
     if (value === undefined) return;
     if (this.#count(value)) await writeModelFolder(this.path, contents());
+    this.#stopWhenEnough();
+  }
+
+  #stopWhenEnough(): void {
     if (this.#without >= this.#patience) this.#enough.abort();
   }
 

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { Random } from "../core/random.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
+import { freezeBottom } from "./freeze-bottom.ts";
+import { families } from "./index.ts";
+import { adapt } from "./low-rank-adapters.ts";
+
+const shape = { vocabularySize: 7, context: 8, width: 8, layers: 2, heads: 2, dropout: 0 };
+const init = new Initializer(openReference(), new Random(1));
+const newGpt = () => families.gpt2.create(families.gpt2.shaped(shape), init);
+const newLstm = () => families.lstm.create(families.lstm.shaped(shape), init);
+const trained = (model: object): string[] =>
+  [...parameters(model)].filter(([, { requiresGrad }]) => requiresGrad).map(([name]) => name);
+
+test("the bottom is embeddings and the first blocks", () => {
+  const model = newGpt();
+  freezeBottom(model, 1);
+  expect(trained(model).filter((name) => !name.startsWith("blocks.1."))).toEqual(["finalNorm.gain", "finalNorm.bias"]);
+});
+
+test("only adapters of attention are trained", () => {
+  const model = newGpt();
+  adapt(model, { rank: 2, alpha: 4, targets: "attention" }, new Random(2));
+  expect(trained(model)).toHaveLength(2 * 2 * 2);
+  expect(trained(model).every((name) => /attention\.\w+\.adapter\./.test(name))).toBe(true);
+});
+
+test("a model without blocks or layers to adapt says so, and is trained as before", () => {
+  const model = newLstm();
+  const before = trained(model);
+  expect(() => freezeBottom(model, 1)).toThrow(/freeze-layers: this model has no blocks to freeze/);
+  expect(trained(model)).toEqual(before);
+  expect(() => adapt(newLstm(), { rank: 2, alpha: 4, targets: "all" }, new Random(2))).toThrow(/no layer to adapt/);
+});
