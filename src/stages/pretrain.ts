@@ -14,6 +14,14 @@ type Pretraining = (settings: PretrainSettings, environment: StageEnvironment, b
 /** What models of other shapes than a decoder learn, by `model_type`. */
 const otherShapes: Readonly<Record<string, Pretraining>> = { bert: pretrainEncoder, t5: pretrainTextToText };
 
+/** Settings of what single shapes learn, and whose they are. */
+const ofShapes = {
+  maskRate: ["bert", "t5"],
+  wholeWords: ["bert"],
+  nextSentence: ["bert"],
+  spanLength: ["t5"],
+} as const satisfies Partial<Record<keyof PretrainSettings, readonly string[]>>;
+
 /** Pretraining of a new model, or of one that exists, on text: what it learns depends on its shape. */
 export const pretrain = defineStage({
   name: "pretrain",
@@ -34,6 +42,10 @@ export const pretrain = defineStage({
         `objective: ${settings.objective} is for decoders, this is a ${modelType}, whose shape says what it learns; ` +
           "leave --objective out",
       );
+    }
+    for (const [key, shapes] of Object.entries(ofShapes)) {
+      if (settings[key as keyof typeof ofShapes] === undefined || shapes.some((shape) => shape === modelType)) continue;
+      throw new SettingsError(`${key}: is for ${shapes.join(" and ")}, this is a ${modelType}; leave it out`);
     }
     return (ofOtherShape ?? pretrainDecoder)(settings, environment, backend);
   },

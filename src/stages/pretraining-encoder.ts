@@ -45,7 +45,8 @@ export async function pretrainEncoder(
     tokenizer.withSpecialTokens([], { eos: roleOf(tokenizer, "sep") }),
     environment,
   );
-  const { batchSize, recompute, seed, maskRate: rate, wholeWords, nextSentence: pairs } = settings;
+  const { batchSize, recompute, seed, maskRate: rate = 0.15 } = settings;
+  const { wholeWords = false, nextSentence: pairs = true } = settings;
   const text = { context, tokens, rate, wholeWords, pairs };
   const windows = maskedWindows({ ...text, sources: data.training, seed });
   const held = data.validation.filter(({ length }) => length >= 2 * context);

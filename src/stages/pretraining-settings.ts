@@ -37,24 +37,24 @@ export const PretrainSettings = z.object({
     .number()
     .gt(0)
     .max(0.9)
-    .default(0.15)
-    .describe("share of the tokens that bert has to name, or that t5 has to write")
+    .optional()
+    .describe("share of the tokens that bert has to name, or that t5 has to write (default: 0.15)")
     .meta({ aliases: ["mlm_probability"], group: "Objective" }),
   wholeWords: z
     .boolean()
-    .default(false)
-    .describe("hide words with all their pieces (bert)")
+    .optional()
+    .describe("hide words with all their pieces (bert; default: off)")
     .meta({ group: "Objective" }),
   nextSentence: z
     .boolean()
-    .default(true)
-    .describe("pairs of segments, and whether the second follows the first (bert)")
+    .optional()
+    .describe("pairs of segments, and whether the second follows the first (bert; default: on)")
     .meta({ group: "Objective" }),
   spanLength: z
     .number()
     .min(1)
-    .default(3)
-    .describe("mean length of the stretches that are taken out, in tokens (t5)")
+    .optional()
+    .describe("mean length of the stretches that are taken out, in tokens (t5; default: 3)")
     .meta({ group: "Objective" }),
   tokenizer: z
     .string()

@@ -37,7 +37,7 @@ export async function pretrainTextToText(
   });
   const context = settings.context ?? Math.min(model.settings.context, 256);
   const data = await prepareText(settings, tokenizer, environment);
-  const { batchSize, recompute, seed, maskRate: density, spanLength: meanSpan } = settings;
+  const { batchSize, recompute, seed, maskRate: density = 0.15, spanLength: meanSpan = 3 } = settings;
   const sentinels = Array.from({ length: sentinelCount }, (_, i) => tokenizer.specialTokens.get(sentinel(i)) ?? -1);
   const tokens = { sentinels: sentinels.filter((id) => id >= 0), endOfText: model.settings.endOfText ?? 1 };
   const text = { context, tokens, density, meanSpan };
