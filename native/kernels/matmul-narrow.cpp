@@ -11,7 +11,9 @@ namespace stemma::STEMMA_ISA {
 namespace {
 
 /** Sums that fit in registers beside what is being multiplied. */
-constexpr int kRegisterSums = STEMMA_VECTOR_BYTES == 64 ? 24 : 10;
+constexpr int kRegisterSums = STEMMA_VECTOR_BYTES == 64 ? 16 : 8;
+/** Rows of a that are computed together; the next ones find b in the cache. */
+constexpr int64_t kRowsAtOnce = 4;
 /** Bytes of b that a task reads. */
 constexpr int64_t kTaskBytes = 128 << 10;
 /** Columns that a task sums in its first cache, for b stored by rows. */
@@ -26,10 +28,17 @@ struct Columns {
   int64_t begin, end;
 };
 
-/** a as rows of units. */
+/** A number that the compiler knows. */
+template <int kValue>
+struct Count {
+  static constexpr int value = kValue;
+};
+
+/** Some rows of a, as units, and the place of the first in the output. */
 struct Rows {
   const float* data;
   int64_t units;
+  float* out;
 };
 
 /** kColumns columns of a product with b stored [n, k]: each is one row of b, times all rows of a. */
@@ -43,7 +52,7 @@ STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
     Vec units[kColumns];
 #pragma GCC unroll 4
     for (int j = 0; j < kColumns; j++) units[j] = unitsAlongRow<kFormat>(b + j * p.k, u * kWidth, p.k);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int i = 0; i < kRows; i++) {
       const Vec row = loadSome(a.data + i * a.units + u, count);
 #pragma GCC unroll 4
@@ -62,13 +71,13 @@ STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
     store(totals + first, sumsOfRows(square));
   }
   for (int i = 0; i < kRows; i++) {
-    float* const out = p.out + i * p.n + column;
+    float* const out = a.out + i * p.n + column;
     for (int j = 0; j < kColumns; j++) out[j] = p.accumulate ? out[j] + totals[i * kColumns + j] : totals[i * kColumns + j];
   }
 }
 
 template <Format kFormat, int kRows>
-void dotProducts(const Matmul& p, Rows a, Columns columns) {
+STEMMA_INLINE void dotProducts(const Matmul& p, Rows a, Columns columns) {
   constexpr int kColumns = kRegisterSums / kRows < 4 ? kRegisterSums / kRows : 4;
   int64_t j = columns.begin;
   for (; j + kColumns <= columns.end; j += kColumns) dotColumns<kFormat, kRows, kColumns>(p, a, j);
@@ -89,9 +98,9 @@ STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns column
       const Vec second = kWidth == 2 && l + 1 < p.k ? loadSome(from + p.n, count) : Vec{};
       units[u] = unitsAcrossRows<kFormat>(loadSome(from, count), second);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int i = 0; i < kRows; i++) {
-      float* const out = p.out + i * p.n + column;
+      float* const out = a.out + i * p.n + column;
       Vec sum = add ? loadSome(out, count) : Vec{};
 #pragma GCC unroll 4
       for (int u = 0; u < kUnits; u++) sum = multiplyAdd<kFormat>(broadcast(a.data[i * a.units + unit + u]), units[u], sum);
@@ -100,25 +109,34 @@ STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns column
   });
 }
 
-template <Format kFormat, int kRows>
-void rowSums(const Matmul& p, Rows a, Columns columns) {
-  bool add = p.accumulate;
-  int64_t u = 0;
-  for (; u + kDepth <= a.units; u += kDepth, add = true) addRows<kFormat, kRows, kDepth>(p, a, u, columns, add);
-  for (; u < a.units; u++, add = true) addRows<kFormat, kRows, 1>(p, a, u, columns, add);
+/** Calls `body(rows)` for the rows of a, kRowsAtOnce at a time, with their number as a constant of the compiler. */
+template <class Body>
+STEMMA_INLINE void forRows(const Matmul& p, Rows a, Body&& body) {
+  for (int64_t i = 0; i < p.m; i += kRowsAtOnce) {
+    const Rows rows{a.data + i * a.units, a.units, a.out + i * p.n};
+    switch (least(p.m - i, kRowsAtOnce)) {
+      case 1: body(Count<1>{}, rows); break;
+      case 2: body(Count<2>{}, rows); break;
+      case 3: body(Count<3>{}, rows); break;
+      default: body(Count<4>{}, rows);
+    }
+  }
 }
 
-using Part = void (*)(const Matmul& p, Rows a, Columns columns);
-
 template <Format kFormat>
-Part partFor(const Matmul& p) {
-  static constexpr Part parts[2][kNarrowRows] = {
-      {rowSums<kFormat, 1>, rowSums<kFormat, 2>, rowSums<kFormat, 3>, rowSums<kFormat, 4>, rowSums<kFormat, 5>,
-       rowSums<kFormat, 6>, rowSums<kFormat, 7>, rowSums<kFormat, 8>},
-      {dotProducts<kFormat, 1>, dotProducts<kFormat, 2>, dotProducts<kFormat, 3>, dotProducts<kFormat, 4>,
-       dotProducts<kFormat, 5>, dotProducts<kFormat, 6>, dotProducts<kFormat, 7>, dotProducts<kFormat, 8>},
-  };
-  return parts[p.transposeB][p.m - 1];
+void fillColumns(const Matmul& p, Rows a, Columns columns) {
+  if (p.transposeB) {
+    forRows(p, a, [&](auto count, Rows rows) { dotProducts<kFormat, count.value>(p, rows, columns); });
+    return;
+  }
+  bool add = p.accumulate;
+  int64_t u = 0;
+  for (; u + kDepth <= a.units; u += kDepth, add = true) {
+    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, count.value, kDepth>(p, rows, u, columns, add); });
+  }
+  for (; u < a.units; u++, add = true) {
+    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, count.value, 1>(p, rows, u, columns, add); });
+  }
 }
 
 /** a[k, m] → packed rows of units, by way of rows of numbers. */
@@ -145,12 +163,12 @@ void narrowProduct(const Matmul& p, int threads) {
   const Scratch packed((size_t)(p.m * units) * 4);
   if (p.transposeA && p.m > 1) packTransposedRows(format, p, packed.floats());
   else packRows(format, p.a, p.k, p.m, p.k, packed.floats());
-  const Part part = format == Format::float32 ? partFor<Format::float32>(p) : partFor<kBfloat16Format>(p);
+  const auto fill = format == Format::float32 ? &fillColumns<Format::float32> : &fillColumns<kBfloat16Format>;
   const Epilogue epilogue{p.bias, p.residual, p.activation, p.preActivation};
   const int64_t step = columnsOfTask(p);
   parallel(threads, (p.n + step - 1) / step, [&](int64_t task, int) {
     const Columns columns{task * step, least((task + 1) * step, p.n)};
-    part(p, Rows{packed.floats(), units}, columns);
+    fill(p, Rows{packed.floats(), units, p.out}, columns);
     if (!epilogue.isEmpty()) {
       finish(epilogue, p.out, p.n, columns.begin, columns.begin, p.m, columns.end - columns.begin);
     }
