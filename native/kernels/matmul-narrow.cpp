@@ -14,8 +14,12 @@ namespace {
 constexpr int kRegisterSums = STEMMA_VECTOR_BYTES == 64 ? 16 : 8;
 /** Rows of a that are computed together; the next ones find b in the cache. */
 constexpr int64_t kRowsAtOnce = 4;
-/** Bytes of b that a task reads. */
-constexpr int64_t kTaskBytes = 128 << 10;
+/** Bytes of b that a task reads: long enough for a stream to get up to speed. */
+constexpr int64_t kTaskBytes = 256 << 10;
+/** Numbers of b that are asked for ahead of use; across the pages and rows where the processor's own foresight ends. */
+constexpr int64_t kAhead = 512;
+/** Sums of one row of a with one row of b, side by side: as many as hide the latency of adding. */
+constexpr int kChains = 4;
 /** Columns that a task sums in its first cache, for b stored by rows. */
 constexpr int64_t kStripColumns = 512;
 /** Rows of b that are read side by side then. */
@@ -51,7 +55,10 @@ STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
   forVectors(a.units, [&](int64_t u, int64_t count) STEMMA_EXPANDED {
     Vec units[kColumns];
 #pragma GCC unroll 4
-    for (int j = 0; j < kColumns; j++) units[j] = unitsAlongRow<kFormat>(b + j * p.k, u * kWidth, p.k);
+    for (int j = 0; j < kColumns; j++) {
+      units[j] = unitsAlongRow<kFormat>(b + j * p.k, u * kWidth, p.k);
+      __builtin_prefetch(b + (j + kColumns) * p.k + u * kWidth);
+    }
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; i++) {
       const Vec row = loadSome(a.data + i * a.units + u, count);
@@ -76,10 +83,42 @@ STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
   }
 }
 
+/** Up to kLanes columns of a product of one row, with b stored [n, k]: b is read as one stream. */
+template <Format kFormat>
+STEMMA_INLINE void dotStream(const Matmul& p, Rows a, int64_t column, int64_t count) {
+  constexpr int64_t kWidth = unitWidth(kFormat);
+  Vec square[kLanes] = {};
+  for (int64_t j = 0; j < count; j++) {
+    const float* b = p.b + (column + j) * p.k;
+    Vec sums[kChains] = {};
+    int64_t u = 0;
+    for (; u + kChains * kLanes <= a.units; u += kChains * kLanes) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; c++) {
+        const int64_t at = u + c * kLanes;
+        __builtin_prefetch(b + at * kWidth + kAhead);
+        sums[c] = multiplyAdd<kFormat>(load(a.data + at), unitsAlongRow<kFormat>(b, at * kWidth, p.k), sums[c]);
+      }
+    }
+    for (; u < a.units; u += kLanes) {
+      const Vec row = loadSome(a.data + u, least(a.units - u, kLanes));
+      sums[0] = multiplyAdd<kFormat>(row, unitsAlongRow<kFormat>(b, u * kWidth, p.k), sums[0]);
+    }
+    square[j] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  }
+  float totals[kLanes];
+  store(totals, sumsOfRows(square));
+  for (int64_t j = 0; j < count; j++) a.out[column + j] = p.accumulate ? a.out[column + j] + totals[j] : totals[j];
+}
+
 template <Format kFormat, int kRows>
 STEMMA_INLINE void dotProducts(const Matmul& p, Rows a, Columns columns) {
-  constexpr int kColumns = kRegisterSums / kRows < 4 ? kRegisterSums / kRows : 4;
   int64_t j = columns.begin;
+  if constexpr (kRows == 1) {
+    for (; j < columns.end; j += kLanes) dotStream<kFormat>(p, a, j, least(kLanes, columns.end - j));
+    return;
+  }
+  constexpr int kColumns = kRegisterSums / kRows < 4 ? kRegisterSums / kRows : 4;
   for (; j + kColumns <= columns.end; j += kColumns) dotColumns<kFormat, kRows, kColumns>(p, a, j);
   for (; j < columns.end; j++) dotColumns<kFormat, kRows, 1>(p, a, j);
 }
@@ -151,8 +190,8 @@ void packTransposedRows(Format format, const Matmul& p, float* packed) {
 /** Columns of a task: all of one cut alike, in whole vectors, whatever the number of threads. */
 int64_t columnsOfTask(const Matmul& p) {
   if (!p.transposeB) return kStripColumns;
-  const int64_t columns = kTaskBytes / 4 / p.k / 12 * 12;
-  return columns < 12 ? 12 : columns;
+  const int64_t columns = kTaskBytes / 4 / p.k / 16 * 16;
+  return columns < 16 ? 16 : columns;
 }
 
 }  // namespace

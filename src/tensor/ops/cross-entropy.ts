@@ -13,8 +13,8 @@ interface CrossEntropyAttrs {
   readonly scale: number;
 }
 
-/** Logits that exist at one time, at most: 4 M numbers, 16 MB. */
-const chunkElements = 1 << 22;
+/** Logits that exist at one time, about: 16 M numbers, 64 MB. Every chunk reads the whole weight three times. */
+const chunkElements = 1 << 24;
 
 /**
  * Cross-entropy of a linear classifier, without ever holding all its logits:
@@ -90,7 +90,8 @@ function classify(
 ): void {
   const [rows = 0, width = 0] = hidden.shape;
   const classes = weight.axis(0);
-  const step = Math.max(1, Math.min(rows, Math.floor(chunkElements / classes)));
+  const chunks = Math.ceil((rows * classes) / chunkElements);
+  const step = Math.ceil(rows / Math.max(chunks, 1));
   const buffer = hidden.blank([step, classes]);
   const losses = hidden.blank([rows]);
   for (let start = 0; start < rows; start += step) {
