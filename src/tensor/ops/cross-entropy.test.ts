@@ -120,7 +120,7 @@ test("the gradient of a bias is summed over chunks", async () => {
   apply(biasedCrossEntropy, operands, { targets, scale: 1 }).backward();
   const gradient = await read(bias.grad);
   expect(gradient.reduce((sum, value) => sum + value, 0)).toBeCloseTo(0, 9); // each row's gradient sums to 0
-  expect(gradient.filter((value) => value < -0.9).length).toBe(rows);
+  expect(gradient.filter((value) => value < -0.5).length).toBe(rows);
 });
 
 test("a bias of another size is refused", () => {
