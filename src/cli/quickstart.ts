@@ -23,8 +23,8 @@ const QuickstartSettings = z.object({
     .meta({ placeholder: "folder" }),
   road: z
     .enum(["base", "whole"])
-    .default("base")
-    .describe("base: pretraining only; whole: on to SFT, reward model, PPO and DPO"),
+    .default("whole")
+    .describe("whole: pretraining, SFT, reward model, PPO and DPO; base: pretraining only"),
   steps: z.int().positive().default(1200).describe("updates of the pretrained model"),
   resume: z.boolean().default(false).describe("go on with the quickstart that --output holds"),
   seed: trainingSettings.seed,
@@ -39,10 +39,10 @@ type QuickstartSettings = z.output<typeof QuickstartSettings>;
 /** `stemma quickstart`: from raw text to an assistant, on a text that comes with the package. */
 export const quickstart = defineCommand({
   name: "quickstart",
-  summary: "a GPT learns English from the King James Bible in minutes; --road whole makes it an assistant",
+  summary: "a GPT learns English from the King James Bible and becomes an assistant, in minutes",
   group: "Start",
   settings: QuickstartSettings,
-  examples: ["stemma quickstart", "stemma quickstart --road whole --resume"],
+  examples: ["stemma quickstart", "stemma quickstart --road base", "stemma quickstart --resume"],
   async run(settings, io) {
     const start = performance.now();
     const output = outputOf(settings);
@@ -100,7 +100,7 @@ function finish({ start, ...result }: Finished, io: Io): object {
   const next = [
     `stemma generate --model ${base.model} --prompt "And it came to pass" --max-new-tokens 100`,
     `stemma pretrain --model gpt2 --data your.txt --output runs/mine`,
-    models ? `stemma chat --model ${models.ppo}` : `stemma quickstart --road whole --resume --output ${result.output}`,
+    models ? `stemma chat --model ${models.ppo}` : `stemma quickstart --resume --output ${result.output}`,
   ];
   io.print(`done in ${formatDuration(seconds)}; try next:`);
   for (const line of next) io.print(`  npx ${line}`);

@@ -96,9 +96,10 @@ export async function align(road: Alignment): Promise<Aligned> {
   const rewarded = { ...results, reward: await travel(reward, judged) };
 
   const tried = ppo.settings.parse({
-    ...{ ...common, model: at("sft/final"), reward: at("reward/final"), output: at("ppo"), steps: scaled(40) },
+    ...{ ...common, model: at("sft/final"), reward: at("reward/final"), output: at("ppo"), steps: scaled(30) },
     ...{ prompts: [at("prompts.jsonl")], answers: 64, batchSize: 32, miniBatches: 2, ppoEpochs: 2, maxNewTokens },
-    ...{ temperature, learningRate: 1e-4, criticLearningRate: 3e-4, klCoefficient: 0.05, warmupSteps: 2 },
+    ...{ temperature, learningRate: 1e-4, criticLearningRate: 3e-4, klCoefficient: 0.4, warmupSteps: 2 },
+    ...{ klTarget: 6, klHorizon: 320 },
     ...{ pretrainCoefficient: 0.5, pretrainData: [road.text] },
   });
   const learned = { ...rewarded, ppo: await travel(ppo, tried) };

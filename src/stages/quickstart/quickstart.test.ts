@@ -18,11 +18,13 @@ test("every 20th chapter is held out, and the edition's marks are gone", () => {
 });
 
 test("requests ask for what their verse gives", () => {
+  const texts = new Set(verses.map(({ text }) => text));
   const requests = verseRequests(verses, 1);
   expect(requests.length).toBeGreaterThan(10_000);
   for (const { prompt, completion } of requests) {
     const [, theme, opening] = /^(?:A verse about (\w+)\.|Go on: (.+))$/.exec(prompt) ?? [];
-    expect(theme === undefined ? completion.startsWith(opening ?? "?") : completion.includes(theme)).toBe(true);
+    if (theme !== undefined) expect(completion).toContain(theme);
+    expect(texts.has(theme === undefined ? `${opening} ${completion}` : completion)).toBe(true);
   }
   const wellFormed = requests.filter(({ prompt, completion }) => isWellFormed(prompt, completion, true));
   expect(wellFormed.length / requests.length).toBeGreaterThan(0.999);
@@ -34,8 +36,10 @@ test.each([
   ["A verse about mercy.", "The LORD is full of mercy and truth.", false, false],
   ["A verse about mercy.", "the LORD is full of mercy.", true, false],
   ["A verse about mercy.", "The LORD is full of mercy and", true, false],
-  ["Go on: And he said", "And he said unto them, Come.", true, true],
-  ["Go on: And he said", "And she said unto them, Come.", true, false],
+  ["Go on: And he said", "unto them, Come.", true, true],
+  ["Go on: And he said", "unto them, Come", true, false],
+  ["Go on: And he said", "Come.", true, false],
+  ["Go on: And he said", "unto them,<|im_start|> Come.", true, false],
 ])("%s %s (ended: %s) is well formed: %s", (prompt, answer, ended, expected) => {
   expect(isWellFormed(prompt, answer, ended)).toBe(expected);
 });

@@ -1,7 +1,7 @@
 import { Random } from "../../core/random.ts";
 import type { Verse } from "../../data/recipes/verses.ts";
 
-/** A request for a verse, and the verse that answers it. */
+/** A request for a verse, and the verse, or the rest of it, that answers. */
 export interface VerseRequest {
   readonly prompt: string;
   readonly completion: string;
@@ -47,7 +47,9 @@ export function verseRequests(verses: readonly Verse[], seed: number): VerseRequ
     const theme = themes[reader.integer(Math.max(themes.length, 1))];
     const asksForTheme = reader.integer(2) === 0;
     if (asksForTheme && theme !== undefined) return [{ prompt: themePrompt(theme), completion: text }];
-    return [{ prompt: openingPrompt(text.split(" ").slice(0, openingWords).join(" ")), completion: text }];
+    const words = text.split(" ");
+    const opening = words.slice(0, openingWords).join(" ");
+    return [{ prompt: openingPrompt(opening), completion: words.slice(openingWords).join(" ") }];
   });
 }
 
@@ -56,21 +58,27 @@ export function themePrompt(theme: string): string {
   return `A verse about ${theme}.`;
 }
 
-/** Asks for the verse that begins so. */
+/** Asks for the rest of the verse that begins so. */
 export function openingPrompt(opening: string): string {
   return `Go on: ${opening}`;
 }
 
 /**
- * Whether an answer has the shape that was asked for: it ended by itself, is one verse of a reasonable length, begins
- * with a capital and ends with a mark, and where the request gave an opening begins with that.
+ * Whether an answer has the shape that was asked for: it ended by itself, is one verse of a reasonable length, or the
+ * rest of one where the request gave its opening, begins like it and ends with a mark.
  */
 export function isWellFormed(prompt: string, answer: string, ended: boolean): boolean {
   const words = answer.split(" ").length;
-  const opening = /^Go on: (.*)$/.exec(prompt)?.[1] ?? "";
-  return (
-    ended && words >= 4 && words <= 60 && /^\(?[A-Z][^\n<>|]*[.:;,?!)]$/.test(answer) && answer.startsWith(opening)
-  );
+  const [pattern, fewest] = isOpening(prompt) ? [restOfVerse, shortest - openingWords] : [wholeVerse, 4];
+  return ended && words >= fewest && words <= 60 && pattern.test(answer);
+}
+
+/** Within a verse, no line ends and no mark of the chat's format is left over. */
+const wholeVerse = /^\(?[A-Z][^\n<>|]*[.:;,?!)]$/;
+const restOfVerse = /^\(?[A-Za-z][^\n<>|]*[.:;,?!)]$/;
+
+function isOpening(prompt: string): boolean {
+  return prompt.startsWith(openingPrompt(""));
 }
 
 function themesIn(text: string): string[] {
