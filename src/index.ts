@@ -14,6 +14,7 @@ export { openSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
 export {
   CheckpointError,
   DataError,
+  FileError,
   NumericalError,
   SettingsError,
   ShapeError,

@@ -1,7 +1,7 @@
 import { openReference } from "../src/backend/reference/index.ts";
-import type { JsonObject } from "../src/checkpoint/json.ts";
 import { writeModelFolder } from "../src/checkpoint/model-folder.ts";
 import { Random } from "../src/core/random.ts";
+import type { JsonObject } from "../src/files/json.ts";
 import type { ModelFamily } from "../src/models/family.ts";
 import { storedTensors } from "../src/models/load.ts";
 import { Initializer } from "../src/nn/parameters.ts";

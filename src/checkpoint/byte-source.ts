@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { CheckpointError } from "../core/errors.ts";
-import { storageError } from "./storage-error.ts";
+import { fileError } from "../files/file-error.ts";
 
 /** Bytes converted at a time: large enough to be fast, small enough to stay in the cache. */
 export const pieceBytes = 1 << 20;
@@ -18,7 +18,7 @@ export interface ByteSource {
 /**
  * Opens a file for reads at any position. It stays the same file until closed, whatever takes its name meanwhile.
  *
- * @throws {CheckpointError} when there is no such file, or it cannot be read.
+ * @throws {FileError} when there is no such file, or it cannot be read.
  */
 export async function openFile(path: string): Promise<ByteSource> {
   try {
@@ -36,7 +36,7 @@ export async function openFile(path: string): Promise<ByteSource> {
           // Linux reads at most 2 GiB at once.
           const length = Math.min(into.byteLength - done, 2 ** 30);
           const { bytesRead } = await file.read(into, done, length, position + done).catch((error: unknown) => {
-            throw storageError(path, "read", error);
+            throw fileError(path, "read", error);
           });
           if (bytesRead === 0) throw endsEarly(path, stats.size, position + into.byteLength);
           done += bytesRead;
@@ -45,7 +45,7 @@ export async function openFile(path: string): Promise<ByteSource> {
       close: () => file.close(),
     };
   } catch (error) {
-    throw storageError(path, "read", error);
+    throw fileError(path, "read", error);
   }
 }
 

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
-import { writeFileAtomic } from "./atomic-write.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { quantizationBlock, quantizeQ4, quantizeQ8 } from "./block-quantization.ts";
 import { encodeElements } from "./element-encoding.ts";
 import { alignUp, ggmlBytes, magic, maxAxes, maxNameBytes, parseAlignment } from "./gguf-header.ts";
@@ -27,8 +27,9 @@ export interface GgufContents {
 /**
  * Writes a GGUF file of version 3, atomically, holding one tensor at a time.
  *
+ * @throws {FileError} when the disk is full.
  * @throws {CheckpointError} when a name or a key is impossible, a value does not fit its type, a quantized tensor's rows
- * are not whole blocks, values do not fit their shape, or the disk is full.
+ * are not whole blocks, or values do not fit their shape.
  */
 export async function writeGguf(path: string, contents: GgufContents): Promise<void> {
   await writeFileAtomic(path, ggufChunks(path, contents));

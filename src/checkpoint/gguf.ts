@@ -99,7 +99,8 @@ export class GgufFile implements TensorSource {
 /**
  * Opens a GGUF file of version 2 or 3 and checks its header against its size; tensors are read later.
  *
- * @throws {CheckpointError} when the file is missing, truncated, damaged, of another format or version.
+ * @throws {FileError} when the file is missing.
+ * @throws {CheckpointError} when it is truncated, damaged, of another format or version.
  */
 export async function openGguf(file: string | ByteSource): Promise<GgufFile> {
   const bytes = typeof file === "string" ? await openFile(file) : file;

@@ -1,13 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { recoverFolder, writeFolderAtomic, writeStream } from "./atomic-write.ts";
-import type { JsonObject } from "./json.ts";
-import { formatJson, sortKeys } from "./json.ts";
-import { readJsonObject } from "./json-file.ts";
+import { recoverFolder, writeFolderAtomic, writeStream } from "../files/atomic-write.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
+import type { JsonObject } from "../files/json.ts";
+import { formatJson, sortKeys } from "../files/json.ts";
+import { readJsonObject } from "../files/json-file.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { indexFile, openShards, weightsFile, writeWeights } from "./shards.ts";
-import { storageError, systemCode } from "./storage-error.ts";
 import type { FloatDtype, TensorSource, WritableTensor } from "./tensor-source.ts";
 
 /** An open model folder in the Hugging Face layout. Weights are read on demand; close it when done. */
@@ -44,7 +44,8 @@ const dtypeNames: Readonly<Record<FloatDtype, string>> = { F32: "float32", F16: 
 /**
  * Opens anyone's model folder: `config.json` and safetensors, in one file or several. All headers are checked.
  *
- * @throws {CheckpointError} when the folder or a part is missing or damaged, or the weights are of another format; the
+ * @throws {FileError} when a part cannot be read.
+ * @throws {CheckpointError} when the folder is missing, a part is damaged, or the weights are of another format; the
  * message says which and what to do.
  */
 export async function openModelFolder(path: string): Promise<ModelFolder> {
@@ -60,8 +61,8 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
  * Writes a model folder that is complete or absent whatever happens. Replaces an older model folder, but refuses to
  * replace a folder that holds anything else.
  *
- * @throws {CheckpointError} when the folder holds other things, a tensor does not fit its shape or dtype, or the disk
- * is full.
+ * @throws {FileError} when the disk is full.
+ * @throws {CheckpointError} when the folder holds other things, or a tensor does not fit its shape or dtype.
  */
 export async function writeModelFolder(path: string, contents: ModelContents): Promise<void> {
   await refuseForeignFiles(path, Object.keys(contents.extraFiles ?? {}));
@@ -92,7 +93,7 @@ export async function refuseForeignFiles(path: string, alsoKnown: readonly strin
   const names = await readdir(path).catch((error: unknown): string[] => {
     if (systemCode(error) === "ENOENT") return [];
     if (systemCode(error) === "ENOTDIR") throw isAFile(path);
-    throw storageError(path, "read", error);
+    throw fileError(path, "read", error);
   });
   const foreign = names.find((name) => !knownFile.test(name) && !alsoKnown.includes(name));
   if (foreign !== undefined) {
@@ -111,12 +112,12 @@ async function listFolder(path: string): Promise<string[]> {
     return await readdir(path);
   } catch (error) {
     if (systemCode(error) === "ENOTDIR") throw isAFile(path);
-    if (systemCode(error) !== "ENOENT") throw storageError(path, "read", error);
+    if (systemCode(error) !== "ENOENT") throw fileError(path, "read", error);
   }
   // Nothing there: perhaps a killed process was just replacing it.
   await recoverFolder(path);
   return readdir(path).catch((error: unknown) => {
-    if (systemCode(error) !== "ENOENT") throw storageError(path, "read", error);
+    if (systemCode(error) !== "ENOENT") throw fileError(path, "read", error);
     throw new CheckpointError(`${path}: there is no such folder; check the path of the model`);
   });
 }

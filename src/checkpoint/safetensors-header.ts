@@ -1,7 +1,7 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
-import type { Json } from "./json.ts";
-import { describe, isJsonObject, parseJsonObject, repeatedKey } from "./json.ts";
+import type { Json } from "../files/json.ts";
+import { describe, isJsonObject, parseJsonObject, repeatedKey } from "../files/json.ts";
 
 /** Bits of one element, for every dtype the format knows. */
 const bitsPerElement = {

@@ -158,7 +158,7 @@ describe("damaged files", () => {
     ["data cut off", fromPython.subarray(0, 329), "take 58 bytes, the file has 57: it is truncated"],
     ["data added", Buffer.concat([fromPython, Buffer.alloc(1)]), "something was added"],
     ["not JSON", fileOf("{nonsense}"), "is not valid JSON"],
-    ["not UTF-8", fileOf(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), "is not valid JSON"],
+    ["not UTF-8", fileOf(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), "is not UTF-8 text"],
     ["not an object", fileOf("[]"), "does not start with {"],
     ["unknown dtype", fileOf(`{"w":${entry("F33", [1], [0, 4])}}`, 4), `"w" has the dtype "F33"`],
     ["inherited dtype", fileOf(`{"w":${entry("toString", [1], [0, 4])}}`, 4), "has the dtype"],

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
-import { writeFileAtomic } from "./atomic-write.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { openFile, readInPieces } from "./byte-source.ts";
 import { encodeElements, floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
@@ -93,7 +93,8 @@ function bytesEach({ dtype }: SafetensorsEntry): number {
 /**
  * Opens a safetensors file and checks its header against its size; values are read later.
  *
- * @throws {CheckpointError} when the file is missing, truncated, damaged or of another format.
+ * @throws {FileError} when the file is missing.
+ * @throws {CheckpointError} when it is truncated, damaged or of another format.
  */
 export async function openSafetensors(file: string | ByteSource): Promise<SafetensorsFile> {
   const bytes = typeof file === "string" ? await openFile(file) : file;
@@ -114,7 +115,8 @@ export async function openSafetensors(file: string | ByteSource): Promise<Safete
  * Writes tensors one at a time, holding one at a time. The same tensors give the same bytes, in whatever order they
  * come: they are laid out as the reference implementation does, widest dtype first, then by name. Atomic.
  *
- * @throws {CheckpointError} when a name comes twice, values do not fit their shape or dtype, or the disk is full.
+ * @throws {FileError} when the disk is full.
+ * @throws {CheckpointError} when a name comes twice, or values do not fit their shape or dtype.
  */
 export async function writeSafetensors(
   path: string,

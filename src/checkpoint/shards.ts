@@ -1,9 +1,9 @@
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { writeStream } from "./atomic-write.ts";
-import type { JsonObject } from "./json.ts";
-import { describe, formatJson, isJsonObject } from "./json.ts";
-import { readJsonObject } from "./json-file.ts";
+import { writeStream } from "../files/atomic-write.ts";
+import type { JsonObject } from "../files/json.ts";
+import { describe, formatJson, isJsonObject } from "../files/json.ts";
+import { readJsonObject } from "../files/json-file.ts";
 import type { SafetensorsFile, SafetensorsOptions } from "./safetensors.ts";
 import { openSafetensors, safetensorsChunks } from "./safetensors.ts";
 import { byteLength } from "./safetensors-header.ts";

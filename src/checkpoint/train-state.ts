@@ -1,16 +1,16 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { recoverFolder, removeFolderAtomic, writeFolderAtomic, writeStream } from "./atomic-write.ts";
-import type { Json, JsonObject } from "./json.ts";
-import { describe, formatJson, sortKeys } from "./json.ts";
-import { readJsonObject } from "./json-file.ts";
-import { unfinishedTargets } from "./leftovers.ts";
+import { recoverFolder, removeFolderAtomic, writeFolderAtomic, writeStream } from "../files/atomic-write.ts";
+import type { Json, JsonObject } from "../files/json.ts";
+import { describe, formatJson, sortKeys } from "../files/json.ts";
+import { readJsonObject } from "../files/json-file.ts";
+import { unfinishedTargets } from "../files/leftovers.ts";
 import type { ModelContents, ModelFolder } from "./model-folder.ts";
 import { fillModelFolder, openModelFolder, refuseForeignFiles } from "./model-folder.ts";
 import { openSafetensors, safetensorsChunks } from "./safetensors.ts";
 import { indexFile, weightsFile } from "./shards.ts";
-import { storageError, systemCode } from "./storage-error.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 import type { TensorSource, WritableTensor } from "./tensor-source.ts";
 
 /**
@@ -180,7 +180,7 @@ function isComplete(names: readonly string[]): boolean {
 async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch((error: unknown) => {
     if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return [];
-    throw storageError(folder, "read", error);
+    throw fileError(folder, "read", error);
   });
 }
 

@@ -1,10 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { SettingsError } from "../core/errors.ts";
 import { suggestion } from "../core/nearest.ts";
 import { recipes } from "../data/recipes/index.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { defineCommand } from "./command.ts";
 
 /** `stemma data`: rows of a task, made of real texts that packages hold. */

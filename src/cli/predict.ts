@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import type { TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
 import type { EncodedExample } from "../data/task-inputs.ts";
 import { encodeExamples } from "../data/task-inputs.ts";
 import { indexOfLargest, reportLines, softmax, taskReport } from "../eval/task-report.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { TaskDescription } from "../models/task-model.ts";
 import { openStageBackend } from "../stages/assistant.ts";
 import { targetOf } from "../stages/finetune.ts";

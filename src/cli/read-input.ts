@@ -6,7 +6,8 @@ import type { Io } from "./command.ts";
 /**
  * A whole text file.
  *
- * @throws {DataError} when it cannot be read or is not UTF-8 text.
+ * @throws {FileError} when it cannot be read.
+ * @throws {DataError} when it is not UTF-8 text.
  */
 export async function readTextFile(path: string): Promise<string> {
   let text = "";

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { Random } from "../core/random.ts";
 import { encodePrompts } from "../data/encoded-rankings.ts";
 import type { Prompt } from "../data/prompts.ts";
 import { readPrompts } from "../data/prompts.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Assistant } from "../stages/assistant.ts";
 import { openAssistant, openStageBackend } from "../stages/assistant.ts";

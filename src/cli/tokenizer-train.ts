@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { SettingsError } from "../core/errors.ts";
 import { readDocuments } from "../data/documents.ts";
 import { resolveSources } from "../data/sources.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import { learnableKinds, trainers } from "../text/trainers.ts";
 import { defineCommand } from "./command.ts";

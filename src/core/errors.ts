@@ -11,6 +11,11 @@ export class ShapeError extends StemmaError {
   override readonly name = "ShapeError";
 }
 
+/** The system does not let a file or folder be read or written: it is missing, forbidden, or the disk is full. */
+export class FileError extends StemmaError {
+  override readonly name = "FileError";
+}
+
 /** A setting, a flag or a combination of them is not acceptable. */
 export class SettingsError extends StemmaError {
   override readonly name = "SettingsError";

@@ -1,7 +1,7 @@
 import { pipeline, Readable } from "node:stream";
 import { parse } from "csv-parse";
 import { DataError } from "../core/errors.ts";
-import { errorCode } from "./file-error.ts";
+import { systemCode } from "../files/file-error.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readText } from "./text-file.ts";
 
@@ -9,7 +9,8 @@ import { readText } from "./text-file.ts";
  * The rows of a CSV file (`.csv`), or one whose columns are apart by tabs (`.tsv`), or a `.gz` of them: the first line
  * names the columns, every value is a string. Values that hold commas, quotes or line ends stand in double quotes.
  *
- * @throws {DataError} naming file and line, when the file cannot be read, a row has more or fewer values than the first
+ * @throws {FileError} when the file cannot be read.
+ * @throws {DataError} naming file and line, when a row has more or fewer values than the first
  * line has names, or there are no rows.
  */
 export async function* readCsv(path: string): AsyncGenerator<JsonlRow, void, undefined> {
@@ -47,7 +48,7 @@ function checkedNames(path: string, names: readonly string[]): string[] {
 }
 
 function csvError(path: string, error: unknown): unknown {
-  if (!errorCode(error)?.startsWith("CSV_")) return error;
+  if (!systemCode(error)?.startsWith("CSV_")) return error;
   const message = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : "";
   return new DataError(`${path}: is not CSV: ${message}; put values that hold commas or quotes in double quotes`, {
     cause: error,

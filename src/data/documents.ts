@@ -21,7 +21,8 @@ const pieceLength = 2 ** 17;
  * (`.jsonl`, `.ndjson`, or `.gz` of them). Rows with an empty text are left out. A text file is cut where a word ends
  * and white space begins, see {@link endOfWord}.
  *
- * @throws {DataError} naming file and line, when a file is unreadable, not UTF-8, without text, or has a row that is
+ * @throws {FileError} when a file cannot be read.
+ * @throws {DataError} naming file and line, when a file is not UTF-8, without text, or has a row that is
  * no JSON object with a string `text`.
  */
 export async function* readDocuments(files: readonly string[]): AsyncGenerator<TextPiece, void, undefined> {

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { DataError } from "../core/errors.ts";
+import { fileError } from "../files/file-error.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { fileError } from "./file-error.ts";
 
 /** What identifies the contents of a file. */
 export interface FileFingerprint {
@@ -25,7 +25,7 @@ const sampledBlocks = 16;
  * Fingerprints of the files of a corpus. Up to 1 GiB in all, contents are hashed whole; beyond that 16 blocks of
  * 64 KiB of each file are, and its path and time of change count as well (see {@link identity}).
  *
- * @throws {DataError} when a file cannot be read.
+ * @throws {FileError} when a file cannot be read.
  */
 export async function fingerprintFiles(files: readonly string[], limit = wholeLimit): Promise<FileFingerprint[]> {
   const found: FileFingerprint[] = [];

@@ -17,8 +17,9 @@ const maxLineLength = 2 ** 28;
  * The rows of a JSONL file (`.jsonl`, or `.gz` of it), one at a time: a JSON object a line. Blank lines, a byte order
  * mark and CRLF line ends are fine.
  *
- * @throws {DataError} naming file and line, when the file cannot be read, is not UTF-8, has a line that is not a JSON
- * object, or has no rows.
+ * @throws {FileError} when the file cannot be read.
+ * @throws {DataError} naming file and line, when the file is not UTF-8, has a line that is not a JSON object, or has no
+ * rows.
  */
 export async function* readJsonl(path: string): AsyncGenerator<JsonlRow, void, undefined> {
   let line = 0;

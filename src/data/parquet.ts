@@ -1,15 +1,16 @@
 import { open } from "node:fs/promises";
 import type { AsyncBuffer } from "hyparquet";
 import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { DataError } from "../core/errors.ts";
-import { fileError } from "./file-error.ts";
+import { DataError, StemmaError } from "../core/errors.ts";
+import { fileError } from "../files/file-error.ts";
 import type { JsonlRow } from "./jsonl.ts";
 
 /**
  * The rows of a Parquet file, a row group at a time; compression by Snappy or none. Whole numbers become plain numbers,
  * and fields that are null are left out.
  *
- * @throws {DataError} naming the file, when it cannot be read, is no Parquet file, uses another compression, or has no
+ * @throws {FileError} when the file cannot be read.
+ * @throws {DataError} naming the file, when it is no Parquet file, uses another compression, or has no
  * rows.
  */
 export async function* readParquet(path: string): AsyncGenerator<JsonlRow, void, undefined> {
@@ -31,7 +32,7 @@ export async function* readParquet(path: string): AsyncGenerator<JsonlRow, void,
     if (rowStart === 0) throw new DataError(`${path}: has no rows`);
   } catch (error) {
     const clear = fileError(path, "read", error);
-    if (clear !== error || error instanceof DataError) throw clear;
+    if (clear instanceof StemmaError) throw clear;
     const reason = error instanceof Error ? error.message : String(error);
     throw new DataError(`${path}: cannot be read as Parquet (${reason}); write it again with Snappy compression`, {
       cause: error,

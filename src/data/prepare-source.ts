@@ -32,7 +32,8 @@ export interface EncodingOptions extends WriterOptions {
 /**
  * Reads a source twice, first to check it and plan its split, then to write the token file of each part.
  *
- * @throws {DataError} when text cannot be read or encoded, changes meanwhile, or a part stays without text.
+ * @throws {FileError} when text cannot be read, or token files cannot be written.
+ * @throws {DataError} when text cannot be encoded, changes meanwhile, or a part stays without text.
  */
 export async function encodeSource(
   source: DataSource,

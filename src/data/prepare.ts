@@ -52,8 +52,8 @@ const defaultValidationCap = 2 ** 24;
  * All text is checked before the first of it is encoded, and an interrupted preparation leaves nothing behind that a
  * later one would use.
  *
- * @throws {DataError} when text is missing, unreadable, not UTF-8 or empty, cannot be expressed in the vocabulary, or
- * the cache folder cannot be written.
+ * @throws {FileError} when text cannot be read, or the cache folder cannot be written.
+ * @throws {DataError} when text is missing, not UTF-8 or empty, or cannot be expressed in the vocabulary.
  * @throws {SettingsError} when a weight or the fraction is out of range.
  */
 export async function preparePretraining(settings: PreparationSettings): Promise<PretrainingData> {

@@ -1,7 +1,7 @@
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
-import { errorCode, fileError } from "./file-error.ts";
+import { systemCode, fileError } from "../files/file-error.ts";
 
 /** Answers to be ranked. */
 export interface Candidates {
@@ -22,7 +22,7 @@ export class RankingFile {
   /** @throws {DataError} when it exists and cannot be read. */
   static async open(path: string): Promise<RankingFile> {
     const text = await readFile(path, "utf8").catch((error: unknown) => {
-      if (errorCode(error) === "ENOENT") return "";
+      if (systemCode(error) === "ENOENT") return "";
       throw fileError(path, "read", error);
     });
     if (text !== "" && !text.endsWith("\n")) {

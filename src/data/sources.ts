@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { DataError, SettingsError } from "../core/errors.ts";
-import { errorCode, fileError } from "./file-error.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 
 /**
  * Where text comes from: a file, a folder or a glob, with an optional weight. As a string, `path` or `path=WEIGHT`;
@@ -123,7 +123,7 @@ async function statOrNull(path: string): Promise<Stats | null> {
   try {
     return await stat(path);
   } catch (error) {
-    const code = errorCode(error);
+    const code = systemCode(error);
     // A name too long for a file can still be a glob.
     if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG") return null;
     throw fileError(path, "read", error);

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../core/errors.ts";
-import { fileError } from "./file-error.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 
 /** Bytes asked of a file at a time. */
 const readBytes = 2 ** 18;
@@ -12,7 +12,8 @@ const readBytes = 2 ** 18;
  * The text of a UTF-8 file, piece by piece as it is read, without its byte order mark; a file whose name ends in `.gz`
  * is decompressed. Pieces end between characters, and at no other place in particular.
  *
- * @throws {DataError} when the file cannot be read, is damaged gzip, or holds anything but UTF-8 text: a byte that
+ * @throws {FileError} when the file cannot be read.
+ * @throws {DataError} when the file is damaged gzip, or holds anything but UTF-8 text: a byte that
  * fits no character, or a NUL, which no text has. The message gives the offset, counted after decompression.
  */
 export async function* readText(path: string): AsyncGenerator<string, void, undefined> {
@@ -30,7 +31,7 @@ export async function* readText(path: string): AsyncGenerator<string, void, unde
       carry = bytes.subarray(whole.length);
     }
   } catch (error) {
-    throw fileError(path, "read", error);
+    throw gzipError(path, error) ?? fileError(path, "read", error);
   }
   if (carry.length > 0) throw invalidText(path, position, "the last character is cut off", carry);
 }
@@ -40,6 +41,13 @@ function openBytes(path: string): AsyncIterable<Buffer> {
   if (!/\.gz$/i.test(path)) return file;
   // Errors of either stream reach the reader through the last one.
   return pipeline(file, createGunzip({ chunkSize: readBytes }), () => {});
+}
+
+function gzipError(path: string, error: unknown): DataError | null {
+  const code = systemCode(error);
+  if (!code?.startsWith("Z_")) return null;
+  const what = code === "Z_BUF_ERROR" ? "ends in the middle of its gzip data" : "is not valid gzip data";
+  return new DataError(`${path}: ${what}; fetch or compress it again`, { cause: error });
 }
 
 function checkText(path: string, bytes: Buffer, position: number, head: Buffer): void {

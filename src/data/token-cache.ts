@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { buildFolder } from "./build-folder.ts";
+import { buildFolder } from "../files/build-folder.ts";
 import type { FileFingerprint } from "./fingerprint.ts";
 import { identity } from "./fingerprint.ts";
 import type { TokenFileInfo } from "./token-file.ts";

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { endianness } from "node:os";
 import { DataError } from "../core/errors.ts";
-import { fileError } from "./file-error.ts";
+import { fileError } from "../files/file-error.ts";
 
 /** How token ids are stored: little-endian unsigned integers without any header. */
 export type TokenDtype = "uint16" | "uint32";
@@ -53,7 +53,8 @@ export class TokenFile implements TokenSequence {
   /**
    * Opens the file at `path`; it stays the same file until closed, whatever takes its name meanwhile.
    *
-   * @throws {DataError} when it cannot be read or its size is not that of `info.tokens` tokens.
+   * @throws {FileError} when it cannot be read.
+   * @throws {DataError} when its size is not that of `info.tokens` tokens.
    */
   constructor(name: string, path: string, info: TokenFileInfo) {
     this.name = name;
@@ -76,7 +77,8 @@ export class TokenFile implements TokenSequence {
   /**
    * Fills `into` with the tokens from `start` on.
    *
-   * @throws {DataError} when the file became shorter or cannot be read.
+   * @throws {FileError} when the file cannot be read.
+   * @throws {DataError} when it became shorter.
    */
   read(start: number, into: Int32Array): void {
     if (this.#file === null) throw new Error(`internal: ${this.path} is closed`);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Answer } from "./eval-metrics.ts";
 import type { TaskResult } from "./run-task.ts";

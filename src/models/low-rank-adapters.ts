@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
-import type { JsonObject } from "../checkpoint/json.ts";
 import { writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import type { JsonObject } from "../files/json.ts";
 import { Linear } from "../nn/linear.ts";
 import { LowRank } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";

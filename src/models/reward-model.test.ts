@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { expectClose } from "../../test/closeness.ts";
 import { openReference } from "../backend/reference/index.ts";
-import type { JsonObject } from "../checkpoint/json.ts";
+import type { JsonObject } from "../files/json.ts";
 import { openModelFolder, writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import { openBackend } from "../backend/index.ts";
 import type { Backend } from "../backend/kernels.ts";
-import type { JsonObject } from "../checkpoint/json.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
+import type { JsonObject } from "../files/json.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadModel, storedTensors } from "../models/load.ts";

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../checkpoint/json.ts";
+import type { JsonObject } from "../files/json.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";

@@ -1,10 +1,10 @@
 import type { Backend } from "../backend/kernels.ts";
-import type { JsonObject } from "../checkpoint/json.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { TaskEncoding } from "../data/task-inputs.ts";
+import type { JsonObject } from "../files/json.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";

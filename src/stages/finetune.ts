@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
@@ -11,6 +10,7 @@ import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { encodeExamples, taskBatch } from "../data/task-inputs.ts";
 import type { TaskAnswers } from "../eval/task-report.ts";
 import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-report.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
 import { adapt, adapterTensors, writeAdapters } from "../models/low-rank-adapters.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
-import type { JsonObject } from "../checkpoint/json.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { Random } from "../core/random.ts";
 import type { SourceSetting } from "../data/sources.ts";
+import type { JsonObject } from "../files/json.ts";
 import type { ModelFamily, ModelShape } from "../models/family.ts";
 import { families, otherFamilies } from "../models/index.ts";
 import type { StoredModel } from "../models/language-model.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";

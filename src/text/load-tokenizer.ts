@@ -1,10 +1,10 @@
 import { dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
+import type { JsonRecord } from "../files/json.ts";
+import { readJsonIfThere } from "../files/json-file.ts";
 import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
 import { charactersFromJson, isCharacters } from "./characters.ts";
 import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
-import type { JsonRecord } from "./json-file.ts";
-import { readJsonIfThere } from "./json-file.ts";
 import { isSentencePieceBpe, sentencePieceBpeFromJson } from "./sentence-piece-json.ts";
 import { rolesFromConfig } from "./token-roles.ts";
 import type { Tokenizer, TokenRoles } from "./tokenizer.ts";

@@ -1,5 +1,5 @@
-import type { JsonRecord } from "./json-file.ts";
-import { isRecord } from "./json-file.ts";
+import type { JsonRecord } from "../files/json.ts";
+import { isJsonObject } from "../files/json.ts";
 import type { TokenRole, TokenRoles } from "./tokenizer.ts";
 
 const roleNames: readonly TokenRole[] = ["bos", "eos", "unk", "pad", "cls", "sep", "mask"];
@@ -8,7 +8,7 @@ const roleNames: readonly TokenRole[] = ["bos", "eos", "unk", "pad", "cls", "sep
 export function rolesFromConfig(config: JsonRecord): TokenRoles {
   const entries = roleNames.flatMap((role) => {
     const value = config[`${role}_token`];
-    const content = isRecord(value) ? value.content : value;
+    const content = isJsonObject(value) ? value.content : value;
     return typeof content === "string" && content !== "" ? [[role, content]] : [];
   });
   return Object.fromEntries(entries) as TokenRoles;

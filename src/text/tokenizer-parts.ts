@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
+import type { JsonRecord } from "../files/json.ts";
+import { isJsonObject } from "../files/json.ts";
 import type { AddedToken } from "./added-token.ts";
-import type { JsonRecord } from "./json-file.ts";
-import { isRecord } from "./json-file.ts";
 import type { TokenRoles } from "./tokenizer.ts";
 
 /** One stage of a tokenizer in `tokenizer.json`: a normalizer, pre-tokenizer, post-processor or decoder. */
@@ -119,8 +119,8 @@ export function flatten(where: string, part: Component | null, list: string): Co
 }
 
 function readModel(where: string, model: unknown): ModelPart {
-  if (!isRecord(model)) throw new CheckpointError(`${where}: has no model; it is not a tokenizer.json file`);
-  if (!isRecord(model.vocab)) {
+  if (!isJsonObject(model)) throw new CheckpointError(`${where}: has no model; it is not a tokenizer.json file`);
+  if (!isJsonObject(model.vocab)) {
     const type = typeof model.type === "string" ? model.type : "unknown";
     if (Array.isArray(model.vocab)) throw unsupportedPart(where, "model of type", type);
     throw new CheckpointError(`${where}: model.vocab is missing or no object; the file is damaged`);

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
+import type { JsonRecord } from "../files/json.ts";
+import { isJsonObject } from "../files/json.ts";
+import { readJsonIfThere, readTextIfThere } from "../files/json-file.ts";
 import { addedTokensToJson, specialToken } from "./added-token.ts";
 import { endOfWord } from "./gpt1-bpe.ts";
-import type { JsonRecord } from "./json-file.ts";
-import { isRecord, readJsonIfThere, readTextIfThere } from "./json-file.ts";
 import type { TokenRoles } from "./tokenizer.ts";
 
 /** A tokenizer of older files, put as a `tokenizer.json` would put it. */
@@ -125,9 +126,10 @@ async function readAddedTokens(folder: string, config: JsonRecord): Promise<Map<
   for (const [content, id] of Object.entries((await readJsonIfThere(join(folder, "added_tokens.json"))) ?? {})) {
     tokens.set(content, { id, content, special: true, normalized: false });
   }
-  const decoder = isRecord(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
+  const decoder = isJsonObject(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
   for (const [id, token] of Object.entries(decoder)) {
-    if (isRecord(token) && typeof token.content === "string") tokens.set(token.content, { ...token, id: Number(id) });
+    if (isJsonObject(token) && typeof token.content === "string")
+      tokens.set(token.content, { ...token, id: Number(id) });
   }
   return tokens;
 }

@@ -1,7 +1,7 @@
 import { appendFileSync, closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
-import { storageError, systemCode } from "../checkpoint/storage-error.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 
 /** One line of a log: what was known after `step` updates. */
 export type LogRecord = { readonly step: number } & Readonly<Record<string, unknown>>;
@@ -19,7 +19,7 @@ export class JsonLinesLog {
     try {
       this.#file = openSync(path, "a");
     } catch (error) {
-      throw storageError(path, "write", error);
+      throw fileError(path, "write", error);
     }
   }
 
@@ -46,7 +46,7 @@ export class JsonLinesLog {
     try {
       appendFileSync(this.#file, formatLine(record));
     } catch (error) {
-      throw storageError(this.#path, "write", error);
+      throw fileError(this.#path, "write", error);
     }
   }
 
@@ -70,7 +70,7 @@ async function readLog(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return "";
-    throw storageError(path, "read", error);
+    throw fileError(path, "read", error);
   }
 }
 

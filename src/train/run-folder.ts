@@ -1,8 +1,8 @@
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { writeFileAtomic } from "../checkpoint/atomic-write.ts";
-import { readJsonObject } from "../checkpoint/json-file.ts";
-import { storageError, systemCode } from "../checkpoint/storage-error.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import { readJsonObject } from "../files/json-file.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 import type { CheckpointPlace } from "../checkpoint/train-state.ts";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
@@ -66,7 +66,7 @@ export class RunFolder {
       await mkdir(path, { recursive: true });
     } catch (error) {
       if (systemCode(error) === "EEXIST") throw new SettingsError(`${path} is a file; give a folder as --output`);
-      throw storageError(path, "write", error);
+      throw fileError(path, "write", error);
     }
     const unlock = lockRun(path);
     try {

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { storageError, systemCode } from "../checkpoint/storage-error.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 import { SettingsError } from "../core/errors.ts";
 
 /** Who writes a run folder. */
@@ -25,7 +25,7 @@ export function lockRun(folder: string): () => void {
   try {
     writeFileSync(path, own, { flag: "wx" });
   } catch (error) {
-    if (systemCode(error) !== "EEXIST") throw storageError(path, "write", error);
+    if (systemCode(error) !== "EEXIST") throw fileError(path, "write", error);
     const owner = readOwner(path);
     if (owner !== null && isAlive(owner)) throw inUse(folder, path, owner);
     takeOver(path, own, folder);

@@ -1,7 +1,7 @@
 import { appendFileSync, closeSync, openSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { storageError } from "../checkpoint/storage-error.ts";
+import { fileError } from "../files/file-error.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** Appends scalars to a TensorBoard events file of its own, `events.out.tfevents.<seconds>.<host>.<pid>`. */
@@ -13,7 +13,7 @@ export class EventsWriter {
    * Makes the file in `folder`. `resumedAt` is the last step that a resumed run keeps, −1 for none: TensorBoard then
    * forgets what earlier files of the folder say about later steps.
    *
-   * @throws {CheckpointError} when the folder cannot be written.
+   * @throws {FileError} when the folder cannot be written.
    */
   constructor(folder: string, resumedAt: number | null = null) {
     const now = Date.now() / 1000;
@@ -21,7 +21,7 @@ export class EventsWriter {
     try {
       this.#file = openSync(this.path, "a");
     } catch (error) {
-      throw storageError(this.path, "write", error);
+      throw fileError(this.path, "write", error);
     }
     this.#append(concat(double(1, now), text(3, "brain.Event:2")));
     if (resumedAt !== null) {
@@ -47,7 +47,7 @@ export class EventsWriter {
     try {
       appendFileSync(this.#file, frameRecord(event));
     } catch (error) {
-      throw storageError(this.path, "write", error);
+      throw fileError(this.path, "write", error);
     }
   }
 }

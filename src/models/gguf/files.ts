@@ -5,10 +5,10 @@ import { chatTemplateFromMetadata, tokenizerFromMetadata } from "../../checkpoin
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
 import type { GgufDtype } from "../../checkpoint/gguf-writer.ts";
 import { writeGguf } from "../../checkpoint/gguf-writer.ts";
-import type { JsonObject } from "../../checkpoint/json.ts";
 import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
+import type { JsonObject } from "../../files/json.ts";
 import { chatTemplateFile, readChatTemplate } from "../../text/chat-template-file.ts";
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";

@@ -1,8 +1,8 @@
 import type { GgufFile } from "../../checkpoint/gguf.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
-import type { JsonObject } from "../../checkpoint/json.ts";
 import type { ModelFolder } from "../../checkpoint/model-folder.ts";
 import { CheckpointError, UnsupportedError } from "../../core/errors.ts";
+import type { JsonObject } from "../../files/json.ts";
 import type { ModelConfig } from "../family.ts";
 import { GgufFolderTensors } from "./folder-tensors.ts";
 import type { GgufKey, GgufLayout } from "./layout.ts";

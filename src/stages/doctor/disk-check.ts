@@ -1,7 +1,7 @@
 import { readdir, readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic, writeFolderAtomic } from "../../checkpoint/atomic-write.ts";
 import { CheckpointError } from "../../core/errors.ts";
+import { writeFileAtomic, writeFolderAtomic } from "../../files/atomic-write.ts";
 import type { Check } from "./check.ts";
 
 /** Whether files and folders can be written, replaced and read back where runs will be. */

@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../checkpoint/atomic-write.ts";
 import { Random } from "../../core/random.ts";
 import { evaluationWindows } from "../../data/evaluation-windows.ts";
 import { preparePretraining } from "../../data/prepare.ts";
 import { denseRanks } from "../../data/rankings.ts";
 import { readVerses } from "../../data/recipes/verses.ts";
 import { defaultTokenCache } from "../../data/token-cache.ts";
+import { writeFileAtomic } from "../../files/atomic-write.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { parameters } from "../../nn/parameters.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";

@@ -1,8 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../checkpoint/atomic-write.ts";
 import type { Verse } from "../../data/recipes/verses.ts";
 import { readVerses } from "../../data/recipes/verses.ts";
+import { writeFileAtomic } from "../../files/atomic-write.ts";
 
 /** Paths of a text to learn and of one that is held out from it. */
 export interface Corpus {

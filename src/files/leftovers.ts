@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
-import { systemCode } from "./storage-error.ts";
+import { isRunning } from "./running.ts";
 
 /**
  * What a temporary name beside a target says about its content:
@@ -83,10 +83,5 @@ async function abandoned(target: string): Promise<Leftover[]> {
 function isAlive(path: string, owner: number, ownerThread: number): boolean {
   // In containers a restarted process often has the number of the one that was killed; only our own list tells.
   if (owner === process.pid && ownerThread === threadId) return inUse.has(path);
-  try {
-    process.kill(owner, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) !== "ESRCH";
-  }
+  return isRunning(owner);
 }

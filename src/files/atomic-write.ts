@@ -1,9 +1,10 @@
 import type { FileHandle } from "node:fs/promises";
-import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../core/errors.ts";
+import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { FileError } from "../core/errors.ts";
+import { fileError, systemCode } from "./file-error.ts";
+import { flushFolder, flushTree } from "./flush.ts";
 import { settle, withTemporary } from "./leftovers.ts";
-import { storageError, systemCode } from "./storage-error.ts";
 
 /**
  * Contents of a file, piece by piece. A piece is on disk before the next one is asked for, so a producer may use the
@@ -15,7 +16,7 @@ export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
  * Writes a file so that, whatever moment the process is killed or the disk fills up, the path holds either its old
  * contents or all of the new ones: temporary name beside the target, flushed, renamed. Makes missing parent folders.
  *
- * @throws {CheckpointError} when the disk is full, the place is not writable or the path is a folder.
+ * @throws {FileError} when the disk is full, the place is not writable or the path is a folder.
  */
 export async function writeFileAtomic(path: string, contents: string | Uint8Array | Chunks): Promise<void> {
   try {
@@ -29,9 +30,9 @@ export async function writeFileAtomic(path: string, contents: string | Uint8Arra
         throw error;
       }
     });
-    await syncFolder(dirname(target));
+    await flushFolder(dirname(target));
   } catch (error) {
-    throw storageError(path, "write", error);
+    throw fileError(path, "write", error);
   }
 }
 
@@ -40,7 +41,7 @@ export async function writeFileAtomic(path: string, contents: string | Uint8Arra
  * which is flushed and then takes the target's name. An existing folder is replaced, and stays whole until then;
  * a replacement interrupted between its two renames is finished by {@link recoverFolder}.
  *
- * @throws {CheckpointError} when the disk is full, the place is not writable or the path is a file.
+ * @throws {FileError} when the disk is full, the place is not writable or the path is a file.
  */
 export async function writeFolderAtomic(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   try {
@@ -49,16 +50,16 @@ export async function writeFolderAtomic(path: string, fill: (folder: string) => 
       try {
         await mkdir(partial);
         await fill(partial);
-        await syncTree(partial);
+        await flushTree(partial);
         await install(partial, target);
       } catch (error) {
         await discard(partial);
         throw error;
       }
     });
-    await syncFolder(dirname(target));
+    await flushFolder(dirname(target));
   } catch (error) {
-    throw storageError(path, "write", error);
+    throw fileError(path, "write", error);
   }
 }
 
@@ -70,7 +71,7 @@ export async function removeFolderAtomic(path: string): Promise<void> {
       await rm(removed, { recursive: true });
     });
   } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw storageError(path, "write", error);
+    if (systemCode(error) !== "ENOENT") throw fileError(path, "write", error);
   }
 }
 
@@ -79,7 +80,7 @@ export async function removeFolderAtomic(path: string): Promise<void> {
  * the new one if that was complete; incomplete leftovers are deleted. Writers do this by themselves, readers call it
  * when the folder is missing.
  *
- * @throws {CheckpointError} when the parent folder cannot be read or changed.
+ * @throws {FileError} when the parent folder cannot be read or changed.
  */
 export async function recoverFolder(path: string): Promise<void> {
   const target = await resolveLinks(path);
@@ -87,7 +88,7 @@ export async function recoverFolder(path: string): Promise<void> {
   try {
     await settle(target, (await kindOf(target)) !== null);
   } catch (error) {
-    throw storageError(path, "write", error);
+    throw fileError(path, "write", error);
   }
 }
 
@@ -125,15 +126,14 @@ async function resolveLinks(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return resolve(path);
-    throw storageError(path, "read", error);
+    throw fileError(path, "read", error);
   }
 }
 
 /** Gives a complete folder the target's name. At every moment one of the two is whole, under a name we recognise. */
 async function install(folder: string, target: string): Promise<void> {
   const kind = await kindOf(target);
-  if (kind === "file")
-    throw new CheckpointError(`${target}: is a file, not a folder; remove it or choose another name`);
+  if (kind === "file") throw new FileError(`${target}: is a file, not a folder; remove it or choose another name`);
   if (kind === null) return rename(folder, target);
   await withTemporary(target, "complete", (complete) =>
     withTemporary(target, "replaced", async (replaced) => {
@@ -146,7 +146,7 @@ async function install(folder: string, target: string): Promise<void> {
         await discard(complete);
         throw error;
       }
-      await syncFolder(dirname(target));
+      await flushFolder(dirname(target));
       // The new folder is in place: what cannot be deleted now is deleted by the next writer.
       await discard(replaced);
     }),
@@ -168,28 +168,5 @@ async function kindOf(path: string): Promise<"file" | "folder" | null> {
   } catch (error) {
     if (systemCode(error) === "ENOENT") return null;
     throw error;
-  }
-}
-
-async function syncTree(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) await syncTree(path);
-    else if (entry.isFile()) await sync(path, "r+");
-  }
-  await syncFolder(folder);
-}
-
-/** Makes renames in a folder survive a power cut. Windows neither allows nor needs it. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform !== "win32") await sync(folder, "r");
-}
-
-async function sync(path: string, flags: "r" | "r+"): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

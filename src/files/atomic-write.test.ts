@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CheckpointError } from "../core/errors.ts";
+import { FileError } from "../core/errors.ts";
 import { recoverFolder, removeFolderAtomic, writeFileAtomic, writeFolderAtomic, writeStream } from "./atomic-write.ts";
 import { isTemporaryName } from "./leftovers.ts";
 
@@ -115,7 +115,7 @@ describe("failing", () => {
     await writeFolderAtomic(target, fillWith("old"));
     disk.failure = (operation) => (operation === "write" ? systemError("ENOSPC") : null);
     const failure = await writeFolderAtomic(target, fillWith("new")).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(CheckpointError);
+    expect(failure).toBeInstanceOf(FileError);
     expect((failure as Error).message).toBe(
       `${target}: cannot write: the disk is full; free some space or choose another place (what was there before is untouched)`,
     );

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** A value that JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -6,23 +7,29 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: Json };
 
+/** A parsed object whose values are yet to be checked. */
+export type JsonRecord = Readonly<Record<string, unknown>>;
+
 /**
  * Parses a file that must hold one JSON object.
  *
  * @throws {CheckpointError} naming the file, when it is not valid UTF-8, not JSON, or something else than an object.
  */
 export function parseJsonObject(where: string, contents: Uint8Array | string): JsonObject {
+  const text = typeof contents === "string" ? contents : decodeUtf8(where, contents);
   let value: unknown;
   try {
-    const text = typeof contents === "string" ? contents : new TextDecoder("utf-8", { fatal: true }).decode(contents);
     value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
     throw new CheckpointError(`${where}: is not valid JSON (${reason}); it is damaged, write or fetch it again`, {
       cause: error,
     });
   }
-  if (!isJsonObject(value)) throw new CheckpointError(`${where}: holds ${describe(value)}, a JSON object is expected`);
+  if (!isJsonObject(value)) {
+    const found = describe(value);
+    throw new CheckpointError(`${where}: holds ${found}, a JSON object is expected; check that it is the right file`);
+  }
   return value;
 }
 

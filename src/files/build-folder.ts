@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
-import { errorCode, fileError } from "./file-error.ts";
+import { fileError, systemCode } from "./file-error.ts";
+import { flushFolder } from "./flush.ts";
+import { isRunning } from "./running.ts";
 
 /** Unfinished folders of this thread. */
 const inUse = new Set<string>();
@@ -13,7 +15,7 @@ const inUse = new Set<string>();
  * beside the target, which then takes the target's name. Files must be flushed by `fill`. When another process has made
  * the target meanwhile, that one stays. Unfinished folders of processes that died are deleted.
  *
- * @throws {DataError} when the disk is full or the place is not writable.
+ * @throws {FileError} when the disk is full or the place is not writable.
  */
 export async function buildFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const mark = `${unfinishedPrefix(target)}${process.pid}.${threadId}-${randomBytes(4).toString("hex")}`;
@@ -24,9 +26,9 @@ export async function buildFolder(target: string, fill: (folder: string) => Prom
     await removeAbandoned(target);
     await mkdir(unfinished);
     await fill(unfinished);
-    await syncFolder(unfinished);
+    await flushFolder(unfinished);
     await putInPlace(unfinished, target);
-    await syncFolder(dirname(target));
+    await flushFolder(dirname(target));
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {}); // must not hide why it failed
     throw fileError(target, "write", error);
@@ -39,7 +41,7 @@ async function putInPlace(unfinished: string, target: string): Promise<void> {
   try {
     await rename(unfinished, target);
   } catch (error) {
-    const taken = ["ENOTEMPTY", "EEXIST", "EPERM"].includes(errorCode(error) ?? "");
+    const taken = ["ENOTEMPTY", "EEXIST", "EPERM"].includes(systemCode(error) ?? "");
     if (!taken || !(await readdir(target).catch(() => null))) throw error;
     await rm(unfinished, { recursive: true, force: true });
   }
@@ -62,21 +64,5 @@ async function removeAbandoned(target: string): Promise<void> {
 function isAlive(path: string, owner: number, ownerThread: number): boolean {
   // In containers a restarted process often has the number of the one that was killed; only our own list tells.
   if (owner === process.pid && ownerThread === threadId) return inUse.has(path);
-  try {
-    process.kill(owner, 0);
-    return true;
-  } catch (error) {
-    return errorCode(error) !== "ESRCH";
-  }
-}
-
-/** Makes names in a folder survive a power cut. Windows neither allows nor needs it. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  return isRunning(owner);
 }
