@@ -365,7 +365,7 @@ export interface Backend {
 
 /** What a caller may choose when opening a backend. */
 export interface BackendOptions {
-  /** Threads that compute; default: one for each core. */
+  /** Threads that compute; default: one for each core, or fewer where a container is granted less. */
   readonly threads?: number | undefined;
   readonly matmulPrecision?: MatmulPrecision | undefined;
 }

@@ -15,7 +15,7 @@ export const doctor = defineCommand({
       .default("runs")
       .describe("folder that runs will be written to; its disk is tried")
       .meta({ placeholder: "folder" }),
-    threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is one a core"),
+    threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is as many as can run at once"),
   }),
   examples: ["stemma doctor", "stemma doctor --output /data/runs --json"],
   async run(settings, io) {

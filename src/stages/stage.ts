@@ -103,7 +103,7 @@ export const trainingSettings = {
   seed: z.int().nonnegative().default(1).describe("number that every random choice follows from").meta({
     group: "Run",
   }),
-  threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is one a core").meta({
+  threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is as many as can run at once").meta({
     group: "Machine",
   }),
   matmulPrecision: z

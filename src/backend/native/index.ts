@@ -1,4 +1,5 @@
 import { DataError, StemmaError, UnsupportedError } from "../../core/errors.ts";
+import { availableThreads } from "../available-threads.ts";
 import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
@@ -38,7 +39,12 @@ export type Opened = { readonly backend: NativeBackend } | { readonly backend: n
 export function openNative(options: NativeOptions = {}): Opened {
   const addon = loadAddon();
   if ("reason" in addon) return { backend: null, reason: addon.reason };
-  const native = addon.open(options.threads ?? 0, options.instructionSet ?? "", StemmaError, DataError);
+  const native = addon.open(
+    options.threads ?? availableThreads(),
+    options.instructionSet ?? "",
+    StemmaError,
+    DataError,
+  );
   if (!native) {
     throw new UnsupportedError(
       `native backend: this processor cannot run ${options.instructionSet}; it can run ${addon.instructionSets().join(", ")}`,

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { availableThreads } from "../../backend/available-threads.ts";
 import type { Check, CheckResult } from "./check.ts";
 import { runChecks } from "./check.ts";
 import { diskCheck } from "./disk-check.ts";
@@ -14,7 +14,7 @@ export const doctorChecks: readonly Check[] = [
   ...[trainingCheck, threadCheck, resumeCheck, diskCheck],
 ];
 
-/** Where runs will be written, and with how many threads; 0 is one a core. */
+/** Where runs will be written, and with how many threads; 0 is as many as can run at once. */
 export interface DoctorOptions {
   readonly output: string;
   readonly threads: number;
@@ -31,7 +31,7 @@ export async function examine(
 ): Promise<CheckResult[]> {
   const folder = await mkdtemp(join(await nearestFolder(resolve(output)), ".stemma-doctor-"));
   try {
-    return await runChecks(checks, { folder, threads: threads > 0 ? threads : availableParallelism() }, onResult);
+    return await runChecks(checks, { folder, threads: threads > 0 ? threads : availableThreads() }, onResult);
   } finally {
     await rm(folder, { recursive: true });
   }
