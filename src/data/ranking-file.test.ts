@@ -1,9 +1,15 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseOrder, RankingFile } from "./ranking-file.ts";
 import { readRankings } from "./rankings.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "stemma-rank-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
 
 test.each<[string, number, readonly number[] | RegExp]>([
   ["2 1 3", 3, [2, 1, 3]],
@@ -24,7 +30,7 @@ test.each<[string, number, readonly number[] | RegExp]>([
 });
 
 test("a ranking interrupted goes on where it stopped, and the last decision can be undone", async () => {
-  const path = join(mkdtempSync(join(tmpdir(), "stemma-rank-")), "rankings.jsonl");
+  const path = join(folder, "rankings.jsonl");
   const [first, second] = ["Q", "R"].map((prompt) => ({ prompt, completions: ["a", "b"] }));
   const file = await RankingFile.open(path);
   await file.append(first!, [2, 1]);
@@ -35,4 +41,15 @@ test("a ranking interrupted goes on where it stopped, and the last decision can 
   expect([again.has(first!), again.has(second!)]).toEqual([true, false]);
   expect(readFileSync(path, "utf8").split("\n")).toHaveLength(2);
   expect((await readRankings([path]))[0]?.ranks).toEqual([2, 1]);
+});
+
+test("while a decision is taken back the file is whole at every moment", async () => {
+  const path = join(folder, "rankings.jsonl");
+  const file = await RankingFile.open(path);
+  for (const prompt of ["Q", "R"]) await file.append({ prompt, completions: ["a", "b"] }, [2, 1]);
+  const reader = openSync(path, "r");
+  await file.undo();
+  expect(readFileSync(reader, "utf8").split("\n")).toHaveLength(3); // the file that was there stays as it was
+  expect(readFileSync(path, "utf8").split("\n")).toHaveLength(2);
+  closeSync(reader);
 });

@@ -1,7 +1,8 @@
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { DataError } from "../core/errors.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
-import { systemCode, fileError } from "../files/file-error.ts";
 
 /** Answers to be ranked. */
 export interface Candidates {
@@ -19,7 +20,10 @@ export class RankingFile {
     this.#lines = lines;
   }
 
-  /** @throws {DataError} when it exists and cannot be read. */
+  /**
+   * @throws {FileError} when it exists and cannot be read.
+   * @throws {DataError} when its last line is incomplete.
+   */
   static async open(path: string): Promise<RankingFile> {
     const text = await readFile(path, "utf8").catch((error: unknown) => {
       if (systemCode(error) === "ENOENT") return "";
@@ -42,7 +46,11 @@ export class RankingFile {
     return this.#lines.some((line) => keyOf(parse(line)) === key);
   }
 
-  /** Adds a ranking; 1 is best, equal ranks are ties. */
+  /**
+   * Adds a ranking; 1 is best, equal ranks are ties.
+   *
+   * @throws {FileError} when the disk is full.
+   */
   async append({ prompt, completions }: Candidates, ranks: readonly number[]): Promise<void> {
     const line = JSON.stringify({ prompt, completions, ranks });
     await appendFile(this.path, `${line}\n`).catch((error: unknown) => {
@@ -51,12 +59,15 @@ export class RankingFile {
     this.#lines.push(line);
   }
 
-  /** Takes the last ranking away again. */
+  /**
+   * Takes the last ranking away again, all at once: whatever happens, the file holds the rankings with or without it.
+   *
+   * @throws {FileError} when the disk is full; nothing is lost then.
+   */
   async undo(): Promise<void> {
-    this.#lines = this.#lines.slice(0, -1);
-    await writeFile(this.path, this.#lines.map((line) => `${line}\n`).join("")).catch((error: unknown) => {
-      throw fileError(this.path, "write", error);
-    });
+    const lines = this.#lines.slice(0, -1);
+    await writeFileAtomic(this.path, lines.map((line) => `${line}\n`).join(""));
+    this.#lines = lines;
   }
 }
 
