@@ -130,25 +130,34 @@ test("two processes do not write one run", async () => {
   await (await RunFolder.open(output, true)).close();
 });
 
+function plantClaim(owner: object): void {
+  mkdirSync(join(output, "run.lock"), { recursive: true });
+  writeFileSync(join(output, "run.lock", "claim"), JSON.stringify({ ...owner, started: "1" }));
+}
+
 test("the claim of a process that is gone is taken over", async () => {
   const { pid } = spawnSync(process.execPath, ["--eval", ""]);
-  mkdirSync(output);
-  writeFileSync(join(output, "run.lock"), JSON.stringify({ pid, host: hostname(), started: "1" }));
+  plantClaim({ pid, host: hostname() });
   await makeRun(1);
   expect(existsSync(join(output, "run.lock"))).toBe(false);
 });
 
 test("a process number that was used again does not block a run", async (context) => {
   context.skip(process.platform !== "linux", "only Linux tells when a process started");
-  mkdirSync(output);
-  writeFileSync(join(output, "run.lock"), JSON.stringify({ pid: process.ppid, host: hostname(), started: "1" }));
+  plantClaim({ pid: process.ppid, host: hostname() });
   await makeRun(1);
 });
 
 test("a claim from another machine is respected", async () => {
-  mkdirSync(output);
-  writeFileSync(join(output, "run.lock"), JSON.stringify({ pid: 1, host: "elsewhere", started: "1" }));
+  plantClaim({ pid: 1, host: "elsewhere" });
   await expect(RunFolder.open(output)).rejects.toThrow("being written by process 1 on elsewhere");
+});
+
+test("a claim that a power cut emptied is nobody's", async () => {
+  plantClaim({});
+  writeFileSync(join(output, "run.lock", "claim"), "");
+  await makeRun(1);
+  expect(readdirSync(output).filter((name) => name.includes("lock"))).toEqual([]);
 });
 
 test("no run has no settings, and a damaged record says so", async () => {

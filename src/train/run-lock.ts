@@ -1,8 +1,10 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { fileError, systemCode } from "../files/file-error.ts";
 import { SettingsError } from "../core/errors.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
+import { isRunning } from "../files/running.ts";
 
 /** Who writes a run folder. */
 interface Owner {
@@ -15,33 +17,60 @@ interface Owner {
 /**
  * Claims a run folder for this process, so that no two write it. The claim of a process that died is taken over.
  *
+ * A claim is a folder `run.lock` with one file in it that has a name of its own. It is made beside its place and put
+ * there by renaming, which fails while another one stands there; and an abandoned one is taken away by the name of its
+ * file, which cannot hit the claim that another process has put there meanwhile.
+ *
  * @returns a function that gives the folder back.
  * @throws {SettingsError} when another process has it.
- * @throws {CheckpointError} when the folder cannot be written.
+ * @throws {FileError} when the folder cannot be written.
  */
 export function lockRun(folder: string): () => void {
   const path = join(folder, "run.lock");
-  const own = JSON.stringify({ pid: process.pid, host: hostname(), started: startOf(process.pid) });
+  const name = `${process.pid}-${randomBytes(6).toString("hex")}`;
+  const prepared = join(folder, `.run.lock-${name}`);
   try {
-    writeFileSync(path, own, { flag: "wx" });
+    mkdirSync(prepared);
+    const owner: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
+    writeFileSync(join(prepared, name), JSON.stringify(owner));
+    while (!hasTakenPlace(prepared, path)) removeAbandoned(path, folder);
   } catch (error) {
-    if (systemCode(error) !== "EEXIST") throw fileError(path, "write", error);
-    const owner = readOwner(path);
-    if (owner !== null && isAlive(owner)) throw inUse(folder, path, owner);
-    takeOver(path, own, folder);
+    rmSync(prepared, { recursive: true, force: true });
+    throw fileError(path, "write", error);
   }
   return () => {
-    if (readText(path) === own) rmSync(path, { force: true });
+    rmSync(join(path, name), { force: true });
+    removeIfEmpty(path);
   };
 }
 
-/** Of several processes that see the same abandoned claim, the last to write has it. */
-function takeOver(path: string, own: string, folder: string): void {
-  const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, own);
-  renameSync(temporary, path);
-  const owner = readOwner(path);
-  if (owner !== null && owner.pid !== process.pid) throw inUse(folder, path, owner);
+function hasTakenPlace(prepared: string, path: string): boolean {
+  try {
+    renameSync(prepared, path);
+    return true;
+  } catch (error) {
+    const taken = process.platform === "win32" ? ["EPERM", "EEXIST"] : ["ENOTEMPTY", "EEXIST"];
+    if (taken.includes(systemCode(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+/** Removes the claim at `path` unless its owner lives. */
+function removeAbandoned(path: string, folder: string): void {
+  for (const name of namesIn(path)) {
+    const owner = readOwner(join(path, name));
+    if (owner !== null && isAlive(owner)) throw inUse(folder, path, owner);
+    rmSync(join(path, name), { force: true });
+  }
+  removeIfEmpty(path);
+}
+
+function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(systemCode(error) ?? "")) throw error;
+  }
 }
 
 function inUse(folder: string, path: string, owner: Owner): SettingsError {
@@ -55,12 +84,7 @@ function inUse(folder: string, path: string, owner: Owner): SettingsError {
 /** Whether the owner still runs. On another machine that cannot be known, so it counts as running. */
 function isAlive(owner: Owner): boolean {
   if (owner.host !== hostname()) return true;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    return systemCode(error) === "EPERM";
-  }
-  return owner.started === startOf(owner.pid);
+  return isRunning(owner.pid) && owner.started === startOf(owner.pid);
 }
 
 /** Field 22 of Linux's process status, after the name in parentheses; null on other systems. */
@@ -69,7 +93,7 @@ function startOf(pid: number): string | null {
   return status?.slice(status.lastIndexOf(")") + 2).split(" ")[19] ?? null;
 }
 
-/** A claim that cannot be read, such as one cut short by a full disk, has no owner. */
+/** A claim that is gone, or cannot be read because a power cut emptied it, has no owner. */
 function readOwner(path: string): Owner | null {
   try {
     const owner: unknown = JSON.parse(readText(path) ?? "");
@@ -84,5 +108,14 @@ function readText(path: string): string | null {
     return readFileSync(path, "utf8");
   } catch {
     return null;
+  }
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw error;
   }
 }
