@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
@@ -18,6 +18,7 @@ import { rank } from "./rank.ts";
 import { sample } from "./sample.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-people-"));
+afterAll(() => rmSync(root, { recursive: true }));
 const at = (name: string): string => join(root, name);
 
 /** Runs a command with what is typed, and gives what is shown. */

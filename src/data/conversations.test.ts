@@ -1,12 +1,13 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { readConversations } from "./conversations.ts";
 import { readPrompts } from "./prompts.ts";
 import { pairsOf, readRankings } from "./rankings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "stemma-chat-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 const parquet = (name: string): string => join(import.meta.dirname, "../../test/fixtures/parquet", name);
 let files = 0;
 

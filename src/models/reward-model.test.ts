@@ -1,12 +1,12 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { expectClose } from "../../test/closeness.ts";
 import { openReference } from "../backend/reference/index.ts";
-import type { JsonObject } from "../files/json.ts";
 import { openModelFolder, writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
+import type { JsonObject } from "../files/json.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelFamily } from "./family.ts";
@@ -15,6 +15,9 @@ import type { LanguageModel } from "./language-model.ts";
 import { loadModel, storedTensors } from "./load.ts";
 import { resizeVocabulary } from "./resize-vocabulary.ts";
 import { loadRewardModel, openRewardModel, RewardModel, rewardConfig, rewardTensors } from "./reward-model.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-reward-"));
+afterAll(() => rmSync(root, { recursive: true }));
 
 const backend = openReference();
 const shape = { vocabularySize: 11, context: 8, width: 16, layers: 1, heads: 2, dropout: 0 };
@@ -30,7 +33,7 @@ const places = Int32Array.of(2, 4);
 const scoresOf = async (model: RewardModel): Promise<ArrayLike<number>> => model.scores(ids(), places).read();
 
 async function save(family: ModelFamily, model: RewardModel): Promise<string> {
-  const path = join(mkdtempSync(join(tmpdir(), "stemma-reward-")), "model");
+  const path = join(mkdtempSync(join(root, "saved-")), "model");
   const config = rewardConfig(family, model, none) as JsonObject;
   await writeModelFolder(path, { config, tensors: rewardTensors(family, model) });
   return path;
@@ -50,7 +53,7 @@ test.each(all)("a reward model of %s gives the same after a trip through its fol
 });
 
 test("a language model gets a new head; its folder is no reward model", async () => {
-  const path = join(mkdtempSync(join(tmpdir(), "stemma-reward-")), "model");
+  const path = join(mkdtempSync(join(root, "saved-")), "model");
   const model = newModel(families.gpt2);
   const config = families.gpt2.writeConfig(model.settings as never, none) as JsonObject;
   await writeModelFolder(path, { config, tensors: storedTensors(families.gpt2, model) });
