@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { recoverFolder, removeFolderAtomic, writeFolderAtomic, writeStream } from "../files/atomic-write.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 import type { Json, JsonObject } from "../files/json.ts";
 import { describe, formatJson, sortKeys } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
@@ -10,7 +11,6 @@ import type { ModelContents, ModelFolder } from "./model-folder.ts";
 import { fillModelFolder, openModelFolder, refuseForeignFiles } from "./model-folder.ts";
 import { openSafetensors, safetensorsChunks } from "./safetensors.ts";
 import { indexFile, weightsFile } from "./shards.ts";
-import { fileError, systemCode } from "../files/file-error.ts";
 import type { TensorSource, WritableTensor } from "./tensor-source.ts";
 
 /**
@@ -20,7 +20,7 @@ import type { TensorSource, WritableTensor } from "./tensor-source.ts";
 export interface TrainerState {
   /** Updates made. */
   readonly global_step: number;
-  /** One object a logged step, oldest first. Numbers that are not finite are stored as null. */
+  /** One object a logged step, oldest first: the newest ones. Numbers that are not finite are stored as null. */
   readonly log_history: readonly JsonObject[];
   readonly epoch?: number | null;
   readonly max_steps?: number;
@@ -90,7 +90,8 @@ const trainerDefaults: JsonObject = {
  * Writes `<output>/checkpoint-<step>`, complete or absent whatever happens, and then deletes the oldest complete
  * checkpoints beyond `saveTotalLimit`, never the one just written nor the newest. Returns the path.
  *
- * @throws {CheckpointError} when the disk is full, a tensor does not fit its shape, or a state holds what JSON cannot.
+ * @throws {FileError} when the disk is full.
+ * @throws {CheckpointError} when a tensor does not fit its shape, or a state holds what JSON cannot.
  */
 export async function writeCheckpoint(
   output: string,

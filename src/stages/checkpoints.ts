@@ -1,4 +1,3 @@
-import type { JsonObject } from "../files/json.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
@@ -6,6 +5,7 @@ import type { TrainerState } from "../checkpoint/train-state.ts";
 import { openCheckpoint, writeCheckpoint } from "../checkpoint/train-state.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { sameShape } from "../core/shape.ts";
+import type { JsonObject } from "../files/json.ts";
 import type { AdamW } from "../optim/adamw.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -30,7 +30,7 @@ export interface SaveSettings {
 /**
  * Saves a stage after `step` updates: a checkpoint to go on from and, after the last one, the final model.
  *
- * @throws {CheckpointError} when the disk is full; what was there before stays.
+ * @throws {FileError} when the disk is full; what was there before stays.
  */
 export async function saveStage(
   step: number,
@@ -38,12 +38,12 @@ export async function saveStage(
   settings: SaveSettings,
   { folder }: StageEnvironment,
 ): Promise<void> {
-  const history = (await folder.history()).filter((record) => record.step <= step);
   const trainer: TrainerState = {
     global_step: step,
     max_steps: settings.steps,
     save_steps: settings.saveEvery,
-    log_history: history as unknown as JsonObject[],
+    // The whole of it is in metrics.jsonl; a copy in every checkpoint would grow with the run.
+    log_history: folder.newest as unknown as JsonObject[],
     ...state.trainer?.(),
   };
   const random = { seed: settings.seed, step };

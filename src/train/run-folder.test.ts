@@ -66,6 +66,16 @@ test("a run that never began leaves no trace", async () => {
   expect(existsSync(output)).toBe(false);
 });
 
+test("of a long log a run keeps the newest records at hand", async () => {
+  await makeRun(150);
+  await saveAt(150);
+  const folder = await RunFolder.open(output, true);
+  await folder.begin("pretrain", {});
+  folder.log(151, { loss: 1 });
+  expect(folder.newest.map(({ step }) => step)).toEqual(Array.from({ length: 100 }, (_, i) => 52 + i));
+  await folder.close();
+});
+
 test("resuming without any checkpoint starts again and forgets everything", async () => {
   await makeRun(3);
   const folder = await RunFolder.open(output, true);

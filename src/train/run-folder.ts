@@ -113,6 +113,11 @@ export class RunFolder {
     this.#opened().samples.append({ step, ...sample });
   }
 
+  /** The newest records of `metrics.jsonl`, oldest first: few, however long the run. */
+  get newest(): readonly LogRecord[] {
+    return this.#opened().metrics.newest;
+  }
+
   /** Everything in `metrics.jsonl`, oldest first. */
   async history(): Promise<LogRecord[]> {
     return readLogRecords(join(this.path, runFiles.metrics));
