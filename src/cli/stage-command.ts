@@ -4,7 +4,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { Watcher } from "../stages/run-stage.ts";
 import { runStage } from "../stages/run-stage.ts";
 import type { Stage } from "../stages/stage.ts";
-import { readRunSettings, runFiles } from "../train/run-folder.ts";
+import { readRunRecord, runFiles } from "../train/run-folder.ts";
 import type { Metrics } from "../train/train.ts";
 import type { Command, Io, Remembered } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -29,12 +29,12 @@ export function stageCommand<Settings extends z.ZodObject>(stage: Stage<Settings
 async function settingsOfRun(given: Readonly<Record<string, unknown>>): Promise<Remembered | null> {
   const { output, resume } = given;
   if (typeof output !== "string" || resume === undefined || resume === false) return null;
-  const settings = await readRunSettings(output);
-  if (settings === null) {
+  const record = await readRunRecord(output);
+  if (record === null) {
     if (Object.keys(given).length > 2) return null; // a run that starts anew, from the settings given
     throw new SettingsError(`${output} holds no run to resume; check --output`);
   }
-  const { resume: _, output: __, ...rest } = settings;
+  const { resume: _, output: __, ...rest } = record.settings;
   return { path: join(output, runFiles.settings), settings: rest };
 }
 

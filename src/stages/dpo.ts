@@ -31,12 +31,12 @@ const DpoSettings = z.object({
     .array(z.string())
     .min(1)
     .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files")
-    .meta({ placeholder: "file" }),
+    .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
     .default([])
     .describe("pairs to evaluate on; without, a share of the prompts is held out")
-    .meta({ placeholder: "file" }),
+    .meta({ placeholder: "file", isData: true }),
   validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the prompts that is held out"),
   loss: z
     .enum(["sigmoid", "ipo", "hinge"])

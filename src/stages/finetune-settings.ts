@@ -41,12 +41,12 @@ export const FinetuneSettings = z.object({
     .array(z.string())
     .min(1)
     .describe("rows to learn from: JSONL, CSV or Parquet files")
-    .meta({ placeholder: "file", group: "Data" }),
+    .meta({ placeholder: "file", isData: true, group: "Data" }),
   validation: z
     .array(z.string())
     .default([])
     .describe("rows to evaluate on; without, a share of the data is held out")
-    .meta({ placeholder: "file", group: "Data" }),
+    .meta({ placeholder: "file", isData: true, group: "Data" }),
   validationShare: z.number().min(0).lt(1).default(0.1).describe("share of the data that is held out").meta({
     group: "Data",
   }),

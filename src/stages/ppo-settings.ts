@@ -26,7 +26,11 @@ export const PpoStageSettings = z.object({
     .default(null)
     .describe("model the critic starts from; default: the reward model")
     .meta({ placeholder: "folder" }),
-  prompts: z.array(z.string()).min(1).describe("prompts: JSONL or Parquet files").meta({ placeholder: "file" }),
+  prompts: z
+    .array(z.string())
+    .min(1)
+    .describe("prompts: JSONL or Parquet files")
+    .meta({ placeholder: "file", isData: true }),
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a prompt too long for the context"),
   ...runSettings,
   steps: z
@@ -137,7 +141,7 @@ export const PpoStageSettings = z.object({
     .array(z.string())
     .default([])
     .describe("text of the pretraining term: files, folders, globs")
-    .meta({ placeholder: "path", group: "Pretraining" }),
+    .meta({ placeholder: "path", isData: true, group: "Pretraining" }),
   policyClip: z
     .number()
     .positive()

@@ -16,12 +16,12 @@ export const PretrainSettings = z.object({
     .array(z.string().min(1))
     .min(1)
     .describe("text or JSONL files, folders or globs; PATH=WEIGHT for shares")
-    .meta({ placeholder: "path" }),
+    .meta({ placeholder: "path", isData: true }),
   validation: z
     .array(z.string().min(1))
     .default([])
     .describe("text to evaluate on; without, a part of the data is held out")
-    .meta({ placeholder: "path" }),
+    .meta({ placeholder: "path", isData: true }),
   validationFraction: z
     .number()
     .min(0)

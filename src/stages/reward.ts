@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../files/atomic-write.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";
@@ -13,6 +12,7 @@ import type { RewardCheck } from "../eval/reward-check.ts";
 import { checkRewards } from "../eval/reward-check.ts";
 import { rewardCheckPicture } from "../eval/reward-check-picture.ts";
 import { rewardCheckLines } from "../eval/reward-check-text.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
@@ -29,19 +29,23 @@ const RewardSettings = z.object({
     .string()
     .describe("model folder to start from: the SFT model, a smaller one of the same tokenizer, or a reward model")
     .meta({ placeholder: "folder" }),
-  data: z.array(z.string()).min(1).describe("rankings or pairs: JSONL or Parquet files").meta({ placeholder: "file" }),
+  data: z
+    .array(z.string())
+    .min(1)
+    .describe("rankings or pairs: JSONL or Parquet files")
+    .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
     .default([])
     .describe("rankings to check on; without, a share of the prompts is held out")
-    .meta({ placeholder: "file" }),
+    .meta({ placeholder: "file", isData: true }),
   validationShare: z.number().min(0).lt(1).default(0.1).describe("share of the prompts that is held out"),
   check: z.boolean().default(false).describe("train nothing: say how good the reward model is, on all of the data"),
   demonstrations: z
     .array(z.string())
     .default([])
     .describe("conversations whose answers shall score 0 on average; without, the best answers of the data")
-    .meta({ placeholder: "file" }),
+    .meta({ placeholder: "file", isData: true }),
   marginPerRank: z
     .number()
     .nonnegative()

@@ -1,8 +1,10 @@
+import { dirname } from "node:path";
 import { z } from "zod";
 import { latestCheckpoint } from "../checkpoint/train-state.ts";
 import { NumericalError } from "../core/errors.ts";
-import { RunFolder } from "../train/run-folder.ts";
+import { RunFolder, readRunRecord } from "../train/run-folder.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
+import { fingerprintData, refuseChangedData } from "./run-data.ts";
 import type { Stage, StageRun } from "./stage.ts";
 import { runSettings } from "./stage.ts";
 import { StepPace } from "./step-pace.ts";
@@ -36,6 +38,7 @@ export interface StageResult extends Outcome {
  * Runs a stage from settings to final model, in a run folder of its own.
  *
  * @throws {SettingsError} when the folder already holds a run that is not resumed, or is in use.
+ * @throws {DataError} when a run is resumed whose data was changed meanwhile.
  */
 export async function runStage<Settings extends z.ZodObject>(
   stage: Stage<Settings>,
@@ -48,6 +51,9 @@ export async function runStage<Settings extends z.ZodObject>(
   const newest: Metrics = {};
   try {
     let pace: StepPace | null = null;
+    const { checkpoint } = folder;
+    const record = checkpoint === null ? null : await readRunRecord(dirname(checkpoint.path));
+    if (checkpoint && record) await refuseChangedData(stage.settings, settings, record, checkpoint.path);
     const run = await stage.prepare(settings, {
       folder,
       log(step, metrics) {
@@ -62,7 +68,7 @@ export async function runStage<Settings extends z.ZodObject>(
       },
       note: (line) => watcher.note?.(line),
     });
-    await folder.begin(stage.name, settings);
+    await folder.begin(stage.name, settings, await fingerprintData(stage.settings, settings));
     watcher.started?.(run);
     pace = new StepPace(run);
     const outcome = await run

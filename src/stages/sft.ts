@@ -18,12 +18,16 @@ import { trainStage } from "./train-stage.ts";
 
 const SftSettings = z.object({
   model: z.string().describe("model folder to start from").meta({ placeholder: "folder" }),
-  data: z.array(z.string()).min(1).describe("conversations: JSONL or Parquet files").meta({ placeholder: "file" }),
+  data: z
+    .array(z.string())
+    .min(1)
+    .describe("conversations: JSONL or Parquet files")
+    .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
     .default([])
     .describe("conversations to evaluate on; without, a share of the data is held out")
-    .meta({ placeholder: "file" }),
+    .meta({ placeholder: "file", isData: true }),
   validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the data that is held out"),
   chatTemplate: z
     .string()

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { writeCheckpoint } from "../checkpoint/train-state.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
-import { RunFolder, readRunSettings } from "./run-folder.ts";
+import { RunFolder, readRunRecord } from "./run-folder.ts";
 
 let parent = "";
 let output = "";
@@ -42,7 +42,7 @@ test("a run leaves its settings, metrics, samples and events", async () => {
     settings: { output, steps: 2, data: ["a.txt"] },
     machine: { node: process.versions.node, cores: expect.any(Number) },
   });
-  expect(await readRunSettings(output)).toEqual({ output, steps: 2, data: ["a.txt"] });
+  expect(await readRunRecord(output)).toEqual({ settings: { output, steps: 2, data: ["a.txt"] }, data: {} });
 });
 
 test("a folder that holds a run is not written again by accident", async () => {
@@ -171,8 +171,8 @@ test("a claim that a power cut emptied is nobody's", async () => {
 });
 
 test("no run has no settings, and a damaged record says so", async () => {
-  expect(await readRunSettings(output)).toBeNull();
+  expect(await readRunRecord(output)).toBeNull();
   mkdirSync(output);
   writeFileSync(join(output, "settings.json"), "{");
-  await expect(readRunSettings(output)).rejects.toThrow(CheckpointError);
+  await expect(readRunRecord(output)).rejects.toThrow(CheckpointError);
 });

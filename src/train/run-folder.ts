@@ -1,11 +1,12 @@
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { writeFileAtomic } from "../files/atomic-write.ts";
-import { readJsonObject } from "../files/json-file.ts";
-import { fileError, systemCode } from "../files/file-error.ts";
 import type { CheckpointPlace } from "../checkpoint/train-state.ts";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
+import { isJsonObject } from "../files/json.ts";
+import { readJsonIfThere } from "../files/json-file.ts";
 import type { LogRecord } from "./log.ts";
 import { JsonLinesLog, readLogRecords } from "./log.ts";
 import { describeMachine, packageVersion } from "./machine.ts";
@@ -59,7 +60,8 @@ export class RunFolder {
    * Makes the folder where it is missing, and claims it.
    *
    * @throws {SettingsError} when it holds a run and `resume` is false, or another process writes it.
-   * @throws {CheckpointError} when the checkpoint named does not exist, or the folder cannot be made.
+   * @throws {CheckpointError} when the checkpoint named does not exist.
+   * @throws {FileError} when the folder cannot be made.
    */
   static async open(path: string, resume: Resume = false): Promise<RunFolder> {
     try {
@@ -80,16 +82,21 @@ export class RunFolder {
   }
 
   /**
-   * Records what the run is made with in `settings.json`, and opens its logs; those of an earlier run forget what came
-   * after the checkpoint.
+   * Records what the run is made with in `settings.json`, with what identifies its data, and opens its logs; those of
+   * an earlier run forget what came after the checkpoint.
    */
-  async begin(command: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
+  async begin(
+    command: string,
+    settings: Readonly<Record<string, unknown>>,
+    data: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
     const record = {
       command,
       version: packageVersion(),
       startedAt: new Date().toISOString(),
       ...(this.checkpoint === null ? {} : { resumedFrom: basename(this.checkpoint.path) }),
       settings,
+      data,
       machine: describeMachine(),
     };
     await writeFileAtomic(join(this.path, runFiles.settings), `${JSON.stringify(record, null, 2)}\n`);
@@ -180,19 +187,21 @@ function refuseLater(place: CheckpointPlace, own: readonly CheckpointPlace[]): C
   );
 }
 
+/** What a run says about itself in its `settings.json`. */
+export interface RunRecord {
+  /** What it was made with. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** What identifies its data, yet to be checked. */
+  readonly data: unknown;
+}
+
 /**
- * The settings that the run in a folder was made with, or null when there is none.
+ * What the run in a folder was made with, or null when there is none.
  *
  * @throws {CheckpointError} when its `settings.json` is damaged.
  */
-export async function readRunSettings(path: string): Promise<Readonly<Record<string, unknown>> | null> {
-  const file = join(path, runFiles.settings);
-  try {
-    const { settings } = await readJsonObject(file);
-    return typeof settings === "object" && settings !== null ? (settings as Record<string, unknown>) : {};
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : null;
-    if (systemCode(cause) === "ENOENT" || systemCode(cause) === "ENOTDIR") return null;
-    throw error;
-  }
+export async function readRunRecord(path: string): Promise<RunRecord | null> {
+  const record = await readJsonIfThere(join(path, runFiles.settings));
+  if (record === null) return null;
+  return { settings: isJsonObject(record.settings) ? record.settings : {}, data: record.data };
 }
