@@ -10,6 +10,7 @@ import type { LinearOptions } from "../nn/linear.ts";
 import { Linear } from "../nn/linear.ts";
 import { LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
+import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -136,12 +137,22 @@ export class Block {
   /** x `[batch, time, width]` → same shape. */
   forward(x: Tensor, mask: AttentionMask, options: ForwardOptions): Tensor {
     const attend = (input: Tensor): Tensor => this.attention.mix(input, mask, this.#layer, options);
+    const expand = (input: Tensor): Tensor => this.mlp.expand(input);
     if (this.#settings.normPosition === "before") {
-      const attended = this.#add(x, attend(this.attentionNorm.forward(x)), this.attention.projection, options);
-      return this.#add(attended, this.mlp.expand(this.mlpNorm.forward(attended)), this.mlp.projection, options);
+      const attended = this.#add(
+        x,
+        usedOnce(this.attentionNorm.forward(x), attend),
+        this.attention.projection,
+        options,
+      );
+      return this.#feedForward(attended, usedOnce(this.mlpNorm.forward(attended), expand), options);
     }
     const attended = this.attentionNorm.forward(this.#add(x, attend(x), this.attention.projection, options));
-    return this.mlpNorm.forward(this.#add(attended, this.mlp.expand(attended), this.mlp.projection, options));
+    return this.mlpNorm.forward(this.#feedForward(attended, expand(attended), options));
+  }
+
+  #feedForward(x: Tensor, expanded: Tensor, options: ForwardOptions): Tensor {
+    return usedOnce(expanded, (inner) => this.#add(x, inner, this.mlp.projection, options));
   }
 
   /** x + dropout(projection(branch)), in one pass when nothing is dropped. */

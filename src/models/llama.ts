@@ -7,6 +7,7 @@ import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { RmsNorm } from "../nn/rms-norm.ts";
 import { RotaryAttention } from "../nn/rotary-attention.ts";
 import { RotaryTable } from "../nn/rotary-table.ts";
+import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import type { RotaryAngles } from "../tensor/ops/rotary.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -136,8 +137,11 @@ export class LlamaBlock {
 
   /** x `[batch, time, width]` → same shape. */
   forward(x: Tensor, mask: AttentionMask, angles: RotaryAngles, options: ForwardOptions): Tensor {
-    const mixed = this.attention.mix(this.attentionNorm.forward(x), mask, angles, this.#layer, options);
+    const mixed = usedOnce(this.attentionNorm.forward(x), (input) =>
+      this.attention.mix(input, mask, angles, this.#layer, options),
+    );
     const attended = this.attention.projection.forward(mixed, { residual: x });
-    return this.mlp.projection.forward(this.mlp.expand(this.mlpNorm.forward(attended)), { residual: attended });
+    const expanded = usedOnce(this.mlpNorm.forward(attended), (input) => this.mlp.expand(input));
+    return usedOnce(expanded, (inner) => this.mlp.projection.forward(inner, { residual: attended }));
   }
 }

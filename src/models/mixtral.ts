@@ -7,6 +7,7 @@ import { RmsNorm } from "../nn/rms-norm.ts";
 import { RotaryAttention } from "../nn/rotary-attention.ts";
 import { RotaryTable } from "../nn/rotary-table.ts";
 import { expertLoad, RoutedExperts, routerZLoss } from "../nn/routed-experts.ts";
+import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import type { RotaryAngles } from "../tensor/ops/rotary.ts";
 import { recomputed } from "../tensor/recompute.ts";
@@ -141,7 +142,9 @@ export class MixtralBlock {
     const state = options.random?.split().state();
     const attend = (input: Tensor): Tensor => {
       const own = { ...options, random: state ? Random.restore(state) : null };
-      const mixed = this.attention.mix(this.attentionNorm.forward(input), mask, angles, this.#layer, own);
+      const mixed = usedOnce(this.attentionNorm.forward(input), (normed) =>
+        this.attention.mix(normed, mask, angles, this.#layer, own),
+      );
       return this.attention.projection.forward(mixed, { residual: input });
     };
     const attended = options.recompute ? recomputed(attend, x) : attend(x);

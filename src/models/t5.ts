@@ -10,6 +10,7 @@ import type { Linear } from "../nn/linear.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { RelativeBias } from "../nn/relative-bias.ts";
 import { RmsNorm } from "../nn/rms-norm.ts";
+import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { recomputed } from "../tensor/recompute.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -206,16 +207,20 @@ export class T5Block {
   /** x `[batch, time, width]`, bias `[heads, time, keys]` → same shape as x. */
   forward(x: Tensor, bias: Tensor, text: EncodedText | null, mask: AttentionMask, options: T5Options): Tensor {
     const { random = null } = options;
-    const mixed = this.attention.mix(this.attentionNorm.forward(x), bias, mask, this.#layer, options);
+    const mixed = usedOnce(this.attentionNorm.forward(x), (input) =>
+      this.attention.mix(input, bias, mask, this.#layer, options),
+    );
     let y = this.#add(x, mixed, this.attention.projection, options);
     if (text && this.cross && this.crossNorm) {
       const remembered = text.remembered?.[this.#layer] ?? this.cross.remember(text.hidden);
       const sees = { causal: false, keyLengths: text.lengths ?? undefined };
-      const read = this.cross.mix(this.crossNorm.forward(y), remembered, sees, random);
+      const { cross } = this;
+      const read = usedOnce(this.crossNorm.forward(y), (input) => cross.mix(input, remembered, sees, random));
       y = this.#add(y, read, this.cross.projection, options);
     }
-    const expanded = dropOut(this.mlp.expand(this.mlpNorm.forward(y)), this.#dropout, random);
-    return this.#add(y, expanded, this.mlp.projection, options);
+    const expanded = usedOnce(this.mlpNorm.forward(y), (input) => this.mlp.expand(input));
+    const kept = dropOut(expanded, this.#dropout, random);
+    return usedOnce(kept, (inner) => this.#add(y, inner, this.mlp.projection, options));
   }
 
   /** x + dropout(projection(branch)), in one pass when nothing is dropped. */

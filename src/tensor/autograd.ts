@@ -59,6 +59,7 @@ class BackwardPass {
   #visit(tensor: Tensor, dy: Tensor): void {
     this.#gradients.delete(tensor);
     const { inputs, pulls } = tensor.node ?? { inputs: [], pulls: () => [] };
+    for (const input of inputs) input?.recall();
     const handedOn: [Tensor, Tensor][] = [];
     pulls(dy).forEach((pull, i) => {
       const input = inputs[i];

@@ -30,6 +30,11 @@ export interface Op<In extends Inputs, Attrs> {
     attrs: Attrs,
     auxiliary: readonly Tensor[],
   ) => void;
+  /**
+   * What fills `out` once more, where that costs less than keeping it: see {@link Tensor.forget}. It may use whatever the
+   * tape holds anyway.
+   */
+  readonly again?: (attrs: Attrs) => Op<In, Attrs>["run"] | null;
   /** Vector-Jacobian product: one pull for each input, or `null` where no gradient flows. */
   readonly grad: (dy: Tensor, saved: Saved<In>, attrs: Attrs) => { readonly [K in keyof In]: Pull | null };
   /** The fused kernels that `run` and `grad` call; on a backend without them, `compose` is used. */
@@ -53,6 +58,8 @@ export interface TapeNode {
   readonly inputs: Inputs;
   readonly auxiliary: readonly Tensor[];
   readonly pulls: (dy: Tensor) => readonly (Pull | null)[];
+  /** Computes the values once more, where that is cheap. */
+  readonly again: ((out: Tensor) => void) | null;
 }
 
 /** Gives an op literal its types, and nothing else. */
@@ -109,7 +116,14 @@ export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...I
   op.run(kernels, inputs, out, attrs, auxiliary);
   // Integers have no gradient: an index is data to whatever uses it.
   if (op.dtype !== "int32" && willRecord(inputs)) {
-    record(out, inputs, auxiliary, (dy) => op.grad(dy, { inputs, output: out, auxiliary, kernels }, attrs));
+    const again = op.again?.(attrs);
+    record(
+      out,
+      inputs,
+      auxiliary,
+      (dy) => op.grad(dy, { inputs, output: out, auxiliary, kernels }, attrs),
+      again ? (values) => again(kernels, inputs, values, attrs, auxiliary) : null,
+    );
   } else {
     for (const extra of auxiliary) extra.release();
   }
@@ -132,7 +146,8 @@ export function record(
   inputs: Inputs,
   auxiliary: readonly Tensor[],
   pulls: (dy: Tensor) => readonly (Pull | null)[],
+  again: ((out: Tensor) => void) | null = null,
 ): void {
   out.requiresGrad = true;
-  out.node = { order: recorded++, inputs, auxiliary, pulls };
+  out.node = { order: recorded++, inputs, auxiliary, pulls, again };
 }

@@ -22,7 +22,8 @@ export type Operand = Tensor | number;
  */
 export class Tensor implements View {
   readonly backend: Backend;
-  readonly storage: Storage;
+  /** The memory that holds the values; another one after {@link recall}. */
+  storage: Storage;
   readonly offset: number;
   readonly shape: Shape;
   /** Set on leaves to be trained; follows from the inputs elsewhere. */
@@ -31,6 +32,7 @@ export class Tensor implements View {
   grad: Tensor | null = null;
   /** How this tensor was made, until `backward` has passed it. */
   node: TapeNode | null = null;
+  #isForgotten = false;
 
   constructor(backend: Backend, storage: Storage, shape: Shape, offset = 0) {
     this.backend = backend;
@@ -141,6 +143,26 @@ export class Tensor implements View {
   /** Gives the memory back now. Tensors sharing it (`reshape`, `detach`) must not be used any more either. */
   release(): void {
     release(this.backend, this.storage);
+  }
+
+  /**
+   * Gives the memory back until the backward pass computes the values once more, where the op that made them can do so
+   * cheaply; does nothing otherwise. Nothing but the backward pass may use this tensor, or one sharing its memory,
+   * afterwards.
+   */
+  forget(): void {
+    if (!this.node?.again || this.#isForgotten) return;
+    this.release();
+    this.#isForgotten = true;
+  }
+
+  /** Computes forgotten values once more: for the backward pass. */
+  recall(): void {
+    if (!this.#isForgotten) return;
+    for (const input of this.node?.inputs ?? []) input?.recall();
+    this.storage = allocate(this.backend, this.dtype, this.size);
+    this.#isForgotten = false;
+    this.node?.again?.(this);
   }
 
   /** Adds ∂this/∂leaf to `grad` of every leaf that requires one, releasing activations on the way. */

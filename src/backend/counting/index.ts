@@ -44,7 +44,11 @@ export class CountingBackend implements Backend {
       this.#operations += operations;
     };
     const counted: Partial<Kernels & FusedKernels> = {
-      matmul: ({ batch, m, n, k }: Matmul) => count(2 * batch * m * n * k),
+      matmul: ({ batch, m, n, k }: Matmul) => {
+        count(2 * batch * m * n * k);
+        // The native backend lays the smaller operand out anew for the time of a product.
+        if (m > 8) this.#scratch(Math.min(m, n) * k);
+      },
       attention: (own: Attention) => count(2 * scores(own)),
       attentionGrad: (own: AttentionGrad) => count(5 * scores(own)),
       groupedLinear: ({ x, weight }) => count(2 * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
@@ -75,6 +79,11 @@ export class CountingBackend implements Backend {
     this.#inUse += bytesOf(length);
     this.#peak = Math.max(this.#peak, this.#inUse);
     return new CountedStorage(dtype, length);
+  }
+
+  /** Memory for so many elements that a kernel takes and gives back. */
+  #scratch(length: number): void {
+    this.#peak = Math.max(this.#peak, this.#inUse + bytesOf(length));
   }
 
   release(storage: Storage): void {

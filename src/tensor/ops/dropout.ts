@@ -14,6 +14,7 @@ export const dropout: Op<[x: Tensor], { rate: number; draw: Draw }> = defineOp({
   name: "dropout",
   infer: ([x]) => x.shape,
   run: (kernels, [x], out, { rate, draw }) => kernels.dropout(x, rate, draw, out),
+  again: () => dropout.run,
   grad: (dy, { kernels }, { rate, draw }) => [
     () => {
       const dx = dy.blank();

@@ -25,6 +25,7 @@ export const gatedUnit: Op<[x: Tensor], { readonly activation: Activation }> = d
     return x.shape.with(-1, x.axis(-1) / 2);
   },
   run: (kernels, [x], out, { activation }) => kernels.gatedUnit(activation, x, out),
+  again: () => gatedUnit.run,
   grad: (dy, { inputs: [x], kernels }, { activation }) => [
     () => {
       const dx = x.blank();

@@ -82,6 +82,8 @@ export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residua
         ...{ bias, residual, activation, preActivation },
       });
     },
+    again: ({ activation }) =>
+      activation && ((kernels, _, out, __, [preActivation]) => kernels.unary(activation, preActivation as Tensor, out)),
     grad(dy, { inputs: [x, weight], auxiliary: [preActivation], kernels }, { activation }) {
       // With an activation there is no residual, so nothing else reads dy: it becomes dz in place.
       if (activation && preActivation) kernels.unaryGrad(activation, preActivation, dy, dy);

@@ -26,6 +26,7 @@ export const layerNorm: Op<[x: Tensor, gain: Tensor, bias: Tensor], NormAttrs> =
   run(kernels, [x, gain, bias], out, { epsilon }, [mean, rstd]) {
     kernels.layerNorm(x, gain, bias, epsilon, out, mean as Tensor, rstd as Tensor);
   },
+  again: () => layerNorm.run,
   grad(dy, { inputs: [x, gain, bias], auxiliary: [mean, rstd], kernels }) {
     const dBias = bias.requiresGrad ? bias.blank() : null;
     const pulls = normPulls(dy, x, gain, (operands) =>
@@ -54,6 +55,7 @@ export const rmsNorm: Op<[x: Tensor, gain: Tensor], NormAttrs> = defineOp({
   infer: ([x, gain]) => normShape("rmsNorm", x.shape, [gain]),
   auxiliary: ([x]) => [rowsOf(x)],
   run: (kernels, [x, gain], out, { epsilon }, [rstd]) => kernels.rmsNorm(x, gain, epsilon, out, rstd as Tensor),
+  again: () => rmsNorm.run,
   grad(dy, { inputs: [x, gain], auxiliary: [rstd], kernels }) {
     const pulls = normPulls(dy, x, gain, (operands) => kernels.rmsNormGrad({ ...operands, rstd: rstd as Tensor }));
     return [pulls.x, pulls.gain];
