@@ -7,7 +7,7 @@
  *     node scripts/bootstrap.mjs --force    build the addon and the sources again
  */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -15,13 +15,14 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
-  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { addonIsSettled } from "./build-native.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const oldestNode = [20, 19];
@@ -37,10 +38,10 @@ const oldestNode = [20, 19];
 export async function bootstrap({ force = false } = {}) {
   checkNode();
   if (!force && isCurrent()) return;
-  const unlock = await lock(join(root, ".stemma", "bootstrap.lock"));
+  const unlock = await lock(join(root, ".stemma", "bootstrap-claim"));
   try {
     if (!packagesAreCurrent()) installPackages();
-    if (force || !addonIsCurrent()) buildAddon(force);
+    if (force || !addonIsSettled()) buildAddon(force);
     if (force || !sourcesAreCurrent()) compileSources();
   } finally {
     unlock();
@@ -48,7 +49,7 @@ export async function bootstrap({ force = false } = {}) {
 }
 
 function isCurrent() {
-  return packagesAreCurrent() && addonIsCurrent() && sourcesAreCurrent();
+  return packagesAreCurrent() && addonIsSettled() && sourcesAreCurrent();
 }
 
 function checkNode() {
@@ -94,31 +95,10 @@ function npm(args) {
 
 // Native addon
 
-const addonBuilder = join(root, "scripts", "build-native.mjs");
-const addonStamp = join(root, "build", ".stemma-sources");
-
-function addonIsCurrent() {
-  return !existsSync(addonBuilder) || readText(addonStamp) === addonFingerprint();
-}
-
-/** Hash of everything the addon is made of, and of the Node it is made for. */
-function addonFingerprint() {
-  const { modules } = process.versions;
-  return fingerprint(
-    ["native", "binding.gyp", "scripts/build-native.mjs"],
-    `${process.platform} ${process.arch} ${modules}`,
-  );
-}
-
-/**
- * The builder says itself in one line what it did, or why this machine has to use the slower reference backend; then it
- * is tried again when something changed.
- */
+/** The builder says itself in one line what it did, or why this machine has to use the slower reference backend. */
 function buildAddon(force) {
-  const print = addonFingerprint();
-  spawnSync(process.execPath, [addonBuilder, ...(force ? ["--force"] : [])], { cwd: root, stdio: ["ignore", 2, 2] });
-  mkdirSync(dirname(addonStamp), { recursive: true });
-  writeFileSync(addonStamp, print);
+  const builder = join(root, "scripts", "build-native.mjs");
+  spawnSync(process.execPath, [builder, ...(force ? ["--force"] : [])], { cwd: root, stdio: ["ignore", 2, 2] });
 }
 
 // Sources
@@ -182,22 +162,68 @@ function filesUnder(path) {
     .flatMap((entry) => (entry.isDirectory() ? filesUnder(join(path, entry.name)) : [join(path, entry.name)]));
 }
 
-/** Waits for the process that holds `path`, if it is alive, and takes its place. */
+/**
+ * Waits for the process that holds `path`, if it is alive, and takes its place. A claim is a folder with one file of a
+ * name of its own: an abandoned one is taken away by that name, which cannot hit the claim of another that waited too.
+ */
 async function lock(path) {
-  mkdirSync(dirname(path), { recursive: true });
-  const own = JSON.stringify({ pid: process.pid, host: hostname() });
+  const name = `${process.pid}-${randomUUID()}`;
   for (let told = false; ; told = true) {
-    try {
-      writeFileSync(path, own, { flag: "wx" });
-      return () => unlinkSync(path);
-    } catch (error) {
-      if (error.code !== "EEXIST") throw error;
-    }
-    const owner = readJson(path);
-    if (owner !== undefined && owner.host === hostname() && !isAlive(owner.pid)) rmSync(path, { force: true });
-    else if (!told)
+    const isHeld = holders(path).length > 0;
+    if (!isHeld && hasClaimed(path, name)) return () => release(path, name);
+    if (isHeld && !told)
       say(`waiting for another process that is building (delete ${relative(root, path)} if there is none)`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, isHeld ? 100 : 1));
+  }
+}
+
+function release(path, name) {
+  rmSync(join(path, name), { force: true });
+  removeIfEmpty(path);
+}
+
+/** Whatever stands there may be another's claim by now. */
+function removeIfEmpty(path) {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(error.code)) throw error;
+  }
+}
+
+/** The claims of living processes at `path`, abandoned ones being removed. */
+function holders(path) {
+  return namesIn(path).filter((name) => {
+    const owner = readJson(join(path, name));
+    if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) return true;
+    rmSync(join(path, name), { force: true });
+    return false;
+  });
+}
+
+function namesIn(path) {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function hasClaimed(path, name) {
+  const prepared = `${path}-${name}`;
+  mkdirSync(prepared, { recursive: true });
+  try {
+    writeFileSync(join(prepared, name), JSON.stringify({ pid: process.pid, host: hostname() }));
+    removeIfEmpty(path);
+    renameSync(prepared, path);
+    return true;
+  } catch (error) {
+    if (!(process.platform === "win32" ? ["EPERM", "EEXIST"] : ["ENOTEMPTY", "EEXIST"]).includes(error.code))
+      throw error;
+    return false;
+  } finally {
+    rmSync(prepared, { recursive: true, force: true });
   }
 }
 

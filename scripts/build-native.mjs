@@ -1,15 +1,48 @@
-// Builds the native addon into build/Release when it is missing or older than its sources. Uses nothing but Node, npm's
-// own node-gyp and a C++17 compiler, and never fails: without a compiler the slower reference backend is used.
+/**
+ * Builds the native addon into build/Release when it is missing or older than its sources. Uses nothing but Node, npm's
+ * own node-gyp and a C++17 compiler, and never fails: without a compiler the slower reference backend is used, which
+ * says so and why.
+ *
+ *     node scripts/build-native.mjs             when needed
+ *     node scripts/build-native.mjs --force     from nothing
+ *     node scripts/build-native.mjs --verbose   with all that the compiler said, if it failed
+ */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const addon = join(root, "build/Release/stemma.node");
-const stamp = join(root, "build/Release/stemma.hash");
+/** How the last build ended: of which sources, with which tools, and why it failed if it did. */
+const outcomeFile = join(root, "build/stemma.json");
+
+/** Whether a build now would end as the last one did: it succeeded, or it failed and nothing changed since. */
+export function addonIsSettled() {
+  const last = lastOutcome();
+  if (last?.sources !== sourceHash()) return false;
+  return last.failure === null ? existsSync(addon) : last.tools === tools();
+}
+
+function lastOutcome() {
+  try {
+    return JSON.parse(readFileSync(outcomeFile, "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+/** Where the programs are that a build needs, or would need if they were there. */
+function tools() {
+  const names = [process.env.CXX, "c++", "g++", "clang++", "make", "python3", "xcrun"].filter(Boolean);
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return names
+    .flatMap((name) => folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? [])
+    .concat(findNodeGyp() ?? [])
+    .join(delimiter);
+}
 
 /** Names the sources and what they were compiled for: any change of either means building again. */
 function sourceHash() {
@@ -32,7 +65,7 @@ function findNodeGyp() {
     join(beside, "node_modules/npm/node_modules/node-gyp/bin/node-gyp.js"),
     join(beside, "../share/nodejs/npm/node_modules/node-gyp/bin/node-gyp.js"),
     ...(process.env.PATH ?? "")
-      .split(process.platform === "win32" ? ";" : ":")
+      .split(delimiter)
       .map((folder) => join(folder, "../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js")),
   ];
   return candidates.find((path) => path && existsSync(path)) ?? null;
@@ -51,8 +84,18 @@ function build(nodeGyp) {
   const steps = process.argv.includes("--force") ? ["rebuild"] : ["configure", "build"];
   const args = [nodeGyp, ...steps, "--jobs", "max", ...(headers ? [`--nodedir=${headers}`] : [])];
   const result = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
-  if (result.status === 0 && existsSync(addon)) return null;
+  if (result.status === 0 && existsSync(addon)) return loadFailure();
   return `${result.stdout ?? ""}${result.stderr ?? ""}`.trim() || String(result.error ?? "node-gyp failed");
+}
+
+/** A library that only this machine lacks shows when the addon is loaded. */
+function loadFailure() {
+  try {
+    createRequire(import.meta.url)(addon);
+    return null;
+  } catch (error) {
+    return `error: the addon was built and does not load: ${error.message}`;
+  }
 }
 
 /** The line of a compiler's or node-gyp's output that says what went wrong. */
@@ -69,25 +112,31 @@ const remedy = {
   win32: 'install Visual Studio Build Tools with "C++ Clang tools for Windows", and Python 3',
 };
 
+/** A failed build leaves no addon of older sources behind, which would compute something else than they say. */
+function remember(failure) {
+  if (failure !== null) rmSync(addon, { force: true });
+  mkdirSync(dirname(outcomeFile), { recursive: true });
+  writeFileSync(outcomeFile, `${JSON.stringify({ sources: sourceHash(), tools: tools(), failure }, null, 2)}\n`);
+}
+
 function main() {
-  const hash = sourceHash();
-  const isCurrent = existsSync(addon) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash;
-  if (isCurrent && !process.argv.includes("--force")) return;
+  const isForced = process.argv.includes("--force");
+  if (!isForced && addonIsSettled() && existsSync(addon)) return;
   const started = Date.now();
   process.stdout.write("stemma: building the native backend …");
   const nodeGyp = findNodeGyp();
-  const failure = nodeGyp ? build(nodeGyp) : "npm's node-gyp was not found";
+  const output = nodeGyp ? build(nodeGyp) : "npm's node-gyp was not found";
+  const failure = output === null ? null : cause(output);
+  remember(failure);
   if (failure === null) {
-    writeFileSync(stamp, hash);
-    createRequire(import.meta.url)(addon);
     process.stdout.write(` done in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
     return;
   }
-  if (process.argv.includes("--verbose")) process.stderr.write(`\n${failure}\n`);
+  if (process.argv.includes("--verbose")) process.stderr.write(`\n${output}\n`);
   process.stdout.write(
-    ` not possible (${cause(failure)}): the slower reference backend will be used; to change that, ` +
-      `${remedy[process.platform] ?? remedy.linux} and run \`node scripts/build-native.mjs --verbose\`\n`,
+    ` not possible (${failure}): the slower reference backend will be used; to change that, ` +
+      `${remedy[process.platform] ?? remedy.linux} and run \`node ${fileURLToPath(import.meta.url)} --verbose\`\n`,
   );
 }
 
-main();
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) main();

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { DataError, StemmaError } from "../../core/errors.ts";
@@ -87,18 +87,29 @@ interface Addon {
   ): NativeFunctions | undefined;
 }
 
-/** Where the build leaves the addon; the same place seen from `src/` and from `dist/`. */
-const addonPath = fileURLToPath(new URL("../../../build/Release/stemma.node", import.meta.url));
+/** The root of the package; the same place seen from `src/` and from `dist/`. */
+const root = new URL("../../../", import.meta.url);
+const addonPath = fileURLToPath(new URL("build/Release/stemma.node", root));
 
-/** The addon, or why it cannot be used. */
+/** The addon, or why it cannot be used and what to do. */
 export function loadAddon(): Addon | { readonly reason: string } {
-  if (!existsSync(addonPath)) {
-    return { reason: "the native addon is not built; run `node scripts/build-native.mjs` to see why" };
-  }
+  const build = `run \`node ${fileURLToPath(new URL("scripts/build-native.mjs", root))}`;
+  if (!existsSync(addonPath)) return { reason: `${whyMissing()}; ${build} --verbose\` to build it` };
   try {
     return createRequire(import.meta.url)(addonPath) as Addon;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { reason: `the native addon does not load (${message}); run \`node scripts/build-native.mjs --force\`` };
+    return { reason: `the native addon does not load (${message}); ${build} --force\`` };
   }
+}
+
+/** What the last build left about itself, as far as there was one. */
+function whyMissing(): string {
+  try {
+    const { failure } = JSON.parse(readFileSync(new URL("build/stemma.json", root), "utf8")) as { failure: unknown };
+    if (typeof failure === "string") return `the native addon could not be built (${failure})`;
+  } catch {
+    // Never built, as when a package is installed without its scripts.
+  }
+  return "the native addon is not built";
 }
