@@ -65,7 +65,7 @@ export { assistantContents, openAssistant } from "./stages/assistant.ts";
 export { dpo } from "./stages/dpo.ts";
 export { finetune } from "./stages/finetune.ts";
 export { ppo } from "./stages/ppo.ts";
-export { pretrain } from "./stages/pretrain.ts";
+export { pretrain } from "./stages/pretrain/index.ts";
 export { align } from "./stages/quickstart/align.ts";
 export { pretrainBase } from "./stages/quickstart/pretrain-base.ts";
 export { reward } from "./stages/reward.ts";

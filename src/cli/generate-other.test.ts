@@ -9,7 +9,7 @@ import { SamplingSettings } from "../generate/sampling.ts";
 import { bert } from "../models/bert-families.ts";
 import { t5 } from "../models/t5-family.ts";
 import { Initializer } from "../nn/parameters.ts";
-import { modelContents } from "../stages/pretraining-model.ts";
+import { modelContents } from "../stages/pretrain/model.ts";
 import { CharacterTrainer } from "../text/characters.ts";
 import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
 import { otherAnswerers } from "./generate-other.ts";

@@ -1,7 +1,7 @@
 import { dpo } from "./dpo.ts";
 import { finetune } from "./finetune.ts";
 import { ppo } from "./ppo.ts";
-import { pretrain } from "./pretrain.ts";
+import { pretrain } from "./pretrain/index.ts";
 import { reward } from "./reward.ts";
 import { sft } from "./sft.ts";
 import type { Stage } from "./stage.ts";

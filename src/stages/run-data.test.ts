@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DataError } from "../core/errors.ts";
 import { stages } from "./index.ts";
-import { pretrain } from "./pretrain.ts";
+import { pretrain } from "./pretrain/index.ts";
 import { runStage } from "./run-stage.ts";
 
 let root = "";

@@ -2,7 +2,7 @@
  * Pretrains a tiny model, saying when a step is done: a process that a test can kill.
  * Arguments: text, folder of the run, `resume` or nothing.
  */
-import { pretrain } from "../../src/stages/pretrain.ts";
+import { pretrain } from "../../src/stages/pretrain/index.ts";
 import { runStage } from "../../src/stages/run-stage.ts";
 
 const [data = "", output = "", resume] = process.argv.slice(2);

@@ -11,7 +11,7 @@ import { AdamW } from "../../optim/adamw.ts";
 import { largestGap } from "../../tensor/check-op.ts";
 import { nextTokenLoss } from "../../train/objectives/next-token.ts";
 import { optimizerStep } from "../../train/optimizer-step.ts";
-import { pretrain } from "../pretrain.ts";
+import { pretrain } from "../pretrain/index.ts";
 import { runStage } from "../run-stage.ts";
 import type { Check, DoctorEnvironment } from "./check.ts";
 import { withoutNative } from "./machine-checks.ts";

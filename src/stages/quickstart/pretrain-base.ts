@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { pretrain } from "../pretrain.ts";
+import { pretrain } from "../pretrain/index.ts";
 import type { StageResult, Watcher } from "../run-stage.ts";
 import type { Corpus } from "./corpus.ts";
 import { writeCorpus } from "./corpus.ts";

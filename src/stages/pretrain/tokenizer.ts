@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
-import { SettingsError } from "../core/errors.ts";
-import { readDocuments } from "../data/documents.ts";
-import type { SourceSetting } from "../data/sources.ts";
-import { resolveSources } from "../data/sources.ts";
-import { ByteLevelBpeTrainer } from "../text/bpe-trainer.ts";
-import { CharacterTrainer } from "../text/characters.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
-import type { TokenizerTrainer } from "../text/tokenizer-trainer.ts";
-import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
+import { SettingsError } from "../../core/errors.ts";
+import { readDocuments } from "../../data/documents.ts";
+import type { SourceSetting } from "../../data/sources.ts";
+import { resolveSources } from "../../data/sources.ts";
+import { ByteLevelBpeTrainer } from "../../text/bpe-trainer.ts";
+import { CharacterTrainer } from "../../text/characters.ts";
+import { loadTokenizer } from "../../text/load-tokenizer.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { TokenizerTrainer } from "../../text/tokenizer-trainer.ts";
+import { WordPieceTrainer } from "../../text/word-piece-trainer.ts";
 
 const endOfText = "<|endoftext|>";
 

@@ -1,18 +1,18 @@
-import type { Backend } from "../backend/kernels.ts";
-import type { TextPairs } from "../data/span-corruption.ts";
-import { corruptedWindows } from "../data/span-corruption.ts";
-import { SamplingSettings } from "../generate/sampling.ts";
-import { writeTexts } from "../generate/text-to-text.ts";
-import type { T5 } from "../models/t5.ts";
-import { t5 } from "../models/t5-family.ts";
-import { parameters } from "../nn/parameters.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
-import { meanLoss } from "../train/mean-loss.ts";
-import { textToTextLoss } from "../train/objectives/text-to-text.ts";
-import { modelContents, openOtherModel } from "./pretraining-model.ts";
-import { evaluationSteps, prepareText, runTask } from "./pretraining-run.ts";
-import type { PretrainSettings } from "./pretraining-settings.ts";
-import type { StageEnvironment, StageRun } from "./stage.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import type { TextPairs } from "../../data/span-corruption.ts";
+import { corruptedWindows } from "../../data/span-corruption.ts";
+import { SamplingSettings } from "../../generate/sampling.ts";
+import { writeTexts } from "../../generate/text-to-text.ts";
+import type { T5 } from "../../models/t5.ts";
+import { t5 } from "../../models/t5-family.ts";
+import { parameters } from "../../nn/parameters.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import { meanLoss } from "../../train/mean-loss.ts";
+import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
+import type { StageEnvironment, StageRun } from "../stage.ts";
+import { modelContents, openOtherModel } from "./model.ts";
+import { evaluationSteps, prepareText, runTask } from "./run.ts";
+import type { PretrainSettings } from "./settings.ts";
 
 /** As many as T5's own tokenizer has. */
 const sentinelCount = 100;

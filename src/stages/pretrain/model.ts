@@ -1,26 +1,26 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
-import type { Backend } from "../backend/kernels.ts";
-import type { ModelContents } from "../checkpoint/model-folder.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
-import { SettingsError } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
-import { Random } from "../core/random.ts";
-import type { SourceSetting } from "../data/sources.ts";
-import type { JsonObject } from "../files/json.ts";
-import type { ModelFamily, ModelShape } from "../models/family.ts";
-import { families, otherFamilies } from "../models/index.ts";
-import type { StoredModel } from "../models/language-model.ts";
-import { loadModelOf, storedTensors } from "../models/load.ts";
-import { Initializer } from "../nn/parameters.ts";
-import { ChatEncoder } from "../text/encode-chat.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
-import { tokenizerFiles } from "../text/tokenizer-files.ts";
-import type { Assistant } from "./assistant.ts";
-import { openAssistant } from "./assistant.ts";
-import { pretrainingTokenizer } from "./pretraining-tokenizer.ts";
-import type { StageEnvironment } from "./stage.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import type { ModelContents } from "../../checkpoint/model-folder.ts";
+import { openModelFolder } from "../../checkpoint/model-folder.ts";
+import { SettingsError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { Random } from "../../core/random.ts";
+import type { SourceSetting } from "../../data/sources.ts";
+import type { JsonObject } from "../../files/json.ts";
+import type { ModelFamily, ModelShape } from "../../models/family.ts";
+import { families, otherFamilies } from "../../models/index.ts";
+import type { StoredModel } from "../../models/language-model.ts";
+import { loadModelOf, storedTensors } from "../../models/load.ts";
+import { Initializer } from "../../nn/parameters.ts";
+import { ChatEncoder } from "../../text/encode-chat.ts";
+import { loadTokenizer } from "../../text/load-tokenizer.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import type { Assistant } from "../assistant.ts";
+import { openAssistant } from "../assistant.ts";
+import type { StageEnvironment } from "../stage.ts";
+import { pretrainingTokenizer } from "./tokenizer.ts";
 
 /** Settings that shape a new model, to spread into a schema. A model that exists has a shape already. */
 export const shapeSettings = {

@@ -1,13 +1,13 @@
-import type { Backend } from "../backend/kernels.ts";
-import { SettingsError } from "../core/errors.ts";
-import { openStageBackend } from "./assistant.ts";
-import { pretrainDecoder } from "./pretraining-decoder.ts";
-import { pretrainEncoder } from "./pretraining-encoder.ts";
-import { modelTypeOf } from "./pretraining-model.ts";
-import { PretrainSettings } from "./pretraining-settings.ts";
-import { pretrainTextToText } from "./pretraining-text-to-text.ts";
-import type { StageEnvironment, StageRun } from "./stage.ts";
-import { defineStage } from "./stage.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import { SettingsError } from "../../core/errors.ts";
+import { openStageBackend } from "../assistant.ts";
+import type { StageEnvironment, StageRun } from "../stage.ts";
+import { defineStage } from "../stage.ts";
+import { pretrainDecoder } from "./decoder.ts";
+import { pretrainEncoder } from "./encoder.ts";
+import { modelTypeOf } from "./model.ts";
+import { PretrainSettings } from "./settings.ts";
+import { pretrainTextToText } from "./text-to-text.ts";
 
 type Pretraining = (settings: PretrainSettings, environment: StageEnvironment, backend: Backend) => Promise<StageRun>;
 

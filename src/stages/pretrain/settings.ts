@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { shapeSettings } from "./pretraining-model.ts";
-import { runSettings, trainingSettings } from "./stage.ts";
+import { runSettings, trainingSettings } from "../stage.ts";
+import { shapeSettings } from "./model.ts";
 
 /** Settings of the stage `pretrain`. */
 export const PretrainSettings = z.object({

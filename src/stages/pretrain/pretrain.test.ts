@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { pretrain } from "./pretrain.ts";
-import type { StageResult } from "./run-stage.ts";
-import { runStage } from "./run-stage.ts";
+import type { StageResult } from "../run-stage.ts";
+import { runStage } from "../run-stage.ts";
+import { pretrain } from "./index.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-pretrain-"));
 afterAll(() => rmSync(root, { recursive: true }));

@@ -1,14 +1,14 @@
-import type { Backend } from "../backend/kernels.ts";
-import type { PretrainingData } from "../data/prepare.ts";
-import { preparePretraining } from "../data/prepare.ts";
-import { defaultTokenCache } from "../data/token-cache.ts";
-import type { BatchDivision } from "../data/windows.ts";
-import { parameterCount } from "../nn/parameters.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
-import type { PretrainSettings } from "./pretraining-settings.ts";
-import type { StageEnvironment, StageRun } from "./stage.ts";
-import type { TrainStage } from "./train-stage.ts";
-import { trainStage } from "./train-stage.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import type { PretrainingData } from "../../data/prepare.ts";
+import { preparePretraining } from "../../data/prepare.ts";
+import { defaultTokenCache } from "../../data/token-cache.ts";
+import type { BatchDivision } from "../../data/windows.ts";
+import { parameterCount } from "../../nn/parameters.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { StageEnvironment, StageRun } from "../stage.ts";
+import type { TrainStage } from "../train-stage.ts";
+import { trainStage } from "../train-stage.ts";
+import type { PretrainSettings } from "./settings.ts";
 
 /** One way of pretraining: a model, batches of text, and what it learns from them. */
 export interface PretrainingTask<Model, Batch> extends Omit<TrainStage<Model, Batch>, "batches" | "speed" | "finish"> {

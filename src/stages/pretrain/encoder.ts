@@ -1,19 +1,19 @@
-import type { Backend } from "../backend/kernels.ts";
-import { SettingsError } from "../core/errors.ts";
-import type { MaskedBatch, MaskingTokens } from "../data/masked-words.ts";
-import { maskedWindows } from "../data/masked-words.ts";
-import { fillIn } from "../generate/fill-in.ts";
-import type { BertForPretraining } from "../models/bert.ts";
-import { bert } from "../models/bert-families.ts";
-import { operationsPerToken } from "../models/operations.ts";
-import { parameters } from "../nn/parameters.ts";
-import type { Tokenizer, TokenRoles } from "../text/tokenizer.ts";
-import { meanLoss } from "../train/mean-loss.ts";
-import { maskedWordsLoss } from "../train/objectives/masked-words.ts";
-import { modelContents, openOtherModel } from "./pretraining-model.ts";
-import { evaluationSteps, prepareText, runTask } from "./pretraining-run.ts";
-import type { PretrainSettings } from "./pretraining-settings.ts";
-import type { StageEnvironment, StageRun } from "./stage.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import { SettingsError } from "../../core/errors.ts";
+import type { MaskedBatch, MaskingTokens } from "../../data/masked-words.ts";
+import { maskedWindows } from "../../data/masked-words.ts";
+import { fillIn } from "../../generate/fill-in.ts";
+import type { BertForPretraining } from "../../models/bert.ts";
+import { bert } from "../../models/bert-families.ts";
+import { operationsPerToken } from "../../models/operations.ts";
+import { parameters } from "../../nn/parameters.ts";
+import type { Tokenizer, TokenRoles } from "../../text/tokenizer.ts";
+import { meanLoss } from "../../train/mean-loss.ts";
+import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
+import type { StageEnvironment, StageRun } from "../stage.ts";
+import { modelContents, openOtherModel } from "./model.ts";
+import { evaluationSteps, prepareText, runTask } from "./run.ts";
+import type { PretrainSettings } from "./settings.ts";
 
 const specialTokens: TokenRoles = { pad: "[PAD]", unk: "[UNK]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" };
 

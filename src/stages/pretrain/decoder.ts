@@ -1,23 +1,23 @@
-import type { Backend } from "../backend/kernels.ts";
-import { evaluationWindows } from "../data/evaluation-windows.ts";
-import { prefixWindows } from "../data/prefix-windows.ts";
-import type { PretrainingData } from "../data/prepare.ts";
-import { trainingWindows } from "../data/windows.ts";
-import { checkPrompts } from "../generate/generate.ts";
-import { SamplingSettings } from "../generate/sampling.ts";
-import type { LanguageModel } from "../models/language-model.ts";
-import { operationsPerToken } from "../models/operations.ts";
-import { parameters } from "../nn/parameters.ts";
-import type { TokenBatch } from "../train/objectives/next-token.ts";
-import { trainingLoss } from "../train/objectives/next-token.ts";
-import { sampleAnswers } from "../train/sample-answers.ts";
-import { evaluateText } from "../train/text-loss.ts";
-import type { Assistant } from "./assistant.ts";
-import { assistantContents } from "./assistant.ts";
-import { openPretraining } from "./pretraining-model.ts";
-import { prepareText, runTask } from "./pretraining-run.ts";
-import type { PretrainSettings } from "./pretraining-settings.ts";
-import type { StageEnvironment, StageRun } from "./stage.ts";
+import type { Backend } from "../../backend/kernels.ts";
+import { evaluationWindows } from "../../data/evaluation-windows.ts";
+import { prefixWindows } from "../../data/prefix-windows.ts";
+import type { PretrainingData } from "../../data/prepare.ts";
+import { trainingWindows } from "../../data/windows.ts";
+import { checkPrompts } from "../../generate/generate.ts";
+import { SamplingSettings } from "../../generate/sampling.ts";
+import type { LanguageModel } from "../../models/language-model.ts";
+import { operationsPerToken } from "../../models/operations.ts";
+import { parameters } from "../../nn/parameters.ts";
+import type { TokenBatch } from "../../train/objectives/next-token.ts";
+import { trainingLoss } from "../../train/objectives/next-token.ts";
+import { sampleAnswers } from "../../train/sample-answers.ts";
+import { evaluateText } from "../../train/text-loss.ts";
+import type { Assistant } from "../assistant.ts";
+import { assistantContents } from "../assistant.ts";
+import type { StageEnvironment, StageRun } from "../stage.ts";
+import { openPretraining } from "./model.ts";
+import { prepareText, runTask } from "./run.ts";
+import type { PretrainSettings } from "./settings.ts";
 
 /**
  * A decoder learns each next token, or only those after a prefix.
