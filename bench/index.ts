@@ -47,7 +47,7 @@ tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
 async function measureTraining(): Promise<TrainingResult[]> {
   const python = options.python ?? findPythonWithTorch();
   if (python === null) notes.add(pythonRemedy);
-  print("\nTraining step of a GPT-2: forward, backward, clipping, AdamW (medians)");
+  print("\nTraining step: forward, backward, clipping, AdamW (medians)");
   const results: TrainingResult[] = [];
   for (const shape of options.shapes) {
     const own: TrainingResult[] = [];
@@ -84,9 +84,9 @@ async function measureTokenizer(): Promise<TokenizerResult[]> {
 }
 
 function describeShape(name: ShapeName): string {
-  const { layers, heads, width, context, batch, vocabulary } = shapes[name];
+  const { model, layers, heads, width, context, batch, vocabulary } = shapes[name];
   const size = `${layers} layers, ${heads} heads, width ${width}`;
-  return `${size}, context ${context}, batch ${batch}, vocabulary ${vocabulary.toLocaleString("en-US")}`;
+  return `${model} of ${size}, context ${context}, batch ${batch}, vocabulary ${vocabulary.toLocaleString("en-US")}`;
 }
 
 async function writeRecord(path: string): Promise<void> {

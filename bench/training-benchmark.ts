@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { MachineLimits, Precision } from "./machine-limits.ts";
 import { PeerProcess } from "./peers/peer-process.ts";
-import type { ShapeName } from "./shapes.ts";
-import { shapes, stepFlops } from "./shapes.ts";
+import type { ShapeName, TrainingShape } from "./shapes.ts";
+import { shapes, stepFlops, stepTokens } from "./shapes.ts";
 import { formatNumber, formatRatio, formatShare, formatTable, median } from "./table.ts";
 import type { Measured, Side } from "./turns.ts";
 import { takeTurns } from "./turns.ts";
@@ -65,26 +65,28 @@ export async function benchmarkTraining(
   return measured.map((one) => resultOf(one, ours ?? one, plan, median(peaks)));
 }
 
-function sidesOf({ shape, precision, threads, python }: TrainingPlan): Side<Answer>[] {
-  const command = (last: Answer | null): object => ({
-    shape: shapes[shape],
-    precision,
-    threads,
-    steps: nextSteps(last),
-  });
+function sidesOf({ shape: name, precision, threads, python }: TrainingPlan): Side<Answer>[] {
+  const shape: TrainingShape = shapes[name];
   const sides: Side<Answer>[] = [];
-  const add = (name: string, process: PeerProcess): void => {
-    sides.push({ name, isOurs: sides.length === 0, process, command });
+  const add = (program: string, process: PeerProcess, trained = shape): void => {
+    const command = (last: Answer | null): object => ({ shape: trained, precision, threads, steps: nextSteps(last) });
+    sides.push({ name: program, isOurs: sides.length === 0, process, command });
   };
-  const torch = (name: string, ...flags: readonly string[]): void => {
-    if (python !== null) add(name, new PeerProcess(python, [join(import.meta.dirname, "peers/gpt2.py"), ...flags]));
+  const own = join(import.meta.dirname, "training.ts");
+  add("Stemma", PeerProcess.script(own));
+  if (shape.model === "mixtral") {
+    add("Stemma, dense", PeerProcess.script(own), { ...shape, model: "llama", hidden: 2 * shape.hidden });
+    return sides;
+  }
+  const program = join(import.meta.dirname, `peers/pytorch/${shape.model}.py`);
+  const torch = (...flags: readonly string[]): void => {
+    if (python !== null) add("PyTorch", new PeerProcess(python, [program, ...flags]));
   };
-  add("Stemma", PeerProcess.script(join(import.meta.dirname, "training.ts")));
-  torch("PyTorch");
+  torch();
   // OpenBLAS multiplies float32 only.
   const isBlasChosen = precision === "float32" && process.env.OPENBLAS_CORETYPE !== undefined;
-  if (isBlasChosen) torch("PyTorch", "--keep-environment");
-  const isForJax = shape === "S" && precision === "float32";
+  if (isBlasChosen) torch("--keep-environment");
+  const isForJax = name === "S" && precision === "float32";
   if (isForJax) add("jax-js", PeerProcess.script(join(import.meta.dirname, "peers/jax.ts")));
   return sides;
 }
@@ -108,7 +110,7 @@ function resultOf(
   return {
     ...{ shape, precision, program: programName(side.name, answers.at(-1)), isOurs: side.isOurs },
     ...{ secondsPerStep, fastestSeconds: Math.min(...seconds), stepsTimed: seconds.length },
-    tokensPerSecond: (shapes[shape].batch * shapes[shape].context) / secondsPerStep,
+    tokensPerSecond: stepTokens(shapes[shape]) / secondsPerStep,
     operationsPerSecond,
     shareOfPeak: operationsPerSecond / peak,
     peakBytes: peakOf({ side, answers }),

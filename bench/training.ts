@@ -5,16 +5,13 @@
  */
 import { openBackend } from "../src/backend/index.ts";
 import type { MatmulPrecision } from "../src/backend/kernels.ts";
-import { Random } from "../src/core/random.ts";
-import type { Gpt } from "../src/models/gpt.ts";
-import { gpt2 } from "../src/models/gpt-families.ts";
-import { Initializer, parameterCount, parameters } from "../src/nn/parameters.ts";
+import { parameterCount, parameters } from "../src/nn/parameters.ts";
 import { AdamW } from "../src/optim/adamw.ts";
-import type { TokenBatch } from "../src/train/objectives/next-token.ts";
-import { nextTokenLoss } from "../src/train/objectives/next-token.ts";
 import { optimizerStep } from "../src/train/optimizer-step.ts";
 import { answerLines } from "./peers/answer-lines.ts";
 import type { TrainingShape } from "./shapes.ts";
+import { stepTokens } from "./shapes.ts";
+import { trainedModel } from "./training-models.ts";
 
 interface Command {
   readonly shape: TrainingShape;
@@ -47,26 +44,17 @@ await answerLines<Command>(async ({ shape, precision, steps, threads }) => {
 });
 
 async function start(shape: TrainingShape, matmulPrecision: MatmulPrecision, threads?: number): Promise<Training> {
-  const { batch, vocabulary, ...sizes } = shape;
   const backend = await openBackend({ name: "native", matmulPrecision, threads });
-  const settings = gpt2.shaped({ ...sizes, vocabularySize: vocabulary, dropout: 0 });
-  const model: Gpt = gpt2.create(settings, new Initializer(backend, new Random(1)));
+  const { model, loss } = trainedModel(shape, backend);
   const constants = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
   const optimizer = new AdamW(parameters(model), constants);
-  const tokens = randomTokens(shape);
   const update = {
-    ...{ model, optimizer, objective: nextTokenLoss, maxGradientNorm: 1, seed: 1, schedule: () => 1e-4 },
-    batches: () => [{ batch: tokens, share: 1, tokens: batch * shape.context }],
+    ...{ model, optimizer, objective: loss, maxGradientNorm: 1, seed: 1, schedule: () => 1e-4 },
+    batches: () => [{ batch: null, share: 1, tokens: stepTokens(shape) }],
   };
   let step = 0;
   return {
     parameters: parameterCount(model),
     step: async () => (await optimizerStep(update, step++)).loss ?? Number.NaN,
   };
-}
-
-function randomTokens({ batch, context, vocabulary }: TrainingShape): TokenBatch {
-  const reader = new Random(2).reader();
-  const draw = (): Int32Array => Int32Array.from({ length: batch * context }, () => reader.integer(vocabulary));
-  return { inputs: draw(), targets: draw(), batch, time: context };
 }

@@ -1,9 +1,8 @@
-"""PyTorch beside Stemma: one training step of GPT-2 (forward, backward, clipping, AdamW) on two threads.
+"""The protocol of the PyTorch programs beside Stemma: training steps (forward, backward, clipping, AdamW) on request.
 
 Reads one JSON object a line from standard input and answers each with one line on standard output:
 
-    {"shape": {"layers": 4, "heads": 4, "width": 128, "context": 64, "batch": 12, "vocabulary": 256},
-     "precision": "float32" | "bfloat16", "steps": 3}
+    {"shape": {"layers": 4, "width": 128, ...}, "precision": "float32" | "bfloat16", "steps": 3}
     {"secondsPerStep": [...], "losses": [...], "peakBytes": ..., "parameters": ..., "torch": "1.13.0", "threads": 2,
      "blas": "Cooperlake"}
 
@@ -16,17 +15,17 @@ Some machines set OPENBLAS_CORETYPE so that OpenBLAS, PyTorch's matrix library h
 That is no fair peer (AVX2 instead of AVX-512 makes it 1.2 to 1.5 times slower), so the variable is dropped, unless
 `--keep-environment` is given. `blas` in the answer says which kernels ran.
 
-Written as PyTorch's users do: fused query-key-value projection, tied embeddings, autocast for bfloat16, AdamW over all
-tensors at once. PyTorch 1.13 has no fused attention for CPUs; from 2.0 on this program uses it.
+Models are written as PyTorch's users do: autocast for bfloat16, AdamW over all tensors at once. PyTorch 1.13 has no
+fused attention for CPUs; from 2.0 on these programs use it.
 """
 
 import ctypes
 import json
-import math
 import os
 import resource
 import sys
 import time
+from typing import Callable
 
 if "--keep-environment" not in sys.argv and "OPENBLAS_CORETYPE" in os.environ:
     os.environ.pop("OPENBLAS_CORETYPE")
@@ -40,59 +39,31 @@ from torch.nn import functional as F
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 HAS_FUSED_ATTENTION = hasattr(F, "scaled_dot_product_attention")
 
-
-class Attention(nn.Module):
-    def __init__(self, width: int, heads: int, context: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.c_attn = nn.Linear(width, 3 * width)
-        self.c_proj = nn.Linear(width, width)
-        self.register_buffer("hidden", ~torch.ones(context, context, dtype=torch.bool).tril(), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, time, width = x.shape
-        q, k, v = (
-            part.view(batch, time, self.heads, width // self.heads).transpose(1, 2)
-            for part in self.c_attn(x).split(width, dim=2)
-        )
-        if HAS_FUSED_ATTENTION:
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        else:
-            scores = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(width // self.heads))
-            mixed = scores.masked_fill(self.hidden[:time, :time], float("-inf")).softmax(-1) @ v
-        return self.c_proj(mixed.transpose(1, 2).reshape(batch, time, width))
+Shape = dict[str, int]
+# Makes a model whose call with the batch gives the loss.
+Prepare = Callable[[Shape], tuple[nn.Module, tuple[Tensor, ...]]]
 
 
-class Block(nn.Module):
-    def __init__(self, width: int, heads: int, context: int) -> None:
-        super().__init__()
-        self.ln_1 = nn.LayerNorm(width)
-        self.attn = Attention(width, heads, context)
-        self.ln_2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scale: float | None = None) -> Tensor:
+    """Attention of [batch, heads, time, headDim]; `bias` is added to the scores, -inf hiding a key."""
+    if HAS_FUSED_ATTENTION:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
+    scores = (q @ k.transpose(-2, -1)) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return (scores if bias is None else scores + bias).softmax(-1) @ v
 
 
-class Gpt2(nn.Module):
-    def __init__(self, layers: int, heads: int, width: int, context: int, vocabulary: int) -> None:
-        super().__init__()
-        self.wte = nn.Embedding(vocabulary, width)
-        self.wpe = nn.Embedding(context, width)
-        self.h = nn.ModuleList(Block(width, heads, context) for _ in range(layers))
-        self.ln_f = nn.LayerNorm(width)
-        self.lm_head = nn.Linear(width, vocabulary, bias=False)
-        self.apply(initialise)
-        self.lm_head.weight = self.wte.weight
+def attend_causally(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
+    """Attention to what came before; `hidden` is True above the diagonal."""
+    if HAS_FUSED_ATTENTION:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    time = q.shape[-2]
+    scores = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
+    return scores.masked_fill(hidden[:time, :time], float("-inf")).softmax(-1) @ v
 
-    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
-        x = self.wte(ids) + self.wpe.weight[: ids.shape[1]]
-        for block in self.h:
-            x = block(x)
-        logits = self.lm_head(self.ln_f(x))
-        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+def above_diagonal(time: int) -> Tensor:
+    """True where a key comes after the query, [time, time]."""
+    return ~torch.ones(time, time, dtype=torch.bool).tril()
 
 
 def initialise(module: nn.Module) -> None:
@@ -102,13 +73,18 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+def next_tokens(shape: Shape) -> tuple[Tensor, Tensor]:
+    """Random ids and, for each, the one that follows, both [batch, context]."""
+    tokens = torch.randint(shape["vocabulary"], (shape["batch"], shape["context"] + 1))
+    return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+
+
 class Training:
     """A model in training on one random batch."""
 
-    def __init__(self, shape: dict[str, int], precision: str) -> None:
+    def __init__(self, prepare: Prepare, shape: Shape, precision: str) -> None:
         torch.manual_seed(0)
-        sizes = {name: shape[name] for name in ("layers", "heads", "width", "context", "vocabulary")}
-        self.model = Gpt2(**sizes)
+        self.model, self.batch = prepare(shape)
         self.parameters = list(self.model.parameters())
         self.autocast = precision == "bfloat16"
         groups = [
@@ -116,14 +92,12 @@ class Training:
             {"params": [p for p in self.parameters if p.dim() < 2], "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), foreach=True)
-        tokens = torch.randint(shape["vocabulary"], (shape["batch"], shape["context"] + 1))
-        self.ids, self.targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
 
     def step(self) -> tuple[float, float]:
         """Trains one step; its time in seconds and its loss in nats."""
         start = time.perf_counter()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
-            loss = self.model(self.ids, self.targets)
+            loss = self.model(*self.batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -141,7 +115,8 @@ def blas_kernels() -> str | None:
     return core_name().decode()
 
 
-def serve() -> None:
+def serve(prepare: Prepare) -> None:
+    """Answers commands about one kind of model until standard input ends."""
     current, training = None, None
     for line in sys.stdin:
         try:
@@ -150,7 +125,7 @@ def serve() -> None:
             wanted = (command["shape"], command["precision"])
             if wanted != current:
                 training = None  # gives the old model's memory back before the new one is made
-                training, current = Training(*wanted), wanted
+                training, current = Training(prepare, *wanted), wanted
                 for _ in range(2):
                     training.step()
             seconds, losses = zip(*(training.step() for _ in range(command["steps"])))
@@ -166,7 +141,3 @@ def serve() -> None:
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
-
-
-if __name__ == "__main__":
-    serve()
