@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
 import type { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { LstmState } from "../nn/lstm-layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** What every model has: sizes, and a place where its parameters live. Enough to load and store it. */
@@ -33,4 +34,24 @@ export interface LanguageModel extends StoredModel {
   logits(hidden: Tensor): Tensor;
   /** An empty cache for up to `slots` sequences of up to `capacity` tokens. */
   newCache(slots: number, capacity: number): KeyValueCache;
+}
+
+/** A decoder that keeps all it has read in a state of fixed size, and can go on from there. */
+export interface RecurrentModel extends LanguageModel {
+  /** What it knows before it has read anything, one state a layer. */
+  newState(batch: number): readonly LstmState[];
+  /** {@link forward} from a state on; and the state after the last token, off the tape. */
+  readOn(ids: Tensor, state: readonly LstmState[], options?: ForwardOptions): ReadOn;
+}
+
+/** What a recurrent model makes of some tokens. */
+export interface ReadOn {
+  /** `[batch, time, width]` */
+  readonly hidden: Tensor;
+  readonly state: readonly LstmState[];
+}
+
+/** Whether a model can read on from a state. */
+export function isRecurrent(model: LanguageModel): model is RecurrentModel {
+  return "readOn" in model;
 }

@@ -11,15 +11,16 @@ const init = new Initializer(exact, new Random(1));
 const model = lstm.create({ ...lstm.shaped(shape), initializerRange: 0.5 }, init);
 
 test("a sequence read in two parts, the second from the state that the first left, is the sequence read at once", async () => {
-  const tokens = [1, 2, 3, 4, 5, 6, 7, 8];
-  const whole = model.read(ids(tokens, [2, 4]), null);
-  const first = model.read(ids([1, 2, 3, 5, 6, 7], [2, 3]), null);
-  const state = first.states.map(({ hidden, cells }) => ({
-    hidden: hidden.slice(0, 2, 3).reshape([2, 8]),
-    cells: cells.slice(0, 2, 3).reshape([2, 8]),
-  }));
-  const second = model.read(ids([4, 8], [2, 1]), state);
-  expectClose(await read(second.hidden), await read(whole.hidden.slice(1, 3, 4)));
+  const whole = model.forward(ids([1, 2, 3, 4, 5, 6, 7, 8], [2, 4]));
+  const first = model.readOn(ids([1, 2, 3, 5, 6, 7], [2, 3]), model.newState(2));
+  const second = model.readOn(ids([4, 8], [2, 1]), first.state);
+  expectClose(await read(first.hidden), await read(whole.slice(1, 0, 3)));
+  expectClose(await read(second.hidden), await read(whole.slice(1, 3, 4)));
+});
+
+test("no gradient flows into the state that a part leaves", () => {
+  const { state } = model.readOn(ids([1, 2], [1, 2]), model.newState(1));
+  for (const { hidden, cells } of state) expect([hidden.requiresGrad, cells.requiresGrad]).toEqual([false, false]);
 });
 
 test("files have the names of PyTorch's layer", () => {

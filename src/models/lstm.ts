@@ -6,8 +6,9 @@ import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { LstmState } from "../nn/lstm-layer.ts";
 import { LstmLayer } from "../nn/lstm-layer.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
+import { withoutGradients } from "../tensor/op.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { ReadOn, RecurrentModel } from "./language-model.ts";
 
 const size = z.int().positive();
 
@@ -32,7 +33,7 @@ export type LstmSettings = z.infer<typeof LstmSettings>;
  * @see Hochreiter & Schmidhuber (1997), "Long short-term memory"; Zaremba et al. (2014), "Recurrent neural network
  * regularization", arXiv:1409.2329, for where dropout is; Press & Wolf (2017), arXiv:1608.05859, for the tied matrix.
  */
-export class Lstm implements LanguageModel {
+export class Lstm implements RecurrentModel {
   readonly settings: LstmSettings;
   /** `[vocabularySize, width]`; also the output layer. */
   readonly tokenEmbedding: Parameter;
@@ -77,6 +78,21 @@ export class Lstm implements LanguageModel {
     });
     cache?.commit();
     return hidden;
+  }
+
+  newState(batch: number): readonly LstmState[] {
+    const zeros = (): Tensor => this.tokenEmbedding.filled([batch, this.settings.width], 0);
+    return this.layers.map(() => ({ hidden: zeros(), cells: zeros() }));
+  }
+
+  readOn(ids: Tensor, before: readonly LstmState[], options: ForwardOptions = {}): ReadOn {
+    const { hidden, states } = this.read(ids, before, options);
+    const time = ids.axis(1);
+    const last = (all: Tensor): Tensor => all.slice(0, time - 1, time).reshape([-1, this.settings.width]);
+    return withoutGradients(() => ({
+      hidden,
+      state: states.map((all) => ({ hidden: last(all.hidden), cells: last(all.cells) })),
+    }));
   }
 
   /**

@@ -1,9 +1,11 @@
+import { columnsOf } from "../data/continued-windows.ts";
 import type { EvaluationWindows } from "../data/evaluation-windows.ts";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { LanguageModel, RecurrentModel } from "../models/language-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { TokenBatch } from "./objectives/next-token.ts";
-import { nextTokenLoss } from "./objectives/next-token.ts";
+import { continuedLoss, nextTokenLoss } from "./objectives/next-token.ts";
 import type { Metrics } from "./train.ts";
 
 /** Losses of a text, summed. */
@@ -18,13 +20,44 @@ export interface TextLoss {
 export async function textLoss(model: LanguageModel, batches: Iterable<TokenBatch>): Promise<TextLoss> {
   let [sum, tokens] = [0, 0];
   for (const batch of batches) {
-    const count = batch.targets.reduce((n, target) => n + (target >= 0 ? 1 : 0), 0);
+    const count = targetCount(batch);
     const loss = withoutGradients(() => tensorScope(() => nextTokenLoss(model, batch, null)));
     sum += (await loss.item()) * count;
     tokens += count;
     loss.release();
   }
   return { sum, tokens };
+}
+
+/** {@link textLoss} of long batches that a recurrent model reads `context` tokens at a time, going on from state to state. */
+async function continuedTextLoss(
+  model: RecurrentModel,
+  batches: Iterable<TokenBatch>,
+  context: number,
+): Promise<TextLoss> {
+  let [sum, tokens] = [0, 0];
+  for (const batch of batches) {
+    let state = model.newState(batch.batch);
+    for (let start = 0; start < batch.time; start += context) {
+      const window = columnsOf(batch, start, context);
+      const count = targetCount(window);
+      const read = withoutGradients(() => tensorScope(() => continuedLoss(model, window, state, null)));
+      sum += (await read.loss.item()) * count;
+      tokens += count;
+      for (const tensor of [read.loss, ...tensorsOf(state)]) tensor.release();
+      state = read.state;
+    }
+    for (const tensor of tensorsOf(state)) tensor.release();
+  }
+  return { sum, tokens };
+}
+
+function targetCount({ targets }: TokenBatch): number {
+  return targets.reduce((n, target) => n + (target >= 0 ? 1 : 0), 0);
+}
+
+function tensorsOf(state: ReturnType<RecurrentModel["newState"]>): Tensor[] {
+  return state.flatMap(({ hidden, cells }) => [hidden, cells]);
 }
 
 /**
@@ -36,12 +69,25 @@ export async function evaluateText(
   windows: EvaluationWindows,
   batchSize: number,
 ): Promise<Metrics> {
-  const { sum, tokens } = await textLoss(model, windows.batches(batchSize));
+  return textMetrics(await textLoss(model, windows.batches(batchSize)), windows);
+}
+
+/** {@link evaluateText} of long windows that a recurrent model reads `context` tokens at a time. */
+export async function evaluateContinuedText(
+  model: RecurrentModel,
+  windows: EvaluationWindows,
+  batchSize: number,
+  context: number,
+): Promise<Metrics> {
+  return textMetrics(await continuedTextLoss(model, windows.batches(batchSize), context), windows);
+}
+
+function textMetrics({ sum, tokens }: TextLoss, { characters, bytes }: EvaluationWindows): Metrics {
   const loss = sum / tokens;
   return {
     eval_loss: loss,
     eval_perplexity: Math.exp(loss),
-    eval_bits_per_character: sum / Math.LN2 / windows.characters,
-    eval_bits_per_byte: sum / Math.LN2 / windows.bytes,
+    eval_bits_per_character: sum / Math.LN2 / characters,
+    eval_bits_per_byte: sum / Math.LN2 / bytes,
   };
 }

@@ -12,8 +12,8 @@ beforeAll(() => writeFileSync(data, "To be, or not to be, that is the question:\
 afterAll(() => rmSync(root, { recursive: true }));
 
 /** Runs the program, and kills it once it says that it has done a step; gives how it ended. */
-async function run(output: string, resume: boolean, killAtStep?: number) {
-  const args = [data, output, resume ? "resume" : ""];
+async function run(model: string, output: string, resume: boolean, killAtStep?: number) {
+  const args = [data, output, model, resume ? "resume" : ""];
   const child = spawn(process.execPath, ["--import", "tsx", program, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -37,12 +37,19 @@ function sameBits(a: string, b: string): void {
   expect(steps(a)).toEqual(steps(b));
 }
 
-test("pretraining killed again and again ends with the same bits and the same log", async () => {
-  const [whole, killed] = [join(root, "whole"), join(root, "killed")];
-  expect(await run(whole, false)).toBe("0");
-  for (const [attempt, step] of [1, 8, 21].entries()) expect(await run(killed, attempt > 0, step)).toBe("SIGKILL");
-  expect(await run(killed, true)).toBe("0");
-  const { resumedFrom } = JSON.parse(readFileSync(join(killed, "settings.json"), "utf8"));
-  expect(resumedFrom).toMatch(/^checkpoint-(18|21|24)$/);
-  sameBits(killed, whole);
-}, 120_000);
+// An LSTM carries a state from step to step, which a checkpoint has to hold.
+test.each(["gpt2", "lstm"])(
+  "pretraining a %s, killed again and again, ends with the same bits and the same log",
+  async (model) => {
+    const [whole, killed] = [join(root, `${model}-whole`), join(root, `${model}-killed`)];
+    expect(await run(model, whole, false)).toBe("0");
+    for (const [attempt, step] of [1, 8, 21].entries()) {
+      expect(await run(model, killed, attempt > 0, step)).toBe("SIGKILL");
+    }
+    expect(await run(model, killed, true)).toBe("0");
+    const { resumedFrom } = JSON.parse(readFileSync(join(killed, "settings.json"), "utf8"));
+    expect(resumedFrom).toMatch(/^checkpoint-(18|21|24)$/);
+    sameBits(killed, whole);
+  },
+  120_000,
+);

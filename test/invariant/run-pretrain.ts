@@ -1,14 +1,14 @@
 /**
  * Pretrains a tiny model, saying when a step is done: a process that a test can kill.
- * Arguments: text, folder of the run, `resume` or nothing.
+ * Arguments: text, folder of the run, model, `resume` or nothing.
  */
 import { pretrain } from "../../src/stages/pretrain/index.ts";
 import { runStage } from "../../src/stages/run-stage.ts";
 
-const [data = "", output = "", resume] = process.argv.slice(2);
+const [data = "", output = "", model = "", resume] = process.argv.slice(2);
 
 const settings = pretrain.settings.parse({
-  ...{ data: [data], tokenizer: "characters", output, resume: resume === "resume" },
+  ...{ model, data: [data], tokenizer: "characters", output, resume: resume === "resume" },
   ...{ layers: 2, heads: 2, width: 16, context: 16, dropout: 0.1, steps: 40, batchSize: 4, accumulation: 2 },
   ...{ learningRate: 1e-3, saveEvery: 3, evaluateEvery: 10, sampleTokens: 4 },
 });

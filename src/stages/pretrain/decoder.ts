@@ -1,20 +1,17 @@
 import type { Backend } from "../../backend/kernels.ts";
-import { evaluationWindows } from "../../data/evaluation-windows.ts";
-import { prefixWindows } from "../../data/prefix-windows.ts";
 import type { PretrainingData } from "../../data/prepare.ts";
-import { trainingWindows } from "../../data/windows.ts";
 import { checkPrompts } from "../../generate/generate.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
-import type { LanguageModel } from "../../models/language-model.ts";
+import { isRecurrent } from "../../models/language-model.ts";
 import { operationsPerToken } from "../../models/operations.ts";
 import { parameters } from "../../nn/parameters.ts";
 import type { TokenBatch } from "../../train/objectives/next-token.ts";
-import { trainingLoss } from "../../train/objectives/next-token.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
-import { evaluateText } from "../../train/text-loss.ts";
 import type { Assistant } from "../assistant.ts";
 import { assistantContents } from "../assistant.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
+import type { DecoderLearning } from "./decoder-learning.ts";
+import { carriedLearning, windowLearning } from "./decoder-learning.ts";
 import { openPretraining } from "./model.ts";
 import { prepareText, runTask } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
@@ -33,28 +30,24 @@ export async function pretrainDecoder(
   const { model } = opened;
   const context = settings.context ?? Math.min(model.settings.context, 256);
   const data = await prepareText(settings, opened.encoder.tokenizer, environment);
-  const { batchSize, recompute, seed } = settings;
-  const text = { sources: data.training, context, seed };
-  const windows = settings.objective === "prefix" ? prefixWindows(text) : trainingWindows(text);
-  const maxTokens = settings.evaluationTokens > 0 ? settings.evaluationTokens : undefined;
-  const evaluation =
-    data.validation.length > 0 ? evaluationWindows({ files: data.validation, context, maxTokens }) : null;
   const prompts = samplePrompts(opened, data, settings);
   checkPrompts(model, prompts);
-  return runTask(
-    {
-      ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
-      objective: (of: LanguageModel, batch: TokenBatch, random) => trainingLoss(of, batch, random, { recompute }),
-      tokensOf: (batch) => batch.batch * batch.time,
-      evaluate: async () => (evaluation ? evaluateText(model, evaluation, batchSize) : {}),
-      sample: (step) => sample(opened, prompts, step, settings, environment),
-      contents: () => assistantContents(opened),
-      operationsPerToken: operationsPerToken(model, context),
-    },
-    settings,
-    environment,
-    backend,
-  );
+  const run = <Batch extends TokenBatch>(learning: DecoderLearning<Batch>): Promise<StageRun> =>
+    runTask(
+      {
+        ...{ model, data, parameters: parameters(model), ...learning },
+        tokensOf: (batch) => batch.batch * batch.time,
+        sample: (step) => sample(opened, prompts, step, settings, environment),
+        contents: () => assistantContents(opened),
+        operationsPerToken: operationsPerToken(model, context),
+      },
+      settings,
+      environment,
+      backend,
+    );
+  return isRecurrent(model)
+    ? run(carriedLearning(model, data, context, settings))
+    : run(windowLearning(model, data, context, settings));
 }
 
 /** The prompts or, where there are none, the beginning of a text. */

@@ -1,8 +1,9 @@
 import type { Random } from "../../core/random.ts";
 import type { Packing } from "../../data/chat-rows.ts";
 import type { TokenBatch as Windows } from "../../data/windows.ts";
-import type { LanguageModel } from "../../models/language-model.ts";
+import type { LanguageModel, RecurrentModel } from "../../models/language-model.ts";
 import type { ForwardOptions } from "../../nn/attention.ts";
+import type { LstmState } from "../../nn/lstm-layer.ts";
 import { apply } from "../../tensor/op.ts";
 import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -50,6 +51,20 @@ export function trainingLoss(
   const pass = model.forwardTraining(idsOf(model, tokens), { ...options, ...visibility(tokens), random });
   const predictions = tokenLoss(model, trainedRows(pass.hidden, tokens.targets));
   return { loss: predictions.add(pass.penalty), metrics: { next_token_loss: predictions, ...pass.metrics } };
+}
+
+/**
+ * {@link nextTokenLoss} of windows that go on from a state, and the state after them. No gradient flows into the state:
+ * backpropagation through time is cut between windows.
+ */
+export function continuedLoss(
+  model: RecurrentModel,
+  tokens: Windows,
+  before: readonly LstmState[],
+  random: Random | null,
+): { readonly loss: Tensor; readonly state: readonly LstmState[] } {
+  const { hidden, state } = model.readOn(idsOf(model, tokens), before, { random });
+  return { loss: tokenLoss(model, trainedRows(hidden, tokens.targets)), state };
 }
 
 function idsOf({ backend }: LanguageModel, { inputs, batch, time }: TokenBatch): Tensor {
