@@ -7,6 +7,8 @@ export type { BackendName, OpenOptions } from "./backend/index.ts";
 export { openBackend } from "./backend/index.ts";
 export type { Backend, MatmulPrecision } from "./backend/kernels.ts";
 export { openReference } from "./backend/reference/index.ts";
+export type { AttentionMap, WatchedBackend } from "./backend/watch-attention.ts";
+export { watchAttention } from "./backend/watch-attention.ts";
 export { convertFolder } from "./checkpoint/convert-folder.ts";
 export type { ModelContents } from "./checkpoint/model-folder.ts";
 export { openModelFolder, writeModelFolder } from "./checkpoint/model-folder.ts";

@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { randomTensor } from "../../test/exact.ts";
+import { apply } from "../tensor/op.ts";
+import { attention } from "../tensor/ops/attention.ts";
+import { openReference } from "./reference/index.ts";
+import { watchAttention } from "./watch-attention.ts";
+
+test("the weights are those that mix the values, and what is hidden has none", async () => {
+  const watched = watchAttention(openReference());
+  const random = (shape: readonly number[], seed: number) => randomTensor(shape, seed, watched.backend);
+  const [query, key, value] = [random([2, 3, 8], 1), random([2, 5, 4], 2), random([2, 5, 4], 3)];
+  const attrs = { heads: 4, keyValueHeads: 2, scale: 0.7, mask: { causal: true, queryStarts: Int32Array.of(0, 2) } };
+  const out = await apply(attention, [query, key, value, null], { ...attrs, dropout: null }).read();
+  const [map, ...more] = await watched.takeMaps();
+  if (!map) throw new Error("attention was not seen");
+  expect([map.batch, map.heads, map.queries, map.keys, more.length]).toEqual([2, 4, 3, 5, 0]);
+  const values = await value.read();
+  const weight = (b: number, h: number, i: number, j: number): number =>
+    map.weights[((b * 4 + h) * 3 + i) * 5 + j] ?? Number.NaN;
+  for (const [at, expected] of out.entries()) {
+    const [d, h, i, b] = [at % 2, Math.floor(at / 2) % 4, Math.floor(at / 8) % 3, Math.floor(at / 24)];
+    const mixed = [0, 1, 2, 3, 4].reduce(
+      (sum, j) => sum + weight(b, h, i, j) * (values[(b * 5 + j) * 4 + (h >> 1) * 2 + d] ?? 0),
+      0,
+    );
+    expect(mixed).toBeCloseTo(expected, 5);
+    expect([0, 1, 2, 3, 4].reduce((sum, j) => sum + weight(b, h, i, j), 0)).toBeCloseTo(1, 5);
+  }
+  expect(weight(0, 0, 0, 1)).toBe(0);
+  expect(weight(1, 0, 0, 2)).toBeGreaterThan(0);
+});
