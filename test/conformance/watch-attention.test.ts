@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
-import { randomTensor } from "../../test/exact.ts";
-import { apply } from "../tensor/op.ts";
-import { attention } from "../tensor/ops/attention.ts";
-import { openReference } from "./reference/index.ts";
-import { watchAttention } from "./watch-attention.ts";
+import { watchAttention } from "../../src/backend/watch-attention.ts";
+import { apply } from "../../src/tensor/op.ts";
+import { attention } from "../../src/tensor/ops/attention.ts";
+import { randomTensor } from "../exact.ts";
+import { backends } from "../parity/backends.ts";
 
-test("the weights are those that mix the values, and what is hidden has none", async () => {
-  const watched = watchAttention(openReference());
+const withKernel = backends.filter(([, { fused }]) => "attention" in fused);
+
+test.each(withKernel)("%s: weights are those that mix the values; what is hidden has none", async (_, backend) => {
+  const watched = watchAttention(backend);
   const random = (shape: readonly number[], seed: number) => randomTensor(shape, seed, watched.backend);
   const [query, key, value] = [random([2, 3, 8], 1), random([2, 5, 4], 2), random([2, 5, 4], 3)];
   const attrs = { heads: 4, keyValueHeads: 2, scale: 0.7, mask: { causal: true, queryStarts: Int32Array.of(0, 2) } };
