@@ -1,5 +1,7 @@
 import { parameters } from "../nn/parameters.ts";
+import type { BertForPretraining } from "./bert.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
+import type { T5 } from "./t5.ts";
 
 /** Sizes that models of most families have. */
 interface Sizes {
@@ -19,11 +21,41 @@ interface Sizes {
  */
 export function operationsPerToken(model: StoredModel & Pick<LanguageModel, "outputWeight">, context: number): number {
   const { layers = 0, width = 0, heads = 0, experts = 1, chosenExperts = 1 } = model.settings as Sizes;
-  const matrices = [...parameters(model)].filter(
-    ([name, { shape }]) => shape.length > 1 && (!name.endsWith("Embedding") || shape === model.outputWeight.shape),
-  );
   const share = (axes: number): number => (axes > 2 ? chosenExperts / experts : 1); // experts lie in one tensor
-  const weights = matrices.reduce((sum, [, { size, shape }]) => sum + size * share(shape.length), 0);
+  const weights = matricesOf(model)
+    .filter(([name, { shape }]) => !name.endsWith("Embedding") || shape === model.outputWeight.shape)
+    .reduce((sum, [, { size, shape }]) => sum + size * share(shape.length), 0);
   const scores = heads > 0 ? 6 * layers * context * width : 0;
   return 6 * weights + scores;
+}
+
+/**
+ * {@link operationsPerToken} of an encoder, whose tokens all see each other, and of which only the share `rate` goes
+ * through the output layer.
+ */
+export function encoderOperationsPerToken(model: BertForPretraining, context: number, rate: number): number {
+  const { layers, width } = model.settings;
+  return operationsPerToken(model, context) + 6 * layers * context * width - 6 * (1 - rate) * model.outputWeight.size;
+}
+
+/**
+ * {@link operationsPerToken} of an encoder-decoder that reads `time` tokens and writes `targetTime`; each token goes
+ * through one of the stacks, those that are read also through keys and values of the decoder.
+ */
+export function textToTextOperationsPerToken(model: T5, time: number, targetTime: number): number {
+  const { layers, decoderLayers, heads, headDim } = model.settings;
+  const sizeOf = (part: object, isCounted = (_: string): boolean => true): number =>
+    matricesOf(part)
+      .filter(([name]) => isCounted(name) && !name.startsWith("bias."))
+      .reduce((sum, [, { size }]) => sum + size, 0);
+  const remembered = sizeOf(model.decoder, (name) => /\.cross\.(key|value)\./.test(name));
+  const weights =
+    time * (sizeOf(model.encoder) + remembered) +
+    targetTime * (sizeOf(model.decoder) - remembered + model.outputWeight.size);
+  const pairs = layers * time ** 2 + decoderLayers * (targetTime ** 2 / 2 + targetTime * time);
+  return (6 * weights + 12 * heads * headDim * pairs) / (time + targetTime);
+}
+
+function matricesOf(part: object): [string, { readonly shape: readonly number[]; readonly size: number }][] {
+  return [...parameters(part)].filter(([, { shape }]) => shape.length > 1);
 }

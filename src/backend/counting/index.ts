@@ -52,7 +52,8 @@ export class CountingBackend implements Backend {
       attention: (own: Attention) => count(2 * scores(own)),
       attentionGrad: (own: AttentionGrad) => count(5 * scores(own)),
       groupedLinear: ({ x, weight }) => count(2 * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
-      groupedLinearGrad: ({ x, weight }) => count(4 * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
+      groupedLinearGrad: ({ x, weight, dx, dWeight }) =>
+        count((dx && dWeight ? 4 : 2) * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
     };
     const nothing = (): void => {};
     // Every kernel there is or will be: those that are not counted do nothing.

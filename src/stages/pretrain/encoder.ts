@@ -5,7 +5,7 @@ import { maskedWindows } from "../../data/masked-words.ts";
 import { fillIn } from "../../generate/fill-in.ts";
 import type { BertForPretraining } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
-import { operationsPerToken } from "../../models/operations.ts";
+import { encoderOperationsPerToken } from "../../models/operations.ts";
 import { parameters } from "../../nn/parameters.ts";
 import type { Tokenizer, TokenRoles } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
@@ -64,7 +64,7 @@ export async function pretrainEncoder(
       },
       sample: (step) => sample(model, tokenizer, (evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(bert, model, tokenizer),
-      operationsPerToken: operationsPerToken(model, context),
+      operationsPerToken: encoderOperationsPerToken(model, context, rate),
     },
     settings,
     environment,

@@ -3,6 +3,7 @@ import type { TextPairs } from "../../data/span-corruption.ts";
 import { corruptedWindows } from "../../data/span-corruption.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { writeTexts } from "../../generate/text-to-text.ts";
+import { textToTextOperationsPerToken } from "../../models/operations.ts";
 import type { T5 } from "../../models/t5.ts";
 import { t5 } from "../../models/t5-family.ts";
 import { parameters } from "../../nn/parameters.ts";
@@ -57,6 +58,7 @@ export async function pretrainTextToText(
       },
       sample: (step) => sample((evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(t5, model, tokenizer),
+      operationsPerToken: textToTextOperationsPerToken(model, context, windows.targetTime),
     },
     settings,
     environment,
