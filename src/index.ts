@@ -69,6 +69,8 @@ export { finetune } from "./stages/finetune.ts";
 export { ppo } from "./stages/ppo.ts";
 export { pretrain } from "./stages/pretrain/index.ts";
 export { align } from "./stages/quickstart/align.ts";
+export type { Corpus } from "./stages/quickstart/corpus.ts";
+export { writeCorpus } from "./stages/quickstart/corpus.ts";
 export { pretrainBase } from "./stages/quickstart/pretrain-base.ts";
 export { reward } from "./stages/reward.ts";
 export type { StageResult, Watcher } from "./stages/run-stage.ts";
