@@ -44,10 +44,12 @@ export function makeGaps(texts: readonly string[], tokenizer: Tokenizer, count: 
     (_, i) => found[Math.floor((i * found.length) / count)],
   );
   const gaps = chosen.filter((gap) => gap !== undefined);
-  const words = gaps.map(({ ids, place }) => ids[place] ?? 0);
+  const wordOf = ({ ids, place }: Pick<Gap, "ids" | "place">): number => ids[place] ?? 0;
+  const words = found.map(wordOf);
+  if (new Set(words).size < 10) throw new Error("the held-out text is too short for ten words to choose from");
   const reader = new Random(seed).reader();
-  return gaps.map((gap, i) => {
-    const choices = new Set([words[i] ?? 0]);
+  return gaps.map((gap) => {
+    const choices = new Set([wordOf(gap)]);
     while (choices.size < 10) choices.add(words[reader.integer(words.length)] ?? 0);
     return { ...gap, choices: [...choices] };
   });

@@ -7,10 +7,10 @@ import { recipes } from "../data/recipes/index.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { defineCommand } from "./command.ts";
 
-/** `stemma data`: rows of a task, made of real texts that packages hold. */
+/** `stemma data`: rows of a task or a text to pretrain on, made of real texts that packages hold. */
 export const data = defineCommand({
   name: "data",
-  summary: "make the rows of a task from texts that packages hold",
+  summary: "make the rows of a task, or a text, from what packages hold",
   group: "Data and files",
   settings: z.object({
     recipe: z
@@ -49,9 +49,8 @@ export const data = defineCommand({
     const [train, test] = files;
     if (test !== undefined) {
       const score = recipe.isScore ? " --score" : "";
-      io.print(
-        `next: stemma finetune --task ${recipe.task} --model <folder> --data ${train} --validation ${test}${score} --output <folder>`,
-      );
+      const use = recipe.task === null ? "pretrain" : `finetune --task ${recipe.task} --model <folder>`;
+      io.print(`next: stemma ${use} --data ${train} --validation ${test}${score} --output <folder>`);
     }
     return { files };
   },

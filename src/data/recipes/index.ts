@@ -1,5 +1,5 @@
 import type { Recipe } from "./recipe.ts";
-import { analogies, capitals, nextVerse, spam } from "./text-tasks.ts";
+import { analogies, capitals, kjv, nextVerse, spam } from "./text-tasks.ts";
 import { wordnetChoice, wordnetEntailment, wordnetSimilarity, wordnetTopic } from "./wordnet-tasks.ts";
 
 /** Every recipe. Adding one is a record and a line here. */
@@ -8,6 +8,7 @@ export const recipes: readonly Recipe[] = [
   wordnetEntailment,
   wordnetSimilarity,
   wordnetChoice,
+  kjv,
   nextVerse,
   spam,
   analogies,

@@ -15,8 +15,8 @@ export interface Recipe {
   readonly name: string;
   /** One line, with where the data come from. */
   readonly summary: string;
-  /** What to fine-tune for. */
-  readonly task: TaskKind;
+  /** What to fine-tune for; null is text to pretrain on. */
+  readonly task: TaskKind | null;
   /** Labels are numbers. */
   readonly isScore?: boolean;
   /** @throws {DataError} when the package is not installed. */

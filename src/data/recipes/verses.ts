@@ -23,3 +23,13 @@ export function readVerses(): Verse[] {
     return { reference, text: text.replaceAll(marks, "").trim(), isHeldOut: index % 20 === 7 };
   });
 }
+
+/** Chapters, each with a line a verse: those to learn from, or the held-out ones. */
+export function readChapters(isHeldOut: boolean): string[] {
+  const chapters = new Map<string, string>();
+  for (const { reference, text } of readVerses().filter((verse) => verse.isHeldOut === isHeldOut)) {
+    const chapter = reference.slice(0, reference.lastIndexOf(":"));
+    chapters.set(chapter, `${chapters.get(chapter) ?? ""}${text}\n`);
+  }
+  return [...chapters.values()];
+}
