@@ -186,7 +186,8 @@ function refuseForExisting(path: string, { tokenizer, dropout }: ModelSettings):
 function refuseOtherShape(path: string, { settings }: StoredModel, wanted: ModelSettings): void {
   const own = settings as unknown as Readonly<Record<string, unknown>>;
   for (const key of ["layers", "heads", "width"] as const) {
-    if (wanted[key] === undefined || wanted[key] === own[key]) continue;
+    // A recurrent model has no heads, whatever it was made with.
+    if (wanted[key] === undefined || own[key] === undefined || wanted[key] === own[key]) continue;
     throw new SettingsError(`${key}: ${wanted[key]} is asked for, ${path} has ${String(own[key])}; leave --${key} out`);
   }
   if ((wanted.context ?? 0) > settings.context) {

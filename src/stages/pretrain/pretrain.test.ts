@@ -54,6 +54,22 @@ test("one thread and two give the same bits, and so does computing blocks twice"
   expect(weights(await run({ ...settings, threads: 1, recompute: true })).equals(one)).toBe(true);
 });
 
+test("an LSTM that was stopped in the middle of a stretch goes on with the state it had", async () => {
+  const settings = { ...tiny, model: "lstm", steps: 7, accumulation: 2, dropout: 0.1 };
+  const whole = await run(settings);
+  const stop = new AbortController();
+  const output = join(root, `run-${runs++}`);
+  const parsed = pretrain.settings.parse({ tokenizer: "characters", data: [text], ...settings, output });
+  const logged = (step: number): void => (step === 4 ? stop.abort() : undefined);
+  expect(await runStage(pretrain, parsed, { signal: stop.signal, logged })).toMatchObject({
+    interrupted: true,
+    step: 4,
+  });
+  const rest = await runStage(pretrain, { ...parsed, resume: true });
+  expect(weights(rest).equals(weights(whole))).toBe(true);
+  expect(rest.metrics.eval_loss).toBe(whole.metrics.eval_loss);
+});
+
 test("accumulation sums batches: the same loss but for rounding", async () => {
   const whole = await run({ ...tiny, batchSize: 8 });
   const parts = await run({ ...tiny, batchSize: 2, accumulation: 4 });
