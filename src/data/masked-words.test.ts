@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import type { MaskingTokens } from "./masked-words.ts";
+import type { MaskedBatch, MaskingTokens } from "./masked-words.ts";
 import { maskedWindows, maskWords } from "./masked-words.ts";
 import { memoryTokens } from "./token-file.ts";
 import { ignoredTarget } from "./windows.ts";
@@ -65,23 +65,24 @@ describe("windows", () => {
     ...{ rate: 0.15, wholeWords: false },
   };
 
-  test("[CLS] A [SEP] B [SEP]; B follows A where the label says so, and does not elsewhere", () => {
-    const { batchAt } = maskedWindows({ ...settings, rate: 1e-9 });
-    const seen = [0, 0];
-    for (const batch of batchAt(0, { batchSize: 200 })) {
-      for (let row = 0; row < batch.batch; row++) {
-        const length = batch.lengths[row]!;
-        const ids = original(batch, row).subarray(0, length);
-        const border = batch.segments.subarray(row * 23, row * 23 + length).indexOf(1);
-        expect([ids[0], ids[border - 1], ids[length - 1]]).toEqual([CLS, SEP, SEP]);
-        const [a, b] = [ids.subarray(1, border - 1), ids.subarray(border, length - 1)];
-        const steps = [...a, ...b].map((id, i, all) => id - (all[i - 1] ?? id - 1));
-        const label = batch.relationships![row]!;
-        seen[label]!++;
-        expect(steps.filter((step) => step !== 1).length).toBe(label);
-      }
-    }
-    expect(Math.abs(seen[0]! / 200 - 0.5)).toBeLessThan(0.15);
+  test.each([
+    ["many places", 1000],
+    ["three places, which come again and again", 64],
+  ])("[CLS] A [SEP] B [SEP]; B follows A where the label says so, and does not elsewhere: %s", (_, length) => {
+    const sources = [{ file: memoryTokens(counting.subarray(0, length)), weight: 1 }];
+    const { batchAt } = maskedWindows({ ...settings, sources, rate: 1e-9 });
+    const labels = pairsIn(batchAt(0, { batchSize: 200 })[0]!).map(({ a, b, label }) => {
+      const steps = [...a, ...b].map((id, i, all) => id - (all[i - 1] ?? id - 1));
+      expect(steps.filter((step) => step !== 1).length).toBe(label);
+      return label;
+    });
+    expect(Math.abs(labels.filter((label) => label === 0).length / 200 - 0.5)).toBeLessThan(0.15);
+  });
+
+  test("where every place says the same, no pair is called a wrong one", () => {
+    const same = memoryTokens(counting.map(() => FIRST));
+    const { batchAt } = maskedWindows({ ...settings, sources: [{ file: same, weight: 1 }] });
+    expect(pairsIn(batchAt(0, { batchSize: 50 })[0]!).every(({ label }) => label === 0)).toBe(true);
   });
 
   test("segments stay within one document, and are padded", () => {
@@ -124,6 +125,18 @@ describe("windows", () => {
     expect(() => maskedWindows({ ...settings, context: 4 })).toThrow(SettingsError);
   });
 });
+
+/** The two segments of each row, and its label. */
+function pairsIn(batch: MaskedBatch): { a: Int32Array; b: Int32Array; label: number }[] {
+  return Array.from({ length: batch.batch }, (_, row) => {
+    const length = batch.lengths[row]!;
+    const ids = original(batch, row).subarray(0, length);
+    const border = batch.segments.subarray(row * batch.time, row * batch.time + length).indexOf(1);
+    expect([ids[0], ids[border - 1], ids[length - 1]]).toEqual([CLS, SEP, SEP]);
+    const label = batch.relationships![row]!;
+    return { a: ids.subarray(1, border - 1), b: ids.subarray(border, length - 1), label };
+  });
+}
 
 /** A row as it was before words were hidden. */
 function original(batch: { inputs: Int32Array; targets: Int32Array; time: number }, row: number): Int32Array {

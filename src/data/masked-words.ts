@@ -136,7 +136,7 @@ export function maskedWindows(settings: MaskedWindowSettings): MaskedWindows {
     const reader = readers.child(sample).reader();
     const first = windowAt(sample);
     const segments = pairs
-      ? pairOf(first, () => windowAt(sample + 1), reader, tokens)
+      ? pairOf(first, (attempt) => windowAt(sample + attempt), reader, tokens)
       : { first, second: null, label: 0 };
     return sequenceOf(segments, reader, settings);
   };
@@ -159,8 +159,19 @@ interface Segments {
   readonly label: number;
 }
 
-/** Two stretches of text on both sides of a place within a document, the second replaced half of the time. */
-function pairOf(text: Int32Array, elsewhere: () => Int32Array, reader: DrawReader, tokens: MaskingTokens): Segments {
+/** Places that are looked at for a second segment that does not follow the first. */
+const attempts = 8;
+
+/**
+ * Two stretches of text on both sides of a place within a document, the second replaced half of the time. Another place
+ * may say the same: where an epoch ends it may even be the same place. If none says anything else, the pair is a true one.
+ */
+function pairOf(
+  text: Int32Array,
+  elsewhere: (attempt: number) => Int32Array,
+  reader: DrawReader,
+  tokens: MaskingTokens,
+): Segments {
   const { endOfText } = tokens;
   const isWithin = (at: number): boolean => text[at - 1] !== endOfText && text[at] !== endOfText;
   const places = Array.from({ length: text.length - 1 }, (_, i) => i + 1).filter(isWithin);
@@ -173,11 +184,27 @@ function pairOf(text: Int32Array, elsewhere: () => Int32Array, reader: DrawReade
   }
   const split = places[reader.integer(places.length)]!;
   const start = endOfText === null ? 0 : text.lastIndexOf(endOfText, split - 1) + 1;
-  const other = label === 0 ? text : elsewhere();
-  let from = split;
-  while (from < other.length - 1 && other[from] === endOfText) from++;
-  const end = endOfText === null ? -1 : other.indexOf(endOfText, from);
-  return { first: text.subarray(start, split), second: other.subarray(from, end < from ? other.length : end), label };
+  const first = text.subarray(start, split);
+  const follows = segmentFrom(text, split, endOfText);
+  for (let attempt = 1; label === 1 && attempt <= attempts; attempt++) {
+    const second = segmentFrom(elsewhere(attempt), split, endOfText);
+    if (!beginAlike(second, follows)) return { first, second, label };
+  }
+  return { first, second: follows, label: 0 };
+}
+
+/** Text from a place on to the end of its document. */
+function segmentFrom(text: Int32Array, place: number, endOfText: number | null): Int32Array {
+  let from = place;
+  while (from < text.length - 1 && text[from] === endOfText) from++;
+  const end = endOfText === null ? -1 : text.indexOf(endOfText, from);
+  return text.subarray(from, end < from ? text.length : end);
+}
+
+/** Whether two segments are the same as far as the shorter goes. */
+function beginAlike(a: Int32Array, b: Int32Array): boolean {
+  const length = Math.min(a.length, b.length);
+  return a.subarray(0, length).every((id, i) => id === b[i]);
 }
 
 interface Sequence extends Pick<TokenBatch, "inputs" | "targets"> {
