@@ -39,25 +39,25 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true }));
 
 test("an encoder fills in masks, and nothing else", async () => {
-  const fill = otherAnswerers.bert;
-  const result = await fill?.(encoder, ["the [MASK] sat on [MASK] mat"], options, backend);
+  const fill = otherAnswerers.encoder;
+  const result = await fill(encoder, ["the [MASK] sat on [MASK] mat"], options, backend);
   expect(result?.tokens).toBe(2);
   expect(result?.continuations[0]?.text).toMatch(/^the .+ sat on .+ mat$/);
   expect(result?.continuations[0]?.text).not.toContain("[");
-  await expect(fill?.(encoder, ["the cat"], options, backend)).rejects.toThrow('"the cat" has no [MASK] to fill in');
+  await expect(fill(encoder, ["the cat"], options, backend)).rejects.toThrow('"the cat" has no [MASK] to fill in');
 });
 
 test("an encoder-decoder writes a text, greedy or searched for", async () => {
-  const answer = otherAnswerers.t5;
-  const greedy = await answer?.(writer, ["the cat", "on"], options, backend);
+  const answer = otherAnswerers["encoder-decoder"];
+  const greedy = await answer(writer, ["the cat", "on"], options, backend);
   expect(greedy?.continuations).toHaveLength(2);
   expect(greedy?.tokens).toBeGreaterThan(0);
-  const searched = await answer?.(writer, ["the cat"], { ...options, beams: 3 }, backend);
+  const searched = await answer(writer, ["the cat"], { ...options, beams: 3 }, backend);
   expect(searched?.continuations[0]).toMatchObject({ prompt: "the cat" });
 });
 
 test("folders of the other shape are refused", async () => {
-  await expect(otherAnswerers.t5?.(encoder, ["the"], options, backend)).rejects.toThrow(
+  await expect(otherAnswerers["encoder-decoder"](encoder, ["the"], options, backend)).rejects.toThrow(
     /model_type "bert", which is another shape of model .* a t5 folder is wanted here/,
   );
 });

@@ -5,6 +5,7 @@ import type { FinishReason } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
 import { searchTexts, writeTexts } from "../generate/text-to-text.ts";
 import { bert } from "../models/bert-families.ts";
+import type { Architecture } from "../models/family.ts";
 import { loadModelOf } from "../models/load.ts";
 import { t5 } from "../models/t5-family.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
@@ -27,15 +28,19 @@ export interface OtherOptions {
   readonly seed: number;
 }
 
-type Answerer = (
+/** How one architecture is asked. */
+export type Answerer = (
   folder: string,
   prompts: readonly string[],
   options: OtherOptions,
   backend: Backend,
 ) => Promise<{ continuations: Continuation[]; tokens: number }>;
 
-/** What models of other shapes than a decoder make of prompts, by `model_type`. */
-export const otherAnswerers: Readonly<Record<string, Answerer>> = { bert: fillPrompts, t5: answerPrompts };
+/** What models that are no decoders make of prompts. */
+export const otherAnswerers = {
+  encoder: fillPrompts,
+  "encoder-decoder": answerPrompts,
+} satisfies Record<Exclude<Architecture, "decoder">, Answerer>;
 
 /** An encoder-decoder reads each prompt and writes a text of its own. */
 async function answerPrompts(...[folder, prompts, options, backend]: Parameters<Answerer>): ReturnType<Answerer> {

@@ -1,15 +1,16 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { generateText } from "../generate/generate-text.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
+import type { Architecture } from "../models/family.ts";
+import { familyIn } from "../models/load.ts";
 import type { Assistant } from "../stages/assistant.ts";
 import { openAssistant, openStageBackend } from "../stages/assistant.ts";
 import { trainingSettings } from "../stages/stage.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
-import type { Continuation } from "./generate-other.ts";
+import type { Answerer, Continuation } from "./generate-other.ts";
 import { otherAnswerers } from "./generate-other.ts";
 import { readInput, readTextFile } from "./read-input.ts";
 
@@ -55,8 +56,8 @@ const GenerateSettings = z.object({
   lengthPenalty: z
     .number()
     .nonnegative()
-    .default(1)
-    .describe("power of a text's length that its log-probability is divided by, with --beams"),
+    .optional()
+    .describe("power of a text's length that its log-probability is divided by, with --beams (default: 1)"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
   ...{ threads, matmulPrecision },
 });
@@ -72,10 +73,9 @@ export const generate = defineCommand({
   async run(settings, io) {
     const prompts = await promptsOf(settings, io);
     const backend = await openStageBackend(settings, io);
-    const answer = otherAnswerers[await modelTypeOf(settings.model)];
-    if (!answer && settings.beams > 1) {
-      throw new SettingsError(`beams: a search of ${settings.beams} beams is for t5; leave --beams out`);
-    }
+    const { architecture = "decoder" } = await familyIn(settings.model);
+    const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
+    refuseSearch(settings, architecture);
     const start = performance.now();
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, settings, io, backend)
@@ -86,6 +86,18 @@ export const generate = defineCommand({
   },
 });
 
+/** @throws {SettingsError} when there is a search for the likeliest text, or half of one, and nothing to search. */
+function refuseSearch({ beams, lengthPenalty }: GenerateSettings, architecture: Architecture): void {
+  if (beams > 1 && architecture !== "encoder-decoder") {
+    throw new SettingsError(`beams: a search of ${beams} beams is for t5; leave --beams out`);
+  }
+  if (beams === 1 && lengthPenalty !== undefined) {
+    throw new SettingsError(
+      `length-penalty: ${lengthPenalty} has an effect only in a search; add --beams 4 or leave --length-penalty out`,
+    );
+  }
+}
+
 async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Promise<string[]> {
   if (promptFile === undefined) {
     if (prompt.length > 0) return prompt;
@@ -95,22 +107,23 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
   return [...prompt, text];
 }
 
-async function modelTypeOf(path: string): Promise<string> {
-  const { config, close } = await openModelFolder(path);
-  await close();
-  return String(config.model_type);
-}
-
 /** What models that are no decoders make of the prompts is shown when it is complete. */
 async function answerAll(
-  answer: (typeof otherAnswerers)[string],
+  answer: Answerer,
   prompts: readonly string[],
   settings: GenerateSettings,
   io: Io,
   backend: Backend,
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
   const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
-  const answered = await answer(settings.model, repeated, { ...settings, sampling: settings }, backend);
+  const answered = await answer(
+    settings.model,
+    repeated,
+    {
+      ...{ ...settings, lengthPenalty: settings.lengthPenalty ?? 1, sampling: settings },
+    },
+    backend,
+  );
   for (const { text } of answered.continuations) io.print(text);
   return answered;
 }

@@ -11,6 +11,7 @@ import { packedTensors } from "./packed-tensors.ts";
 export const bert: ModelFamily<BertSettings, BertForPretraining> = defineFamily({
   summary: "BERT: bidirectional encoder that fills in masked words",
   modelType: "bert",
+  architecture: "encoder",
   shaped,
   create: (settings, init) => new BertForPretraining(settings, init),
   readConfig: (config) => readSettings(parseConfig(BertConfig, config)),

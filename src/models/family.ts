@@ -31,6 +31,9 @@ export interface SpecialIds {
 /** The contents of a config.json. */
 export type ModelConfig = Record<string, unknown>;
 
+/** What a model does with a text: continue it, name its parts, or answer it with another. */
+export type Architecture = "decoder" | "encoder" | "encoder-decoder";
+
 /**
  * A kind of model: how to make one, and how it is written in the layout that the `transformers` library reads. One
  * record per family; shared code reads these properties and never asks which family it has. Members are methods, whose
@@ -41,6 +44,8 @@ export interface ModelFamily<Settings = unknown, Model extends StoredModel = Lan
   readonly summary: string;
   /** `model_type` of config.json. */
   readonly modelType: string;
+  /** Without it, a decoder. */
+  readonly architecture?: Architecture;
   /** A reasonable model of the given shape. */
   shaped(shape: ModelShape): Settings;
   create(settings: Settings, init: Initializer): Model;
@@ -54,6 +59,9 @@ export interface ModelFamily<Settings = unknown, Model extends StoredModel = Lan
   /** Prefixes that files may put before every name, or leave out. */
   readonly optionalPrefix: string;
 }
+
+/** A family whatever it does with a text. */
+export type AnyFamily = ModelFamily<unknown, StoredModel>;
 
 /** Gives a family literal its types, and nothing else. */
 export function defineFamily<Settings, Model extends StoredModel>(

@@ -7,7 +7,7 @@ import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.t
 import { CheckpointError, StemmaError } from "../core/errors.ts";
 import { elementCount } from "../core/shape.ts";
 import { Initializer } from "../nn/parameters.ts";
-import type { ModelConfig, ModelFamily } from "./family.ts";
+import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 
@@ -16,9 +16,6 @@ export interface LoadedModel {
   readonly model: LanguageModel;
   readonly family: ModelFamily;
 }
-
-/** A family of whatever shape of model. */
-type AnyFamily = ModelFamily<unknown, StoredModel>;
 
 /**
  * Opens a model folder in the Hugging Face layout, anyone's or ours.
@@ -123,6 +120,22 @@ export function renaming(
 }
 
 /**
+ * The family of the model in a folder, whatever its architecture.
+ *
+ * @throws {CheckpointError} when the folder is missing or damaged, or its `model_type` is not one of ours.
+ */
+export async function familyIn(path: string): Promise<AnyFamily> {
+  const { config, close } = await openModelFolder(path);
+  await close();
+  return anyFamilyOf(config) ?? familyOf(config, path);
+}
+
+function anyFamilyOf({ model_type: type }: ModelConfig): AnyFamily | undefined {
+  const all: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
+  return all.find(({ modelType }) => modelType === type);
+}
+
+/**
  * The decoder family that a config.json names.
  *
  * @throws {CheckpointError} when it is not one of ours, or of another shape, naming `path`.
@@ -137,10 +150,10 @@ export function familyOf(config: ModelConfig, path: string): ModelFamily {
 }
 
 /** What is wrong with the `model_type` of a config that should have had another. */
-function faultOf({ model_type: type }: ModelConfig): string {
+function faultOf(config: ModelConfig): string {
+  const { model_type: type } = config;
   if (type === undefined) return "no model_type";
-  const others: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
-  const other = others.find(({ modelType }) => modelType === type);
+  const other = anyFamilyOf(config);
   const why = other ? `which is another shape of model (${other.summary})` : "which is not supported";
   return `model_type ${JSON.stringify(type)}, ${why}`;
 }

@@ -1,16 +1,15 @@
 import { z } from "zod";
-import { parameters } from "../nn/parameters.ts";
 import { parseConfig } from "./config.ts";
 import type { ModelFamily, ModelShape } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import type { MixtralSettings } from "./mixtral.ts";
 import { Mixtral } from "./mixtral.ts";
 import { packedTensors } from "./packed-tensors.ts";
-import { readRotary, rotaryKeys, writeRotary } from "./rotary-config.ts";
 import {
   gatedHidden,
   readRotaryDecoder,
   rotaryDecoderKeys,
+  rotaryDecoderNames,
   rotaryDecoderTensors,
   shapedRotaryDecoder,
   writeRotaryDecoder,
@@ -28,28 +27,22 @@ export const mixtral: ModelFamily<MixtralSettings, Mixtral> = defineFamily({
     chosenExperts: 2,
     balanceWeight: 0.01,
     routerZWeight: 0,
-    rotaryBase: 10_000,
-    rotaryScaling: null,
   }),
   create: (settings, init) => new Mixtral(settings, init),
   readConfig(config) {
     const keys = parseConfig(MixtralConfig, config);
-    const { base, scaling } = readRotary(keys, 1_000_000);
     return {
-      ...readRotaryDecoder(keys),
+      ...readRotaryDecoder(keys, 1_000_000),
       experts: keys.num_local_experts,
       chosenExperts: keys.num_experts_per_tok,
       balanceWeight: keys.router_aux_loss_coef,
       routerZWeight: keys.router_z_loss_coef,
-      rotaryBase: base,
-      rotaryScaling: scaling,
     };
   },
   writeConfig: (settings, ids) => ({
     architectures: ["MixtralForCausalLM"],
     model_type: "mixtral",
     ...writeRotaryDecoder(settings, ids),
-    ...writeRotary(settings.rotaryBase, settings.rotaryScaling),
     num_local_experts: settings.experts,
     num_experts_per_tok: settings.chosenExperts,
     router_aux_loss_coef: settings.balanceWeight,
@@ -59,9 +52,9 @@ export const mixtral: ModelFamily<MixtralSettings, Mixtral> = defineFamily({
     sliding_window: null,
   }),
   tensors: (model) =>
-    [...parameters(model)].flatMap(([path, parameter]) => {
+    rotaryDecoderTensors(model, (path, parameter) => {
       const [, layer, field] = /^blocks\.(\d+)\.experts\.(\w+)/.exec(path) ?? [];
-      if (layer === undefined) return rotaryDecoderTensors(path, parameter, model.settings);
+      if (layer === undefined) return null;
       const { experts, hidden, width } = model.settings;
       const block = `model.layers.${layer}.block_sparse_moe`;
       if (field === "router") return packedTensors(parameter, [[`${block}.gate.weight`, experts]]);
@@ -77,8 +70,7 @@ export const mixtral: ModelFamily<MixtralSettings, Mixtral> = defineFamily({
       );
       return packedTensors(parameter, all.flat());
     }),
-  optionalPrefix: "model.",
-  ignoredTensors: /^(lm_head\.weight|.*rotary_emb\.inv_freq)$/,
+  ...rotaryDecoderNames,
 });
 
 const size = z.int().positive();
@@ -87,7 +79,6 @@ const weight = z.number().nonnegative();
 const MixtralConfig = z
   .object({
     ...rotaryDecoderKeys,
-    ...rotaryKeys,
     num_local_experts: size.default(8),
     num_experts_per_tok: size.default(2),
     router_aux_loss_coef: weight.default(0.001),

@@ -2,8 +2,11 @@ import { z } from "zod";
 import type { Activation } from "../backend/kernels.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Parameter } from "../nn/parameters.ts";
+import { parameters } from "../nn/parameters.ts";
+import type { RotaryScaling } from "../nn/rotary-table.ts";
 import type { ModelShape, SpecialIds, TensorBinding } from "./family.ts";
 import { packedTensors } from "./packed-tensors.ts";
+import { readRotary, rotaryKeys, writeRotary } from "./rotary-config.ts";
 
 /** What decoders with rotary positions have in common, whatever their feed-forward layers. */
 export interface RotaryDecoderSettings {
@@ -20,6 +23,9 @@ export interface RotaryDecoderSettings {
   readonly normEpsilon: number;
   readonly tiedEmbeddings: boolean;
   readonly initializerRange: number;
+  /** θ of the slowest rotary pair. */
+  readonly rotaryBase: number;
+  readonly rotaryScaling: RotaryScaling | null;
 }
 
 const size = z.int().positive();
@@ -49,12 +55,14 @@ export const rotaryDecoderKeys = {
   rms_norm_eps: z.number().positive().default(1e-6),
   initializer_range: z.number().positive().default(0.02),
   tie_word_embeddings: z.boolean().default(false),
+  ...rotaryKeys,
 };
 
 type Keys = z.infer<z.ZodObject<typeof rotaryDecoderKeys>>;
 
-/** The settings that a config.json holds. */
-export function readRotaryDecoder(keys: Keys): RotaryDecoderSettings {
+/** The settings that a config.json holds; `rotaryBase` is the family's where the file has none. */
+export function readRotaryDecoder(keys: Keys, rotaryBase: number): RotaryDecoderSettings {
+  const { base, scaling } = readRotary(keys, rotaryBase);
   return {
     vocabularySize: keys.vocab_size,
     context: keys.max_position_embeddings,
@@ -69,6 +77,8 @@ export function readRotaryDecoder(keys: Keys): RotaryDecoderSettings {
     normEpsilon: keys.rms_norm_eps,
     tiedEmbeddings: keys.tie_word_embeddings,
     initializerRange: keys.initializer_range,
+    rotaryBase: base,
+    rotaryScaling: scaling,
   };
 }
 
@@ -92,10 +102,17 @@ export function writeRotaryDecoder(
     rms_norm_eps: settings.normEpsilon,
     initializer_range: settings.initializerRange,
     tie_word_embeddings: settings.tiedEmbeddings,
+    ...writeRotary(settings.rotaryBase, settings.rotaryScaling),
     bos_token_id: endOfText,
     eos_token_id: endOfText,
   };
 }
+
+/** How the names in a folder of such a decoder may differ from ours. */
+export const rotaryDecoderNames = {
+  optionalPrefix: "model.",
+  ignoredTensors: /^(lm_head\.weight|.*rotary_emb\.inv_freq)$/,
+} as const;
 
 /**
  * A decoder of the given shape: two query heads to each key-value head where their number is even, tied embeddings.
@@ -120,6 +137,8 @@ export function shapedRotaryDecoder(shape: ModelShape): Omit<RotaryDecoderSettin
     normEpsilon: 1e-5,
     tiedEmbeddings: true,
     initializerRange: 0.02,
+    rotaryBase: 10_000,
+    rotaryScaling: null,
   };
 }
 
@@ -128,8 +147,21 @@ export function gatedHidden(hidden: number): number {
   return Math.ceil((2 * hidden) / 3 / 16) * 16;
 }
 
-/** The parameter at a path of the model's fields, as its folder names it; feed-forward layers are the family's own. */
+/**
+ * Every parameter as its folder names it.
+ *
+ * @param ownTensors - The tensors of a parameter that is the family's own, or null for one that all such decoders have.
+ */
 export function rotaryDecoderTensors(
+  model: { readonly settings: RotaryDecoderSettings },
+  ownTensors: (path: string, parameter: Parameter) => TensorBinding[] | null,
+): TensorBinding[] {
+  return [...parameters(model)].flatMap(
+    ([path, parameter]) => ownTensors(path, parameter) ?? sharedTensors(path, parameter, model.settings),
+  );
+}
+
+function sharedTensors(
   path: string,
   parameter: Parameter,
   { heads, keyValueHeads, headDim }: RotaryDecoderSettings,

@@ -13,6 +13,7 @@ import { T5 } from "./t5.ts";
 export const t5: ModelFamily<T5Settings, T5> = defineFamily({
   summary: "T5: encoder-decoder that turns one text into another",
   modelType: "t5",
+  architecture: "encoder-decoder",
   shaped,
   create: (settings, init) => new T5(settings, init),
   readConfig,

@@ -1,28 +1,34 @@
 import type { Backend } from "../../backend/kernels.ts";
 import { SettingsError } from "../../core/errors.ts";
+import type { AnyFamily, Architecture } from "../../models/family.ts";
+import { otherFamilies } from "../../models/index.ts";
 import { openStageBackend } from "../assistant.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { defineStage } from "../stage.ts";
 import { pretrainDecoder } from "./decoder.ts";
 import { pretrainEncoder } from "./encoder.ts";
-import { modelTypeOf } from "./model.ts";
+import { familyOfRun } from "./model.ts";
 import { PretrainSettings } from "./settings.ts";
 import { pretrainTextToText } from "./text-to-text.ts";
 
 type Pretraining = (settings: PretrainSettings, environment: StageEnvironment, backend: Backend) => Promise<StageRun>;
 
-/** What models of other shapes than a decoder learn, by `model_type`. */
-const otherShapes: Readonly<Record<string, Pretraining>> = { bert: pretrainEncoder, t5: pretrainTextToText };
+const pretrainings: Readonly<Record<Architecture, Pretraining>> = {
+  decoder: pretrainDecoder,
+  encoder: pretrainEncoder,
+  "encoder-decoder": pretrainTextToText,
+};
 
-/** Settings of what single shapes learn, and whose they are. */
-const ofShapes = {
-  maskRate: ["bert", "t5"],
-  wholeWords: ["bert"],
-  nextSentence: ["bert"],
-  spanLength: ["t5"],
-} as const satisfies Partial<Record<keyof PretrainSettings, readonly string[]>>;
+/** Settings of what single architectures learn, and whose they are. */
+const ownSettings = {
+  objective: ["decoder"],
+  maskRate: ["encoder", "encoder-decoder"],
+  wholeWords: ["encoder"],
+  nextSentence: ["encoder"],
+  spanLength: ["encoder-decoder"],
+} as const satisfies Partial<Record<keyof PretrainSettings, readonly Architecture[]>>;
 
-/** Pretraining of a new model, or of one that exists, on text: what it learns depends on its shape. */
+/** Pretraining of a new model, or of one that exists, on text: what it learns depends on its architecture. */
 export const pretrain = defineStage({
   name: "pretrain",
   summary: "train a language model on text",
@@ -35,21 +41,25 @@ export const pretrain = defineStage({
   async prepare(given, environment) {
     const settings = withoutAlias(given);
     const backend = await openStageBackend(settings, environment);
-    const modelType = await modelTypeOf(settings, environment);
-    const ofOtherShape = otherShapes[modelType];
-    if (ofOtherShape && settings.objective !== "auto") {
-      throw new SettingsError(
-        `objective: ${settings.objective} is for decoders, this is a ${modelType}, whose shape says what it learns; ` +
-          "leave --objective out",
-      );
-    }
-    for (const [key, shapes] of Object.entries(ofShapes)) {
-      if (settings[key as keyof typeof ofShapes] === undefined || shapes.some((shape) => shape === modelType)) continue;
-      throw new SettingsError(`${key}: is for ${shapes.join(" and ")}, this is a ${modelType}; leave it out`);
-    }
-    return (ofOtherShape ?? pretrainDecoder)(settings, environment, backend);
+    const family = await familyOfRun(settings, environment);
+    const { architecture = "decoder" } = family;
+    refuseOthers(settings, architecture, family.modelType);
+    return pretrainings[architecture](settings, environment, backend);
   },
 });
+
+/** @throws {SettingsError} when a setting is of another architecture. */
+function refuseOthers(settings: PretrainSettings, architecture: Architecture, modelType: string): void {
+  for (const [key, owners] of Object.entries<readonly Architecture[]>(ownSettings)) {
+    const value = settings[key as keyof typeof ownSettings];
+    if (value === undefined || value === "auto" || owners.includes(architecture)) continue;
+    const others = Object.entries<AnyFamily>(otherFamilies).filter(([, family]) =>
+      owners.includes(family.architecture ?? "decoder"),
+    );
+    const whose = others.length > 0 ? others.map(([name]) => name).join(" and ") : "decoders";
+    throw new SettingsError(`${key}: is for ${whose}, this is a ${modelType}; leave it out`);
+  }
+}
 
 /** A prefix language model is a GPT-2 that is trained in another way. */
 function withoutAlias(settings: PretrainSettings): PretrainSettings {

@@ -2,16 +2,15 @@ import { existsSync } from "node:fs";
 import { z } from "zod";
 import type { Backend } from "../../backend/kernels.ts";
 import type { ModelContents } from "../../checkpoint/model-folder.ts";
-import { openModelFolder } from "../../checkpoint/model-folder.ts";
 import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import { Random } from "../../core/random.ts";
 import type { SourceSetting } from "../../data/sources.ts";
 import type { JsonObject } from "../../files/json.ts";
-import type { ModelFamily, ModelShape } from "../../models/family.ts";
+import type { AnyFamily, ModelFamily, ModelShape } from "../../models/family.ts";
 import { families, otherFamilies } from "../../models/index.ts";
 import type { StoredModel } from "../../models/language-model.ts";
-import { loadModelOf, storedTensors } from "../../models/load.ts";
+import { familyIn, loadModelOf, storedTensors } from "../../models/load.ts";
 import { Initializer } from "../../nn/parameters.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
@@ -127,24 +126,20 @@ export function modelContents<Settings, Model extends StoredModel & { readonly s
 }
 
 /**
- * The `model_type` of what a run works on: its checkpoint, a folder, or a new model of a family.
+ * The family of what a run works on: its checkpoint, a folder, or a new model.
  *
  * @throws {SettingsError} when the model is neither a family nor a folder.
  * @throws {CheckpointError} when the folder is damaged.
  */
-export async function modelTypeOf(
+export async function familyOfRun(
   { model: name }: Pick<ModelSettings, "model">,
   { folder }: StageEnvironment,
-): Promise<string> {
-  const existing = folder.checkpoint?.path ?? name;
-  if (!folder.checkpoint) {
-    if (isFamily(name)) return families[name].modelType;
-    if (isOtherFamily(name)) return otherFamilies[name].modelType;
-    if (!existsSync(name)) throw unknownModel(name);
-  }
-  const { config, close } = await openModelFolder(existing);
-  await close();
-  return String(config.model_type);
+): Promise<AnyFamily> {
+  if (folder.checkpoint) return familyIn(folder.checkpoint.path);
+  if (isFamily(name)) return families[name];
+  if (isOtherFamily(name)) return otherFamilies[name];
+  if (!existsSync(name)) throw unknownModel(name);
+  return familyIn(name);
 }
 
 function isOtherFamily(name: string): name is keyof typeof otherFamilies {

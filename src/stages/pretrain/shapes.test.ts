@@ -90,7 +90,7 @@ test("samples fill in what is masked, and write what was taken out", async () =>
 test("what does not fit is refused", async () => {
   await expect(run({ model: "bort" })).rejects.toThrow(/no family and no folder called bort; did you mean bert\?/);
   await expect(run({ model: "bert", objective: "prefix" })).rejects.toThrow(
-    "objective: prefix is for decoders, this is a bert, whose shape says what it learns; leave --objective out",
+    "objective: is for decoders, this is a bert; leave it out",
   );
   await expect(run({ model: "t5", tokenizer: "bpe-300", context: 3000 })).rejects.toThrow(/tokens to train on/);
   const { model } = await run({ model: "t5", tokenizer: "bpe-300", steps: 0 });
