@@ -2,21 +2,21 @@ import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 import type { EncodedPreference } from "../data/encoded-rankings.ts";
 import { encodePreferences } from "../data/encoded-rankings.ts";
-import { epochOrder } from "../data/epochs.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { pairsOf, readRankings } from "../data/rankings.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { parameters } from "../nn/parameters.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
+import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { ReferencedPair } from "../train/preference-batch.ts";
 import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
-import type { Metrics, MicroBatch } from "../train/train.ts";
+import type { Metrics } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
 import { assistantContents, openAssistant, openStageBackend, refuseOtherTokenizer } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
-import { defineStage, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
+import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
 const DpoSettings = z.object({
@@ -56,14 +56,7 @@ const DpoSettings = z.object({
   batchSize: trainingSettings.batchSize.default(8).describe("pairs that go through the model at once"),
   learningRate: trainingSettings.learningRate.default(1e-6),
   weightDecay: trainingSettings.weightDecay.default(0),
-  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given"),
-  steps: z
-    .int()
-    .nonnegative()
-    .nullable()
-    .default(null)
-    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
-    .meta({ aliases: ["max_steps"], group: "Training" }),
+  ...epochSettings,
 });
 type DpoSettings = z.output<typeof DpoSettings>;
 
@@ -89,15 +82,15 @@ export const dpo = defineStage({
     for (const parameter of parameters(reference.model).values()) parameter.release();
     const policy = await openAssistant(environment.folder.checkpoint?.path ?? settings.model, backend);
     refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
-    const { batchSize, accumulation, seed } = settings;
-    const steps = settings.steps ?? Math.ceil((settings.epochs * training.length) / (batchSize * accumulation));
+    const steps = epochSteps(training.length, settings);
+    const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     return trainStage(
       {
         model: policy.model,
         parameters: parameters(policy.model),
         objective: (model, pairs) => dpoObjective(model, pairs, options),
-        batches: pairBatches(training, batchSize, accumulation, seed),
-        evaluate: () => evaluate(policy.model, heldOut, batchSize, options),
+        batches,
+        evaluate: () => evaluate(policy.model, heldOut, settings.batchSize, options),
         sample: async () => {},
         contents: () => assistantContents(policy),
       },
@@ -133,21 +126,9 @@ async function readPairs(
   };
 }
 
-function pairBatches(
-  pairs: readonly ReferencedPair[],
-  batchSize: number,
-  accumulation: number,
-  seed: number,
-): (step: number) => MicroBatch<ReferencedPair[]>[] {
-  const order = epochOrder(seed, pairs.length);
-  return (step) =>
-    Array.from({ length: accumulation }, (_, micro) => {
-      const first = (step * accumulation + micro) * batchSize;
-      const batch = Array.from({ length: batchSize }, (_row, i) => pairs[order(first + i)]).filter((pair) => !!pair);
-      const answers = batch.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-      const tokens = answers.reduce((sum, { prompt, answer }) => sum + prompt.length + answer.length, 0);
-      return { batch, share: 1 / accumulation, tokens };
-    });
+function tokensOf(pairs: readonly ReferencedPair[]): number {
+  const answers = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  return answers.reduce((sum, { prompt, answer }) => sum + prompt.length + answer.length, 0);
 }
 
 /** The loss and the metrics of training, on pairs that are held out. */

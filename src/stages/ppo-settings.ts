@@ -37,7 +37,7 @@ export const PpoStageSettings = z.object({
     .int()
     .nonnegative()
     .default(100)
-    .describe("iterations: answers are sampled, then learned from")
+    .describe("iterations: answers are sampled, then learned from; 0 saves the model as it is")
     .meta({ aliases: ["max_steps"], group: "Training" }),
   answers: z.int().positive().default(64).describe("answers sampled in an iteration").meta({ group: "Training" }),
   batchSize: z

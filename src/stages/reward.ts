@@ -5,7 +5,6 @@ import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";
 import type { EncodedAnswer, EncodedRanking } from "../data/encoded-rankings.ts";
 import { encodeAnswer, encodeRankings } from "../data/encoded-rankings.ts";
-import { epochOrder } from "../data/epochs.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { readRankings } from "../data/rankings.ts";
 import type { RewardCheck } from "../eval/reward-check.ts";
@@ -17,11 +16,11 @@ import type { RewardModel } from "../models/reward-model.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
+import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
-import type { MicroBatch } from "../train/train.ts";
 import { openChatEncoder, openStageBackend, rewardContents } from "./assistant.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
-import { defineStage, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
+import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
 const RewardSettings = z.object({
@@ -64,14 +63,7 @@ const RewardSettings = z.object({
     .describe("prompts that go through the model at once, all their answers"),
   learningRate: trainingSettings.learningRate.default(1e-4),
   weightDecay: trainingSettings.weightDecay.default(0),
-  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given"),
-  steps: z
-    .int()
-    .nonnegative()
-    .nullable()
-    .default(null)
-    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
-    .meta({ aliases: ["max_steps"], group: "Training" }),
+  ...epochSettings,
 });
 type RewardSettings = z.output<typeof RewardSettings>;
 
@@ -95,8 +87,9 @@ export const reward = defineStage({
     const encoder = await openChatEncoder(from);
     const { training, heldOut } = await readData(settings, model, encoder, environment);
     if (settings.check) return checkRun(model, heldOut, settings, environment);
-    const { batchSize, accumulation, seed } = settings;
-    const steps = settings.steps ?? Math.ceil((settings.epochs * training.length) / (batchSize * accumulation));
+    const { batchSize } = settings;
+    const steps = epochSteps(training.length, settings);
+    const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     const demonstrations = await readDemonstrations(settings, encoder, training);
     const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient };
     return trainStage(
@@ -104,7 +97,7 @@ export const reward = defineStage({
         model,
         parameters: model.trainable(),
         objective: (trained, rankings) => rankingObjective(trained, rankings, options),
-        batches: rankingBatches(training, batchSize, accumulation, seed),
+        batches,
         async evaluate() {
           if (heldOut.length === 0) return {};
           const { all, withoutAdjacent } = await check(model, heldOut, batchSize);
@@ -146,23 +139,9 @@ async function readData(
   );
 }
 
-/** All prompts once an epoch, in an order drawn anew for each. Every micro-batch has as many prompts as the others. */
-function rankingBatches(
-  rankings: readonly EncodedRanking[],
-  batchSize: number,
-  accumulation: number,
-  seed: number,
-): (step: number) => MicroBatch<EncodedRanking[]>[] {
-  const order = epochOrder(seed, rankings.length);
-  return (step) =>
-    Array.from({ length: accumulation }, (_, micro) => {
-      const first = (step * accumulation + micro) * batchSize;
-      const batch = Array.from({ length: batchSize }, (_row, i) => rankings[order(first + i)]).filter((one) => !!one);
-      const lengths = batch.flatMap(({ answers }) =>
-        answers.map(({ prompt, answer }) => prompt.length + answer.length),
-      );
-      return { batch, share: 1 / accumulation, tokens: lengths.reduce((a, b) => a + b, 0) };
-    });
+function tokensOf(rankings: readonly EncodedRanking[]): number {
+  const answers = rankings.flatMap((ranking) => ranking.answers);
+  return answers.reduce((sum, { prompt, answer }) => sum + prompt.length + answer.length, 0);
 }
 
 async function check(model: RewardModel, rankings: readonly EncodedRanking[], batchSize: number): Promise<RewardCheck> {

@@ -6,6 +6,7 @@ import { readConversations } from "../data/conversations.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { parameters } from "../nn/parameters.ts";
+import { epochSteps } from "../train/epoch-batches.ts";
 import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
@@ -13,7 +14,7 @@ import type { Metrics, MicroBatch } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
 import { assistantContents, openAssistant, openStageBackend, withTemplate } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
-import { defineStage, runSettings, trainingSettings } from "./stage.ts";
+import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
 const SftSettings = z.object({
@@ -45,14 +46,7 @@ const SftSettings = z.object({
   ...trainingSettings,
   learningRate: trainingSettings.learningRate.default(2e-5),
   weightDecay: trainingSettings.weightDecay.default(0),
-  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given"),
-  steps: z
-    .int()
-    .nonnegative()
-    .nullable()
-    .default(null)
-    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
-    .meta({ aliases: ["max_steps"], group: "Training" }),
+  ...epochSettings,
 });
 type SftSettings = z.output<typeof SftSettings>;
 
@@ -76,7 +70,7 @@ export const sft = defineStage({
     const rows = rowsOf(training, assistant, settings, environment);
     const evaluation = heldOut.length > 0 ? rowsOf(heldOut, assistant, settings, environment) : [];
     const { batchSize, accumulation: microBatches, seed } = settings;
-    const steps = settings.steps ?? Math.ceil((settings.epochs * rows.length) / (batchSize * microBatches));
+    const steps = epochSteps(rows.length, settings);
     const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
     return trainStage(
       {

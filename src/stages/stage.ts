@@ -28,7 +28,7 @@ export const trainingSettings = {
     .int()
     .nonnegative()
     .default(1000)
-    .describe("updates of the weights in the whole run")
+    .describe("updates of the weights in the whole run; 0 saves the model as it is")
     .meta({
       aliases: ["max_steps"],
       group: "Training",
@@ -115,6 +115,20 @@ export const trainingSettings = {
 
 /** The same for stages that have no text to show while they train. */
 export const { sampleEvery: _, ...trainingSettingsWithoutSamples } = trainingSettings;
+
+/** Settings of a stage that goes over its data a few times, to spread over {@link trainingSettings}. */
+export const epochSettings = {
+  epochs: z.number().positive().default(1).describe("passes over the data, where --steps is not given").meta({
+    group: "Training",
+  }),
+  steps: z
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(null)
+    .describe("updates of the weights in the whole run; 0 saves the model as it is; default: as many as --epochs takes")
+    .meta({ aliases: ["max_steps"], group: "Training" }),
+} as const;
 
 function cadence(what: string, aliases: readonly string[]): z.ZodDefault<z.ZodInt> {
   return z.int().nonnegative().default(0).describe(`steps between ${what}; 0 is only at the end`).meta({
