@@ -80,7 +80,8 @@ async function iterate(
 
     const rolled = await rollOut(run, step);
     const kl = rolled.metrics["objective/kl"];
-    if (!(kl <= klLimit)) {
+    if (!Number.isFinite(kl)) throw klUnknown(kl, step, settings);
+    if (kl > klLimit) {
       await saveStage(step, state, settings, environment);
       throw klExplosion(kl, step, settings);
     }
@@ -228,6 +229,14 @@ function table(rollout: Rollout, { encoder }: Assistant): { prompt: string; text
   const { score, ended } = rollout;
   const own = { score, ended, tokens };
   return { prompt: tokenizer.decode(rollout.prompt), text: tokenizer.decode(rollout.answer), ...own };
+}
+
+/** Nothing is saved then: what the actor has become is no model to go on from. */
+function klUnknown(kl: number, step: number, { learningRate }: PpoStageSettings): NumericalError {
+  return new NumericalError(
+    `ppo: KL is ${kl} at step ${step}: the actor or the reference gives no probabilities any more; try a learning rate ` +
+      `below ${learningRate}`,
+  );
 }
 
 function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): NumericalError {

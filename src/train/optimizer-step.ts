@@ -1,15 +1,20 @@
 import { NumericalError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
+import { parameters } from "../nn/parameters.ts";
 import { clipGradients } from "../optim/clip-gradients.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Metrics, MicroBatch, Run } from "./train.ts";
 
 /** What one update needs of a run. */
-type Update<Model, Batch> = Pick<
-  Run<Model, Batch>,
-  "model" | "objective" | "batches" | "optimizer" | "schedule" | "maxGradientNorm" | "seed"
->;
+interface Update<Model, Batch>
+  extends Pick<
+    Run<Model, Batch>,
+    "model" | "objective" | "batches" | "optimizer" | "schedule" | "maxGradientNorm" | "seed"
+  > {
+  /** What messages call the model, where a run trains several. */
+  readonly name?: string;
+}
 
 /**
  * One update: gradients summed over the micro-batches of a step, clipped, then one optimizer step. This is the only
@@ -40,10 +45,7 @@ export async function optimizerStep<Model, Batch>(run: Update<Model, Batch>, ste
   for (const [name, parts] of measured) metrics[name] = await total(parts);
   for (const tensor of [...losses, ...[...measured.values()].flat(), norm, scale]) tensor.release();
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-    throw new NumericalError(
-      `step ${step + 1}: loss is ${loss} and gradient norm is ${gradientNorm}; the weights were left as before this ` +
-        "step; try a smaller learning rate or more warm-up steps",
-    );
+    throw new NumericalError(await whatHappened(run, step, loss, gradientNorm));
   }
   return { loss, ...metrics, grad_norm: gradientNorm, learning_rate: learningRate, tokens };
 }
@@ -61,6 +63,33 @@ function lossAndGradients<Model, Batch>(
   const part = share === 1 ? loss : loss.mul(share);
   part.backward();
   return { loss: part.detach(), metrics: Object.fromEntries(parts) };
+}
+
+/** Why a step came to nothing, as far as the weights tell, and what to do. */
+async function whatHappened<Model, Batch>(
+  { model, optimizer, name }: Update<Model, Batch>,
+  step: number,
+  loss: number,
+  gradientNorm: number,
+): Promise<string> {
+  const whose = name === undefined ? "" : `the ${name}'s `;
+  const found = `step ${step + 1}: ${whose}loss is ${loss} and gradient norm is ${gradientNorm}`;
+  const damaged = await damagedWeights(model as object);
+  if (damaged === null) {
+    return `${found}; the weights were left as before this step; try a smaller learning rate or more warm-up steps`;
+  }
+  if (optimizer.step === 0) {
+    return `${found}, because the model it starts from is damaged: ${damaged} holds what is no finite number; start from another`;
+  }
+  return `${found}, because ${damaged} holds what is no finite number since an earlier step; try a smaller learning rate`;
+}
+
+/** Path of the first parameter that is not all finite numbers, or null. */
+async function damagedWeights(model: object): Promise<string | null> {
+  for (const [path, parameter] of parameters(model)) {
+    if (!(await parameter.read()).every(Number.isFinite)) return path;
+  }
+  return null;
 }
 
 async function total(parts: readonly Tensor[]): Promise<number> {

@@ -174,7 +174,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
   const common = { maxGradientNorm: settings.maxGradientNorm, seed: settings.seed };
   const policy = await optimizerStep(
     {
-      ...{ ...common, model: ppo.actor, optimizer: ppo.actorOptimizer, schedule: ppo.actorSchedule },
+      ...{ ...common, name: "actor", model: ppo.actor, optimizer: ppo.actorOptimizer, schedule: ppo.actorSchedule },
       batches: () => actorBatches,
       objective: (model, batch) =>
         Array.isArray(batch) ? policyObjective(model, batch, settings) : pretrainingObjective(model, batch),
@@ -183,7 +183,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
   );
   const value = await optimizerStep(
     {
-      ...{ ...common, model: ppo.critic, optimizer: ppo.criticOptimizer, schedule: ppo.criticSchedule },
+      ...{ ...common, name: "critic", model: ppo.critic, optimizer: ppo.criticOptimizer, schedule: ppo.criticSchedule },
       batches: () => micro,
       objective: (model, batch) => valueObjective(model, batch, settings.valueClip),
     },

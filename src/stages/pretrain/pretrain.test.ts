@@ -115,6 +115,17 @@ test("prompts that cannot be continued are refused before training", async () =>
   await expect(run({ ...tiny, prompts: ["The cat sat on the mat"] })).rejects.toThrow(/the model's context is 16/);
 });
 
+test("a model with weights that are no numbers is named, and not the learning rate", async () => {
+  const { model } = await run({ ...tiny, steps: 0 });
+  const file = join(model ?? "", "model.safetensors");
+  const bytes = readFileSync(file);
+  bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+  writeFileSync(file, bytes);
+  await expect(run({ model, tokenizer: undefined, steps: 1, batchSize: 4 })).rejects.toThrow(
+    /step 1: loss is NaN .* because the model it starts from is damaged: \S+ holds what is no finite number; start from/,
+  );
+});
+
 test("a loss that is not finite stops the run and names the step and the checkpoint to go on from", async () => {
   await expect(run({ ...tiny, learningRate: 1e30, maxGradientNorm: 0, saveEvery: 1, warmupSteps: 0 })).rejects.toThrow(
     /step 2: loss is NaN .* smaller learning rate .* last good checkpoint is .*checkpoint-1 /,
