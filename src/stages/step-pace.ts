@@ -13,6 +13,8 @@ export class StepPace {
   readonly #now: () => number;
   readonly #durations: number[] = [];
   #last: number;
+  /** The first step of a process also reserves memory and warms up, and says nothing about the others. */
+  #isFirst = true;
 
   /** `now` gives milliseconds. */
   constructor(
@@ -26,13 +28,17 @@ export class StepPace {
 
   /**
    * `tokens_per_second` and, where the run can tell, `peak_share` (0 … 1) for the metrics of a training step, which are
-   * those with `tokens`; nothing for others.
+   * those with `tokens`; nothing for others, and for the first.
    */
   measure({ tokens }: Metrics): Metrics {
     const now = this.#now();
     const seconds = (now - this.#last) / 1000;
     this.#last = now;
     if (tokens === undefined) return {};
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      return {};
+    }
     this.#durations.push(seconds);
     if (this.#durations.length > window) this.#durations.shift();
     const sorted = [...this.#durations].sort((a, b) => a - b);
