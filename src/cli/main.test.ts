@@ -173,7 +173,7 @@ test.each([
 test.each([
   ["stesp: 3", "unknown setting stesp in FILE; did you mean steps?"],
   ["steps: 0", "steps in FILE must be more than 0, got 0"],
-  ["data: a.txt", 'data in FILE must be a list, got "a.txt"'],
+  ["data: 5", "data in FILE (entry 1) must be text, got 5"],
   ["data: [a, 5]", "data in FILE (entry 2) must be text, got 5"],
   ["- a", 'FILE holds ["a"]; write one "key: value" a line'],
   ["steps: [", /^FILE is no valid YAML: .* at line 1, column \d+; write one "key: value" a line$/],
@@ -189,6 +189,13 @@ test.each([
   const [, said] = /^echo: (.*)\n$/.exec(stderr.replaceAll(config, "FILE")) ?? [];
   expect(code).toBe(2);
   expect(said).toEqual(message instanceof RegExp ? expect.stringMatching(message) : message);
+});
+
+test("one value in a file may stand for a list of one", async () => {
+  const config = join(folder, "run.yaml");
+  writeFileSync(config, "data: a, b.txt\n");
+  const { stdout } = await stemma("echo", "--config", config, "--json");
+  expect(JSON.parse(stdout)).toMatchObject({ settings: { data: ["a, b.txt"] } });
 });
 
 test("a file that is not there is wrong usage", async () => {

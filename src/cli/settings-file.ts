@@ -7,21 +7,21 @@ import { UsageError } from "./usage-error.ts";
 
 /**
  * Settings from a YAML file, by key of the schema. Keys may be spelled like flags, like the schema or in snake_case.
- * A run's `settings.json` is such a file too: what it ran with is taken.
+ * A single value may stand for a list of one. A run's `settings.json` is such a file too: what it ran with is taken.
  *
  * @throws {UsageError} when the file cannot be read, is no mapping, or names a setting that does not exist.
  */
 export function readSettingsFile(path: string, flags: readonly Flag[], command: string): Record<string, unknown> {
-  const keys = new Map(flags.flatMap((flag) => [flag.name, ...flag.otherNames].map((name) => [name, flag.key])));
+  const known = new Map(flags.flatMap((flag) => [flag.name, ...flag.otherNames].map((name) => [name, flag])));
   const settings: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(readMapping(path, command))) {
-    const key = keys.get(kebabCase(name));
-    if (key === undefined) {
+    const flag = known.get(kebabCase(name));
+    if (flag === undefined) {
       const names = flags.flatMap((flag) => [flag.key, flag.name]);
       const otherwise = `; stemma ${command} --help lists them`;
       throw new UsageError(`${command}: unknown setting ${name} in ${path}${suggestion(name, names, otherwise)}`);
     }
-    settings[key] = value;
+    settings[flag.key] = flag.isList && isScalar(value) ? [value] : value;
   }
   return settings;
 }
@@ -42,6 +42,11 @@ function readMapping(path: string, command: string): object {
   }
   const isRunRecord = "command" in value && "settings" in value && isMapping(value.settings);
   return isRunRecord ? (value.settings as object) : value;
+}
+
+/** One value where a list is expected is a list of one, as on the command line. */
+function isScalar(value: unknown): boolean {
+  return value !== null && typeof value !== "object";
 }
 
 function isMapping(value: unknown): value is object {
