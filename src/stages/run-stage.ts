@@ -1,7 +1,7 @@
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { z } from "zod";
-import { latestCheckpoint } from "../checkpoint/train-state.ts";
-import { NumericalError } from "../core/errors.ts";
+import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
+import { CheckpointError, FileError, NumericalError } from "../core/errors.ts";
 import { RunFolder, readRunRecord } from "../train/run-folder.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
 import { fingerprintData, refuseChangedData } from "./run-data.ts";
@@ -54,7 +54,7 @@ export async function runStage<Settings extends z.ZodObject>(
     const { checkpoint } = folder;
     const record = checkpoint === null ? null : await readRunRecord(dirname(checkpoint.path));
     if (checkpoint && record) await refuseChangedData(stage.settings, settings, record, checkpoint.path);
-    const run = await stage.prepare(settings, {
+    const preparing = stage.prepare(settings, {
       folder,
       log(step, metrics) {
         const all = { ...metrics, ...pace?.measure(metrics) };
@@ -68,6 +68,7 @@ export async function runStage<Settings extends z.ZodObject>(
       },
       note: (line) => watcher.note?.(line),
     });
+    const run = await preparing.catch(async (error: unknown) => Promise.reject(await withoutCheckpoint(error, folder)));
     await folder.begin(stage.name, settings, await fingerprintData(stage.settings, settings));
     watcher.started?.(run);
     pace = new StepPace(run);
@@ -80,6 +81,16 @@ export async function runStage<Settings extends z.ZodObject>(
     watcher.ended?.();
     await folder.close();
   }
+}
+
+/** An error about the checkpoint to go on from, which also says how to do without it. */
+async function withoutCheckpoint(error: unknown, { checkpoint, path }: RunFolder): Promise<unknown> {
+  const isOfFiles = error instanceof CheckpointError || error instanceof FileError;
+  if (checkpoint === null || !isOfFiles || !error.message.includes(checkpoint.path)) return error;
+  const before = (await listCheckpoints(path)).filter(({ step }) => step < checkpoint.step).at(-1);
+  const then = before ? `it goes on from ${basename(before.path)}` : "it begins anew";
+  const message = `${error.message}; move ${checkpoint.path} away and run it again: ${then}`;
+  return new CheckpointError(message, { cause: error });
 }
 
 /** A training error that also says what is left of the run. */
