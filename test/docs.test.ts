@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { commands } from "../src/cli/index.ts";
+import { readCommandLine } from "../src/cli/program.ts";
+
+const root = join(import.meta.dirname, "..");
+const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))];
+
+/** Every command line of a page, in blocks and between backticks, but for those with placeholders. */
+function commandLines(page: string): string[] {
+  const text = readFileSync(join(root, page), "utf8");
+  const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```/gm)].map(([, block = ""]) => block.replaceAll("\\\n", " "));
+  const spans = [...text.replaceAll(/^```[\s\S]*?^```/gm, "").matchAll(/`([^`]+)`/g)].map(([, span = ""]) => span);
+  const lines = [...blocks.flatMap((block) => block.split("\n")), ...spans.map((span) => span.replaceAll("\n", " "))];
+  return lines
+    .flatMap((line) => line.split(/\s[|&]+\s/))
+    .map((line) => line.trim().replace(/^\$ /, "").replace(/^npx /, ""))
+    .filter((line) => /^stemma [a-z]/.test(line) && !/[<…]| · /.test(line));
+}
+
+/** Words as a shell cuts them, up to a comment or a file that takes the output. */
+function wordsOf(line: string): string[] {
+  const words = [...line.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) => word);
+  const end = words.findIndex((word) => /^(#|\d?>)/.test(word));
+  return words.slice(1, end === -1 ? undefined : end).map((word) => word.replaceAll(/"([^"]*)"|'([^']*)'/g, "$1$2"));
+}
+
+const documented = [
+  ...pages.flatMap((page) => commandLines(page).map((line) => [page, line] as const)),
+  ...commands.flatMap(({ name, examples = [] }) => examples.map((line) => [`${name} --help`, line] as const)),
+];
+
+test.each(documented)("%s: %s", (_, line) => {
+  const output = { write: () => {}, hasColors: false, columns: 80 };
+  const request = readCommandLine(wordsOf(line), commands, { summary: "", version: "" }, output);
+  if (request === null) return; // asks for help
+  const { command, given } = request;
+  // What a line leaves out comes from a settings file, or from the run that it goes on with.
+  const wrong = command.settings.safeParse(given).error?.issues.filter(({ path }) => String(path[0]) in given) ?? [];
+  expect(wrong).toEqual([]);
+});
+
+test("there are lines to check", () => {
+  expect(documented.length).toBeGreaterThan(50);
+});
