@@ -100,7 +100,9 @@ function finish({ start, ...result }: Finished, io: Io): object {
   const next = [
     `stemma generate --model ${base.model} --prompt "And it came to pass" --max-new-tokens 100`,
     `stemma pretrain --model gpt2 --data your.txt --output runs/mine`,
-    models ? `stemma chat --model ${models.ppo} --temperature 0.8` : `stemma quickstart --resume --output ${result.output}`,
+    models
+      ? `stemma chat --model ${models.ppo} --temperature 0.8`
+      : `stemma quickstart --resume --output ${result.output}`,
   ];
   io.print(`done in ${formatDuration(seconds)}; try next:`);
   for (const line of next) io.print(`  npx ${line}`);
