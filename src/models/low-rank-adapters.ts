@@ -10,8 +10,8 @@ import { Linear } from "../nn/linear.ts";
 import { LowRank } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { ModelFamily, TensorBinding } from "./family.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { TensorBinding } from "./family.ts";
+import type { StoredModel } from "./language-model.ts";
 
 /** How a model is adapted. */
 export interface LowRankOptions {
@@ -28,7 +28,7 @@ export interface LowRankOptions {
  * @throws {SettingsError} when none of its layers can have one.
  * @see Hu et al. (2022), "LoRA: Low-rank adaptation of large language models", arXiv:2106.09685.
  */
-export function adapt(model: LanguageModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
+export function adapt(model: StoredModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
   for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
   const init = new Initializer(model.backend, random);
   const adapted = [...linearsOf(model)].filter(([name]) => targets === "all" || name.includes("attention"));
@@ -86,12 +86,12 @@ interface Adapted {
  */
 export async function writeAdapters(
   folder: string,
-  family: ModelFamily,
-  model: LanguageModel,
+  bindings: readonly TensorBinding[],
+  model: object,
   about: LowRankOptions & { readonly base: string; readonly taskType: "SEQ_CLS" | "CAUSAL_LM" },
   more: readonly WritableTensor[],
 ): Promise<void> {
-  const adapted = adaptedMatrices(family, model);
+  const adapted = adaptedMatrices(bindings, model);
   const tensors = adapted.flatMap(({ module, adapter, binding, weight }): WritableTensor[] => {
     const [rank, width] = [adapter.a.axis(0), weight.axis(1)];
     const start = (binding.parameter.offset - weight.offset) / width;
@@ -109,7 +109,7 @@ export async function writeAdapters(
     inference_mode: true,
     lora_alpha: about.alpha,
     lora_dropout: 0,
-    modules_to_save: about.taskType === "SEQ_CLS" ? ["score"] : null,
+    modules_to_save: more.length > 0 ? [...new Set(more.map(({ name }) => name.split(".").at(-2) ?? ""))] : null,
     peft_type: "LORA",
     r: about.rank,
     target_modules: modules,
@@ -118,9 +118,9 @@ export async function writeAdapters(
   await writeFileAtomic(join(folder, "adapter_config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
-function adaptedMatrices(family: ModelFamily, model: LanguageModel): Adapted[] {
+function adaptedMatrices(bindings: readonly TensorBinding[], model: object): Adapted[] {
   const layers = [...linearsOf(model).values()];
-  return family.tensors(model).flatMap((binding) => {
+  return bindings.flatMap((binding) => {
     const layer = layers.find(({ weight }) => weight.storage === binding.parameter.storage);
     if (!layer?.adapter || !binding.name.endsWith(".weight")) return [];
     const module = binding.name.slice(0, -".weight".length);

@@ -13,8 +13,8 @@ import { dropOut } from "../nn/dropout.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
+import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { createEmpty, familyOf, modelPlacements, renaming } from "./load.ts";
 import { mergedWeights } from "./low-rank-adapters.ts";
 
@@ -44,13 +44,42 @@ export interface TaskStates {
   readonly summaries: Tensor;
 }
 
+/** A body with a head that answers a task. Shared code reads these and never asks which body it has. */
+export interface TaskModel {
+  readonly description: TaskDescription;
+  readonly backend: Backend;
+  /** All but the head. */
+  readonly body: StoredModel;
+  /** Parameters of the head by their names in a folder. */
+  readonly head: ReadonlyMap<string, Parameter>;
+  /** The body where it can predict the next token of its inputs. */
+  readonly languageModel: LanguageModel | null;
+  /** Reads a batch. `random` feeds dropout; null is inference. */
+  read(batch: TaskBatch, random: Random | null): TaskStates;
+  /** Summaries `[n, width]` → what the head says, `[n, outputs]`. */
+  answer(summaries: Tensor, random: Random | null): Tensor;
+  /** What an optimizer trains. */
+  trainable(withLanguageModel: boolean): Map<string, Parameter>;
+}
+
+/** How a model of a task is kept in a folder. */
+export interface TaskStorage {
+  config(ids: SpecialIds & { readonly padding: number }): ModelConfig;
+  /** What adapters change is added to the matrices. */
+  tensors(): WritableTensor[];
+  /** @throws {CheckpointError} when tensors are missing, unexpected or of another shape. */
+  load(source: TensorSource): Promise<void>;
+  /** Every parameter and its name in the folder. */
+  bindings(): readonly TensorBinding[];
+}
+
 /**
  * A language model with a linear head on the hidden state of the last token, where a trained token stands that means
  * "now answer": P(y | x) = softmax(h W_y).
  *
  * @see Radford et al. (2018), sections 3.2 and 3.3.
  */
-export class DecoderTaskModel {
+export class DecoderTaskModel implements TaskModel {
   readonly description: TaskDescription;
   readonly body: LanguageModel;
   /** `[outputs, width]`: a row a class, or one for a score. */
@@ -70,7 +99,14 @@ export class DecoderTaskModel {
     return this.body.backend;
   }
 
-  /** Reads a batch. `random` feeds dropout; null is inference. */
+  get head(): ReadonlyMap<string, Parameter> {
+    return new Map([["score.weight", this.score]]);
+  }
+
+  get languageModel(): LanguageModel {
+    return this.body;
+  }
+
   read(batch: TaskBatch, random: Random | null): TaskStates {
     const ids = Tensor.from(this.backend, batch.ids, [batch.batch, batch.time]);
     const hidden = this.body.forward(ids, { random });
@@ -79,12 +115,11 @@ export class DecoderTaskModel {
     return { hidden, summaries: rows.gatherRows(Tensor.from(this.backend, last, [batch.batch])) };
   }
 
-  /** Summaries `[n, width]` → what the head says, `[n, outputs]`. */
   answer(summaries: Tensor, random: Random | null): Tensor {
     return dropOut(summaries, this.#headDropout, random).matmul(this.score, { transposeB: true });
   }
 
-  /** What an optimizer trains. An output layer of its own takes part only where a language model's loss does. */
+  /** An output layer of its own takes part only where a language model's loss does. */
   trainable(withLanguageModel: boolean): Map<string, Parameter> {
     const isUsed = ([name, parameter]: [string, Parameter]): boolean =>
       parameter.requiresGrad &&
@@ -130,7 +165,7 @@ export async function openTaskModel(folder: ModelFolder, backend: Backend, headD
  *
  * @throws {CheckpointError} when tensors are missing, unexpected or of another shape.
  */
-export async function loadTaskTensors(
+async function loadTaskTensors(
   family: ModelFamily,
   model: DecoderTaskModel,
   source: TensorSource,
@@ -140,7 +175,8 @@ export async function loadTaskTensors(
   await loadTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));
 }
 
-function readDescription(config: ModelConfig, path: string): TaskDescription {
+/** @throws {CheckpointError} when the config is not one of a fine-tuned model. */
+export function readDescription(config: ModelConfig, path: string): TaskDescription {
   const { task_specific_params: specific, id2label } = config as Record<string, Record<string, unknown> | undefined>;
   const stored = Stored.safeParse(specific?.stemma);
   if (!stored.success) {
@@ -155,37 +191,45 @@ function givesScore(task: TaskKind, names: readonly string[]): boolean {
   return task === "multiple-choice" || names.length < 2;
 }
 
-/** The config of a fine-tuned model, as `transformers` opens it for sequence classification. */
-export function taskConfig(
-  family: ModelFamily,
-  { description, body }: DecoderTaskModel,
-  ids: SpecialIds & { readonly padding: number },
-): ModelConfig {
-  const { labels, ...stored } = description;
-  const config = family.writeConfig(body.settings, ids);
-  const [name = ""] = z.array(z.string()).catch([]).parse(config.architectures);
+/** What a config says of the task: names of classes as `transformers` has them, and what only this package reads. */
+export function storedDescription({ labels, ...stored }: TaskDescription): ModelConfig {
   const names = labels.length > 0 ? labels : ["score"];
   return {
-    ...config,
-    architectures: [`${name.replace(/(LMHeadModel|ForCausalLM)$/, "")}ForSequenceClassification`],
     id2label: Object.fromEntries(names.entries()),
     label2id: Object.fromEntries(names.map((label, id) => [label, id])),
     problem_type: labels.length > 0 ? "single_label_classification" : "regression",
-    pad_token_id: ids.padding,
     task_specific_params: { stemma: stored },
   };
 }
 
-/** The parameters of a fine-tuned model as its folder stores them; what adapters change is added to the matrices. */
-export function taskTensors(family: ModelFamily, model: DecoderTaskModel): WritableTensor[] {
-  const merged = mergedWeights(model.body);
-  return writableTensors(
-    placements(family, model).map((placement) => {
-      const { storage, offset, shape } = placement.tensor;
-      const whole = merged.get(storage);
-      return whole ? { ...placement, tensor: whole.window(offset, shape) } : placement;
-    }),
-  );
+/** How a fine-tuned decoder is kept in a folder: as `transformers` opens it for sequence classification. */
+export function decoderStorage(family: ModelFamily, model: DecoderTaskModel): TaskStorage {
+  const { description, body, score } = model;
+  return {
+    config(ids) {
+      const config = family.writeConfig(body.settings, ids);
+      const [name = ""] = z.array(z.string()).catch([]).parse(config.architectures);
+      return {
+        ...config,
+        architectures: [`${name.replace(/(LMHeadModel|ForCausalLM)$/, "")}ForSequenceClassification`],
+        pad_token_id: ids.padding,
+        ...storedDescription(description),
+      };
+    },
+    tensors: () => writableTensors(withAdapters(placements(family, model), body)),
+    load: (source) => loadTaskTensors(family, model, source),
+    bindings: () => [...family.tensors(body), { name: "score.weight", parameter: score, transposed: false }],
+  };
+}
+
+/** The same placements, with matrices that adapters change replaced by merged copies. */
+export function withAdapters(stored: readonly Placement[], body: object): Placement[] {
+  const merged = mergedWeights(body);
+  return stored.map((placement) => {
+    const { storage, offset, shape } = placement.tensor;
+    const whole = merged.get(storage);
+    return whole ? { ...placement, tensor: whole.window(offset, shape) } : placement;
+  });
 }
 
 /** An output layer of its own is not part of a classifier. */

@@ -1,22 +1,18 @@
 import type { Backend } from "../backend/kernels.ts";
-import type { ModelContents } from "../checkpoint/model-folder.ts";
+import type { ModelContents, ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { TaskEncoding } from "../data/task-inputs.ts";
 import type { JsonObject } from "../files/json.ts";
+import { bert } from "../models/bert-families.ts";
+import type { EncoderTaskModel } from "../models/encoder-task-model.ts";
+import { encoderStorage, newEncoderTaskModel, openEncoderTaskModel } from "../models/encoder-task-model.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
-import type { TaskDescription, TaskTokens } from "../models/task-model.ts";
-import {
-  DecoderTaskModel,
-  isTaskModel,
-  loadTaskTensors,
-  openTaskModel,
-  taskConfig,
-  taskTensors,
-} from "../models/task-model.ts";
+import type { TaskDescription, TaskModel, TaskStorage, TaskTokens } from "../models/task-model.ts";
+import { DecoderTaskModel, decoderStorage, isTaskModel, openTaskModel } from "../models/task-model.ts";
 import { parameters } from "../nn/parameters.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
@@ -26,11 +22,13 @@ import { openAssistant } from "./assistant.ts";
 
 /** A model that does a task, with what it takes to ask it. */
 export interface Solver {
-  readonly model: DecoderTaskModel;
-  readonly family: ModelFamily;
+  readonly model: TaskModel;
+  readonly storage: TaskStorage;
   readonly tokenizer: Tokenizer;
   /** Puts the special tokens around texts. */
-  readonly template: SequenceTemplate;
+  readonly template: Pick<SequenceTemplate, "frame">;
+  /** The files of the tokenizer, which frames texts as they were in training. */
+  readonly files: () => Record<string, string>;
 }
 
 const tokens: TaskTokens = { start: "<|start|>", delimiter: "<|delimiter|>", extract: "<|extract|>" };
@@ -50,15 +48,18 @@ export async function openSolver(
   backend: Backend,
   options: { readonly seed: number; readonly headDropout: number },
 ): Promise<Solver> {
-  const folder = await openModelFolder(path);
-  try {
-    if (isTaskModel(folder.config)) {
-      const { model, family } = await openTaskModel(folder, backend, options.headDropout);
-      refuseOtherTask(path, model.description, wanted);
-      return solverOf(model, family, await loadTokenizer(path));
-    }
-  } finally {
-    await folder.close();
+  const { config } = await readFolder(path);
+  const isEncoder = config.model_type === bert.modelType;
+  if (isTaskModel(config)) {
+    const solver = await openTrainedSolver(path, backend, options.headDropout);
+    refuseOtherTask(path, solver.model.description, wanted);
+    return solver;
+  }
+  if (isEncoder) {
+    const description = { ...wanted, tokens: { start: "[CLS]", delimiter: "[SEP]", extract: "[SEP]" } };
+    const random = new Random(options.seed);
+    const model = await newEncoderTaskModel(path, description, backend, random, options.headDropout);
+    return encoderSolver(model, await loadTokenizer(path));
   }
   const assistant = await openAssistant(path, backend);
   const { family } = assistant;
@@ -70,46 +71,62 @@ export async function openSolver(
 }
 
 /** Opens a model that `stemma finetune` has made. */
-export async function openTrainedSolver(path: string, backend: Backend): Promise<Solver> {
+export async function openTrainedSolver(path: string, backend: Backend, headDropout = 0): Promise<Solver> {
+  const tokenizer = await loadTokenizer(path);
+  const { config } = await readFolder(path);
+  if (config.model_type === bert.modelType) {
+    return encoderSolver(await openEncoderTaskModel(path, backend, headDropout), tokenizer);
+  }
   const folder = await openModelFolder(path);
   try {
-    const { model, family } = await openTaskModel(folder, backend);
-    return solverOf(model, family, await loadTokenizer(path));
+    const { model, family } = await openTaskModel(folder, backend, headDropout);
+    return solverOf(model, family, tokenizer);
   } finally {
     await folder.close();
   }
 }
 
 /** Puts the weights of a folder back into a model of the same shape. */
-export async function restoreSolver({ model, family }: Solver, path: string): Promise<void> {
+export async function restoreSolver({ storage }: Solver, path: string): Promise<void> {
   const folder = await openModelFolder(path);
   try {
-    await loadTaskTensors(family, model, folder.tensors);
+    await storage.load(folder.tensors);
   } finally {
     await folder.close();
   }
 }
 
-/** What the model folder of a solver is made from. Its tokenizer frames texts as they were in training. */
-export function solverContents({ model, family, tokenizer, template }: Solver): ModelContents {
-  const files = tokenizerFiles(tokenizer);
-  const json = { ...tokenizer.toJson(), post_processor: template.toJson() };
-  const fileConfig = JSON.parse(files["tokenizer_config.json"] ?? "{}") as object;
-  const padding = tokenizer.endOfText ?? tokenizer.idOf(model.description.tokens.start) ?? 0;
+/** What the model folder of a solver is made from. */
+export function solverContents({ model, storage, tokenizer, files }: Solver): ModelContents {
+  const { endOfText } = tokenizer;
+  const padding = endOfText ?? tokenizer.idOf(model.description.tokens.start) ?? 0;
   return {
-    config: taskConfig(family, model, { endOfText: tokenizer.endOfText, padding }) as JsonObject,
-    tensors: taskTensors(family, model),
-    extraFiles: {
-      ...files,
-      "tokenizer.json": `${JSON.stringify(json, null, 2)}\n`,
-      "tokenizer_config.json": `${JSON.stringify({ ...fileConfig, tokenizer_class: "PreTrainedTokenizerFast" }, null, 2)}\n`,
-    },
+    config: storage.config({ endOfText, padding }) as JsonObject,
+    tensors: storage.tensors(),
+    extraFiles: files(),
   };
+}
+
+async function readFolder(path: string): Promise<Pick<ModelFolder, "config">> {
+  const folder = await openModelFolder(path);
+  await folder.close();
+  return folder;
 }
 
 /** How a solver reads rows. */
 export function encodingOf({ model, tokenizer, template }: Solver, longRows: TaskEncoding["longRows"]): TaskEncoding {
   return { tokenizer, template, context: model.body.settings.context, longRows };
+}
+
+/** BERT's tokenizer frames texts as they were in pretraining. */
+function encoderSolver(model: EncoderTaskModel, tokenizer: Tokenizer): Solver {
+  return {
+    model,
+    storage: encoderStorage(model),
+    tokenizer,
+    template: tokenizer,
+    files: () => tokenizerFiles(tokenizer),
+  };
 }
 
 function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Tokenizer): Solver {
@@ -123,7 +140,19 @@ function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Token
     [piece(start), a, piece(extract)],
     [piece(start), a, piece(delimiter), b, piece(extract)],
   );
-  return { model, family, tokenizer, template };
+  const files = (): Record<string, string> => filesWith(template, tokenizer);
+  return { model, storage: decoderStorage(family, model), tokenizer, template, files };
+}
+
+function filesWith(template: SequenceTemplate, tokenizer: Tokenizer): Record<string, string> {
+  const files = tokenizerFiles(tokenizer);
+  const json = { ...tokenizer.toJson(), post_processor: template.toJson() };
+  const config = {
+    ...(JSON.parse(files["tokenizer_config.json"] ?? "{}") as object),
+    tokenizer_class: "PreTrainedTokenizerFast",
+  };
+  const text = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
+  return { ...files, "tokenizer.json": text(json), "tokenizer_config.json": text(config) };
 }
 
 /** The same model with rows for new tokens, each a random step away from the mean of the old ones. */

@@ -3,10 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
+import type { JsonObject } from "../checkpoint/json.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { openSafetensors } from "../checkpoint/safetensors.ts";
 import { Random } from "../core/random.ts";
+import { bert } from "../models/bert-families.ts";
 import { families } from "../models/index.ts";
+import { storedTensors } from "../models/load.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
@@ -50,6 +53,7 @@ beforeAll(async () => {
     >[0];
     await writeModelFolder(at(name), assistantContents(base));
   }
+  await writeBert();
   const numbers = Array.from({ length: 48 }, (_, i) => i);
   writeJsonl(
     "colours.jsonl",
@@ -76,6 +80,29 @@ beforeAll(async () => {
   );
 });
 afterAll(() => rmSync(root, { recursive: true }));
+
+/** A BERT that knows the words of the tasks and nothing else. */
+async function writeBert(): Promise<void> {
+  const known = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    ...words,
+    ..."the one two a colour warm or cold".split(" "),
+  ];
+  const shape = { vocabularySize: known.length, context: 40, width: 16, layers: 2, heads: 2, dropout: 0 };
+  const model = bert.create(bert.shaped(shape), new Initializer(backend, new Random(1)));
+  await writeModelFolder(at("bert"), {
+    config: bert.writeConfig(model.settings, { endOfText: null }) as JsonObject,
+    tensors: storedTensors(bert, model),
+    extraFiles: {
+      "vocab.txt": `${[...new Set(known)].join("\n")}\n`,
+      "tokenizer_config.json": JSON.stringify({ tokenizer_class: "BertTokenizer", do_lower_case: true }),
+    },
+  });
+}
 
 test.each(Object.keys(families))("%s learns classes by name, and its folder says them", async (family) => {
   const settings = {
@@ -113,6 +140,24 @@ test.each([
   expect(metrics.task_loss).toBeLessThan(0.4);
   expect(metrics[metric]).toBeGreaterThan(0.7);
   expect(metrics).not.toHaveProperty("language_model_loss");
+});
+
+test.each([
+  ["classification", "colours.jsonl", "eval_accuracy", ["BertForSequenceClassification"]],
+  ["similarity", "similar.jsonl", "eval_accuracy", ["BertForSequenceClassification"]],
+  ["multiple-choice", "choices.jsonl", "eval_accuracy", ["BertForMultipleChoice"]],
+])("BERT learns %s in its own form", async (task, data, metric, architectures) => {
+  const settings = { task, data: [at(data)], model: at("bert"), output: at(`bert-${task}`), steps: 40, loraRank: 0 };
+  const { metrics, model } = await run(settings);
+  expect(metrics.task_loss).toBeLessThan(0.5);
+  expect(metrics[metric]).toBeGreaterThan(0.7);
+  expect(metrics).not.toHaveProperty("language_model_loss");
+  const config = JSON.parse(readFileSync(join(model ?? "", "config.json"), "utf8")) as Record<string, unknown>;
+  expect(config.architectures).toEqual(architectures);
+  const { tokenizer, template } = await openTrainedSolver(model ?? "", backend);
+  const framed = template.frame(tokenizer.encode("red"), tokenizer.encode("blue"));
+  expect(tokenizer.decode(framed.ids)).toBe("[CLS] red [SEP] blue [SEP]");
+  expect([...framed.typeIds]).toEqual([0, 0, 0, 1, 1]);
 });
 
 test("stopped in the middle and resumed, it ends with the same weights", async () => {
@@ -182,7 +227,10 @@ test("a frozen body stays as it was, all but the new tokens", async () => {
     const { blocks } = own.body as unknown as {
       blocks: { mlp: { expansion: { weight: { read(): Promise<Float32Array> } } } }[];
     };
-    return [[...(await (blocks[1]?.mlp.expansion.weight.read() ?? []))], [...(await own.score.read())]];
+    return [
+      [...(await (blocks[1]?.mlp.expansion.weight.read() ?? []))],
+      [...((await own.head.get("score.weight")?.read()) ?? [])],
+    ];
   };
   const [[body, head], [bodyBefore, headBefore]] = [await values(model), await values(untouched)];
   expect(body).toEqual(bodyBefore);

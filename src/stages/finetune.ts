@@ -69,7 +69,7 @@ async function solverRun(
   const metric = `eval_${mainMetric(description.task, description.labels.length > 0)}`;
   const past = (await folder.history()).filter(({ step }) => step <= (folder.checkpoint?.step ?? -1));
   const best = new BestModel(folder.path, metric, patience || Number.POSITIVE_INFINITY, past);
-  const weight = settings.freezeBody ? 0 : settings.languageModelWeight;
+  const weight = settings.freezeBody || !solver.model.languageModel ? 0 : settings.languageModelWeight;
   const contents = () => solverContents(solver);
   const finish = async () => {
     if (settings.loraRank > 0) await saveAdapters(solver, settings, environment);
@@ -153,7 +153,7 @@ function percent(share: number): string {
 
 /** What a run with adapters has learned: all else is as in the model it started from. */
 function learnedTensors({ model }: Solver): Map<string, Tensor> {
-  return new Map([...adapterTensors(model.body), ["score", model.score]]);
+  return new Map<string, Tensor>([...adapterTensors(model.body), ...model.head]);
 }
 
 /** Decides which of the body's parameters learn. */
@@ -175,19 +175,18 @@ function chooseTrained({ model }: Solver, settings: FinetuneSettings): void {
 
 /** PEFT's files beside the final model, for those who keep the base and want only what was learned. */
 async function saveAdapters(
-  { model, family }: Solver,
+  { model, storage }: Solver,
   { model: base, loraRank, loraAlpha, loraTargets }: FinetuneSettings,
   { folder, note }: StageEnvironment,
 ): Promise<void> {
   const path = join(folder.path, "adapter");
   const about = { rank: loraRank, alpha: loraAlpha, targets: loraTargets, base, taskType: "SEQ_CLS" } as const;
-  const { score } = model;
-  const head = {
-    name: "base_model.model.score.weight",
-    shape: score.shape,
-    read: async () => Float32Array.from(await score.read()),
-  };
-  await writeAdapters(path, family, model.body, about, [head]);
+  const head = [...model.head].map(([name, parameter]) => ({
+    name: `base_model.model.${name}`,
+    shape: parameter.shape,
+    read: async () => Float32Array.from(await parameter.read()),
+  }));
+  await writeAdapters(path, storage.bindings(), model.body, about, head);
   note(`adapter in ${path}`);
 }
 

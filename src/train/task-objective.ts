@@ -1,7 +1,7 @@
 import type { Random } from "../core/random.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { taskBatch } from "../data/task-inputs.ts";
-import type { DecoderTaskModel, TaskStates } from "../models/task-model.ts";
+import type { TaskModel, TaskStates } from "../models/task-model.ts";
 import { apply, withoutGradients } from "../tensor/op.ts";
 import { linearCrossEntropy } from "../tensor/ops/cross-entropy.ts";
 import { tensorScope } from "../tensor/scope.ts";
@@ -18,7 +18,7 @@ import type { MeasuredLoss } from "./train.ts";
  * @see Radford et al. (2018), equations 3 to 5.
  */
 export function taskObjective(
-  model: DecoderTaskModel,
+  model: TaskModel,
   batch: TaskBatch,
   random: Random | null,
   languageModelWeight: number,
@@ -40,7 +40,7 @@ export function taskObjective(
  * scores `[examples, 1]`.
  */
 export function taskOutputs(
-  model: DecoderTaskModel,
+  model: TaskModel,
   { inputCounts }: TaskBatch,
   { summaries }: TaskStates,
   random: Random | null,
@@ -50,16 +50,17 @@ export function taskOutputs(
   return task === "multiple-choice" ? choiceLogits(answers, inputCounts) : answers;
 }
 
-function outputLoss({ description }: DecoderTaskModel, outputs: Tensor, targets: Float32Array): Tensor {
+function outputLoss({ description }: TaskModel, outputs: Tensor, targets: Float32Array): Tensor {
   const isScore = description.labels.length === 0 && description.task !== "multiple-choice";
   return isScore ? scoreLoss(outputs.reshape([-1]), targets) : classificationLoss(outputs, Int32Array.from(targets));
 }
 
 /** Next-token prediction over the inputs, the special tokens among them. */
-function inputsLoss({ body }: DecoderTaskModel, { ids, lengths, time }: TaskBatch, { hidden }: TaskStates): Tensor {
+function inputsLoss({ languageModel }: TaskModel, { ids, lengths, time }: TaskBatch, { hidden }: TaskStates): Tensor {
+  if (!languageModel) throw new Error("internal: the body predicts no next token");
   const targets = ids.map((_, i) => ((i % time) + 1 < (lengths[Math.floor(i / time)] ?? 0) ? (ids[i + 1] ?? -1) : -1));
   const rows = trainedRows(hidden, targets);
-  return apply(linearCrossEntropy, [rows.hidden, body.outputWeight], { targets: rows.targets, scale: rows.scale });
+  return apply(linearCrossEntropy, [rows.hidden, languageModel.outputWeight], { targets: rows.targets, scale: rows.scale });
 }
 
 /**
@@ -67,7 +68,7 @@ function inputsLoss({ body }: DecoderTaskModel, { ids, lengths, time }: TaskBatc
  * like length go through together. A row is the outputs of {@link taskOutputs}.
  */
 export async function readTask(
-  model: DecoderTaskModel,
+  model: TaskModel,
   examples: readonly EncodedExample[],
   batchSize: number,
 ): Promise<Float32Array[]> {
