@@ -83,22 +83,16 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 /** A BERT that knows the words of the tasks and nothing else. */
 async function writeBert(): Promise<void> {
-  const known = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    ...words,
-    ..."the one two a colour warm or cold".split(" "),
-  ];
+  const known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words, ..."the one two a colour or".split(" ")];
   const shape = { vocabularySize: known.length, context: 40, width: 16, layers: 2, heads: 2, dropout: 0 };
-  const model = bert.create(bert.shaped(shape), new Initializer(backend, new Random(1)));
+  // Weights of the usual size leave all states of so narrow a model alike: what it learned would depend on luck.
+  const settings = { ...bert.shaped(shape), initializerRange: 0.2 };
+  const model = bert.create(settings, new Initializer(backend, new Random(1)));
   await writeModelFolder(at("bert"), {
     config: bert.writeConfig(model.settings, { endOfText: null }) as JsonObject,
     tensors: storedTensors(bert, model),
     extraFiles: {
-      "vocab.txt": `${[...new Set(known)].join("\n")}\n`,
+      "vocab.txt": `${known.join("\n")}\n`,
       "tokenizer_config.json": JSON.stringify({ tokenizer_class: "BertTokenizer", do_lower_case: true }),
     },
   });
@@ -147,10 +141,10 @@ test.each([
   ["similarity", "similar.jsonl", "eval_accuracy", ["BertForSequenceClassification"]],
   ["multiple-choice", "choices.jsonl", "eval_accuracy", ["BertForMultipleChoice"]],
 ])("BERT learns %s in its own form", async (task, data, metric, architectures) => {
-  const settings = { task, data: [at(data)], model: at("bert"), output: at(`bert-${task}`), steps: 40, loraRank: 0 };
+  const settings = { task, data: [at(data)], model: at("bert"), output: at(`bert-${task}`), steps: 60 };
   const { metrics, model } = await run(settings);
-  expect(metrics.task_loss).toBeLessThan(0.5);
-  expect(metrics[metric]).toBeGreaterThan(0.7);
+  expect(metrics.task_loss).toBeLessThan(0.1);
+  expect(metrics[metric]).toBeGreaterThan(0.9);
   expect(metrics).not.toHaveProperty("language_model_loss");
   const config = JSON.parse(readFileSync(join(model ?? "", "config.json"), "utf8")) as Record<string, unknown>;
   expect(config.architectures).toEqual(architectures);

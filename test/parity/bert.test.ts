@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openReference } from "../../src/backend/reference/index.ts";
 import type { MaskedBatch } from "../../src/data/masked-words.ts";
+import { defaultColumns } from "../../src/data/task-examples.ts";
+import type { TaskBatch } from "../../src/data/task-inputs.ts";
 import { bert, bertClassifier } from "../../src/models/bert-families.ts";
+import { EncoderTaskModel } from "../../src/models/encoder-task-model.ts";
 import { loadModelOf } from "../../src/models/load.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import { classificationLoss } from "../../src/train/objectives/classification.ts";
 import { maskedWordsLoss } from "../../src/train/objectives/masked-words.ts";
+import { taskObjective } from "../../src/train/task-objective.ts";
 import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
 import { gradientOf } from "./gradient-of.ts";
@@ -62,18 +65,31 @@ describe.each(["bert-classification", "bert-multiple-choice"])("%s", (name) => {
   afterAll(() => fixture.close());
 
   test.each(backends)("logits, loss and every gradient on %s", async (_, backend) => {
-    const model = await loadModelOf(bertClassifier, fixture.folder, backend);
-    const values = await fixture.ids("input_ids", 0); // choices are rows of the batch
-    const time = fixture.shape("input_ids").at(-1)!;
-    const ids = Tensor.from(backend, values, [values.length / time, time]);
-    const [segments, lengths] = [await fixture.ids("token_type_ids", 0), await fixture.ids("lengths", 0)];
-    const logits = model.forward(ids, { segments, lengths }).reshape(fixture.shape("logits"));
+    const classifier = await loadModelOf(bertClassifier, fixture.folder, backend);
+    const batch = await taskBatch();
+    const ids = Tensor.from(backend, batch.ids, [batch.batch, batch.time]);
+    const logits = classifier.forward(ids, { segments: batch.typeIds, lengths: batch.lengths });
     await fixture.expectClose(await logits.read(), "logits");
-    const loss = classificationLoss(logits, await fixture.ids("labels", 0));
+    const task = classifier.settings.task === "multiple-choice" ? "multiple-choice" : "classification";
+    const tokens = { start: "", delimiter: "", extract: "" };
+    const { labels } = classifier.settings;
+    const description = { task, labels, columns: defaultColumns[task], tokens } as const;
+    const model = new EncoderTaskModel(description, classifier, 0);
+    const { loss } = taskObjective(model, batch, null, 0);
     await fixture.expectClose(await loss.read(), "loss");
     loss.backward();
-    await fixture.expectAllClose(bertClassifier.tensors(model), "gradient.", gradientOf(model));
+    await fixture.expectAllClose(bertClassifier.tensors(classifier), "gradient.", gradientOf(classifier));
   });
+
+  async function taskBatch(): Promise<TaskBatch> {
+    const ids = await fixture.ids("input_ids", 0);
+    const time = fixture.shape("input_ids").at(-1)!;
+    const [typeIds, lengths] = [await fixture.ids("token_type_ids", 0), await fixture.ids("lengths", 0)];
+    const targets = Float32Array.from(await fixture.ids("labels", 0));
+    const batch = ids.length / time; // choices are rows of the batch
+    const inputCounts = new Int32Array(targets.length).fill(batch / targets.length);
+    return { ids, batch, time, typeIds, lengths, targets, inputCounts };
+  }
 
   test("says what it classifies", async () => {
     const { settings } = await loadModelOf(bertClassifier, fixture.folder, openReference());
