@@ -5,7 +5,7 @@ import type { Random } from "../core/random.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
 import { dropOut } from "../nn/dropout.ts";
 import type { Parameter } from "../nn/parameters.ts";
-import { Initializer, parameters } from "../nn/parameters.ts";
+import { freeze, Initializer, parameters } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Bert, BertClassifier } from "./bert.ts";
 import { bert, bertClassifier } from "./bert-families.ts";
@@ -51,6 +51,11 @@ export class EncoderTaskModel implements TaskModel {
 
   answer(summaries: Tensor, random: Random | null): Tensor {
     return this.classifier.classifier.forward(dropOut(summaries, this.#headDropout, random));
+  }
+
+  /** BERT's own tokens stand around its inputs: there are none to learn. */
+  freezeBody(): void {
+    freeze(this.body);
   }
 
   trainable(): Map<string, Parameter> {

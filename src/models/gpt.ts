@@ -77,7 +77,8 @@ export class Gpt implements LanguageModel {
     const [batch, time] = [ids.axis(0), ids.axis(1)];
     const random = options.random ?? null;
     const mask = options.cache?.mask() ?? options.mask ?? { causal: true };
-    let x = this.tokenEmbedding.gatherRows(ids).add(this.#positions(batch, time, options)); // [batch, time, width]
+    const embedded = options.embedded ?? this.tokenEmbedding.gatherRows(ids); // [batch, time, width]
+    let x = embedded.add(this.#positions(batch, time, options));
     x = dropOut(x, this.settings.embeddingDropout, random);
     x = throughBlocks(this.blocks, x, options, (block, input, own) => block.forward(input, mask, own));
     options.cache?.commit();

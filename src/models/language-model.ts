@@ -22,6 +22,8 @@ export interface TrainingPass {
 
 /** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
 export interface LanguageModel extends StoredModel {
+  /** `[vocabularySize, width]` */
+  readonly tokenEmbedding: Tensor;
   /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */
   readonly outputWeight: Tensor;
   /** `[vocabularySize]`, added to the logits where a model has it. */

@@ -96,7 +96,7 @@ export class Llama implements LanguageModel {
     const positions = options.positions ?? options.cache?.positions(time) ?? null;
     checkPositions("llama", this.settings.context, time, positions);
     const angles = this.#rotary.angles(time, positions);
-    const embedded = this.tokenEmbedding.gatherRows(ids); // [batch, time, width]
+    const embedded = options.embedded ?? this.tokenEmbedding.gatherRows(ids); // [batch, time, width]
     const x = throughBlocks(this.blocks, embedded, options, (block, input, own) =>
       block.forward(input, mask, angles, own),
     );

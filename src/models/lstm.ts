@@ -102,10 +102,10 @@ export class Lstm implements RecurrentModel {
   read(
     ids: Tensor,
     before: readonly LstmState[] | null,
-    { random = null }: ForwardOptions = {},
+    { random = null, embedded }: ForwardOptions = {},
   ): { hidden: Tensor; states: readonly LstmState[] } {
     const { dropout } = this.settings;
-    let x = swapped(this.tokenEmbedding.gatherRows(ids)); // [time, batch, width]
+    let x = swapped(embedded ?? this.tokenEmbedding.gatherRows(ids)); // [time, batch, width]
     const states = this.layers.map((layer, i) => {
       const all = layer.forward(dropOut(x, dropout, random), before?.[i] ?? null);
       x = all.hidden;

@@ -94,7 +94,7 @@ export class Mixtral implements LanguageModel {
     const positions = options.positions ?? options.cache?.positions(time) ?? null;
     checkPositions("mixtral", this.settings.context, time, positions);
     const angles = this.#rotary.angles(time, positions);
-    let x = this.tokenEmbedding.gatherRows(ids); // [batch, time, width]
+    let x = options.embedded ?? this.tokenEmbedding.gatherRows(ids); // [batch, time, width]
     const routerLogits = this.blocks.map((block) => {
       const passed = block.forward(x, mask, angles, options);
       x = passed.x;

@@ -10,8 +10,9 @@ import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { taskKinds } from "../data/task-examples.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
 import { dropOut } from "../nn/dropout.ts";
-import type { Parameter } from "../nn/parameters.ts";
-import { Initializer, parameters } from "../nn/parameters.ts";
+import { freeze, Initializer, Parameter, parameters } from "../nn/parameters.ts";
+import { recordsTape, withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
@@ -38,7 +39,7 @@ export interface TaskTokens {
 
 /** What a body says of a batch of inputs. */
 export interface TaskStates {
-  /** `[batch, time, width]` */
+  /** `[batch, time, width]`; in training with a frozen body of the last tokens alone. */
   readonly hidden: Tensor;
   /** `[batch, width]`: what the head reads, one vector an input. */
   readonly summaries: Tensor;
@@ -58,6 +59,8 @@ export interface TaskModel {
   read(batch: TaskBatch, random: Random | null): TaskStates;
   /** Summaries `[n, width]` → what the head says, `[n, outputs]`. */
   answer(summaries: Tensor, random: Random | null): Tensor;
+  /** Leaves nothing to train but the head and, where it is new to the model, the token whose state the head reads. */
+  freezeBody(extractId: number): void;
   /** What an optimizer trains. */
   trainable(withLanguageModel: boolean): Map<string, Parameter>;
 }
@@ -85,6 +88,8 @@ export class DecoderTaskModel implements TaskModel {
   /** `[outputs, width]`: a row a class, or one for a score. */
   readonly score: Parameter;
   readonly #headDropout: number;
+  /** Row of the extract token in the embedding of a frozen body, `[1, width]`; null where all of the body is trained. */
+  #extract: Parameter | null = null;
 
   /** The head starts with normal numbers of standard deviation 0.02, or unset without a generator. */
   constructor(description: TaskDescription, body: LanguageModel, random: Random | null, headDropout = 0) {
@@ -107,12 +112,41 @@ export class DecoderTaskModel implements TaskModel {
     return this.body;
   }
 
+  freezeBody(extractId: number): void {
+    const { tokenEmbedding } = freeze(this.body);
+    this.#extract = Parameter.rowOf(tokenEmbedding, extractId);
+  }
+
   read(batch: TaskBatch, random: Random | null): TaskStates {
+    if (this.#extract && recordsTape()) return this.#readFrozen(this.#extract, batch, random);
     const ids = Tensor.from(this.backend, batch.ids, [batch.batch, batch.time]);
     const hidden = this.body.forward(ids, { random });
     const last = batch.lengths.map((length, b) => b * batch.time + length - 1);
     const rows = hidden.reshape([batch.batch * batch.time, -1]);
     return { hidden, summaries: rows.gatherRows(Tensor.from(this.backend, last, [batch.batch])) };
+  }
+
+  /**
+   * No token sees the extract token but itself. All others are read without a gradient, for their keys and values
+   * alone; what the extract token's embedding does to its state is followed through one position of each input.
+   */
+  #readFrozen(extract: Parameter, { ids, batch, time, lengths }: TaskBatch, random: Random | null): TaskStates {
+    const { backend, body } = this;
+    const cache = body.newCache(batch, time).unkeep();
+    const before = ids.filter((_, i) => i % time < time - 1);
+    withoutGradients(() =>
+      tensorScope(() => {
+        cache.extend(
+          lengths.map((length) => length - 1),
+          time - 1,
+        );
+        body.forward(Tensor.from(backend, before, [batch, time - 1]), { cache, random });
+      }),
+    );
+    cache.extend(new Int32Array(batch).fill(1), 1);
+    const first = Tensor.from(backend, new Int32Array(batch), [batch, 1]);
+    const hidden = body.forward(first, { cache, random, embedded: extract.gatherRows(first) }); // [batch, 1, width]
+    return { hidden, summaries: hidden.reshape([batch, -1]) };
   }
 
   answer(summaries: Tensor, random: Random | null): Tensor {
@@ -124,7 +158,8 @@ export class DecoderTaskModel implements TaskModel {
     const isUsed = ([name, parameter]: [string, Parameter]): boolean =>
       parameter.requiresGrad &&
       (withLanguageModel || parameter !== this.body.outputWeight || name.endsWith("tokenEmbedding"));
-    return new Map([...parameters(this)].filter(isUsed));
+    const own = [...parameters(this)].filter(isUsed);
+    return new Map(this.#extract ? [...own, ["extractEmbedding", this.#extract]] : own);
   }
 }
 
@@ -165,11 +200,7 @@ export async function openTaskModel(folder: ModelFolder, backend: Backend, headD
  *
  * @throws {CheckpointError} when tensors are missing, unexpected or of another shape.
  */
-async function loadTaskTensors(
-  family: ModelFamily,
-  model: DecoderTaskModel,
-  source: TensorSource,
-): Promise<void> {
+async function loadTaskTensors(family: ModelFamily, model: DecoderTaskModel, source: TensorSource): Promise<void> {
   const expected = placements(family, model);
   const rename = renaming(family, expected);
   await loadTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));

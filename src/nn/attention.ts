@@ -21,6 +21,8 @@ export interface ForwardOptions {
   readonly cache?: KeyValueCache | null;
   /** Position of each token, `[batch · time]`; 0, 1, 2, … in each sequence without. */
   readonly positions?: Int32Array;
+  /** `[batch, time, width]`, read instead of the embeddings of the ids. */
+  readonly embedded?: Tensor;
 }
 
 /** Sizes and start of a {@link SelfAttention}. */

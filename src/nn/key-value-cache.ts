@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import { ShapeError } from "../core/errors.ts";
+import { record, willRecord } from "../tensor/op.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
@@ -74,14 +75,20 @@ export class KeyValueCache {
     return { causal: true, queryStarts: this.lengths.slice(0, this.#counts.length), keyLengths };
   }
 
-  /** Stores key and value `[batch, time, width]` of one layer; gives all of that layer, `[batch, capacity, width]`. */
+  /**
+   * Stores key and value `[batch, time, width]` of one layer; gives all of that layer, `[batch, capacity, width]`.
+   * Gradients reach what is stored, not what was there before.
+   */
   append(layer: number, key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
     const rows = Tensor.from(this.#backend, this.#rows, [this.#rows.length]);
     const store = (all: Tensor | undefined, added: Tensor): Tensor => {
       if (!all) throw new ShapeError(`key-value cache: there is no layer ${layer} among ${this.shape.layers}`);
       const { slots, capacity, width } = this.shape;
-      this.#backend.kernels.setRows(added.reshape([-1, width]), rows, all.reshape([slots * capacity, width]));
-      return all.window(0, [this.#counts.length, capacity, width]);
+      this.#backend.kernels.setRows(added.detach().reshape([-1, width]), rows, all.reshape([slots * capacity, width]));
+      const stored = all.window(0, [this.#counts.length, capacity, width]);
+      if (!willRecord([added])) return stored;
+      record(stored, [added], [], (dy) => [() => dy.reshape([-1, width]).gatherRows(rows).reshape(added.shape)]);
+      return stored;
     };
     return { key: store(this.#keys[layer], key), value: store(this.#values[layer], value) };
   }
@@ -142,6 +149,12 @@ export class KeyValueCache {
     }
     this.lengths.set(lengths);
     ids.release();
+  }
+
+  /** Leaves it to the scope that is open now to give the memory back, or to a backward pass that comes by. */
+  unkeep(): this {
+    for (const tensor of [...this.#keys, ...this.#values]) tensor.unkeep();
+    return this;
   }
 
   /** Gives the memory back. */

@@ -14,6 +14,15 @@ export class Parameter extends Tensor {
     parameter.requiresGrad = true;
     return parameter;
   }
+
+  /** One row of a table as a parameter of its own, `[1, width]`, in the table's memory: to train it changes the table. */
+  static rowOf(table: Tensor, row: number): Parameter {
+    const width = table.axis(1);
+    const { storage, offset } = table.window(row * width, [1, width]);
+    const parameter = new Parameter(table.backend, storage, [1, width], offset);
+    parameter.requiresGrad = true;
+    return parameter;
+  }
 }
 
 /**

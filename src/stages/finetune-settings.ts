@@ -63,7 +63,7 @@ export const FinetuneSettings = z.object({
   freezeBody: z
     .boolean()
     .default(false)
-    .describe("train the head alone; the body keeps no activations")
+    .describe("train the head and the extract token's embedding alone; of the rest only keys and values are kept")
     .meta({ group: "Method" }),
   freezeLayers: z
     .int()

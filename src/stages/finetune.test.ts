@@ -10,7 +10,7 @@ import { Random } from "../core/random.ts";
 import { bert } from "../models/bert-families.ts";
 import { families } from "../models/index.ts";
 import { storedTensors } from "../models/load.ts";
-import { Initializer } from "../nn/parameters.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { assistantContents } from "./assistant.ts";
@@ -212,24 +212,36 @@ test("early stopping ends with the best model", async () => {
   expect(readdirSync(at("early"))).toContain("report.json");
 });
 
-test("a frozen body stays as it was, all but the new tokens", async () => {
-  const settings = { task: "classification", data: [at("colours.jsonl")], steps: 10, freezeBody: true };
-  const { model } = await run({ ...settings, output: at("frozen") });
-  const { model: untouched } = await run({ ...settings, steps: 0, output: at("untrained") });
-  const values = async (path: string | null): Promise<number[][]> => {
-    const { model: own } = await openTrainedSolver(path ?? "", backend);
-    const { blocks } = own.body as unknown as {
-      blocks: { mlp: { expansion: { weight: { read(): Promise<Float32Array> } } } }[];
-    };
-    return [
-      [...(await (blocks[1]?.mlp.expansion.weight.read() ?? []))],
-      [...((await own.head.get("score.weight")?.read()) ?? [])],
-    ];
-  };
-  const [[body, head], [bodyBefore, headBefore]] = [await values(model), await values(untouched)];
-  expect(body).toEqual(bodyBefore);
-  expect(head).not.toEqual(headBefore);
+test.each(Object.keys(families))("a frozen %s stays as it was, all but the extract token", async (family) => {
+  const data = [at("colours.jsonl")];
+  const settings = { task: "classification", data, steps: 10, freezeBody: true, model: at(family) };
+  const { model } = await run({ ...settings, output: at(`frozen-${family}`), saveEvery: 5, saveTotalLimit: 0 });
+  const { model: untouched } = await run({ ...settings, steps: 0, output: at(`untrained-${family}`) });
+  const [learned, before] = [await valuesOf(model ?? ""), await valuesOf(untouched ?? "")];
+  const changed = [...learned.keys()].filter((name) => learned.get(name)?.join() !== before.get(name)?.join());
+  expect(changed).toEqual(["tokenEmbedding <|extract|>", "score"]);
+  const resumed = at(`frozen-${family}`);
+  for (const later of ["final", "checkpoint-10"]) rmSync(join(resumed, later), { recursive: true });
+  await run({ ...settings, output: resumed, saveEvery: 5, saveTotalLimit: 0, resume: true });
+  expect(await valuesOf(join(resumed, "final"))).toEqual(learned);
 });
+
+/** Every parameter of a fine-tuned model; the new tokens' embeddings by themselves. */
+async function valuesOf(folder: string): Promise<Map<string, readonly number[]>> {
+  const { model, tokenizer } = await openTrainedSolver(folder, backend);
+  const values = new Map<string, readonly number[]>();
+  for (const [name, parameter] of parameters(model.body)) values.set(name, [...(await parameter.read())]);
+  const table = values.get("tokenEmbedding") ?? [];
+  const width = table.length / model.body.settings.vocabularySize;
+  const { start, delimiter, extract } = model.description.tokens;
+  for (const token of [start, delimiter, extract]) {
+    const id = tokenizer.idOf(token) ?? 0;
+    values.set(`tokenEmbedding ${token}`, table.slice(id * width, (id + 1) * width));
+  }
+  values.set("tokenEmbedding", table.slice(0, (tokenizer.idOf(start) ?? 0) * width));
+  for (const parameter of model.head.values()) values.set("score", [...(await parameter.read())]);
+  return values;
+}
 
 test.each([
   [{ data: [{ text: "a", label: "x" }] }, /all 1 rows are of one class, "x"/],

@@ -157,7 +157,7 @@ function learnedTensors({ model }: Solver): Map<string, Tensor> {
 }
 
 /** Decides which of the body's parameters learn. */
-function chooseTrained({ model }: Solver, settings: FinetuneSettings): void {
+function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings): void {
   const { freezeBody, freezeLayers, loraRank, loraAlpha, loraTargets, seed } = settings;
   if (loraRank > 0 && settings.patience > 0) {
     throw new SettingsError("patience: cannot put the best adapters back; leave it out with --lora-rank");
@@ -169,7 +169,7 @@ function chooseTrained({ model }: Solver, settings: FinetuneSettings): void {
   }
   if (loraRank > 0) {
     adapt(model.body, { rank: loraRank, alpha: loraAlpha, targets: loraTargets }, new Random(seed).child(1));
-  } else if (freezeBody) freezeBottom(model.body, Number.POSITIVE_INFINITY);
+  } else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens.extract) ?? 0);
   else if (freezeLayers > 0) freezeBottom(model.body, freezeLayers);
 }
 

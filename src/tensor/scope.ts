@@ -60,6 +60,14 @@ export function keep(backend: Backend, storage: Storage): void {
   if (leaveScope(storage)) watch(storage, backend);
 }
 
+/** Undoes `keep`: the current scope, if any, will give the memory back, or `backward` once it has passed. */
+export function unkeep(backend: Backend, storage: Storage): void {
+  kept.delete(storage);
+  if (!current) return;
+  abandoned.unregister(storage);
+  current.set(storage, backend);
+}
+
 /** Whether `keep` was called on a storage, through any of the tensors that share it. */
 export function isKept(storage: Storage): boolean {
   return kept.has(storage);

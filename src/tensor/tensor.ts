@@ -11,7 +11,7 @@ import { matmul } from "./ops/matmul.ts";
 import { permute, slice } from "./ops/movement.ts";
 import { argmax, max, sum } from "./ops/reduce.ts";
 import { logSoftmax, softmax } from "./ops/softmax.ts";
-import { allocate, keep, release } from "./scope.ts";
+import { allocate, keep, release, unkeep } from "./scope.ts";
 
 /** An operand that may be given as a plain number. */
 export type Operand = Tensor | number;
@@ -137,6 +137,12 @@ export class Tensor implements View {
   /** Exempts this tensor from scopes and from `backward`'s clean-up: it lives until `release`, or until collected. */
   keep(): this {
     keep(this.backend, this.storage);
+    return this;
+  }
+
+  /** Undoes {@link keep}: the scope that is open now gives the memory back, or `backward` once it has passed. */
+  unkeep(): this {
+    unkeep(this.backend, this.storage);
     return this;
   }
 

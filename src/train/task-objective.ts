@@ -60,7 +60,10 @@ function inputsLoss({ languageModel }: TaskModel, { ids, lengths, time }: TaskBa
   if (!languageModel) throw new Error("internal: the body predicts no next token");
   const targets = ids.map((_, i) => ((i % time) + 1 < (lengths[Math.floor(i / time)] ?? 0) ? (ids[i + 1] ?? -1) : -1));
   const rows = trainedRows(hidden, targets);
-  return apply(linearCrossEntropy, [rows.hidden, languageModel.outputWeight], { targets: rows.targets, scale: rows.scale });
+  return apply(linearCrossEntropy, [rows.hidden, languageModel.outputWeight], {
+    targets: rows.targets,
+    scale: rows.scale,
+  });
 }
 
 /**

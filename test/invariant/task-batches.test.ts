@@ -8,9 +8,11 @@ import { taskBatch } from "../../src/data/task-inputs.ts";
 import { bertClassifier } from "../../src/models/bert-families.ts";
 import { EncoderTaskModel } from "../../src/models/encoder-task-model.ts";
 import { families } from "../../src/models/index.ts";
+import type { LanguageModel } from "../../src/models/language-model.ts";
 import type { TaskDescription, TaskModel } from "../../src/models/task-model.ts";
 import { DecoderTaskModel } from "../../src/models/task-model.ts";
-import { Initializer } from "../../src/nn/parameters.ts";
+import { Initializer, parameters } from "../../src/nn/parameters.ts";
+import { tensorScope } from "../../src/tensor/scope.ts";
 import { readTask, taskObjective } from "../../src/train/task-objective.ts";
 import { expectClose } from "../closeness.ts";
 import { backends } from "../parity/backends.ts";
@@ -18,7 +20,7 @@ import { backends } from "../parity/backends.ts";
 const shape = { vocabularySize: 50, context: 24, width: 32, layers: 2, heads: 2, dropout: 0 };
 
 /** A model whose states differ from each other as those of a trained one. */
-function create(body: "gpt2" | "llama" | "bert", task: TaskKind, backend: Backend): TaskModel {
+function create(body: keyof typeof families | "bert", task: TaskKind, backend: Backend): TaskModel {
   const labels = task === "multiple-choice" ? [] : ["no", "yes"];
   const tokens = { start: "", delimiter: "", extract: "" };
   const description: TaskDescription = { task, labels, columns: defaultColumns[task], tokens };
@@ -27,7 +29,7 @@ function create(body: "gpt2" | "llama" | "bert", task: TaskKind, backend: Backen
   if (body !== "bert") {
     const family = families[body];
     const settings = { ...family.shaped(shape), ...large } as never;
-    return new DecoderTaskModel(description, family.create(settings, init), new Random(2));
+    return new DecoderTaskModel(description, family.create(settings, init) as LanguageModel, new Random(2));
   }
   const head = task === "multiple-choice" ? "multiple-choice" : "sequence-classification";
   const settings = { ...bertClassifier.shaped(shape), ...large, task: head, labels } as const;
@@ -56,6 +58,38 @@ const tasks = [
 ] as const;
 
 describe.each(backends)("on %s", (_, backend) => {
+  test.each(Object.keys(families) as (keyof typeof families)[])(
+    "a frozen %s teaches its extract token what a whole one does",
+    async (body) => {
+      const extract = shape.vocabularySize - 1;
+      const all = examples(2, 4).map(({ inputs, ...example }) => {
+        const marked = inputs.map(({ ids, typeIds }) => ({ ids: ids.map((id) => id % extract), typeIds }));
+        for (const { ids } of marked) ids[ids.length - 1] = extract;
+        return { ...example, inputs: marked };
+      });
+      const [whole, frozen] = [create(body, "similarity", backend), create(body, "similarity", backend)];
+      frozen.freezeBody(extract);
+      const losses = [whole, frozen].map((model) =>
+        tensorScope(() => {
+          const { loss } = taskObjective(model, taskBatch(all), null, 0);
+          loss.backward();
+          return loss.detach();
+        }),
+      );
+      const [ofWhole, ofFrozen] = [await losses[0]!.item(), await losses[1]!.item()];
+      expect(ofFrozen).toBeCloseTo(ofWhole, 5);
+      const trained = frozen.trainable(false);
+      expect([...trained.keys()]).toEqual(["score", "extractEmbedding"]);
+      const { width } = shape;
+      const table = await (whole.body as LanguageModel).tokenEmbedding.grad!.read();
+      const row = await trained.get("extractEmbedding")!.grad!.read();
+      expect(Math.max(...row.map(Math.abs))).toBeGreaterThan(1e-3);
+      expectClose(row, table.slice(extract * width, (extract + 1) * width), { absolute: 1e-6, relative: 1e-3 });
+      const given = [...parameters(frozen.body).values()].filter(({ grad }) => grad !== null);
+      expect(given).toEqual([]);
+    },
+  );
+
   describe.each(["gpt2", "llama", "bert"] as const)("%s", (body) => {
     test.each(tasks)("answers %s alike alone and among others", async (task, inputs) => {
       const model = create(body, task, backend);

@@ -4,7 +4,6 @@ import type { EncodedAnswer } from "../../data/encoded-rankings.ts";
 import { defaultColumns } from "../../data/task-examples.ts";
 import { taskBatch } from "../../data/task-inputs.ts";
 import { Decoder } from "../../generate/decoder.ts";
-import { freezeBottom } from "../../models/freeze-bottom.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { adapt } from "../../models/low-rank-adapters.ts";
 import { RewardModel } from "../../models/reward-model.ts";
@@ -102,7 +101,7 @@ function taskStep(body: LanguageModel, run: PlannedRun, mark: Mark): PreparedSte
   const task = "classification";
   const model = new DecoderTaskModel({ task, labels: ["a", "b"], columns: defaultColumns[task], tokens }, body, null);
   if (run.loraRank > 0) adapt(body, { rank: run.loraRank, alpha: 16, targets: "attention" }, new Random(1));
-  else if (run.freezeBody) freezeBottom(body, Number.POSITIVE_INFINITY);
+  else if (run.freezeBody) model.freezeBody(someToken);
   const weight = run.freezeBody ? 0 : 0.5;
   const ids = new Int32Array(run.context).fill(someToken);
   const example = { where: "", inputs: [{ ids, typeIds: new Int32Array(run.context) }], target: 0 };
