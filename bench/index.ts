@@ -8,6 +8,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { describeMachine, packageVersion } from "../src/train/machine.ts";
 import type { DecodingResult } from "./decoding-benchmark.ts";
 import { benchmarkDecoding, decodingTable } from "./decoding-benchmark.ts";
+import type { EvaluationResult } from "./evaluation-benchmark.ts";
+import { benchmarkEvaluation, evaluationTable } from "./evaluation-benchmark.ts";
 import { findPythonWithTorch, pythonRemedy } from "./find-python.ts";
 import type { Precision } from "./machine-limits.ts";
 import { MachineLimits } from "./machine-limits.ts";
@@ -19,7 +21,7 @@ import { benchmarkTokenizer, tokenizerTable } from "./tokenizer-benchmark.ts";
 import type { TrainingResult } from "./training-benchmark.ts";
 import { benchmarkTraining, trainingTable } from "./training-benchmark.ts";
 
-const parts = ["training", "decoding", "tokenizer"] as const;
+const parts = ["training", "decoding", "tokenizer", "evaluation"] as const;
 
 interface Options {
   readonly only: readonly (typeof parts)[number][];
@@ -40,6 +42,7 @@ print(`${describeMachine().processor}, ${limits.instructionSet}, ${options.threa
 const training = options.only.includes("training") ? await measureTraining() : [];
 const decoding = options.only.includes("decoding") ? await measureDecoding() : [];
 const tokenizer = options.only.includes("tokenizer") ? await measureTokenizer() : [];
+const evaluation = options.only.includes("evaluation") ? await measureEvaluation() : [];
 for (const note of notes) print(`\nNot measured: ${note}`);
 if (options.json !== undefined) await writeRecord(options.json);
 tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
@@ -83,6 +86,13 @@ async function measureTokenizer(): Promise<TokenizerResult[]> {
   return results;
 }
 
+async function measureEvaluation(): Promise<EvaluationResult[]> {
+  tell("multiple-choice questions at shape M");
+  const results = await benchmarkEvaluation(options.threads, options.repeats);
+  print("\nMultiple choice with shape M in float32 (medians)\n", ...evaluationTable(results));
+  return results;
+}
+
 function describeShape(name: ShapeName): string {
   const { model, layers, heads, width, context, batch, vocabulary } = shapes[name];
   const size = `${layers} layers, ${heads} heads, width ${width}`;
@@ -93,13 +103,15 @@ async function writeRecord(path: string): Promise<void> {
   const about = { stemma: packageVersion(), machine: describeMachine(), limits: limits.summary() };
   await writeFile(
     path,
-    `${JSON.stringify({ ...about, training, decoding, tokenizer, notMeasured: [...notes] }, null, 2)}\n`,
+    `${JSON.stringify({ ...about, training, decoding, tokenizer, evaluation, notMeasured: [...notes] }, null, 2)}\n`,
   );
 }
 
 function readOptions(): Options {
   return new Command("npm run bench --")
-    .description("Measures training, decoding and tokenizers beside other programs and the machine's limits.")
+    .description(
+      "Measures training, decoding, tokenizers and evaluation beside other programs and the machine's limits.",
+    )
     .addOption(listOption("--only <parts>", "parts to run", parts))
     .addOption(listOption("--shapes <shapes>", "shapes to train", Object.keys(shapes)))
     .addOption(listOption("--precision <precisions>", "precisions to train in", ["float32", "bfloat16"]))
