@@ -212,17 +212,17 @@ test("early stopping ends with the best model", async () => {
   expect(readdirSync(at("early"))).toContain("report.json");
 });
 
-test.each(Object.keys(families))("a frozen %s stays as it was, all but the extract token", async (family) => {
+test.each(["gpt2", "lstm"])("a frozen %s stays as it was, all but the extract token", async (family) => {
   const data = [at("colours.jsonl")];
-  const settings = { task: "classification", data, steps: 10, freezeBody: true, model: at(family) };
-  const { model } = await run({ ...settings, output: at(`frozen-${family}`), saveEvery: 5, saveTotalLimit: 0 });
+  const settings = { task: "classification", data, steps: 6, freezeBody: true, model: at(family) };
+  const { model } = await run({ ...settings, output: at(`frozen-${family}`), saveEvery: 3, saveTotalLimit: 0 });
   const { model: untouched } = await run({ ...settings, steps: 0, output: at(`untrained-${family}`) });
   const [learned, before] = [await valuesOf(model ?? ""), await valuesOf(untouched ?? "")];
   const changed = [...learned.keys()].filter((name) => learned.get(name)?.join() !== before.get(name)?.join());
   expect(changed).toEqual(["tokenEmbedding <|extract|>", "score"]);
   const resumed = at(`frozen-${family}`);
-  for (const later of ["final", "checkpoint-10"]) rmSync(join(resumed, later), { recursive: true });
-  await run({ ...settings, output: resumed, saveEvery: 5, saveTotalLimit: 0, resume: true });
+  for (const later of ["final", "checkpoint-6"]) rmSync(join(resumed, later), { recursive: true });
+  await run({ ...settings, output: resumed, saveEvery: 3, saveTotalLimit: 0, resume: true });
   expect(await valuesOf(join(resumed, "final"))).toEqual(learned);
 });
 
