@@ -11,11 +11,11 @@ import { taskKinds } from "../data/task-examples.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { freeze, Initializer, Parameter, parameters } from "../nn/parameters.ts";
-import { recordsTape, withoutGradients } from "../tensor/op.ts";
-import { tensorScope } from "../tensor/scope.ts";
+import { recordsTape } from "../tensor/op.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
+import { lastStates } from "./last-states.ts";
 import { createEmpty, familyOf, modelPlacements, renaming } from "./load.ts";
 import { mergedWeights } from "./low-rank-adapters.ts";
 
@@ -118,35 +118,15 @@ export class DecoderTaskModel implements TaskModel {
   }
 
   read(batch: TaskBatch, random: Random | null): TaskStates {
-    if (this.#extract && recordsTape()) return this.#readFrozen(this.#extract, batch, random);
+    if (this.#extract && recordsTape()) {
+      const summaries = lastStates(this.body, this.#extract, batch, random);
+      return { hidden: summaries.reshape([batch.batch, 1, -1]), summaries };
+    }
     const ids = Tensor.from(this.backend, batch.ids, [batch.batch, batch.time]);
     const hidden = this.body.forward(ids, { random });
     const last = batch.lengths.map((length, b) => b * batch.time + length - 1);
     const rows = hidden.reshape([batch.batch * batch.time, -1]);
     return { hidden, summaries: rows.gatherRows(Tensor.from(this.backend, last, [batch.batch])) };
-  }
-
-  /**
-   * No token sees the extract token but itself. All others are read without a gradient, for their keys and values
-   * alone; what the extract token's embedding does to its state is followed through one position of each input.
-   */
-  #readFrozen(extract: Parameter, { ids, batch, time, lengths }: TaskBatch, random: Random | null): TaskStates {
-    const { backend, body } = this;
-    const cache = body.newCache(batch, time).unkeep();
-    const before = ids.filter((_, i) => i % time < time - 1);
-    withoutGradients(() =>
-      tensorScope(() => {
-        cache.extend(
-          lengths.map((length) => length - 1),
-          time - 1,
-        );
-        body.forward(Tensor.from(backend, before, [batch, time - 1]), { cache, random });
-      }),
-    );
-    cache.extend(new Int32Array(batch).fill(1), 1);
-    const first = Tensor.from(backend, new Int32Array(batch), [batch, 1]);
-    const hidden = body.forward(first, { cache, random, embedded: extract.gatherRows(first) }); // [batch, 1, width]
-    return { hidden, summaries: hidden.reshape([batch, -1]) };
   }
 
   answer(summaries: Tensor, random: Random | null): Tensor {
