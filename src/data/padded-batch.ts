@@ -17,9 +17,3 @@ export function paddedBatch(sequences: readonly Int32Array[]): PaddedBatch {
   for (const [i, sequence] of sequences.entries()) ids.set(sequence, i * time);
   return { ids, batch: sequences.length, time, lengths };
 }
-
-/** Some of the sequences of a block, `first` ≤ i < `end`. */
-export function rowsOf({ ids, batch, time, lengths }: PaddedBatch, first: number, end: number): PaddedBatch {
-  const own = lengths.subarray(first, end);
-  return { ids: ids.subarray(first * time, Math.min(end, batch) * time), batch: own.length, time, lengths: own };
-}

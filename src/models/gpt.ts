@@ -146,21 +146,19 @@ export class Block {
         this.attention.projection,
         options,
       );
-      return this.#feedForward(attended, usedOnce(this.mlpNorm.forward(attended), expand), options);
+      return this.#add(attended, usedOnce(this.mlpNorm.forward(attended), expand), this.mlp.projection, options);
     }
     const attended = this.attentionNorm.forward(this.#add(x, attend(x), this.attention.projection, options));
-    return this.mlpNorm.forward(this.#feedForward(attended, expand(attended), options));
+    return this.mlpNorm.forward(this.#add(attended, expand(attended), this.mlp.projection, options));
   }
 
-  #feedForward(x: Tensor, expanded: Tensor, options: ForwardOptions): Tensor {
-    return usedOnce(expanded, (inner) => this.#add(x, inner, this.mlp.projection, options));
-  }
-
-  /** x + dropout(projection(branch)), in one pass when nothing is dropped. */
+  /** x + dropout(projection(branch)), in one pass when nothing is dropped; nothing else may read the branch. */
   #add(x: Tensor, branch: Tensor, projection: Linear, { random = null }: ForwardOptions): Tensor {
     const rate = this.#settings.residualDropout;
-    if (rate === 0 || !random) return projection.forward(branch, { residual: x });
-    return x.add(dropOut(projection.forward(branch), rate, random));
+    return usedOnce(branch, (inner) => {
+      if (rate === 0 || !random) return projection.forward(inner, { residual: x });
+      return x.add(dropOut(projection.forward(inner), rate, random));
+    });
   }
 }
 

@@ -1,14 +1,9 @@
 import type { Random } from "../core/random.ts";
 import type { PaddedBatch } from "../data/padded-batch.ts";
-import { rowsOf } from "../data/padded-batch.ts";
-import { apply, withoutGradients } from "../tensor/op.ts";
-import { scatterRows } from "../tensor/ops/indexing.ts";
+import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { LanguageModel } from "./language-model.ts";
-
-/** Tokens that are read at once: what a block computes on the way takes memory for so many. */
-const tokensAtOnce = 512;
 
 /**
  * State of the last token of each input of a model that is frozen but for that token's embedding.
@@ -18,20 +13,7 @@ const tokensAtOnce = 512;
  *
  * Shapes: embedding `[1, width]` → `[batch, width]`.
  */
-export function lastStates(model: LanguageModel, embedding: Tensor, batch: PaddedBatch, random: Random | null): Tensor {
-  const atOnce = Math.max(1, Math.floor(tokensAtOnce / batch.time));
-  const firsts = Array.from({ length: Math.ceil(batch.batch / atOnce) }, (_, i) => i * atOnce);
-  return firsts
-    .map((first) => {
-      const some = readLast(model, embedding, rowsOf(batch, first, first + atOnce), random);
-      const places = Int32Array.from({ length: some.axis(0) }, (_, i) => first + i);
-      const ids = Tensor.from(model.backend, places, [places.length]);
-      return apply(scatterRows, [some, ids], { rows: batch.batch });
-    })
-    .reduce((sum, part) => sum.add(part));
-}
-
-function readLast(
+export function lastStates(
   model: LanguageModel,
   embedding: Tensor,
   { ids, batch, time, lengths }: PaddedBatch,

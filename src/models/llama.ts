@@ -140,7 +140,7 @@ export class LlamaBlock {
     const mixed = usedOnce(this.attentionNorm.forward(x), (input) =>
       this.attention.mix(input, mask, angles, this.#layer, options),
     );
-    const attended = this.attention.projection.forward(mixed, { residual: x });
+    const attended = usedOnce(mixed, (inner) => this.attention.projection.forward(inner, { residual: x }));
     const expanded = usedOnce(this.mlpNorm.forward(attended), (input) => this.mlp.expand(input));
     return usedOnce(expanded, (inner) => this.mlp.projection.forward(inner, { residual: attended }));
   }

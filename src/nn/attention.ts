@@ -8,6 +8,7 @@ import type { KeyValueCache } from "./key-value-cache.ts";
 import type { LinearOptions } from "./linear.ts";
 import { Linear } from "./linear.ts";
 import type { Initializer } from "./parameters.ts";
+import { usedOnce } from "./used-once.ts";
 
 /** What a forward pass is told beside its tokens. */
 export interface ForwardOptions {
@@ -59,10 +60,12 @@ export class SelfAttention {
       mask,
       dropout: rate > 0 && random ? { rate, draw: random.draw() } : null,
     };
-    if (!cache) return apply(selfAttention, [packed, null], attrs);
+    if (!cache) return usedOnce(packed, (qkv) => apply(selfAttention, [qkv, null], attrs));
     const part = (i: number): Tensor => packed.slice(-1, i * width, (i + 1) * width);
-    const [query, key, value] = [part(0), part(1), part(2)];
-    const all = cache.append(layer, key, value);
-    return apply(attention, [query, all.key, all.value, null], attrs);
+    const all = cache.append(layer, part(1), part(2));
+    return usedOnce(
+      usedOnce(packed, () => part(0)),
+      (query) => apply(attention, [query, all.key, all.value, null], attrs),
+    );
   }
 }

@@ -76,8 +76,8 @@ export class KeyValueCache {
   }
 
   /**
-   * Stores key and value `[batch, time, width]` of one layer; gives all of that layer, `[batch, capacity, width]`.
-   * Gradients reach what is stored, not what was there before.
+   * Stores key and value `[batch, time, width]` of one layer, which nothing else may read afterwards; gives all of that
+   * layer, `[batch, capacity, width]`. Gradients reach what is stored, not what was there before.
    */
   append(layer: number, key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
     const rows = Tensor.from(this.#backend, this.#rows, [this.#rows.length]);
@@ -86,7 +86,10 @@ export class KeyValueCache {
       const { slots, capacity, width } = this.shape;
       this.#backend.kernels.setRows(added.detach().reshape([-1, width]), rows, all.reshape([slots * capacity, width]));
       const stored = all.window(0, [this.#counts.length, capacity, width]);
-      if (!willRecord([added])) return stored;
+      if (!willRecord([added])) {
+        if (!added.requiresGrad) added.release();
+        return stored;
+      }
       record(stored, [added], [], (dy) => [() => dy.reshape([-1, width]).gatherRows(rows).reshape(added.shape)]);
       return stored;
     };

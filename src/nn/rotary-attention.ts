@@ -9,6 +9,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { ForwardOptions } from "./attention.ts";
 import { Linear } from "./linear.ts";
 import type { Initializer } from "./parameters.ts";
+import { usedOnce } from "./used-once.ts";
 
 /** Sizes and start of a {@link RotaryAttention}. */
 export interface RotaryAttentionOptions {
@@ -60,10 +61,12 @@ export class RotaryAttention {
       mask,
       dropout: rate > 0 && random ? { rate, draw: random.draw() } : null,
     };
-    if (!cache) return apply(selfAttention, [packed, null], attrs);
+    if (!cache) return usedOnce(packed, (qkv) => apply(selfAttention, [qkv, null], attrs));
     const [keysAt, valuesAt] = [heads * headDim, (heads + keyValueHeads) * headDim];
-    const query = packed.slice(-1, 0, keysAt);
     const all = cache.append(layer, packed.slice(-1, keysAt, valuesAt), packed.slice(-1, valuesAt, packed.axis(-1)));
-    return apply(attention, [query, all.key, all.value, null], attrs);
+    return usedOnce(
+      usedOnce(packed, () => packed.slice(-1, 0, keysAt)),
+      (query) => apply(attention, [query, all.key, all.value, null], attrs),
+    );
   }
 }

@@ -50,9 +50,19 @@ test("two in a row are computed again in their order", async () => {
   expect(await read(y.grad)).toEqual(await read(x.grad));
 });
 
-test("what is dear to compute again, and what no gradient needs, stays", async () => {
+test("what is dear to compute again stays, and so does what the result shares its memory with", async () => {
   const product = usedOnce(leaf(weight).matmul(weight), (y) => y);
   expect(await read(product)).toHaveLength(16);
   const free = withoutGradients(() => usedOnce(apply(rmsNorm, [weight, gain], { epsilon: 1e-5 }), (y) => y));
   expect(await read(free)).toHaveLength(16);
+});
+
+test("what no gradient asks for is given back", async () => {
+  const matrix = randomTensor([4, 4], 5);
+  const product = matrix.matmul(matrix);
+  expect(await read(usedOnce(product, (y) => y.add(1)))).toHaveLength(16);
+  await expect(product.read()).rejects.toThrow(/given back/);
+  const recorded = leaf(weight).matmul(weight);
+  withoutGradients(() => usedOnce(recorded, (y) => y.add(1)));
+  expect(await read(recorded)).toHaveLength(16);
 });
