@@ -3,7 +3,7 @@ import { recipes } from "./index.ts";
 import type { RecipeRows } from "./recipe.ts";
 
 // The others need packages that few have.
-const tried = recipes.filter(({ name }) => /^(wordnet|next)/.test(name));
+const tried = recipes.filter(({ name }) => /^(wordnet|next|verse)/.test(name));
 const made = new Map<string, RecipeRows>();
 
 test.each(tried)(

@@ -2,9 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianFile, packageFolder } from "./package-file.ts";
 import type { Recipe } from "./recipe.ts";
-import { choiceRow, divide, groupBy, oneOf, readerOf, shuffled } from "./recipe.ts";
-import type { Verse } from "./verses.ts";
-import { readChapters, readVerses } from "./verses.ts";
+import { choiceRow, divide, oneOf, readerOf, shuffled } from "./recipe.ts";
+import { readChapters } from "./verses.ts";
 
 /** Text to pretrain on, a chapter each. */
 export const kjv: Recipe = {
@@ -16,39 +15,6 @@ export const kjv: Recipe = {
     return { train: rows(false), test: rows(true) };
   },
 };
-
-/** Which of four verses comes next; the others are from the same book. Tests are from chapters that no model reads. */
-export const nextVerse: Recipe = {
-  name: "next-verse",
-  summary: "verse → which of 4 verses comes next (kjv)",
-  task: "multiple-choice",
-  make() {
-    const reader = readerOf(11);
-    const verses = readVerses();
-    const rows = (isHeldOut: boolean): ReturnType<typeof choiceRow>[] => {
-      const own = verses.filter((verse) => verse.isHeldOut === isHeldOut);
-      const books = groupBy(own, bookOf);
-      return own.flatMap((verse, i) => {
-        const next = own[i + 1];
-        if (!next || chapterOf(next) !== chapterOf(verse)) return [];
-        const book = books.get(bookOf(verse)) ?? own;
-        const pool = book.length > 20 ? book : own; // letters of one chapter have too few
-        return [choiceRow(verse.text, next.text, () => oneOf(pool, reader).text, reader)];
-      });
-    };
-    const read = new Set(verses.filter((verse) => !verse.isHeldOut).map(({ text }) => text)); // some verses come twice
-    const test = rows(true).filter(({ context }) => !read.has(context));
-    return { train: shuffled(rows(false), 12).slice(0, 12_000), test: shuffled(test, 13).slice(0, 1000) };
-  },
-};
-
-function chapterOf({ reference }: Verse): string {
-  return reference.slice(0, reference.lastIndexOf(":"));
-}
-
-function bookOf({ reference }: Verse): string {
-  return reference.slice(0, reference.lastIndexOf(" "));
-}
 
 /** Whether a mail is spam, from its subject and text; what the post office wrote on it gives it away and is left out. */
 export const spam: Recipe = {
