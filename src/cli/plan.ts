@@ -5,8 +5,8 @@ import type { Plan } from "../stages/plan/plan-memory.ts";
 import { largestBatch, measureStep, planStep } from "../stages/plan/plan-memory.ts";
 import type { PlannedModel } from "../stages/plan/plan-models.ts";
 import { planModel } from "../stages/plan/plan-models.ts";
-import type { PlannedRun } from "../stages/plan/plan-step.ts";
-import { plannedStages } from "../stages/plan/plan-step.ts";
+import type { PlannedRun } from "../stages/plan/prepared-step.ts";
+import { plannedStages } from "../stages/plan/prepared-step.ts";
 import { trainingSettings } from "../stages/stage.ts";
 import { defineCommand } from "./command.ts";
 
@@ -18,7 +18,9 @@ const PlanSettings = z.object({
     .string()
     .min(1)
     .default("gpt2")
-    .describe("gpt1, gpt2 … gpt2-xl, gpt3-125m … gpt3-175b, llama-7b … llama-65b, or a model folder")
+    .describe(
+      "gpt1, gpt2 … gpt2-xl, gpt3-125m … gpt3-175b, bert-base, bert-large, llama-7b … llama-65b, or a model folder",
+    )
     .meta({ placeholder: "name|folder" }),
   stage: z.enum(plannedStages).default("pretrain").describe("what is to be done with it"),
   batchSize: z.int().positive().default(8).describe("sequences, pairs or answers that go through a model at once"),
@@ -74,7 +76,7 @@ export const plan = defineCommand({
         `${model.name}: ${count(parameters)} parameters; ${settings.stage}, batch ${settings.batchSize} × ${variants[0]?.run.context} tokens`,
       );
       for (const line of tableLines(columns)) io.print(line);
-      io.print(`keys and values of one generated sequence: ${bytes(keyValueCache)}`);
+      if (keyValueCache > 0) io.print(`keys and values of one generated sequence: ${bytes(keyValueCache)}`);
     }
     return { model: model.name, stage: settings.stage, plans: columns };
   },

@@ -3,8 +3,8 @@ import type { Backend } from "../../backend/kernels.ts";
 import type { NativeBackend } from "../../backend/native/index.ts";
 import { Initializer, parameterCount, parameters } from "../../nn/parameters.ts";
 import type { PlannedModel } from "./plan-models.ts";
-import type { Moment, PlannedRun } from "./plan-step.ts";
 import { prepareStep } from "./plan-step.ts";
+import type { Moment, PlannedRun } from "./prepared-step.ts";
 
 /** What a step takes, in bytes, numbers and operations. */
 export interface Plan {
@@ -19,7 +19,7 @@ export interface Plan {
   readonly activations: number;
   /** The most that is in memory at one time. */
   readonly peak: number;
-  /** Keys and values of one sequence of the context, when generating. */
+  /** Keys and values of one sequence of the context, when generating; 0 for a model that writes no text. */
   readonly keyValueCache: number;
   /** Floating-point operations of the step. */
   readonly operations: number;
@@ -50,7 +50,9 @@ export async function planStep(model: PlannedModel, run: PlannedRun): Promise<Pl
   };
 }
 
-function cacheBytes({ family, settings }: PlannedModel, context: number): number {
+function cacheBytes(planned: PlannedModel, context: number): number {
+  if (planned.kind === "encoder") return 0;
+  const { family, settings } = planned;
   const backend = new CountingBackend();
   const model = family.create(settings, new Initializer(backend, null));
   const before = backend.counts().inUse;

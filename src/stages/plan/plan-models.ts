@@ -1,16 +1,17 @@
 import { openModelFolder } from "../../checkpoint/model-folder.ts";
 import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
+import type { BertSettings } from "../../models/bert.ts";
+import { bert } from "../../models/bert-families.ts";
 import type { ModelFamily } from "../../models/family.ts";
 import { families } from "../../models/index.ts";
 import { familyOf } from "../../models/load.ts";
 
-/** A model as far as a plan needs it: its family and its settings, without weights. */
-export interface PlannedModel {
-  readonly name: string;
-  readonly family: ModelFamily;
-  readonly settings: unknown;
-}
+/** A model as far as a plan needs it: its settings without weights, of a family of decoders or of BERT. */
+export type PlannedModel = { readonly name: string } & (
+  | { readonly kind: "decoder"; readonly family: ModelFamily; readonly settings: unknown }
+  | { readonly kind: "encoder"; readonly settings: BertSettings }
+);
 
 /** Sizes that override those of a named model. */
 export interface ShapeOverrides {
@@ -22,7 +23,7 @@ export interface ShapeOverrides {
 }
 
 interface Published {
-  readonly family: keyof typeof families;
+  readonly family: keyof typeof families | "bert";
   readonly layers: number;
   readonly heads: number;
   readonly width: number;
@@ -34,6 +35,7 @@ interface Published {
 const gpt3 = { family: "gpt2", context: 2048, vocabularySize: 50_257 } as const;
 const gpt2 = { family: "gpt2", context: 1024, vocabularySize: 50_257 } as const;
 const llama = { family: "llama", context: 2048, vocabularySize: 32_000 } as const;
+const bertBase = { family: "bert", context: 512, vocabularySize: 30_522 } as const;
 const llamaMore = (heads: number, hidden: number): object => ({ keyValueHeads: heads, hidden, tiedEmbeddings: false });
 
 /** Models as their papers describe them. */
@@ -51,6 +53,8 @@ const published: Readonly<Record<string, Published>> = {
   "gpt3-6.7b": { ...gpt3, layers: 32, heads: 32, width: 4096 },
   "gpt3-13b": { ...gpt3, layers: 40, heads: 40, width: 5120 },
   "gpt3-175b": { ...gpt3, layers: 96, heads: 96, width: 12_288 },
+  "bert-base": { ...bertBase, layers: 12, heads: 12, width: 768 },
+  "bert-large": { ...bertBase, layers: 24, heads: 16, width: 1024 },
   "llama-7b": { ...llama, layers: 32, heads: 32, width: 4096, more: llamaMore(32, 11_008) },
   "llama-13b": { ...llama, layers: 40, heads: 40, width: 5120, more: llamaMore(40, 13_824) },
   "llama-65b": { ...llama, layers: 80, heads: 64, width: 8192, more: llamaMore(64, 22_016) },
@@ -69,11 +73,13 @@ export async function planModel(name: string, overrides: ShapeOverrides): Promis
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
   const known = published[name];
   if (known) {
-    const { family: familyName, more, ...shape } = known;
+    const { family: familyName, more, ...own } = known;
+    const shape = { ...own, ...given, dropout: 0 };
+    if (familyName === "bert") return { name, kind: "encoder", settings: bert.shaped(shape) };
     const family: ModelFamily = families[familyName];
     const isOwnWidth = overrides.width === undefined && overrides.heads === undefined;
-    const settings = { ...(family.shaped({ ...shape, ...given, dropout: 0 }) as object), ...(isOwnWidth ? more : {}) };
-    return { name, family, settings };
+    const settings = { ...(family.shaped(shape) as object), ...(isOwnWidth ? more : {}) };
+    return { name, kind: "decoder", family, settings };
   }
   if (!/[/\\.]/.test(name)) {
     const near = nearest(name, publishedNames);
@@ -83,8 +89,11 @@ export async function planModel(name: string, overrides: ShapeOverrides): Promis
   }
   const folder = await openModelFolder(name);
   try {
+    if (folder.config.model_type === bert.modelType) {
+      return { name, kind: "encoder", settings: { ...bert.readConfig(folder.config), ...given } };
+    }
     const family = familyOf(folder.config, name);
-    return { name, family, settings: { ...(family.readConfig(folder.config) as object), ...given } };
+    return { name, kind: "decoder", family, settings: { ...(family.readConfig(folder.config) as object), ...given } };
   } finally {
     await folder.close();
   }

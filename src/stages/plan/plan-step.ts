@@ -1,73 +1,33 @@
 import type { Backend } from "../../backend/kernels.ts";
 import { Random } from "../../core/random.ts";
 import type { EncodedAnswer } from "../../data/encoded-rankings.ts";
-import { defaultColumns } from "../../data/task-examples.ts";
-import { taskBatch } from "../../data/task-inputs.ts";
 import { Decoder } from "../../generate/decoder.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { adapt } from "../../models/low-rank-adapters.ts";
 import { RewardModel } from "../../models/reward-model.ts";
 import { DecoderTaskModel } from "../../models/task-model.ts";
-import type { Parameter } from "../../nn/parameters.ts";
 import { freeze, Initializer, parameters } from "../../nn/parameters.ts";
-import type { AdamW } from "../../optim/adamw.ts";
 import { answerLogProbs, answerScores, answerValues, readAnswers } from "../../train/answers.ts";
 import { nextTokenLoss } from "../../train/objectives/next-token.ts";
-import { optimizerStep } from "../../train/optimizer-step.ts";
 import type { Ppo } from "../../train/ppo.ts";
 import { learnFrom } from "../../train/ppo.ts";
 import type { Rollout } from "../../train/ppo-rewards.ts";
 import { dpoObjective } from "../../train/preference-batch.ts";
 import { rankingObjective } from "../../train/ranking-batch.ts";
 import { taskObjective } from "../../train/task-objective.ts";
-import type { MicroBatch, Objective } from "../../train/train.ts";
+import type { Objective } from "../../train/train.ts";
 import { PpoStageSettings } from "../ppo-settings.ts";
 import { newOptimizer } from "../train-stage.ts";
+import { prepareEncoderStep } from "./encoder-step.ts";
 import type { PlannedModel } from "./plan-models.ts";
-
-/** Stages that can be planned. */
-export const plannedStages = ["pretrain", "finetune", "sft", "reward", "dpo", "ppo"] as const;
-
-/** What a run will do in a step. */
-export interface PlannedRun {
-  readonly stage: (typeof plannedStages)[number];
-  /** Sequences (rows, prompts with two answers, pairs, answers) that go through a model at once. */
-  readonly batchSize: number;
-  /** Tokens of a sequence; half of them are an answer where there are answers. */
-  readonly context: number;
-  readonly recompute: boolean;
-  readonly freezeBody: boolean;
-  /** 0 is off. */
-  readonly loraRank: number;
-  /** Whether DPO's reference stays in memory beside the policy. */
-  readonly keepsReference: boolean;
-}
-
-/** Moments of a step at which memory is looked at. */
-export type Moment = "weights" | "optimizer" | "forward";
-
-/** Told when a moment has come. */
-export type Mark = (moment: Moment) => void;
-
-/** A step that is ready to be made. */
-export interface PreparedStep {
-  readonly model: LanguageModel;
-  /** Numbers that are trained. */
-  readonly trained: number;
-  /** Tokens that the step learns from. */
-  readonly tokens: number;
-  step(): Promise<void>;
-  /** Gives all memory back. */
-  release(): void;
-}
-
-/** The token that stands for all. */
-const someToken = 1;
+import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
+import { plannedTask, releaseAll, someToken, trainingStep } from "./prepared-step.ts";
 
 /**
  * Builds the models, optimizers and one batch of a stage, with the code that the stage itself runs.
  */
 export function prepareStep(backend: Backend, planned: PlannedModel, run: PlannedRun, mark: Mark): PreparedStep {
+  if (planned.kind === "encoder") return prepareEncoderStep(backend, planned.settings, run, mark);
   const create = (): LanguageModel => planned.family.create(planned.settings, new Initializer(backend, null));
   switch (run.stage) {
     case "pretrain":
@@ -97,15 +57,11 @@ function languageModelStep(
 }
 
 function taskStep(body: LanguageModel, run: PlannedRun, mark: Mark): PreparedStep {
-  const tokens = { start: "", delimiter: "", extract: "" };
-  const task = "classification";
-  const model = new DecoderTaskModel({ task, labels: ["a", "b"], columns: defaultColumns[task], tokens }, body, null);
+  const { description, batch } = plannedTask(run);
+  const model = new DecoderTaskModel(description, body, null);
   if (run.loraRank > 0) adapt(body, { rank: run.loraRank, alpha: 16, targets: "attention" }, new Random(1));
   else if (run.freezeBody) model.freezeBody(someToken);
   const weight = run.freezeBody ? 0 : 0.5;
-  const ids = new Int32Array(run.context).fill(someToken);
-  const example = { where: "", inputs: [{ ids, typeIds: new Int32Array(run.context) }], target: 0 };
-  const batch = taskBatch(Array.from({ length: run.batchSize }, () => example));
   const objective: Objective<DecoderTaskModel, typeof batch> = (own, some, random) =>
     taskObjective(own, some, random, weight);
   const part = { objective, batch, tokens: run.batchSize * run.context };
@@ -132,48 +88,6 @@ function dpoStep(policy: LanguageModel, reference: LanguageModel | null, run: Pl
   const part = { objective, batch, tokens: 2 * run.batchSize * run.context };
   const prepared = trainingStep(policy, policy, parameters(policy), part, mark);
   return { ...prepared, release: () => releaseAll([policy, ...(reference ? [reference] : [])], [prepared.optimizer]) };
-}
-
-interface StepPart<Model, Batch> {
-  readonly objective: Objective<Model, Batch>;
-  readonly batch: Batch;
-  readonly tokens: number;
-}
-
-/** One update by the loop's own `optimizerStep`. */
-function trainingStep<Model, Batch>(
-  body: LanguageModel,
-  model: Model,
-  trained: ReadonlyMap<string, Parameter>,
-  { objective, batch, tokens }: StepPart<Model, Batch>,
-  mark: Mark,
-): PreparedStep & { readonly optimizer: AdamW } {
-  mark("weights");
-  const optimizer = newOptimizer(trained, { weightDecay: 0.1, adamBeta2: 0.999 });
-  mark("optimizer");
-  const micro: MicroBatch<Batch> = { batch, share: 1, tokens };
-  const watched: Objective<Model, Batch> = (own, some, random) => {
-    const result = objective(own, some, random);
-    mark("forward");
-    return result;
-  };
-  const update = { model, objective: watched, optimizer, schedule: () => 1e-5, maxGradientNorm: 1, seed: 1 };
-  const count = [...optimizer.parameters().values()].reduce((sum, { size }) => sum + size, 0);
-  return {
-    ...{ model: body, trained: count, tokens, optimizer },
-    async step() {
-      await optimizerStep({ ...update, batches: () => [micro] }, 0);
-    },
-    release: () => releaseAll([model], [optimizer]),
-  };
-}
-
-function releaseAll(models: readonly unknown[], optimizers: readonly AdamW[]): void {
-  for (const optimizer of optimizers) {
-    optimizer.clearGradients();
-    for (const moment of optimizer.state().values()) moment.release();
-  }
-  for (const model of models) for (const parameter of parameters(model as object).values()) parameter.release();
 }
 
 /** Four models: one answers, three judge, two of them learn. */

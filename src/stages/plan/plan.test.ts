@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { openNative } from "../../backend/native/index.ts";
 import { largestBatch, measureStep, planStep } from "./plan-memory.ts";
 import { planModel } from "./plan-models.ts";
-import type { PlannedRun } from "./plan-step.ts";
-import { plannedStages } from "./plan-step.ts";
+import type { PlannedRun } from "./prepared-step.ts";
+import { plannedStages } from "./prepared-step.ts";
 
 const small = { layers: 2, heads: 4, width: 64, context: 64, vocabularySize: 512 };
 const plain: PlannedRun = {
@@ -29,6 +29,26 @@ test.skipIf(!native).each(ways)("%s: the plan is within a tenth of what the step
   expect(measured.peak / planned.peak).toBeLessThan(1.1);
 });
 
+test.skipIf(!native).each([
+  ["pretraining", plain],
+  ["pretraining, recomputed", { ...plain, recompute: true }],
+  ["fine-tuning", { ...plain, stage: "finetune" }],
+  ["frozen", { ...plain, stage: "finetune", freezeBody: true }],
+  ["adapted", { ...plain, stage: "finetune", loraRank: 4 }],
+] as const)("BERT, %s: the plan is within a tenth of what the step takes", async (_, run) => {
+  const model = await planModel("bert-base", small);
+  const planned = await planStep(model, run);
+  if (!native) return;
+  const measured = await measureStep(native, model, run);
+  expect(measured.peak / planned.peak).toBeGreaterThan(0.9);
+  expect(measured.peak / planned.peak).toBeLessThan(1.1);
+});
+
+test("BERT has no stages that write", async () => {
+  const model = await planModel("bert-base", small);
+  await expect(planStep(model, { ...plain, stage: "ppo" })).rejects.toThrow("plan pretrain or finetune");
+});
+
 test("parts of a plan add up, and cheaper ways are cheaper", async () => {
   const model = await planModel("llama-7b", { ...small, layers: 4 });
   const full = await planStep(model, { ...plain, stage: "finetune" });
@@ -49,6 +69,8 @@ test.each([
   ["gpt2", 124.4e6],
   ["gpt2-xl", 1557.6e6],
   ["gpt3-175b", 174.6e9],
+  ["bert-base", 109.5e6],
+  ["bert-large", 335.1e6],
   ["llama-7b", 6738e6],
   ["llama-65b", 65_286e6],
 ])("%s has the parameters of its paper", async (name, parameters) => {

@@ -1,0 +1,71 @@
+import type { Backend } from "../../backend/kernels.ts";
+import { SettingsError } from "../../core/errors.ts";
+import { Random } from "../../core/random.ts";
+import type { MaskedBatch } from "../../data/masked-words.ts";
+import type { TaskBatch } from "../../data/task-inputs.ts";
+import type { BertForPretraining, BertSettings } from "../../models/bert.ts";
+import { bert, bertClassifier } from "../../models/bert-families.ts";
+import { EncoderTaskModel } from "../../models/encoder-task-model.ts";
+import { adapt } from "../../models/low-rank-adapters.ts";
+import { Initializer, parameters } from "../../nn/parameters.ts";
+import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
+import { taskObjective } from "../../train/task-objective.ts";
+import type { Objective } from "../../train/train.ts";
+import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
+import { plannedTask, someToken, trainingStep } from "./prepared-step.ts";
+
+/** One word in seven is to be named, about as many as in pretraining. */
+const isChosen = (place: number): boolean => place % 7 === 0;
+
+/**
+ * As for decoders, for a BERT.
+ *
+ * @throws {SettingsError} for the stages of models that write.
+ */
+export function prepareEncoderStep(
+  backend: Backend,
+  settings: BertSettings,
+  run: PlannedRun,
+  mark: Mark,
+): PreparedStep {
+  if (run.stage === "pretrain") return maskedWordsStep(backend, settings, run, mark);
+  if (run.stage === "finetune") return taskStep(backend, settings, run, mark);
+  throw new SettingsError(`stage: BERT writes no text, so that there is no ${run.stage}; plan pretrain or finetune`);
+}
+
+function maskedWordsStep(
+  backend: Backend,
+  settings: BertSettings,
+  { batchSize, context, recompute }: PlannedRun,
+  mark: Mark,
+): PreparedStep {
+  const model = bert.create(settings, new Initializer(backend, null));
+  const inputs = new Int32Array(batchSize * context).fill(someToken);
+  const batch: MaskedBatch = {
+    ...{ inputs, targets: inputs.map((id, i) => (isChosen(i) ? id : -1)), batch: batchSize, time: context },
+    segments: new Int32Array(inputs.length),
+    lengths: new Int32Array(batchSize).fill(context),
+    relationships: new Int32Array(batchSize),
+  };
+  const objective: Objective<BertForPretraining, MaskedBatch> = (own, some, random) =>
+    maskedWordsLoss(own, some, random, { recompute });
+  return trainingStep(model, model, parameters(model), { objective, batch, tokens: inputs.length }, mark);
+}
+
+function taskStep(backend: Backend, settings: BertSettings, run: PlannedRun, mark: Mark): PreparedStep {
+  const { description, batch } = plannedTask(run);
+  const head = { task: "sequence-classification" as const, labels: [...description.labels] };
+  const classifier = bertClassifier.create({ ...settings, ...head }, new Initializer(backend, null));
+  const model = new EncoderTaskModel(description, classifier, 0);
+  if (run.loraRank > 0) {
+    adapt(model.body, { rank: run.loraRank, alpha: 16, targets: "attention" }, new Random(1));
+  } else if (run.freezeBody) model.freezeBody();
+  const objective: Objective<EncoderTaskModel, TaskBatch> = (own, some, random) => taskObjective(own, some, random, 0);
+  return trainingStep(
+    classifier,
+    model,
+    model.trainable(),
+    { objective, batch, tokens: run.batchSize * run.context },
+    mark,
+  );
+}
