@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
-import { runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
+import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
 /** In which columns the data are; `--text-columns a,b` for the two texts of a pair. */
 export const columnSettings = {
@@ -92,16 +92,8 @@ export const FinetuneSettings = z.object({
   learningRate: trainingSettings.learningRate.default(1e-4),
   schedule: trainingSettings.schedule.default("linear"),
   weightDecay: trainingSettings.weightDecay.default(0.01),
-  epochs: z.number().positive().default(3).describe("passes over the data, where --steps is not given").meta({
-    group: "Training",
-  }),
-  steps: z
-    .int()
-    .nonnegative()
-    .nullable()
-    .default(null)
-    .describe("updates of the weights in the whole run; default: as many as --epochs takes")
-    .meta({ aliases: ["max_steps"], group: "Training" }),
+  ...epochSettings,
+  epochs: epochSettings.epochs.default(3),
   patience: z
     .int()
     .nonnegative()

@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import { epochOrder } from "../data/epochs.ts";
 import { holdOut } from "../data/hold-out.ts";
 import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
@@ -14,8 +13,8 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
 import { adapt, adapterTensors, writeAdapters } from "../models/low-rank-adapters.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
-import type { MicroBatch } from "../train/train.ts";
 import { openStageBackend } from "./assistant.ts";
 import { BestModel } from "./best-model.ts";
 import type { Solver } from "./finetune-model.ts";
@@ -62,10 +61,10 @@ async function solverRun(
   settings: FinetuneSettings,
   environment: StageEnvironment,
 ): Promise<StageRun> {
-  const { batchSize, accumulation, patience } = settings;
+  const { batchSize, patience } = settings;
   const { folder } = environment;
   const { description } = solver.model;
-  const steps = settings.steps ?? Math.ceil((settings.epochs * examples.length) / (batchSize * accumulation));
+  const steps = epochSteps(examples.length, settings);
   const metric = `eval_${mainMetric(description.task, description.labels.length > 0)}`;
   const past = (await folder.history()).filter(({ step }) => step <= (folder.checkpoint?.step ?? -1));
   const best = new BestModel(folder.path, metric, patience || Number.POSITIVE_INFINITY, past);
@@ -81,7 +80,7 @@ async function solverRun(
       model: solver.model,
       parameters: solver.model.trainable(weight > 0),
       objective: (model, batch: TaskBatch, random) => taskObjective(model, batch, random, weight),
-      batches: exampleBatches(examples, settings),
+      batches: epochBatches(examples, settings, readBatch),
       async evaluate() {
         if (evaluation.length === 0) return {};
         const metrics = quickMetrics(await answersOf(solver, evaluation, batchSize));
@@ -220,19 +219,9 @@ export function targetOf({ where, label }: TaskExample, labels: readonly string[
   );
 }
 
-/** All examples once an epoch, in an order drawn anew for each. */
-function exampleBatches(
-  examples: readonly EncodedExample[],
-  { seed, batchSize, accumulation }: FinetuneSettings,
-): (step: number) => MicroBatch<TaskBatch>[] {
-  const order = epochOrder(seed, examples.length);
-  return (step) =>
-    Array.from({ length: accumulation }, (_, micro) => {
-      const first = (step * accumulation + micro) * batchSize;
-      const chosen = Array.from({ length: batchSize }, (_row, i) => examples[order(first + i)]).filter((one) => !!one);
-      const batch = taskBatch(chosen);
-      return { batch, share: 1 / accumulation, tokens: batch.lengths.reduce((a, b) => a + b, 0) };
-    });
+function readBatch(examples: readonly EncodedExample[]): { batch: TaskBatch; tokens: number } {
+  const batch = taskBatch(examples);
+  return { batch, tokens: batch.lengths.reduce((a, b) => a + b, 0) };
 }
 
 async function answersOf(
