@@ -1,0 +1,75 @@
+/**
+ * What examples in the prompt are worth to models of several sizes, beside teaching them the same task:
+ * `npx tsx recipes/in-context/index.ts`. Leaves `in-context.json` and `in-context.svg` in the folder of --output.
+ */
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { openBackend } from "../../src/index.ts";
+import type { Line } from "../shapes/charts.ts";
+import { colours, lineChart } from "../shapes/charts.ts";
+import type { Size, Terms } from "./models.ts";
+import { ask, pretrained, teach } from "./models.ts";
+
+const sizes: readonly Size[] = [
+  [2, 64],
+  [4, 128],
+  [6, 192],
+];
+const terms = readOptions();
+const backend = await openBackend({ threads: terms.threads, matmulPrecision: "bfloat16" });
+const results: object[] = [];
+const lines: Line[] = [];
+
+for (const [i, size] of sizes.entries()) {
+  const [layers, width] = size;
+  const title = `${layers} layers, width ${width}`;
+  tell(`${title} is pretrained`);
+  const base = await pretrained(size, terms);
+  tell(`${title} is asked`);
+  const asked = await ask(base, terms, backend);
+  tell(`${title} is taught`);
+  const taught = await teach(base, size, terms);
+  results.push({ layers, width, asked, taught });
+  const colour = colours[i] ?? "black";
+  lines.push({ label: title, colour, points: asked.map(({ shots, accuracy }) => [shots, accuracy]) });
+  const ends = [0, terms.shots.at(-1) ?? 0];
+  lines.push({ label: `${title}, fine-tuned`, colour, points: ends.map((x) => [x, taught.accuracy]) });
+}
+writeFileSync(join(terms.output, "in-context.json"), `${JSON.stringify({ ...terms, results }, null, 2)}\n`);
+writeFileSync(join(terms.output, "in-context.svg"), picture());
+for (const { label, points } of lines) tell(`${label}: ${points.map(([x, y]) => `${x}: ${y.toFixed(3)}`).join(", ")}`);
+
+/** The chart as a file of its own, with its colours named. */
+function picture(): string {
+  const chart = lineChart(lines, { x: "examples in the prompt; level: fine-tuned", y: "accuracy" });
+  const style = "<style>text{font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:black}</style>";
+  const names = sizes.map(
+    ([layers, width], i) =>
+      `<text x="60" y="${28 + 15 * i}" fill="${colours[i]}">${layers} layers, width ${width}</text>`,
+  );
+  return chart
+    .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    .replace(">", `>${style}`)
+    .replace("</svg>", `${names.join("")}</svg>\n`);
+}
+
+function readOptions(): Terms {
+  const count = (text: string): number => Math.max(0, Math.trunc(Number(text)) || 0);
+  const given = new Command("npx tsx recipes/in-context/index.ts")
+    .description("Draws accuracy against examples in the prompt for several sizes of model.")
+    .option("--steps <n>", "steps of pretraining", count, 600)
+    .option("--teach <n>", "steps of fine-tuning", count, 150)
+    .option("--shots <k,…>", "examples before each question", (text) => text.split(",").map(count), [0, 1, 2, 4, 8])
+    .option("--questions <n>", "questions; 0 is all", count, 400)
+    .option("--threads <n>", "threads to compute with", count, availableParallelism())
+    .option("--output <folder>", "where everything goes", "runs/in-context")
+    .parse()
+    .opts<Omit<Terms, "task">>();
+  return { ...given, task: "wordnet-topic" };
+}
+
+function tell(line: string): void {
+  process.stderr.write(`in-context: ${line}\n`);
+}
