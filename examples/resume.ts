@@ -1,5 +1,5 @@
 /** Stops a training run in the middle and goes on with it, as if nothing had happened. Run: npx tsx examples/resume.ts */
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pretrain, runStage } from "../src/index.ts";
@@ -28,3 +28,4 @@ console.log(`resumed to step ${rest.step}, loss ${rest.metrics.loss?.toFixed(3)}
 const whole = await runStage(pretrain, pretrain.settings.parse({ ...settings, output: join(folder, "whole") }));
 const weights = (model: string | null): Buffer => readFileSync(join(model ?? "", "model.safetensors"));
 console.log(`same weights as a run that never stopped: ${weights(rest.model).equals(weights(whole.model))}`);
+rmSync(folder, { recursive: true });
