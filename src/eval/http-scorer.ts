@@ -39,6 +39,7 @@ export class HttpScorer implements Scorer {
   readonly name: string;
   readonly maxLength = null;
   readonly parameterCount = null;
+  readonly cutRequests = 0;
   readonly #options: HttpScorerOptions;
 
   constructor(options: HttpScorerOptions) {

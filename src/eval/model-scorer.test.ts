@@ -46,6 +46,7 @@ test("a context read once for all choices gives what each choice alone gives", a
   const values = (all: typeof a): number[] => all.flat().map(({ logProb }) => logProb);
   expectClose(values(a), values(b), { absolute: 1e-4, relative: 0 });
   expect(new Set(values(a)).size).toBe(9);
+  expect(alone.cutRequests).toBe(1);
 });
 
 test("a likelihood is that of the tokens behind the context", async () => {

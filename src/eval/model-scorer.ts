@@ -22,6 +22,7 @@ export class ModelScorer implements Scorer {
   readonly name: string;
   readonly maxLength: number;
   readonly parameterCount: number;
+  cutRequests = 0;
   readonly #model: LanguageModel;
   readonly #tokenizer: Tokenizer;
   readonly #options: ModelScorerOptions;
@@ -48,6 +49,7 @@ export class ModelScorer implements Scorer {
     const sharedGroups = shared.map((i) => groups[i] as TokenRequest[]);
     const ofShared = await likelihoodsOfChoices(this.#model, sharedGroups, batchTokens, report);
     for (const [k, i] of shared.entries()) out[i] = ofShared[k] as Likelihood[];
+    this.cutRequests += groups.filter((group) => !group.every((own) => this.#fits(own))).length;
     const cut = alone.map(({ own }) => this.#cut(own));
     const ofAlone = await likelihoodsAlone(this.#model, cut, batchTokens, (done) =>
       report(shared.length + Math.floor((done / Math.max(alone.length, 1)) * (groups.length - shared.length))),
@@ -78,7 +80,9 @@ export class ModelScorer implements Scorer {
       if (!first) continue;
       const { maxNewTokens, until, sampling } = first.request;
       const room = Math.max(1, this.maxLength - maxNewTokens);
-      const prompts = group.map(({ request }) => this.#encodeContext(request.context).slice(-room));
+      const whole = group.map(({ request }) => this.#encodeContext(request.context));
+      const prompts = whole.map((ids) => ids.slice(-room));
+      this.cutRequests += whole.filter((ids) => ids.length > room).length;
       const { endOfText } = this.#tokenizer;
       const options = {
         ...{ sampling, maxNewTokens, stop: until, seed: this.#options.seed, batchSize: 32 },

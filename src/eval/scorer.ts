@@ -31,6 +31,8 @@ export interface Scorer {
   /** Longest text in tokens; null where only the server knows. */
   readonly maxLength: number | null;
   readonly parameterCount: number | null;
+  /** Requests so far whose beginning was cut off for being longer than the model reads; 0 where only the server knows. */
+  readonly cutRequests: number;
   likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]>;
   /** log p of each text as a whole, in nats. */
   textLikelihoods(texts: readonly string[], report: Report): Promise<number[]>;

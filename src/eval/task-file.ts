@@ -102,6 +102,11 @@ export function taskNames(): string[] {
  */
 export async function openTask(nameOrPath: string): Promise<OpenedTask> {
   const path = /\.ya?ml$/.test(nameOrPath) ? nameOrPath : join(ownTasks, `${nameOrPath}.yaml`);
+  if (!existsSync(path) && path === nameOrPath) {
+    throw new SettingsError(
+      `tasks: there is no file ${path}; correct the path, or name a task that comes with the package`,
+    );
+  }
   if (!existsSync(path)) {
     const known = taskNames();
     throw new SettingsError(

@@ -99,6 +99,7 @@ test.each([
 
 test("suggests a name that exists", async () => {
   await expect(openTask("next-vers")).rejects.toThrow("next-verse");
+  await expect(openTask("next-vers.yaml")).rejects.toThrow("there is no file next-vers.yaml");
 });
 
 test.each(taskNames())("%s, which comes with the package, is whole", async (name) => {
