@@ -77,7 +77,7 @@ test("a file with more layers, another vocabulary and something else", async () 
   const file = await fileOf([...layered(9).map(([name, shape]) => zeros(name, shape)), zeros("score.weight", [1, 2])]);
   const expected = new Map(layered(4)).set("wte.weight", [6, 2]);
   expect(() => matchTensors(expected, file)).toThrow(
-    "wte.weight is [5, 2], expected [6, 2] has another shape; h.4.mlp.c_fc.weight, h.5.mlp.c_fc.weight, " +
+    "wte.weight [5, 2] ([6, 2] is expected) has another shape; h.4.mlp.c_fc.weight, h.5.mlp.c_fc.weight, " +
       "h.6.mlp.c_fc.weight, and 3 more are not part of the model; the file has 9 layers under h, the model has 4;",
   );
 });

@@ -76,7 +76,7 @@ export function matchTensors(
     const stored = inFile === undefined ? null : source.info(inFile).shape;
     if (stored === null) missing.push(`${name} ${formatShape(shape)}`);
     else if (!sameShape(stored, shape)) {
-      misshapen.push(`${inFile} is ${formatShape(stored)}, expected ${formatShape(shape)}`);
+      misshapen.push(`${inFile} ${formatShape(stored)} (${formatShape(shape)} is expected)`);
     }
   }
   const extra = [...found].filter(([name]) => !expected.has(name)).map(([, inFile]) => inFile);

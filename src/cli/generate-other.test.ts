@@ -45,6 +45,9 @@ test("an encoder fills in masks, and nothing else", async () => {
   expect(result?.continuations[0]?.text).toMatch(/^the .+ sat on .+ mat$/);
   expect(result?.continuations[0]?.text).not.toContain("[");
   await expect(fill(encoder, ["the cat"], options, backend)).rejects.toThrow('"the cat" has no [MASK] to fill in');
+  await expect(fill(encoder, [`[MASK] ${"the ".repeat(20)}`], options, backend)).rejects.toThrow(
+    "prompt: has 23 tokens with those around it, the model sees 16; shorten it",
+  );
 });
 
 test("an encoder-decoder writes a text, greedy or searched for", async () => {

@@ -68,6 +68,11 @@ async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer
   for (const prompt of prompts) {
     const { ids, typeIds } = tokenizer.frame(tokenizer.encode(prompt));
     const masks = ids.filter((id) => id === mask).length;
+    if (ids.length > model.settings.context) {
+      throw new SettingsError(
+        `prompt: has ${ids.length} tokens with those around it, the model sees ${model.settings.context}; shorten it`,
+      );
+    }
     if (masks === 0) {
       throw new SettingsError(
         `prompt: ${JSON.stringify(prompt)} has no ${tokenizer.roles.mask} to fill in; a bert continues nothing, take a decoder for that`,

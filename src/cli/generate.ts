@@ -8,6 +8,7 @@ import { familyIn } from "../models/load.ts";
 import type { Assistant } from "../stages/assistant.ts";
 import { openAssistant, openStageBackend } from "../stages/assistant.ts";
 import { trainingSettings } from "../stages/stage.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import type { Answerer, Continuation } from "./generate-other.ts";
@@ -73,9 +74,10 @@ export const generate = defineCommand({
   async run(settings, io) {
     const prompts = await promptsOf(settings, io);
     const backend = await openStageBackend(settings, io);
-    const { architecture = "decoder" } = await familyIn(settings.model);
+    const { architecture = "decoder", modelType } = await familyIn(settings.model);
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
+    if (!answer) await refuseGaps(prompts, settings.model, modelType);
     const start = performance.now();
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, settings, io, backend)
@@ -105,6 +107,16 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
   }
   const text = promptFile === "-" ? await readInput(io, "prompt", "--prompt") : await readTextFile(promptFile);
   return [...prompt, text];
+}
+
+/** What stands for a gap in the prompts of encoders and encoder-decoders; to a decoder it would be text like any other. */
+async function refuseGaps(prompts: readonly string[], model: string, modelType: string): Promise<void> {
+  const gap = prompts.map((prompt) => /\[MASK\]|<extra_id_\d+>/.exec(prompt)?.[0]).find((found) => found !== undefined);
+  if (gap === undefined || (await loadTokenizer(model)).specialTokens.has(gap)) return;
+  const filler = gap === "[MASK]" ? "bert" : "t5";
+  throw new SettingsError(
+    `prompt: ${gap} stands for a gap that a ${filler} fills in, this is a ${modelType}; give it a beginning to continue`,
+  );
 }
 
 /** What models that are no decoders make of the prompts is shown when it is complete. */

@@ -179,7 +179,7 @@ function pairOf(
   if (places.length === 0) {
     throw new DataError(
       "next-sentence prediction: a stretch of the text has documents of one token only, which no two segments can be " +
-        "taken from; use longer documents, or train without pairs",
+        "taken from; use longer documents, or train without pairs (--no-next-sentence)",
     );
   }
   const split = places[reader.integer(places.length)]!;

@@ -105,8 +105,8 @@ const refusals: [string, Partial<ModelContents>, string][] = [
   [
     "another width",
     { config: { ...config, n_embd: 10 } },
-    "transformer.wte.weight is [11, 8], expected [11, 10], transformer.wpe.weight is [6, 8], expected [6, 10], " +
-      "transformer.h.0.ln_1.weight is [8], expected [10], and 25 more have other shapes",
+    "transformer.wte.weight [11, 8] ([11, 10] is expected), transformer.wpe.weight [6, 8] ([6, 10] is expected), " +
+      "transformer.h.0.ln_1.weight [8] ([10] is expected), and 25 more have other shapes",
   ],
   [
     "more layers in the config",

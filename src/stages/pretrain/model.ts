@@ -129,7 +129,7 @@ export function modelContents<Settings, Model extends StoredModel & { readonly s
  * The family of what a run works on: its checkpoint, a folder, or a new model.
  *
  * @throws {SettingsError} when the model is neither a family nor a folder.
- * @throws {CheckpointError} when the folder is damaged.
+ * @throws {CheckpointError} when the folder is damaged, or holds no model of ours.
  */
 export async function familyOfRun(
   { model: name }: Pick<ModelSettings, "model">,
