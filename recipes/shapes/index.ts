@@ -1,8 +1,9 @@
 /**
  * Trains every shape of language model on the King James Bible for the same number of operations, and compares what came
- * out: `npx tsx recipes/shapes/index.ts`. Leaves `report.html` and `report.json` in the folder of --output.
+ * out: `npx tsx recipes/shapes/index.ts`. Leaves `report.html` and `report.json` in the folder of --output; when it is
+ * stopped, the same command goes on with the shape it was at.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -30,14 +31,27 @@ const budget = steps * (await stepCost(contestants.gpt2, terms)).operations;
 
 const results: Result[] = [];
 for (const name of only) {
-  tell(`${contestants[name].title} learns`);
-  results.push(await examine(name));
+  results.push(await finished(name));
 }
 const machine = `${cpus()[0]?.model.trim() ?? "unknown processor"}, ${threads} threads`;
 const comparison = { seed, machine, matmulPrecision, gaps, results };
 writeFileSync(join(output, "report.json"), `${JSON.stringify(comparison, null, 2)}\n`);
 writeFileSync(join(output, "report.html"), reportPage(comparison));
 tell(`report: ${join(output, "report.html")}`);
+
+/** A result that is there already, from a comparison on the same terms that was stopped, or a new one. */
+async function finished(name: ContestantName): Promise<Result> {
+  const path = join(output, name, "result.json");
+  const on = { steps, gaps, seed };
+  if (existsSync(path)) {
+    const known = JSON.parse(readFileSync(path, "utf8")) as { on: typeof on; result: Result };
+    if (JSON.stringify(known.on) === JSON.stringify(on)) return known.result;
+  }
+  tell(`${contestants[name].title} learns`);
+  const result = await examine(name);
+  writeFileSync(path, JSON.stringify({ on, result }));
+  return result;
+}
 
 async function examine(name: ContestantName): Promise<Result> {
   const contestant = contestants[name];
