@@ -1,9 +1,9 @@
 /**
  * Trains every shape of language model on the King James Bible for the same number of operations, and compares what came
  * out: `npx tsx recipes/shapes/index.ts`. Leaves `report.html` and `report.json` in the folder of --output; when it is
- * stopped, the same command goes on with the shape it was at.
+ * stopped, the same command begins with the shape it was at.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -46,7 +46,7 @@ async function finished(name: ContestantName): Promise<Result> {
   if (existsSync(path)) {
     const known = JSON.parse(readFileSync(path, "utf8")) as { on: typeof on; result: Result };
     if (JSON.stringify(known.on) === JSON.stringify(on)) return known.result;
-  }
+  } else rmSync(join(output, name), { recursive: true, force: true }); // a beginning that was stopped
   tell(`${contestants[name].title} learns`);
   const result = await examine(name);
   writeFileSync(path, JSON.stringify({ on, result }));
