@@ -7,7 +7,7 @@ export interface Contestant {
   /** Who described it first, and when. */
   readonly from: string;
   readonly kind: Kind;
-  /** Settings of `pretrain` that are its own: sizes that give about three million weights at work, and the best rate tried. */
+  /** Settings of `pretrain` that are its own: sizes that give about three million weights at work, and a rate usual for them. */
   readonly settings: Readonly<Record<string, string | number>>;
   /** The measure of its own loss among the metrics of an evaluation, and what that is. */
   readonly ownMetric: string;
