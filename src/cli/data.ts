@@ -1,10 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 import { suggestion } from "../core/nearest.ts";
 import { recipes } from "../data/recipes/index.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { defineCommand } from "./command.ts";
 
 /** `stemma data`: rows of a task or a text to pretrain on, made of real texts that packages hold. */
@@ -37,7 +37,7 @@ export const data = defineCommand({
         `recipe: there is none called ${name}${suggestion(name, names, "; stemma data lists all")}`,
       );
     }
-    await mkdir(output, { recursive: true });
+    await makeFolder(output);
     const files: string[] = [];
     for (const [part, rows] of Object.entries(recipe.make())) {
       if (rows.length === 0) continue;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../files/atomic-write.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Answer } from "./eval-metrics.ts";
 import type { TaskResult } from "./run-task.ts";
@@ -132,7 +132,7 @@ export async function writeResults(
   record: EvaluationRecord,
 ): Promise<string> {
   const place = join(folder, sanitized(scorer.name));
-  await mkdir(place, { recursive: true });
+  await makeFolder(place);
   const date = record.date.toISOString().replace("Z", "000").replaceAll(":", "-");
   const path = join(place, `results_${date}.json`);
   await writeFileAtomic(path, `${JSON.stringify(resultsObject(results, scorer, record), null, 2)}\n`);

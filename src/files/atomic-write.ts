@@ -5,6 +5,7 @@ import { FileError } from "../core/errors.ts";
 import { fileError, systemCode } from "./file-error.ts";
 import { flushFolder, flushTree } from "./flush.ts";
 import { settle, withTemporary } from "./leftovers.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /**
  * Contents of a file, piece by piece. A piece is on disk before the next one is asked for, so a producer may use the
@@ -116,7 +117,7 @@ async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
 /** Where a path really lies, with its parent folder made and leftovers of dead writers cleaned up. */
 async function prepare(path: string): Promise<string> {
   const target = await resolveLinks(path);
-  await mkdir(dirname(target), { recursive: true });
+  await makeFolder(dirname(target));
   await settle(target, (await kindOf(target)) !== null);
   return target;
 }

@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
 import { fileError, systemCode } from "./file-error.ts";
 import { flushFolder } from "./flush.ts";
+import { makeFolder } from "./make-folder.ts";
 import { isRunning } from "./running.ts";
 
 /** Unfinished folders of this thread. */
@@ -22,7 +23,7 @@ export async function buildFolder(target: string, fill: (folder: string) => Prom
   const unfinished = join(dirname(target), mark);
   inUse.add(unfinished);
   try {
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target));
     await removeAbandoned(target);
     await mkdir(unfinished);
     await fill(unfinished);

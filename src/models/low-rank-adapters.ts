@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
@@ -6,6 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { JsonObject } from "../files/json.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { Linear } from "../nn/linear.ts";
 import { LowRank } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
@@ -99,7 +99,7 @@ export async function writeAdapters(
     const name = `base_model.model.${module}`;
     return [writable(`${name}.lora_A.weight`, adapter.a), writable(`${name}.lora_B.weight`, rows)];
   });
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...more]);
   const modules = [...new Set(adapted.map(({ module }) => module.split(".").slice(-2).join(".")))];
   const config: JsonObject = {

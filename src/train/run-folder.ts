@@ -1,4 +1,4 @@
-import { mkdir, readdir, rmdir } from "node:fs/promises";
+import { readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { CheckpointPlace } from "../checkpoint/train-state.ts";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
@@ -7,6 +7,7 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
 import { isJsonObject } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import type { LogRecord } from "./log.ts";
 import { JsonLinesLog, readLogRecords } from "./log.ts";
 import { describeMachine, packageVersion } from "./machine.ts";
@@ -65,7 +66,7 @@ export class RunFolder {
    */
   static async open(path: string, resume: Resume = false): Promise<RunFolder> {
     try {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
     } catch (error) {
       if (systemCode(error) === "EEXIST") throw new SettingsError(`${path} is a file; give a folder as --output`);
       throw fileError(path, "write", error);

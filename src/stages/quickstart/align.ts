@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Random } from "../../core/random.ts";
 import { evaluationWindows } from "../../data/evaluation-windows.ts";
@@ -7,6 +6,7 @@ import { denseRanks } from "../../data/rankings.ts";
 import { readVerses } from "../../data/recipes/verses.ts";
 import { defaultTokenCache } from "../../data/token-cache.ts";
 import { writeFileAtomic } from "../../files/atomic-write.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { parameters } from "../../nn/parameters.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
@@ -71,7 +71,7 @@ export async function align(road: Alignment): Promise<Aligned> {
   const { seed, threads, matmulPrecision } = road;
   const common = { seed, threads, matmulPrecision, resume: road.resume ?? false, longRows: "skip" };
   const travel: typeof runLeg = (stage, settings) => runLeg(stage, settings, road.watch?.(stage.name) ?? {});
-  await mkdir(road.output, { recursive: true });
+  await makeFolder(road.output);
   const { training, heldOut } = requestsOf(seed);
   await writeRows(at("talks.jsonl"), training);
   await writeRows(at("held-out-talks.jsonl"), heldOut.slice(0, scaled(200)));
