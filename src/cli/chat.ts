@@ -42,18 +42,22 @@ export const chat = defineCommand({
 async function converse(session: ChatSession, io: Io): Promise<void> {
   if (io.input.isTTY === true) io.note(help);
   const lines = createInterface({ input: io.input });
-  io.write("> ");
-  for await (const line of lines) {
-    if (line.trim() === "/quit") break;
-    try {
-      if (line.trim() !== "") await follow(line.trim(), session, io);
-    } catch (error) {
-      if (!(error instanceof SettingsError)) throw error;
-      io.note(error.message);
-    }
+  try {
     io.write("> ");
+    for await (const line of lines) {
+      if (line.trim() === "/quit") break;
+      try {
+        if (line.trim() !== "") await follow(line.trim(), session, io);
+      } catch (error) {
+        if (!(error instanceof SettingsError)) throw error;
+        io.note(error.message);
+      }
+      io.write("> ");
+    }
+    io.write("\n");
+  } finally {
+    lines.close(); // a terminal that is still read from keeps the process alive
   }
-  io.write("\n");
 }
 
 async function follow(line: string, session: ChatSession, io: Io): Promise<void> {

@@ -142,15 +142,15 @@ async function answerAll(
 
 /** One continuation is shown as it comes, several when each is complete. */
 async function continueAll(
-  { model, encoder: { tokenizer } }: Assistant,
+  { model, encoder }: Assistant,
   prompts: readonly string[],
   settings: GenerateSettings,
   io: Io,
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
   const { samples, maxNewTokens, seed, stop, ignoreEndOfText } = settings;
   const repeated = prompts.flatMap((prompt) => Array.from({ length: samples }, () => prompt));
-  const endOfText = ignoreEndOfText ? null : tokenizer.endOfText;
-  const endTokens = new Set(endOfText === null ? [] : [endOfText]);
+  const { tokenizer } = encoder;
+  const endTokens = ignoreEndOfText ? new Set<number>() : encoder.endTokens();
   const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
   const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
   const isOnly = repeated.length === 1;

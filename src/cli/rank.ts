@@ -29,7 +29,12 @@ export const rank = defineCommand({
   async run({ samples, output, seed }, io) {
     const all = await readCandidates(samples);
     const file = await RankingFile.open(output);
-    await rankAll(all, file, seed, io);
+    const lines = createInterface({ input: io.input });
+    try {
+      await rankAll(all, file, seed, { io, lines: lines[Symbol.asyncIterator]() });
+    } finally {
+      lines.close(); // a terminal that is still read from keeps the process alive
+    }
     const left = all.filter((candidates) => !file.has(candidates)).length;
     io.print(`${file.length} rankings in ${output}; ${left} of ${all.length} prompts left`);
     return { output, rankings: file.length, left };
@@ -52,8 +57,12 @@ async function readCandidates(path: string): Promise<Candidates[]> {
 }
 
 /** Shows what is not ranked yet, one prompt after another, until all are or the input ends. */
-async function rankAll(all: readonly Candidates[], file: RankingFile, seed: number, io: Io): Promise<void> {
-  const lines = createInterface({ input: io.input })[Symbol.asyncIterator]();
+async function rankAll(
+  all: readonly Candidates[],
+  file: RankingFile,
+  seed: number,
+  { io, lines }: { readonly io: Io; readonly lines: AsyncIterator<string> },
+): Promise<void> {
   const done: number[] = [];
   io.note(help);
   let index = all.findIndex((candidates) => !file.has(candidates));

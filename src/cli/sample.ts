@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { encodePrompts } from "../data/encoded-rankings.ts";
 import type { Prompt } from "../data/prompts.ts";
@@ -28,7 +30,11 @@ export const sample = defineCommand({
       .default(4)
       .describe("answers to each prompt")
       .meta({ aliases: ["k"] }),
-    maxNewTokens: z.int().positive().default(128).describe("longest answer, in tokens"),
+    maxNewTokens: z
+      .int()
+      .positive()
+      .optional()
+      .describe("longest answer, in tokens (default: 128, or half of the context where that is less)"),
     batchSize: z.int().positive().default(64).describe("answers decoded side by side"),
     ...SamplingSettings.shape,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
@@ -36,6 +42,7 @@ export const sample = defineCommand({
   }),
   examples: ["stemma sample --model runs/sft/final --prompts prompts.jsonl --answers 4 --output samples.jsonl"],
   async run({ output, answers, prompts: files, ...settings }, io) {
+    if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
     const backend = await openStageBackend(settings, io);
     const assistant = await openAssistant(settings.model, backend);
     const prompts = await readPrompts(files);
@@ -55,10 +62,16 @@ async function answerAll(
   { model, encoder }: Assistant,
   prompts: readonly Prompt[],
   count: number,
-  settings: SamplingSettings & { readonly maxNewTokens: number; readonly batchSize: number; readonly seed: number },
+  settings: SamplingSettings & {
+    readonly maxNewTokens?: number | undefined;
+    readonly batchSize: number;
+    readonly seed: number;
+  },
 ): Promise<Row[]> {
-  const { maxNewTokens, batchSize } = settings;
-  const { items } = encodePrompts(prompts, encoder, model.settings.context, maxNewTokens, "error");
+  const { batchSize } = settings;
+  const { context } = model.settings;
+  const { maxNewTokens = Math.min(128, Math.floor(context / 2)) } = settings;
+  const { items } = encodePrompts(prompts, encoder, context, maxNewTokens, "error");
   const repeated = items.flatMap((ids) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
   const options = { sampling: settings, maxNewTokens, batchSize, seed, endTokens: encoder.endTokens() };

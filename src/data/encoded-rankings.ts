@@ -106,8 +106,8 @@ function fitting<Row extends { readonly where: string }, Item>(
     if (length <= limit) return [item];
     if (longRows !== "error") return [];
     throw new DataError(
-      `${row.where}: has ${length} tokens, there is room for ${limit} in the model's context; shorten it, or use ` +
-        "--long-rows skip",
+      `${row.where}: has ${length} tokens, there is room for ${Math.max(0, limit)} in the model's context; shorten it or the answer ` +
+        "that is to follow (--max-new-tokens), or use --long-rows skip",
     );
   });
   if (items.length === 0) {

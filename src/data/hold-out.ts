@@ -1,3 +1,4 @@
+import { DataError } from "../core/errors.ts";
 import { documentHash } from "./split.ts";
 
 /** Items to train on, and items held out. */
@@ -9,8 +10,17 @@ export interface HeldOut<Item> {
 /**
  * Holds out about `share` of some items. What falls where depends on `key` alone: an item stays on its side when others
  * come and go, and items with one key, such as answers to the same prompt, stay together.
+ *
+ * @throws {DataError} when nothing is left to train on.
  */
 export function holdOut<Item>(items: readonly Item[], share: number, key: (item: Item) => string): HeldOut<Item> {
   const isHeldOut = (item: Item): boolean => documentHash(0, key(item)) < share * 2 ** 32;
-  return { training: items.filter((item) => !isHeldOut(item)), heldOut: items.filter(isHeldOut) };
+  const training = items.filter((item) => !isHeldOut(item));
+  if (training.length === 0 && items.length > 0) {
+    throw new DataError(
+      `data: all ${items.length} rows fall into the share of ${share} that is held out; lower --validation-share, or give ` +
+        "more different rows",
+    );
+  }
+  return { training, heldOut: items.filter(isHeldOut) };
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -52,4 +52,10 @@ test("while a decision is taken back the file is whole at every moment", async (
   expect(readFileSync(reader, "utf8").split("\n")).toHaveLength(3); // the file that was there stays as it was
   expect(readFileSync(path, "utf8").split("\n")).toHaveLength(2);
   closeSync(reader);
+});
+
+test("a file of other rows is not added to", async () => {
+  const path = join(folder, "talks.jsonl");
+  writeFileSync(path, '{"prompt":"a","completion":"b"}\n');
+  await expect(RankingFile.open(path)).rejects.toThrow("line 1: is no ranking; choose another file to add to");
 });

@@ -22,7 +22,7 @@ export class RankingFile {
 
   /**
    * @throws {FileError} when it exists and cannot be read.
-   * @throws {DataError} when its last line is incomplete.
+   * @throws {DataError} when its last line is incomplete, or a line is no ranking.
    */
   static async open(path: string): Promise<RankingFile> {
     const text = await readFile(path, "utf8").catch((error: unknown) => {
@@ -32,7 +32,10 @@ export class RankingFile {
     if (text !== "" && !text.endsWith("\n")) {
       throw new DataError(`${path}: its last line is incomplete; end or remove that line, then go on`);
     }
-    return new RankingFile(path, text.split("\n").slice(0, -1));
+    const lines = text.split("\n").slice(0, -1);
+    const other = lines.findIndex((line) => !isRanking(line));
+    if (other >= 0) throw new DataError(`${path}, line ${other + 1}: is no ranking; choose another file to add to`);
+    return new RankingFile(path, lines);
   }
 
   /** Rankings in the file. */
@@ -109,4 +112,9 @@ function parse(line: string): Partial<Candidates> {
   } catch {
     return {};
   }
+}
+
+function isRanking(line: string): boolean {
+  const { completions, ranks } = parse(line) as { readonly completions?: unknown; readonly ranks?: unknown };
+  return Array.isArray(completions) && Array.isArray(ranks) && ranks.length === completions.length;
 }

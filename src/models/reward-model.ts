@@ -74,14 +74,19 @@ export function isRewardModel(config: ModelConfig): boolean {
 }
 
 /**
- * Opens the folder of a reward model, or the one of a language model, which then gets a new head.
+ * Opens the folder of a reward model or, where a generator is given, the one of a language model, which then gets a new
+ * head.
  *
  * @throws {CheckpointError} when the folder is missing or damaged, or its head has another number of outputs than 1.
  */
-export async function loadRewardModel(path: string, backend: Backend, random: Random): Promise<LoadedRewardModel> {
+export async function loadRewardModel(
+  path: string,
+  backend: Backend,
+  random: Random | null,
+): Promise<LoadedRewardModel> {
   const folder = await openModelFolder(path);
   try {
-    if (isRewardModel(folder.config)) return await openRewardModel(folder, backend);
+    if (random === null || isRewardModel(folder.config)) return await openRewardModel(folder, backend);
   } finally {
     await folder.close();
   }

@@ -154,14 +154,17 @@ test("PPO's samples carry what was thought of each token", () => {
 test("a KL explosion stops PPO with everything saved", async () => {
   const settings = { ...ppoSettings, model: at("sft/final"), reward: at("reward/final"), output: at("ppo-kl") };
   await expect(run(ppo, { ...settings, klLimit: 1e-9, learningRate: 0.05 })).rejects.toThrow(
-    /KL is .* the limit is 1e-9; stopped/,
+    /KL is .* the limit is 1e-9; what came of it is saved/,
   );
   expect(readdirSync(at("ppo-kl")).some((name) => name.startsWith("checkpoint-"))).toBe(true);
 });
 
-test("a reward model with another tokenizer is refused", async () => {
-  const settings = { ...ppoSettings, model: at("sft/final"), reward: at("base"), output: at("ppo-other") };
-  await expect(run(ppo, settings)).rejects.toThrow(/reward model .*base: has another tokenizer than the policy/);
+test("a model that is no reward model, and one with another tokenizer, are refused", async () => {
+  const settings = { ...ppoSettings, model: at("sft/final"), output: at("refused") };
+  await expect(run(ppo, { ...settings, reward: at("sft/final") })).rejects.toThrow(/not a reward model; make one with/);
+  await expect(run(ppo, { ...settings, reward: at("reward/final"), critic: at("base") })).rejects.toThrow(
+    /base: has another tokenizer than the policy/,
+  );
 });
 
 test.each(["sigmoid", "ipo", "hinge"])("DPO with the %s loss separates chosen from rejected", async (loss) => {

@@ -124,7 +124,7 @@ async function preparePpo(
   backend: Backend,
 ): Promise<Ppo> {
   const reference = await openAssistant(settings.reference ?? settings.model, backend);
-  const reward = (await loadRewardModel(settings.reward, backend, new Random(settings.seed))).model;
+  const reward = (await loadRewardModel(settings.reward, backend, null)).model;
   const critic = (await loadRewardModel(settings.critic ?? settings.reward, backend, new Random(settings.seed))).model;
   critic.bias.requiresGrad = true;
   const { tokenizer } = actor.encoder;
@@ -239,9 +239,9 @@ function klUnknown(kl: number, step: number, { learningRate }: PpoStageSettings)
   );
 }
 
-function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): NumericalError {
-  return new NumericalError(
-    `ppo: KL is ${kl.toPrecision(3)} nats an answer at step ${step}, the limit is ${klLimit}; stopped and saved in ` +
-      `${output}; start again with a larger --kl-coefficient, a --kl-target, or a smaller --learning-rate`,
+function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): SettingsError {
+  return new SettingsError(
+    `ppo: KL is ${kl.toPrecision(3)} nats an answer at step ${step}, the limit is ${klLimit}; what came of it is saved ` +
+      `in ${output}; start again with a larger --kl-coefficient, a --kl-target, or a smaller --learning-rate`,
   );
 }

@@ -83,7 +83,7 @@ export const reward = defineStage({
   async prepare(settings, environment) {
     const backend = await openStageBackend(settings, environment);
     const from = environment.folder.checkpoint?.path ?? settings.model;
-    const { model, family } = await loadRewardModel(from, backend, new Random(settings.seed));
+    const { model, family } = await loadRewardModel(from, backend, settings.check ? null : new Random(settings.seed));
     const encoder = await openChatEncoder(from);
     const { training, heldOut } = await readData(settings, model, encoder, environment);
     if (settings.check) return checkRun(model, heldOut, settings, environment);

@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
-import { CheckpointError, FileError, NumericalError } from "../core/errors.ts";
+import { CheckpointError, FileError, NumericalError, SettingsError } from "../core/errors.ts";
 import { RunFolder, readRunRecord } from "../train/run-folder.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
 import { fingerprintData, refuseChangedData } from "./run-data.ts";
@@ -53,6 +53,11 @@ export async function runStage<Settings extends z.ZodObject>(
     let pace: StepPace | null = null;
     const { checkpoint } = folder;
     const record = checkpoint === null ? null : await readRunRecord(dirname(checkpoint.path));
+    if (record && record.command !== stage.name) {
+      throw new SettingsError(
+        `${output} is a run of ${record.command}; go on with stemma ${record.command}, or choose another --output`,
+      );
+    }
     if (checkpoint && record) await refuseChangedData(stage.settings, settings, record, checkpoint.path);
     const preparing = stage.prepare(settings, {
       folder,

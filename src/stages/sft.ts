@@ -91,7 +91,10 @@ export const sft = defineStage({
 async function readData(settings: SftSettings): Promise<{ training: Conversation[]; heldOut: Conversation[] }> {
   const all = await readConversations(settings.data);
   if (settings.validation.length > 0) return { training: all, heldOut: await readConversations(settings.validation) };
-  return holdOut(all, settings.validationShare, ({ messages }) => JSON.stringify(messages[0]));
+  // By what is asked first: an instruction of the system is often the same in all conversations.
+  const question = ({ messages }: Conversation): string =>
+    JSON.stringify(messages.find(({ role }) => role === "user") ?? messages[0]);
+  return holdOut(all, settings.validationShare, question);
 }
 
 function rowsOf(

@@ -42,7 +42,11 @@ test("a run leaves its settings, metrics, samples and events", async () => {
     settings: { output, steps: 2, data: ["a.txt"] },
     machine: { node: process.versions.node, cores: expect.any(Number) },
   });
-  expect(await readRunRecord(output)).toEqual({ settings: { output, steps: 2, data: ["a.txt"] }, data: {} });
+  expect(await readRunRecord(output)).toEqual({
+    command: "pretrain",
+    settings: { output, steps: 2, data: ["a.txt"] },
+    data: {},
+  });
 });
 
 test("a folder that holds a run is not written again by accident", async () => {

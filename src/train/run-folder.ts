@@ -4,7 +4,6 @@ import type { CheckpointPlace } from "../checkpoint/train-state.ts";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
-import { fileError, systemCode } from "../files/file-error.ts";
 import { isJsonObject } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -65,12 +64,7 @@ export class RunFolder {
    * @throws {FileError} when the folder cannot be made.
    */
   static async open(path: string, resume: Resume = false): Promise<RunFolder> {
-    try {
-      await makeFolder(path);
-    } catch (error) {
-      if (systemCode(error) === "EEXIST") throw new SettingsError(`${path} is a file; give a folder as --output`);
-      throw fileError(path, "write", error);
-    }
+    await makeFolder(path);
     const unlock = lockRun(path);
     try {
       if (resume === false) await refuseExistingRun(path);
@@ -190,6 +184,8 @@ function refuseLater(place: CheckpointPlace, own: readonly CheckpointPlace[]): C
 
 /** What a run says about itself in its `settings.json`. */
 export interface RunRecord {
+  /** Command that made it. */
+  readonly command: string;
   /** What it was made with. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** What identifies its data, yet to be checked. */
@@ -204,5 +200,6 @@ export interface RunRecord {
 export async function readRunRecord(path: string): Promise<RunRecord | null> {
   const record = await readJsonIfThere(join(path, runFiles.settings));
   if (record === null) return null;
-  return { settings: isJsonObject(record.settings) ? record.settings : {}, data: record.data };
+  const { command, settings, data } = record;
+  return { command: String(command), settings: isJsonObject(settings) ? settings : {}, data };
 }
