@@ -46,6 +46,10 @@ export const ppo = defineStage({
       "--pretrain-data corpus.txt --output runs/ppo-ptx",
   ],
   async prepare(settings, environment) {
+    const { miniBatches, answers } = settings;
+    if (miniBatches > answers) {
+      throw new SettingsError(`mini-batches: ${miniBatches} are more than the ${answers} answers of an iteration`);
+    }
     const backend = await openStageBackend(settings, environment);
     const { checkpoint } = environment.folder;
     const actor = await openAssistant(checkpoint?.path ?? settings.model, backend);

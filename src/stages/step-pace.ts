@@ -44,7 +44,7 @@ export class StepPace {
     const sorted = [...this.#durations].sort((a, b) => a - b);
     const perSecond = tokens / Math.max(sorted[sorted.length >> 1] ?? seconds, 1e-9);
     const { operationsPerToken, peakOperationsPerSecond } = this.#run;
-    if (operationsPerToken === undefined || peakOperationsPerSecond === undefined) {
+    if (operationsPerToken === undefined || !peakOperationsPerSecond) {
       return { tokens_per_second: perSecond };
     }
     return { tokens_per_second: perSecond, peak_share: (perSecond * operationsPerToken) / peakOperationsPerSecond };
