@@ -20,21 +20,10 @@ export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
  * @throws {FileError} when the disk is full, the place is not writable or the path is a folder.
  */
 export async function writeFileAtomic(path: string, contents: string | Uint8Array | Chunks): Promise<void> {
-  try {
-    const target = await prepare(path);
-    await withTemporary(target, "partial", async (partial) => {
-      try {
-        await writeStream(partial, contents, true);
-        await rename(partial, target);
-      } catch (error) {
-        await discard(partial);
-        throw error;
-      }
-    });
-    await flushFolder(dirname(target));
-  } catch (error) {
-    throw fileError(path, "write", error);
-  }
+  await replace(path, async (partial, target) => {
+    await writeStream(partial, contents, true);
+    await rename(partial, target);
+  });
 }
 
 /**
@@ -45,14 +34,21 @@ export async function writeFileAtomic(path: string, contents: string | Uint8Arra
  * @throws {FileError} when the disk is full, the place is not writable or the path is a file.
  */
 export async function writeFolderAtomic(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  await replace(path, async (partial, target) => {
+    await mkdir(partial);
+    await fill(partial);
+    await flushTree(partial);
+    await install(partial, target);
+  });
+}
+
+/** Makes new contents under a temporary name, which `write` gives the target's name; whatever fails leaves nothing behind. */
+async function replace(path: string, write: (partial: string, target: string) => Promise<void>): Promise<void> {
   try {
     const target = await prepare(path);
     await withTemporary(target, "partial", async (partial) => {
       try {
-        await mkdir(partial);
-        await fill(partial);
-        await flushTree(partial);
-        await install(partial, target);
+        await write(partial, target);
       } catch (error) {
         await discard(partial);
         throw error;

@@ -2,14 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { threadId } from "node:worker_threads";
 import { fileError, systemCode } from "./file-error.ts";
 import { flushFolder } from "./flush.ts";
 import { makeFolder } from "./make-folder.ts";
-import { isRunning } from "./running.ts";
-
-/** Unfinished folders of this thread. */
-const inUse = new Set<string>();
+import { isBeingWritten, whileWriting, writerMark } from "./writers.ts";
 
 /**
  * Makes a folder that is complete or absent, whatever moment the process is killed: `fill` writes into a hidden folder
@@ -19,9 +15,12 @@ const inUse = new Set<string>();
  * @throws {FileError} when the disk is full or the place is not writable.
  */
 export async function buildFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  const mark = `${unfinishedPrefix(target)}${process.pid}.${threadId}-${randomBytes(4).toString("hex")}`;
+  const mark = `${unfinishedPrefix(target)}${writerMark()}-${randomBytes(4).toString("hex")}`;
   const unfinished = join(dirname(target), mark);
-  inUse.add(unfinished);
+  await whileWriting(unfinished, () => buildIn(unfinished, target, fill));
+}
+
+async function buildIn(unfinished: string, target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   try {
     await makeFolder(dirname(target));
     await removeAbandoned(target);
@@ -33,8 +32,6 @@ export async function buildFolder(target: string, fill: (folder: string) => Prom
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {}); // must not hide why it failed
     throw fileError(target, "write", error);
-  } finally {
-    inUse.delete(unfinished);
   }
 }
 
@@ -58,12 +55,7 @@ async function removeAbandoned(target: string): Promise<void> {
   for (const name of await readdir(dirname(target))) {
     const owner = name.startsWith(prefix) ? /^(\d+)\.(\d+)-/.exec(name.slice(prefix.length)) : null;
     const path = join(dirname(target), name);
-    if (owner && !isAlive(path, Number(owner[1]), Number(owner[2]))) await rm(path, { recursive: true, force: true });
+    if (!owner || isBeingWritten(path, Number(owner[1]), Number(owner[2]))) continue;
+    await rm(path, { recursive: true, force: true });
   }
-}
-
-function isAlive(path: string, owner: number, ownerThread: number): boolean {
-  // In containers a restarted process often has the number of the one that was killed; only our own list tells.
-  if (owner === process.pid && ownerThread === threadId) return inUse.has(path);
-  return isRunning(owner);
 }

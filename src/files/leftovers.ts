@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { threadId } from "node:worker_threads";
-import { isRunning } from "./running.ts";
+import { isBeingWritten, whileWriting, writerMark } from "./writers.ts";
 
 /**
  * What a temporary name beside a target says about its content:
@@ -18,9 +17,6 @@ interface Leftover {
 
 const pattern = /^\.(.+)\.(partial|complete|replaced|removed)-(\d+)\.(\d+)-[0-9a-f]{12}$/;
 
-/** Temporary names in use by this thread. */
-const inUse = new Set<string>();
-
 /**
  * Runs `body` with a temporary name beside `target`: hidden, recognisable after a crash, and marked with its owner so
  * that no other process takes it for a leftover meanwhile.
@@ -30,14 +26,9 @@ export async function withTemporary<Result>(
   state: LeftoverState,
   body: (path: string) => Promise<Result>,
 ): Promise<Result> {
-  const suffix = `${process.pid}.${threadId}-${randomBytes(6).toString("hex")}`;
+  const suffix = `${writerMark()}-${randomBytes(6).toString("hex")}`;
   const path = join(dirname(target), `.${basename(target)}.${state}-${suffix}`);
-  inUse.add(path);
-  try {
-    return await body(path);
-  } finally {
-    inUse.delete(path);
-  }
+  return whileWriting(path, () => body(path));
 }
 
 /** Whether a file name is one of ours for something unfinished. */
@@ -73,15 +64,9 @@ async function abandoned(target: string): Promise<Leftover[]> {
     const match = pattern.exec(name);
     if (match?.[1] !== basename(target)) continue;
     const path = join(folder, name);
-    if (!isAlive(path, Number(match[3]), Number(match[4]))) {
+    if (!isBeingWritten(path, Number(match[3]), Number(match[4]))) {
       leftovers.push({ path, state: match[2] as LeftoverState });
     }
   }
   return leftovers;
-}
-
-function isAlive(path: string, owner: number, ownerThread: number): boolean {
-  // In containers a restarted process often has the number of the one that was killed; only our own list tells.
-  if (owner === process.pid && ownerThread === threadId) return inUse.has(path);
-  return isRunning(owner);
 }

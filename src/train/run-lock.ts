@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { SettingsError } from "../core/errors.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
-import { isRunning } from "../files/running.ts";
+import { isRunning } from "../files/writers.ts";
 
 /** Who writes a run folder. */
 interface Owner {
