@@ -45,21 +45,21 @@ export async function fingerprintData(
  * Makes sure that a run goes on with the data it began with: a step's batches follow from its number, so other data
  * would silently give another run. A setting that was given another value since is a decision, and is left alone.
  *
+ * @param data - What identifies the data now.
  * @param record - What the run says about itself.
  * @param checkpoint - Where it would go on from.
  * @throws {DataError} naming the first file that was changed, added or removed.
  */
-export async function refuseChangedData(
-  schema: z.ZodObject,
+export function refuseChangedData(
+  data: RunData,
   settings: Readonly<Record<string, unknown>>,
   record: RunRecord,
   checkpoint: string,
-): Promise<void> {
+): void {
   const known = Fingerprints.safeParse(record.data).data ?? {};
-  for (const key of dataSettings(schema)) {
-    const before = known[key];
-    if (!before || JSON.stringify(record.settings[key]) !== JSON.stringify(settings[key])) continue;
-    const change = await firstChange(before, await filesOf(settings[key]));
+  for (const [key, before] of Object.entries(known)) {
+    if (JSON.stringify(record.settings[key]) !== JSON.stringify(settings[key])) continue;
+    const change = firstChange(before, data[key] ?? []);
     if (change === null) continue;
     throw new DataError(
       `${change} since this run began; put the data back as it was, or train on what it is now in a new run ` +
@@ -78,13 +78,13 @@ async function filesOf(value: unknown): Promise<readonly string[]> {
 }
 
 /** The first difference, in words. Contents count, and not where they lie or when they were written. */
-async function firstChange(before: readonly FileFingerprint[], files: readonly string[]): Promise<string | null> {
-  const now = await fingerprintFiles(files);
+function firstChange(before: readonly FileFingerprint[], now: readonly FileFingerprint[]): string | null {
+  const has = (files: readonly FileFingerprint[], path: string): boolean => files.some((file) => file.path === path);
   for (let i = 0; i < Math.max(before.length, now.length); i++) {
     const [old, present] = [before[i], now[i]];
     if (old && present?.sizeBytes === old.sizeBytes && present.sha256 === old.sha256) continue;
-    if (!present || (old && !files.includes(old.path))) return `${old?.path}: is not among the data any more`;
-    if (!old || !before.some(({ path }) => path === present.path)) return `${present.path}: was added to the data`;
+    if (!present || (old && !has(now, old.path))) return `${old?.path}: is not among the data any more`;
+    if (!old || !has(before, present.path)) return `${present.path}: was added to the data`;
     return `${present.path}: was changed (it had ${old.sizeBytes} bytes and has ${present.sizeBytes} now)`;
   }
   return null;

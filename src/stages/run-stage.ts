@@ -58,7 +58,8 @@ export async function runStage<Settings extends z.ZodObject>(
         `${output} is a run of ${record.command}; go on with stemma ${record.command}, or choose another --output`,
       );
     }
-    if (checkpoint && record) await refuseChangedData(stage.settings, settings, record, checkpoint.path);
+    const data = checkpoint ? await fingerprintData(stage.settings, settings) : null;
+    if (checkpoint && data && record) refuseChangedData(data, settings, record, checkpoint.path);
     const preparing = stage.prepare(settings, {
       folder,
       log(step, metrics) {
@@ -74,7 +75,7 @@ export async function runStage<Settings extends z.ZodObject>(
       note: (line) => watcher.note?.(line),
     });
     const run = await preparing.catch(async (error: unknown) => Promise.reject(await withoutCheckpoint(error, folder)));
-    await folder.begin(stage.name, settings, await fingerprintData(stage.settings, settings));
+    await folder.begin(stage.name, settings, data ?? (await fingerprintData(stage.settings, settings)));
     watcher.started?.(run);
     pace = new StepPace(run);
     const outcome = await run
