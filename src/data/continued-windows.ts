@@ -40,14 +40,27 @@ export function stretchFor(tokens: number, context: number, rows: number): numbe
  */
 export function continuedWindows({ context, stretch, ...settings }: ContinuedWindowSettings): ContinuedWindows {
   const stretches = trainingWindows({ ...settings, context: stretch * context });
+  const wholeAt = remembering(stretches.batchAt);
   return {
     windows: stretches.windows * stretch,
     batchAt: (step, division) => {
       const place = step % stretch;
-      return stretches.batchAt(Math.floor(step / stretch), division).map((whole, part) => {
+      return wholeAt(Math.floor(step / stretch), division).map((whole, part) => {
         return { ...columnsOf(whole, place * context, context), part, begins: place === 0 };
       });
     },
+  };
+}
+
+/** The same batches; those that were asked for last are not read again. */
+function remembering<Batch>(
+  batchAt: (step: number, division: BatchDivision) => Batch[],
+): (step: number, division: BatchDivision) => Batch[] {
+  let last: { readonly key: string; readonly batches: Batch[] } | null = null;
+  return (step, division) => {
+    const key = JSON.stringify([step, division]);
+    if (last?.key !== key) last = { key, batches: batchAt(step, division) };
+    return last.batches;
   };
 }
 
