@@ -14,6 +14,7 @@ const cheap: Record<string, (x: Tensor) => Tensor> = {
   layerNorm: (x) => apply(layerNorm, [x, leaf(gain), leaf(bias)], { epsilon: 1e-5 }),
   rmsNorm: (x) => apply(rmsNorm, [x, leaf(gain)], { epsilon: 1e-5 }),
   "linear with an activation": (x) => apply(linear, [x, leaf(weight), leaf(bias), null], { activation: "gelu" }),
+  unary: (x) => x.map("silu"),
   gatedUnit: (x) => apply(gatedUnit, [x], { activation: "silu" }),
   dropout: (x) => apply(dropout, [x], { rate: 0.5, draw: new Random(1).draw() }),
 };

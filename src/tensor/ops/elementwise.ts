@@ -59,6 +59,7 @@ export const unary: Op<[x: Tensor], UnaryKind> = defineOp({
   name: "unary",
   infer: ([x]) => x.shape,
   run: (kernels, [x], out, kind) => kernels.unary(kind, x, out),
+  again: () => unary.run,
   grad: (dy, { inputs: [x], kernels }, kind) => [
     () => {
       const dx = x.blank();
