@@ -7,8 +7,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { openBackend } from "../../src/index.ts";
-import type { Line } from "../shapes/charts.ts";
-import { colours, lineChart } from "../shapes/charts.ts";
+import type { Line } from "../charts.ts";
+import { colours, lineChart } from "../charts.ts";
 import type { Size, Terms } from "./models.ts";
 import { ask, pretrained, teach } from "./models.ts";
 

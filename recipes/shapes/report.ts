@@ -1,5 +1,5 @@
-import type { Line } from "./charts.ts";
-import { colours, grid, inHtml, lineChart } from "./charts.ts";
+import type { Line } from "../charts.ts";
+import { colours, grid, inHtml, lineChart } from "../charts.ts";
 import type { Trained } from "./contest.ts";
 import type { ContestantName } from "./contestants.ts";
 import { contestants } from "./contestants.ts";
