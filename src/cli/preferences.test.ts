@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { afterAll, expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
@@ -22,7 +22,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 const at = (name: string): string => join(root, name);
 
 /** Runs a command with what is typed, and gives what is shown. */
-async function run(command: Command, given: object, typed: readonly string[] = []): Promise<string> {
+async function run(command: Command, given: object, typed: readonly string[] | Readable = []): Promise<string> {
   let shown = "";
   const add = (text: string): void => {
     shown += text;
@@ -31,7 +31,7 @@ async function run(command: Command, given: object, typed: readonly string[] = [
     print: (line) => add(`${line}\n`),
     write: add,
     note: (line) => add(`${line}\n`),
-    input: Readable.from(typed.map((line) => `${line}\n`)),
+    input: typed instanceof Readable ? typed : Readable.from(typed.map((line) => `${line}\n`)),
     isTerminal: false,
     fail: () => {},
     progress: () => ({ update() {}, note() {}, stop() {} }),
@@ -86,6 +86,13 @@ test("it goes on where it stopped, in the same order, and undo takes a decision 
   expect(written[1]?.ranks).toEqual(samples[1]?.completions.map((word) => 4 - (numbers[word] ?? 0)));
 });
 
+test("a terminal is left alone when ranking ends, so that the process can", async () => {
+  const terminal = new PassThrough();
+  terminal.write("q\n");
+  await run(rank, { samples: at("samples.jsonl"), output: at("c.jsonl") }, terminal);
+  expect(terminal.isPaused()).toBe(true);
+});
+
 test("sampling and chatting with a model", async () => {
   const tokenizer = trainByteLevelBpe(["hello there user assistant ".repeat(30)], { vocabularySize: 280 });
   const encoder = new ChatEncoder(tokenizer.withSpecialTokens([...chatMlTokens]), new ChatTemplate(chatMl));
@@ -99,6 +106,11 @@ test("sampling and chatting with a model", async () => {
   const sampled = rows("sampled.jsonl");
   expect(sampled.map(({ prompt }) => prompt)).toEqual(["hello", "there"]);
   for (const { completions } of sampled) expect(new Set(completions).size).toBe(3);
+  const again = run(sample, { ...common, prompts: [at("prompts.jsonl")], output: at("sampled.jsonl") });
+  await expect(again).rejects.toThrow("sampled.jsonl exists already; choose another --output");
+  const long = { model: at("model"), threads: 1, answers: 1, output: at("long.jsonl") };
+  await run(sample, { ...long, prompts: [at("prompts.jsonl")] });
+  expect(rows("long.jsonl")).toHaveLength(2);
 
   const talk = ["hello", "/retry", `/save ${at("talk.jsonl")}`, "/reset", "/what", "/quit"];
   const shown = await run(chat, { ...common, system: "there" }, talk);
@@ -106,6 +118,10 @@ test("sampling and chatting with a model", async () => {
   const saved = JSON.parse(readFileSync(at("talk.jsonl"), "utf8")) as { messages: { role: string; content: string }[] };
   expect(saved.messages.map(({ role }) => role)).toEqual(["system", "user", "assistant"]);
   expect(shown).toContain(saved.messages[2]?.content);
+  const terminal = new PassThrough();
+  terminal.write("/quit\n");
+  await run(chat, common, terminal);
+  expect(terminal.isPaused()).toBe(true);
   const once = await run(chat, { ...common, message: "hello" });
   expect(once.trim().length).toBeGreaterThan(0);
 });

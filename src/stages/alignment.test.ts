@@ -162,6 +162,9 @@ test("a KL explosion stops PPO with everything saved", async () => {
 test("a model that is no reward model, and one with another tokenizer, are refused", async () => {
   const settings = { ...ppoSettings, model: at("sft/final"), output: at("refused") };
   await expect(run(ppo, { ...settings, reward: at("sft/final") })).rejects.toThrow(/not a reward model; make one with/);
+  await expect(run(ppo, { ...settings, reward: at("reward/final"), miniBatches: 1000 })).rejects.toThrow(
+    /1000 are more than the \d+ answers of an iteration/,
+  );
   await expect(run(ppo, { ...settings, reward: at("reward/final"), critic: at("base") })).rejects.toThrow(
     /base: has another tokenizer than the policy/,
   );
