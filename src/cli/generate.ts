@@ -128,14 +128,8 @@ async function answerAll(
   backend: Backend,
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
   const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
-  const answered = await answer(
-    settings.model,
-    repeated,
-    {
-      ...{ ...settings, lengthPenalty: settings.lengthPenalty ?? 1, sampling: settings },
-    },
-    backend,
-  );
+  const { lengthPenalty = 1 } = settings;
+  const answered = await answer(settings.model, repeated, { ...settings, lengthPenalty, sampling: settings }, backend);
   for (const { text } of answered.continuations) io.print(text);
   return answered;
 }

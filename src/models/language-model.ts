@@ -30,7 +30,7 @@ export interface LanguageModel extends StoredModel {
   readonly outputBias?: Tensor;
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
   forward(ids: Tensor, options?: ForwardOptions): Tensor;
-  /** {@link forward} with losses of the model's own, where it has any. */
+  /** {@link forward} and a penalty of the model's own: routed experts have one, that they be equally busy. */
   forwardTraining?(ids: Tensor, options?: ForwardOptions): TrainingPass;
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
   logits(hidden: Tensor): Tensor;

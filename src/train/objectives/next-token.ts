@@ -38,8 +38,8 @@ export function nextTokenLoss(
 }
 
 /**
- * {@link nextTokenLoss} to train by: with losses of the model's own, such as those that keep its experts equally busy,
- * where it has any. All of them are among the metrics.
+ * {@link nextTokenLoss} to train by: plus the penalty of a model that has one ({@link LanguageModel.forwardTraining}).
+ * Its parts are among the metrics.
  */
 export function trainingLoss(
   model: LanguageModel,
