@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { writeResults } from "./eval-results.ts";
+import { sampleObjects, writeResults } from "./eval-results.ts";
 import { runTask } from "./run-task.ts";
 import type { Scorer } from "./scorer.ts";
 import { TaskFile } from "./task-file.ts";
@@ -44,6 +44,26 @@ test("choices: by likelihood, by length, by greed, and with errors", async () =>
   expect(values.mcc).toBeCloseTo(0.5, 12);
   // Sample deviation of 1, 0, 1 is 1/√3, over √3.
   expect(metrics[0]?.error).toBeCloseTo(1 / 3, 12);
+});
+
+test("choices: by what the question adds to each", async () => {
+  const asked: unknown[] = [];
+  const own: Scorer = {
+    ...scorer({}),
+    likelihoods: async (requests) => {
+      asked.push(requests.map(({ context, continuations }) => [context, ...continuations]));
+      return requests.map(({ context }) => said(context === "" ? [-5, -1] : [-4, -3]));
+    },
+  };
+  const metric_list = ["acc", "acc_mutual_info"].map((metric) => ({ metric }));
+  const spaced = prompt({ target: 0, choices, continuations: [" a", " bbbb"] });
+  const done = await result({ output_type: "multiple_choice", metric_list }, [spaced], own);
+  expect(done.metrics.map(({ value }) => value)).toEqual([0, 1]); // −4 < −3, but −4 + 5 > −3 + 1
+  expect(asked).toEqual([[["q", " a", " bbbb"]], [["", "a", "bbbb"]]]);
+  expect(sampleObjects(done)[0]).toMatchObject({
+    arguments: { gen_args_1: { arg_0: "q", arg_1: " bbbb" }, gen_args_2: { arg_0: "", arg_1: "a" } },
+    resps: [[[-4, false]], [[-3, false]], [[-5, false]], [[-1, true]]],
+  });
 });
 
 test("likelihoods: perplexity and whether it would have been said", async () => {

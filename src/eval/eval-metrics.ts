@@ -6,7 +6,12 @@ import type { Prompt } from "./task-prompts.ts";
 
 /** What a model answered to one prompt, by the type of the task. */
 export type Answer =
-  | { readonly kind: "likelihoods"; readonly likelihoods: readonly Likelihood[] }
+  | {
+      readonly kind: "likelihoods";
+      readonly likelihoods: readonly Likelihood[];
+      /** Of the same choices without a question, where a metric compares the two. */
+      readonly withoutQuestion?: readonly Likelihood[];
+    }
   | { readonly kind: "text likelihood"; readonly logProb: number }
   | { readonly kind: "text"; readonly text: string; readonly filtered: string };
 
@@ -29,6 +34,13 @@ const perChoice = (lengthOf: (choice: string) => number): MetricRule["of"] => {
   };
 };
 
+/** Likeliest by log p(choice | question) − log p(choice): by what the question adds to the choice. */
+const byInformation: MetricRule["of"] = (prompt, answer) => {
+  const before = answer.kind === "likelihoods" ? (answer.withoutQuestion ?? []) : [];
+  const gained = likelihoodsOf(answer).map(({ logProb }, i) => logProb - (before[i]?.logProb ?? Number.NaN));
+  return indexOfMost(gained) === prompt.target ? 1 : 0;
+};
+
 const share = { aggregate: meanOf, error: meanError, higherIsBetter: true } as const;
 
 /** Metrics by the harness's names, for each type of task. */
@@ -37,6 +49,7 @@ const rules: Readonly<Record<TaskFile["output_type"], Readonly<Record<string, Me
     acc: { of: perChoice(() => 1), ...share },
     acc_norm: { of: perChoice((choice) => [...choice].length), ...share },
     acc_bytes: { of: perChoice((choice) => Buffer.byteLength(choice)), ...share },
+    acc_mutual_info: { of: byInformation, ...share },
     exact_match: { of: (prompt, answer) => (likelihoodsOf(answer)[Number(prompt.target)]?.isGreedy ? 1 : 0), ...share },
     f1: pairRule((pairs) => binaryF1(pairs)),
     mcc: pairRule((pairs) => matthews(confusionOf(pairs))),

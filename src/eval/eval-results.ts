@@ -91,7 +91,7 @@ export function sampleObjects({ prompts, answers, metrics, filter }: TaskResult)
       doc_id: prompt.index,
       doc: prompt.doc,
       target: prompt.target,
-      arguments: argumentsOf(prompt),
+      arguments: argumentsOf(prompt, answer),
       resps: responses,
       filtered_resps: answer.kind === "text" ? [answer.filtered] : responses.flat(),
       filter,
@@ -104,15 +104,17 @@ export function sampleObjects({ prompts, answers, metrics, filter }: TaskResult)
   });
 }
 
-function argumentsOf({ context, continuations, target }: Prompt): object {
+function argumentsOf({ context, continuations, choices, target }: Prompt, answer: Answer): object {
   const texts = continuations.length > 0 ? continuations : [typeof target === "number" ? "" : (target[0] ?? "")];
-  return Object.fromEntries(texts.map((text, i) => [`gen_args_${i}`, { arg_0: context, arg_1: text }]));
+  const alone = answer.kind === "likelihoods" && answer.withoutQuestion ? choices : [];
+  const pairs = [...texts.map((text) => [context, text]), ...alone.map((text) => ["", text])];
+  return Object.fromEntries(pairs.map(([before, text], i) => [`gen_args_${i}`, { arg_0: before, arg_1: text }]));
 }
 
 function responsesOf(answer: Answer): unknown[][] {
   switch (answer.kind) {
     case "likelihoods":
-      return answer.likelihoods.map(({ logProb, isGreedy }) => [[logProb, isGreedy]]);
+      return [...answer.likelihoods, ...(answer.withoutQuestion ?? [])].map(({ logProb, isGreedy }) => [[logProb, isGreedy]]);
     case "text likelihood":
       return [[answer.logProb]];
     case "text":

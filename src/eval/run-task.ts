@@ -48,7 +48,13 @@ async function ask(
     case "multiple_choice":
     case "loglikelihood": {
       const all = await scorer.likelihoods(prompts, report);
-      return all.map((likelihoods) => ({ kind: "likelihoods", likelihoods }));
+      const asksAlone = metricsOf(config).some(({ name }) => name === "acc_mutual_info");
+      const alone = prompts.map(({ choices }) => ({ context: "", continuations: choices }));
+      const without = asksAlone ? await scorer.likelihoods(alone, () => {}) : [];
+      return all.map((likelihoods, i) => {
+        const withoutQuestion = without[i];
+        return { kind: "likelihoods", likelihoods, ...(withoutQuestion && { withoutQuestion }) };
+      });
     }
     case "loglikelihood_rolling": {
       const texts = prompts.map(({ target }) => (typeof target === "number" ? "" : (target[0] ?? "")));
