@@ -19,7 +19,10 @@ Numbers numbers(Call& call) {
   return {data, count};
 }
 
-/** adamw(table, learningRate, beta1, beta2, epsilon, step, gradientScale…); the table has ten numbers a parameter. */
+/**
+ * adamw(table, learningRate, beta1, beta2, epsilon, step, gradientScale…, rateScales… or −1, 0); the table has ten
+ * numbers a parameter.
+ */
 napi_value adamw(napi_env env, napi_callback_info info) {
   Call call(env, info, "adamw");
   const Numbers table = numbers(call);
@@ -31,12 +34,14 @@ napi_value adamw(napi_env env, napi_callback_info info) {
   constants.step = call.number();
   const float* scale = call.floats(call.view(), 1, "gradientScale");
   const int count = (int)(table.count / 10);
+  const float* rateScales = call.floats(call.optionalView(), count, "rateScales");
   Scratched<AdamWTensor> tensors(count);
   for (int i = 0; i < count && call.ok(); i++) {
     const double* row = table.data + 10 * i;
     AdamWTensor& t = tensors[i];
     t.length = row[8] >= 0 ? (int64_t)row[8] : -1;  // NaN too is refused below
     t.weightDecay = (float)row[9];
+    t.rateScale = rateScales ? rateScales[i] : 1;
     t.parameter = call.floats(call.viewAt(row), t.length, "parameter");
     t.gradient = call.floats(call.viewAt(row + 2), t.length, "gradient");
     t.firstMoment = call.floats(call.viewAt(row + 4), t.length, "firstMoment");

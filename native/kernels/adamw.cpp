@@ -16,7 +16,7 @@ constexpr int64_t kPiece = 16384;
 void adamw(const AdamWTensor* tensors, int count, const AdamWConstants& c, int threads) {
   const float beta1 = (float)c.beta1, rest1 = (float)(1 - c.beta1);
   const float beta2 = (float)c.beta2, rest2 = (float)(1 - c.beta2);
-  const float rate = (float)(c.learningRate / (1 - pow(c.beta1, c.step)));
+  const double correctedRate = c.learningRate / (1 - pow(c.beta1, c.step));
   const float correction2 = (float)(1 / (1 - pow(c.beta2, c.step)));
   const float epsilon = (float)c.epsilon, scale = c.gradientScale;
 
@@ -33,7 +33,8 @@ void adamw(const AdamWTensor* tensors, int count, const AdamWConstants& c, int t
       else high = middle - 1;
     }
     const AdamWTensor& t = tensors[low];
-    const float keep = (float)(1 - c.learningRate * t.weightDecay);
+    const float rate = (float)(correctedRate * t.rateScale);
+    const float keep = (float)(1 - c.learningRate * t.rateScale * t.weightDecay);
     const int64_t begin = (piece - firsts[low]) * kPiece;
     const int64_t length = t.length - begin < kPiece ? t.length - begin : kPiece;
     float *p = t.parameter + begin, *m = t.firstMoment + begin, *v = t.secondMoment + begin;

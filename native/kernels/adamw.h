@@ -12,6 +12,8 @@ struct AdamWTensor {
   float* secondMoment;
   int64_t length;
   float weightDecay;
+  /** Multiplies the learning rate. */
+  float rateScale;
 };
 
 /** Numbers that all parameters of a step share. */

@@ -99,6 +99,8 @@ export interface AdamWStep {
   readonly step: number;
   /** One element: every gradient is multiplied by it first (gradient clipping). */
   readonly gradientScale: View;
+  /** `[parameters]`: the learning rate of each is multiplied by its own; null is 1 for all. */
+  readonly rateScales: View | null;
 }
 
 /**

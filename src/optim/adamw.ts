@@ -1,4 +1,5 @@
 import type { Parameter } from "../nn/parameters.ts";
+import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
 /** Constants of {@link AdamW}. */
@@ -9,7 +10,18 @@ export interface AdamWSettings {
   readonly epsilon: number;
   /** Share of a matrix taken away at each step, times the learning rate. Vectors (gains, biases) do not decay. */
   readonly weightDecay: number;
+  /**
+   * Multiplies the learning rate by the root mean square of each parameter (10⁻³ at least): for models whose weights
+   * begin at very different sizes, as T5's do.
+   *
+   * @see Shazeer & Stern (2018), "Adafactor", section 8, arXiv:1804.04235; with Adam: Nawrot (2023), "nanoT5",
+   * arXiv:2309.02373.
+   */
+  readonly scaleByParameter?: boolean;
 }
+
+/** Below it parameters count as of this size, so that those which begin at 0 can grow; ε₂ of Adafactor. */
+const smallestScale = 1e-3;
 
 /** One trained parameter with its two moments. */
 interface Slot {
@@ -47,15 +59,19 @@ export class AdamW {
   update(learningRate: number, gradientScale: Tensor): void {
     this.step += 1;
     const slots = [...this.#slots.values()].filter(({ parameter }) => parameter.grad !== null);
-    const { beta1, beta2, epsilon, weightDecay } = this.settings;
-    gradientScale.backend.kernels.adamw({
-      parameters: slots.map((slot) => slot.parameter),
-      gradients: slots.map((slot) => slot.parameter.grad as Tensor),
-      firstMoments: slots.map((slot) => slot.firstMoment),
-      secondMoments: slots.map((slot) => slot.secondMoment),
-      weightDecays: slots.map(({ parameter }) => (parameter.shape.length > 1 ? weightDecay : 0)),
-      ...{ learningRate, beta1, beta2, epsilon, step: this.step, gradientScale },
-    });
+    const { beta1, beta2, epsilon, weightDecay, scaleByParameter = false } = this.settings;
+    const parameters = slots.map((slot) => slot.parameter);
+    tensorScope(() =>
+      gradientScale.backend.kernels.adamw({
+        parameters,
+        gradients: slots.map((slot) => slot.parameter.grad as Tensor),
+        firstMoments: slots.map((slot) => slot.firstMoment),
+        secondMoments: slots.map((slot) => slot.secondMoment),
+        weightDecays: slots.map(({ parameter }) => (parameter.shape.length > 1 ? weightDecay : 0)),
+        rateScales: scaleByParameter && slots.length > 0 ? rootMeanSquares(parameters) : null,
+        ...{ learningRate, beta1, beta2, epsilon, step: this.step, gradientScale },
+      }),
+    );
   }
 
   /** Forgets all gradients, giving their memory back. */
@@ -74,6 +90,17 @@ export class AdamW {
     ]);
     return new Map(named);
   }
+}
+
+/** `[parameters]`: √(mean of the squares) of each, {@link smallestScale} at least. */
+function rootMeanSquares(parameters: readonly Parameter[]): Tensor {
+  const [{ backend }] = parameters as readonly [Parameter];
+  return tensorScope(() => {
+    const norms = Tensor.empty(backend, [parameters.length]);
+    for (const [i, parameter] of parameters.entries()) backend.kernels.globalNorm([parameter], norms.window(i, []));
+    const roots = Float32Array.from(parameters, ({ size }) => 1 / Math.sqrt(size));
+    return norms.mul(Tensor.from(backend, roots, [parameters.length])).maximum(smallestScale);
+  });
 }
 
 function newSlot(parameter: Parameter): Slot {

@@ -26,18 +26,23 @@ export interface TrainStage<Model, Batch>
   readonly finish?: () => Promise<void>;
 }
 
+/** What a stage's settings say of the optimizer. */
+interface OptimizerChoice extends Pick<Training, "weightDecay" | "adamBeta2"> {
+  readonly scaleParameter?: boolean;
+}
+
 /** AdamW as a stage's settings ask for it. */
 export function newOptimizer(
   parameters: ReadonlyMap<string, Parameter>,
-  { weightDecay, adamBeta2 }: Pick<Training, "weightDecay" | "adamBeta2">,
+  { weightDecay, adamBeta2, scaleParameter: scaleByParameter = false }: OptimizerChoice,
 ): AdamW {
-  return new AdamW(parameters, { beta1: 0.9, beta2: adamBeta2, epsilon: 1e-8, weightDecay });
+  return new AdamW(parameters, { beta1: 0.9, beta2: adamBeta2, epsilon: 1e-8, weightDecay, scaleByParameter });
 }
 
 /** A run that is ready to go on from its checkpoint, if it has one. */
 export async function trainStage<Model, Batch>(
   stage: TrainStage<Model, Batch>,
-  settings: Training,
+  settings: Training & OptimizerChoice,
   environment: StageEnvironment,
 ): Promise<StageRun> {
   const optimizer = newOptimizer(stage.parameters, settings);

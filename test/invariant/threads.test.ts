@@ -25,7 +25,7 @@ async function trained(name: "gpt2" | "llama", options: NativeOptions): Promise<
   if (!backend) throw new Error("the native backend is not built");
   const family = families[name];
   const model = family.create(family.shaped(shape) as never, new Initializer(backend, new Random(1)));
-  const constants = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
+  const constants = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, scaleByParameter: name === "llama" };
   const update = {
     ...{ model, optimizer: new AdamW(parameters(model), constants), objective: nextTokenLoss },
     ...{ maxGradientNorm: 1, seed: 1, schedule: () => 1e-2 },

@@ -43,7 +43,7 @@ export function rowKernels(native: NativeFunctions): RowKernels {
       ]);
       const { learningRate, beta1, beta2, epsilon } = step;
       const constants = [learningRate, beta1, beta2, epsilon, step.step];
-      native.adamw(Float64Array.from(table), ...constants, ...one(step.gradientScale));
+      native.adamw(Float64Array.from(table), ...constants, ...one(step.gradientScale), ...optional(step.rateScales));
     },
   };
 }

@@ -4,13 +4,15 @@ import { floats } from "./storage.ts";
 /** Updates of parameters in place. */
 export const optimizers = {
   adamw(step: AdamWStep): void {
-    const { learningRate, beta1, beta2, epsilon } = step;
+    const { beta1, beta2, epsilon } = step;
+    const rateScales = step.rateScales && floats(step.rateScales);
     const scale = floats(step.gradientScale)[0]!;
     const correction1 = 1 - beta1 ** step.step;
     const correction2 = 1 - beta2 ** step.step;
     step.parameters.forEach((view, index) => {
       const [parameter, gradient] = [floats(view), floats(step.gradients[index]!)];
       const [first, second] = [floats(step.firstMoments[index]!), floats(step.secondMoments[index]!)];
+      const learningRate = step.learningRate * (rateScales?.[index] ?? 1);
       const decay = 1 - learningRate * step.weightDecays[index]!;
       for (let i = 0; i < parameter.length; i++) {
         const g = gradient[i]! * scale;

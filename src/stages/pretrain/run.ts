@@ -18,6 +18,8 @@ export interface PretrainingTask<Model, Batch> extends Omit<TrainStage<Model, Ba
   /** Tokens that go through the model with a batch. */
   readonly tokensOf: (batch: Batch) => number;
   readonly operationsPerToken?: number;
+  /** Whether step sizes are relative to the size of the weights where settings do not say. */
+  readonly scaleParameter?: boolean;
 }
 
 /** A run of a task that closes its data when it ends. */
@@ -28,7 +30,9 @@ export async function runTask<Model extends { readonly settings: { readonly voca
   backend: Backend,
 ): Promise<StageRun> {
   const { batchSize, accumulation: microBatches, steps } = settings;
-  const { data, batchAt, tokensOf, operationsPerToken, ...stage } = task;
+  const { data, batchAt, tokensOf, operationsPerToken, scaleParameter: isUsual = false, ...stage } = task;
+  const { scaleParameter = isUsual } = settings;
+  const usual = { learningRate: scaleParameter ? 1e-2 : 5e-4, warmupSteps: Math.min(100, Math.floor(steps / 20)) };
   environment.note(describe(task.model, data));
   const peakOperationsPerSecond = backend.peak?.();
   const run = await trainStage(
@@ -43,7 +47,11 @@ export async function runTask<Model extends { readonly settings: { readonly voca
         ...(peakOperationsPerSecond === undefined ? {} : { peakOperationsPerSecond }),
       },
     },
-    { ...settings, warmupSteps: settings.warmupSteps ?? Math.min(100, Math.floor(steps / 20)) },
+    {
+      ...{ ...settings, scaleParameter },
+      learningRate: settings.learningRate ?? usual.learningRate,
+      warmupSteps: settings.warmupSteps ?? usual.warmupSteps,
+    },
     environment,
   );
   return { ...run, train: (signal) => run.train(signal).finally(data.close) };

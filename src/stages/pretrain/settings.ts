@@ -68,6 +68,17 @@ export const PretrainSettings = z.object({
   ...shapeSettings,
   ...runSettings,
   ...trainingSettings,
+  learningRate: z
+    .number()
+    .positive()
+    .optional()
+    .describe("highest step size of AdamW (default: 5e-4; with --scale-parameter 1e-2)")
+    .meta({ aliases: ["lr"], group: "Training" }),
+  scaleParameter: z
+    .boolean()
+    .optional()
+    .describe("step sizes count relative to the root mean square of each matrix, as in Adafactor (default: t5 only)")
+    .meta({ group: "Training" }),
   warmupSteps: z
     .int()
     .nonnegative()

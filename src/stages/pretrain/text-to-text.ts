@@ -58,6 +58,7 @@ export async function pretrainTextToText(
       },
       sample: (step) => sample((evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(t5, model, tokenizer),
+      scaleParameter: true, // embeddings begin a hundred times the size of queries
       operationsPerToken: textToTextOperationsPerToken(model, context, windows.targetTime),
     },
     settings,

@@ -32,8 +32,9 @@ export const otherCases: CasesOf<"globalNorm" | "adamw" | "rotary" | "gatedUnit"
         const constants = { learningRate: 3e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
         for (const step of [1, 2, 3]) {
           const [gradients, gradientScale] = [normal(10 * step, 0.01), memory.floats([0.5], [])];
+          const rateScales = step === 2 ? memory.floats([1, 0, 0.5, 1e-3, 2]) : null;
           const tensors = { parameters, gradients, firstMoments, secondMoments, weightDecays, gradientScale };
-          kernels.adamw({ ...tensors, ...constants, step });
+          kernels.adamw({ ...tensors, ...constants, rateScales, step });
         }
       },
     },
@@ -46,6 +47,7 @@ export const otherCases: CasesOf<"globalNorm" | "adamw" | "rotary" | "gatedUnit"
           beta2: 0.999,
           epsilon: 1e-6,
           gradientScale: memory.floats([1]),
+          rateScales: null,
         };
         const none = { parameters: [], gradients: [], firstMoments: [], secondMoments: [], weightDecays: [] };
         kernels.adamw({ ...none, ...constants, step: 1 });
