@@ -114,7 +114,9 @@ function argumentsOf({ context, continuations, choices, target }: Prompt, answer
 function responsesOf(answer: Answer): unknown[][] {
   switch (answer.kind) {
     case "likelihoods":
-      return [...answer.likelihoods, ...(answer.withoutQuestion ?? [])].map(({ logProb, isGreedy }) => [[logProb, isGreedy]]);
+      return [...answer.likelihoods, ...(answer.withoutQuestion ?? [])].map(({ logProb, isGreedy }) => [
+        [logProb, isGreedy],
+      ]);
     case "text likelihood":
       return [[answer.logProb]];
     case "text":

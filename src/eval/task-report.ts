@@ -26,6 +26,8 @@ export interface TaskReport {
   readonly metrics: Readonly<Record<string, Estimate>>;
   /** Share of the commonest class: what saying always that would give; null for scores. */
   readonly majority: number | null;
+  /** Share that the words alone give away, without their order; null for scores and where there is nothing to learn from. */
+  readonly bagOfWords: number | null;
   /** `[actual][predicted]`; null unless there are classes. */
   readonly confusion: readonly (readonly number[])[] | null;
   readonly labels: readonly string[];
@@ -55,7 +57,7 @@ export function mainMetric(task: string, hasClasses: boolean): "accuracy" | "pea
 export function taskReport(answers: TaskAnswers): TaskReport {
   const results = resultsOf(answers);
   const { labels, task } = answers.description;
-  const common = { examples: answers.targets.length, labels };
+  const common = { examples: answers.targets.length, labels, bagOfWords: null };
   if (isScore(answers)) return { ...common, metrics: scoreMetrics(results), majority: null, confusion: null };
   const confusion = confusionMatrix(results);
   const counts = confusion.map((row) => row.reduce((a, b) => a + b, 0));
@@ -66,7 +68,7 @@ export function taskReport(answers: TaskAnswers): TaskReport {
 }
 
 /** A {@link TaskReport} as lines to read. */
-export function reportLines({ examples, metrics, majority, confusion, labels }: TaskReport): string[] {
+export function reportLines({ examples, metrics, majority, bagOfWords, confusion, labels }: TaskReport): string[] {
   const lines = Object.entries(metrics).map(
     ([name, { value, low, high }]) =>
       `${name.replaceAll("_", " ").padEnd(22)} ${value.toFixed(4)}  (95 % of bootstrap samples: ${low.toFixed(4)} … ${high.toFixed(4)})`,
@@ -75,6 +77,9 @@ export function reportLines({ examples, metrics, majority, confusion, labels }: 
     `held out               ${examples} examples`,
     ...lines,
     ...(majority === null ? [] : [`commonest class        ${majority.toFixed(4)} of the examples`]),
+    ...(bagOfWords === null
+      ? []
+      : [`bag of words           ${bagOfWords.toFixed(4)} by a linear model of which words there are`]),
     ...(confusion ? confusionLines(confusion, labels) : []),
   ];
 }

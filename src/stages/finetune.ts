@@ -7,11 +7,14 @@ import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { encodeExamples, taskBatch } from "../data/task-inputs.ts";
-import type { TaskAnswers } from "../eval/task-report.ts";
+import type { AnsweredExample } from "../eval/bag-of-words.ts";
+import { bagOfWordsAccuracy } from "../eval/bag-of-words.ts";
+import type { TaskAnswers, TaskReport } from "../eval/task-report.ts";
 import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-report.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
 import { adapt, adapterTensors, writeAdapters } from "../models/low-rank-adapters.ts";
+import type { TaskDescription } from "../models/task-model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
@@ -50,14 +53,22 @@ export const finetune = defineStage({
     chooseTrained(solver, settings);
     const examples = encode(solver, training, settings, environment);
     const evaluation = encode(solver, heldOut, settings, environment);
-    return solverRun(solver, examples, evaluation, settings, environment);
+    const bagOfWords = (): number | null => bagOfWordsOf(solver.model.description, training, heldOut);
+    return solverRun(solver, { examples, evaluation, bagOfWords }, settings, environment);
   },
 });
 
+/** What a run learns from and is measured by. */
+interface SolverData {
+  readonly examples: readonly EncodedExample[];
+  readonly evaluation: readonly EncodedExample[];
+  /** Share of the held-out rows that their words alone give away; null for scores. */
+  readonly bagOfWords: () => number | null;
+}
+
 async function solverRun(
   solver: Solver,
-  examples: readonly EncodedExample[],
-  evaluation: readonly EncodedExample[],
+  { examples, evaluation, bagOfWords }: SolverData,
   settings: FinetuneSettings,
   environment: StageEnvironment,
 ): Promise<StageRun> {
@@ -73,7 +84,9 @@ async function solverRun(
   const finish = async () => {
     if (settings.loraRank > 0) await saveAdapters(solver, settings, environment);
     if (patience > 0 && best.exists) await restoreSolver(solver, best.path);
-    if (evaluation.length > 0) await report(await answersOf(solver, evaluation, batchSize), environment);
+    if (evaluation.length === 0) return;
+    const baselines = { bagOfWords: bagOfWords() };
+    await report({ ...taskReport(await answersOf(solver, evaluation, batchSize)), ...baselines }, environment);
   };
   const run = await trainStage(
     {
@@ -233,9 +246,18 @@ async function answersOf(
   return { description: model.description, outputs, targets: examples.map(({ target }) => target) };
 }
 
+function bagOfWordsOf(
+  { task, labels }: TaskDescription,
+  training: readonly TaskExample[],
+  heldOut: readonly TaskExample[],
+): number | null {
+  if (task !== "multiple-choice" && labels.length === 0) return null;
+  const answered = (row: TaskExample): AnsweredExample => ({ inputs: row.inputs, target: targetOf(row, labels) });
+  return bagOfWordsAccuracy(task, training.map(answered), heldOut.map(answered), labels.length);
+}
+
 /** Writes the report beside the run's logs, and says it in words. */
-async function report(answers: TaskAnswers, { folder, note }: StageEnvironment): Promise<void> {
-  const result = taskReport(answers);
+async function report(result: TaskReport, { folder, note }: StageEnvironment): Promise<void> {
   await writeFileAtomic(join(folder.path, "report.json"), `${JSON.stringify(result, null, 2)}\n`);
   for (const line of reportLines(result)) note(line);
 }
