@@ -63,6 +63,7 @@ async function run({ settings, ownMetric }: Contestant, terms: Terms, steps: num
   mkdirSync(terms.output, { recursive: true });
   const curve: Moment[] = [];
   let [tokens, seconds, operationsPerToken] = [0, 0, 0];
+  let untimed = 0; // tokens of steps before the pace is known: the first
   const parsed = pretrain.settings.parse({
     ...{ ...shared, ...terms, ...settings, steps, sampleTokens: 1 },
     ...{ warmupSteps: Math.min(100, Math.ceil(steps / 10)), evaluateEvery: Math.ceil(steps / evaluations) },
@@ -75,7 +76,11 @@ async function run({ settings, ownMetric }: Contestant, terms: Terms, steps: num
     logged(_, metrics) {
       if (metrics.tokens !== undefined) {
         tokens += metrics.tokens;
-        seconds += metrics.tokens / (metrics.tokens_per_second ?? 1);
+        untimed += metrics.tokens;
+      }
+      if (metrics.tokens_per_second !== undefined) {
+        seconds += untimed / metrics.tokens_per_second;
+        untimed = 0;
       }
       const loss = metrics[ownMetric];
       if (loss !== undefined) curve.push({ tokens, seconds, operations: tokens * operationsPerToken, loss });

@@ -87,7 +87,7 @@ export const contestants = {
     kind: "encoder-decoder",
     title: "T5",
     from: "Raffel et al. 2019",
-    settings: { model: "t5", layers: 3, width: 176, heads: 4, learningRate: 4e-3 },
+    settings: { model: "t5", layers: 3, width: 176, heads: 4, learningRate: 2e-2 },
     ownMetric: "eval_loss",
     ownLoss: "nats a token of what was taken out",
     masks: [

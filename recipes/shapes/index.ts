@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { openBackend, parameters, writeCorpus } from "../../src/index.ts";
 import type { Terms } from "./contest.ts";
 import { compete, stepCost } from "./contest.ts";
@@ -82,7 +82,10 @@ function gapsFor(tokenizer: Parameters<typeof makeGaps>[1]): Gap[] {
 
 function readOptions() {
   const names = Object.keys(contestants) as ContestantName[];
-  const count = (text: string): number => Math.max(1, Math.trunc(Number(text)) || 1);
+  const count = (text: string): number => {
+    if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("It is a whole number from 1 on.");
+    return Number(text);
+  };
   return new Command("npx tsx recipes/shapes/index.ts")
     .description("Compares shapes of language models at equal parameters, text and operations.")
     .option("--steps <n>", "steps of GPT-2; the others get as many operations", count, 600)
@@ -93,7 +96,12 @@ function readOptions() {
     .option<ContestantName[]>(
       "--only <names>",
       `some of ${names.join(",")}`,
-      (text) => names.filter((name) => text.split(",").includes(name)),
+      (text) =>
+        text.split(",").map((given) => {
+          const known = names.find((name) => name === given);
+          if (!known) throw new InvalidArgumentError(`There is none called ${given}.`);
+          return known;
+        }),
       names,
     )
     .parse()
