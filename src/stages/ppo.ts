@@ -20,9 +20,9 @@ import type { Metrics, Outcome } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
 import {
   assistantContents,
-  openAssistant,
   openChatEncoder,
   openStageBackend,
+  openTrainee,
   refuseOtherTokenizer,
 } from "./assistant.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
@@ -52,7 +52,7 @@ export const ppo = defineStage({
     }
     const backend = await openStageBackend(settings, environment);
     const { checkpoint } = environment.folder;
-    const actor = await openAssistant(checkpoint?.path ?? settings.model, backend);
+    const actor = await openTrainee(checkpoint?.path ?? settings.model, backend);
     const run = await preparePpo(actor, settings, environment, backend);
     if (checkpoint) await restore(run, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
@@ -127,7 +127,7 @@ async function preparePpo(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
-  const reference = await openAssistant(settings.reference ?? settings.model, backend);
+  const reference = await openTrainee(settings.reference ?? settings.model, backend);
   const reward = (await loadRewardModel(settings.reward, backend, null)).model;
   const critic = (await loadRewardModel(settings.critic ?? settings.reward, backend, new Random(settings.seed))).model;
   critic.bias.requiresGrad = true;
