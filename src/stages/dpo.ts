@@ -30,7 +30,7 @@ const DpoSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files")
+    .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())

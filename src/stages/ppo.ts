@@ -243,8 +243,8 @@ function klUnknown(kl: number, step: number, { learningRate }: PpoStageSettings)
   );
 }
 
-function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): SettingsError {
-  return new SettingsError(
+function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): NumericalError {
+  return new NumericalError(
     `ppo: KL is ${kl.toPrecision(3)} nats an answer at step ${step}, the limit is ${klLimit}; what came of it is saved ` +
       `in ${output}; start again with a larger --kl-coefficient, a --kl-target, or a smaller --learning-rate`,
   );

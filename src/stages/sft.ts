@@ -22,7 +22,7 @@ const SftSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("conversations: JSONL or Parquet files")
+    .describe("conversations: JSONL or Parquet files, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
