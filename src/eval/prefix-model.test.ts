@@ -2,13 +2,13 @@ import { expect, test } from "vitest";
 import { expectClose, nearly } from "../../test/closeness.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { Random } from "../core/random.ts";
-import { likelihoodsAlone, likelihoodsOfChoices } from "../eval/token-likelihoods.ts";
 import { Decoder } from "../generate/decoder.ts";
+import { families } from "../models/index.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import { Initializer } from "../nn/parameters.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { families } from "./index.ts";
-import type { LanguageModel } from "./language-model.ts";
+import { likelihoodsAlone, likelihoodsOfChoices } from "./token-likelihoods.ts";
 
 const backend = openReference();
 const shape = { vocabularySize: 50, context: 16, width: 16, layers: 2, heads: 2, dropout: 0 };
