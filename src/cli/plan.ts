@@ -67,8 +67,10 @@ export const plan = defineCommand({
     const model = await planModel(settings.model, settings);
     const { context: own = 1024 } = model.settings as { readonly context?: number };
     const variants = variantsOf(settings, settings.context ?? own);
+    // Measured once, so that the times of the columns stand to each other as their operations do.
+    const rate = operationsPerSecond(settings) * settings.utilization;
     const columns: Column[] = [];
-    for (const variant of variants) columns.push(await fillColumn(model, variant, settings));
+    for (const variant of variants) columns.push(await fillColumn(model, variant, rate, settings));
     const [first] = columns;
     if (first) {
       const { parameters, keyValueCache } = first.plan;
@@ -91,9 +93,14 @@ interface Column {
   readonly measured: { readonly peak: number; readonly seconds: number } | null;
 }
 
-async function fillColumn(model: PlannedModel, { title, run }: Variant, settings: PlanSettings): Promise<Column> {
+/** `rate` is in operations a second. */
+async function fillColumn(
+  model: PlannedModel,
+  { title, run }: Variant,
+  rate: number,
+  settings: PlanSettings,
+): Promise<Column> {
   const planned = await planStep(model, run);
-  const rate = operationsPerSecond(settings) * settings.utilization;
   const secondsPerStep = planned.operations / rate;
   const limit = settings.memory === undefined ? null : parseSize(settings.memory);
   return {
@@ -169,7 +176,7 @@ function tableLines(columns: readonly Column[]): string[] {
     row("operations a token", (column) => count(column.plan.operations / column.plan.tokens)),
     row("time of a step", (column) => seconds(column.secondsPerStep)),
     ...(isMeasured ? [row("  measured", ({ measured }) => seconds(measured?.seconds ?? 0))] : []),
-    row("time of the run", (column) => `${column.hours.toPrecision(3)} h`),
+    row("time of the run", (column) => seconds(3600 * column.hours)),
     ...(isLimited ? [row("largest batch that fits", (column) => String(column.largestBatch))] : []),
   ];
 }
@@ -197,8 +204,22 @@ function count(value: number): string {
   return `${(value / limit).toPrecision(3)} ${name}`.trim();
 }
 
+const year = 365.25 * 86_400;
+
+const timeUnits: readonly (readonly [number, string])[] = [
+  [1e3 * year, "thousand years"],
+  [year, "years"],
+  [86_400, "days"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+];
+
+/** `85.2 ms`, `13.2 s`, `3.67 h`, `50.7 days`. */
 function seconds(value: number): string {
-  return value < 1 ? `${(1000 * value).toPrecision(3)} ms` : `${value.toPrecision(3)} s`;
+  const [size_ = 1e-3, unit = "ms"] = timeUnits.find(([limit]) => value >= limit) ?? [];
+  const amount = value / size_;
+  return `${amount < 999.5 ? amount.toPrecision(3) : Math.round(amount).toLocaleString("en-US")} ${unit}`;
 }
 
 /** `16GB`, `512 MB`: powers of ten. */
