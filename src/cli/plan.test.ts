@@ -5,7 +5,11 @@ import type { Io } from "./command.ts";
 import { plan } from "./plan.ts";
 
 interface Planned {
-  readonly plans: readonly { readonly plan: { readonly operations: number }; readonly secondsPerStep: number }[];
+  readonly plans: readonly {
+    readonly plan: { readonly operations: number };
+    readonly secondsPerStep: number;
+    readonly largestBatch: number | null;
+  }[];
 }
 
 const small = { model: "gpt2", layers: 1, heads: 2, width: 16, context: 8, vocabularySize: 32, stage: "finetune" };
@@ -43,4 +47,14 @@ test.each([
   const operations = result.plans[0]?.plan.operations ?? 0;
   const { shown } = await planned({ peakOperations: operations / (1e12 * 1e-3 * milliseconds), utilization: 1 });
   expect(shown.replaceAll(/ +/g, " ")).toContain(`time of a step ${text}`);
+});
+
+test("a size of memory needs its unit", async () => {
+  const peak = { peakOperations: 1 };
+  await expect(planned({ ...peak, memory: "16" })).rejects.toThrow("memory: 16 has no unit; write 16GB or 16MB");
+  await expect(planned({ ...peak, memory: "much" })).rejects.toThrow('memory: "much" is no size');
+  const decimal = (await planned({ ...peak, memory: "1MB" })).result.plans[0]?.largestBatch ?? 0;
+  const binary = (await planned({ ...peak, memory: "1 MiB" })).result.plans[0]?.largestBatch ?? 0;
+  expect(decimal).toBeGreaterThan(0);
+  expect(binary).toBeGreaterThan(decimal);
 });

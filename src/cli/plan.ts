@@ -64,13 +64,14 @@ export const plan = defineCommand({
     "stemma plan --model runs/base/final --stage ppo --batch-size 16 --memory 8GB --measure",
   ],
   async run(settings, io) {
+    const limit = settings.memory === undefined ? null : parseSize(settings.memory);
     const model = await planModel(settings.model, settings);
     const { context: own = 1024 } = model.settings as { readonly context?: number };
     const variants = variantsOf(settings, settings.context ?? own);
     // Measured once, so that the times of the columns stand to each other as their operations do.
     const rate = operationsPerSecond(settings) * settings.utilization;
     const columns: Column[] = [];
-    for (const variant of variants) columns.push(await fillColumn(model, variant, rate, settings));
+    for (const variant of variants) columns.push(await fillColumn(model, variant, { rate, limit }, settings));
     const [first] = columns;
     if (first) {
       const { parameters, keyValueCache } = first.plan;
@@ -93,16 +94,20 @@ interface Column {
   readonly measured: { readonly peak: number; readonly seconds: number } | null;
 }
 
-/** `rate` is in operations a second. */
+/** What a machine has: operations a second, and bytes where a limit is given. */
+interface Machine {
+  readonly rate: number;
+  readonly limit: number | null;
+}
+
 async function fillColumn(
   model: PlannedModel,
   { title, run }: Variant,
-  rate: number,
+  { rate, limit }: Machine,
   settings: PlanSettings,
 ): Promise<Column> {
   const planned = await planStep(model, run);
   const secondsPerStep = planned.operations / rate;
-  const limit = settings.memory === undefined ? null : parseSize(settings.memory);
   return {
     ...{ title, plan: planned, secondsPerStep, hours: (secondsPerStep * settings.steps) / 3600 },
     largestBatch: limit === null ? null : await largestBatch(model, run, limit),
@@ -222,11 +227,15 @@ function seconds(value: number): string {
   return `${amount < 999.5 ? amount.toPrecision(3) : Math.round(amount).toLocaleString("en-US")} ${unit}`;
 }
 
-/** `16GB`, `512 MB`: powers of ten. */
+const powers = ["", "K", "M", "G", "T"];
+
+/** `16GB`, `512 MB`: powers of ten; of 1024 with an i, `16GiB`. */
 function parseSize(text: string): number {
-  const [, number_ = "", unit = ""] = /^([\d.]+)\s*([kMGT]?)i?B?$/i.exec(text.trim()) ?? [];
-  const factor = { "": 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 }[unit.toUpperCase()] ?? 1;
-  const value = Number(number_) * factor;
-  if (number_ !== "" && Number.isFinite(value) && value > 0) return value;
+  const [, digits = "", power = "", binary = ""] = /^([\d.]+)\s*(?:B|([kMGT])(i?)B?)$/i.exec(text.trim()) ?? [];
+  const value = Number(digits) * (binary ? 1024 : 1000) ** powers.indexOf(power.toUpperCase());
+  if (digits !== "" && Number.isFinite(value) && value > 0) return value;
+  if (/^[\d.]+$/.test(text.trim())) {
+    throw new SettingsError(`memory: ${text.trim()} has no unit; write ${text.trim()}GB or ${text.trim()}MB`);
+  }
   throw new SettingsError(`memory: ${JSON.stringify(text)} is no size; write it as 16GB or 512MB`);
 }
