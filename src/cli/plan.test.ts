@@ -58,3 +58,12 @@ test("a size of memory needs its unit", async () => {
   expect(decimal).toBeGreaterThan(0);
   expect(binary).toBeGreaterThan(decimal);
 });
+
+test.each([
+  [{ context: 99_999_999 }, "8 × 99999999 tokens in a step are more than the 16777216 that can be planned"],
+  [{ batchSize: 1e9, context: 8 }, "lower one of the two"],
+  [{ loraRank: 100_000 }, "lora-rank: 100000 is above 16"],
+  [{ layers: 100_000 }, "2000"],
+])("sizes that would be planned for minutes are refused: %j", async (given, message) => {
+  await expect(planned({ peakOperations: 1, ...given })).rejects.toThrow(message);
+});

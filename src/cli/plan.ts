@@ -6,7 +6,7 @@ import { largestBatch, measureStep, planStep } from "../stages/plan/plan-memory.
 import type { PlannedModel } from "../stages/plan/plan-models.ts";
 import { planModel } from "../stages/plan/plan-models.ts";
 import type { PlannedRun } from "../stages/plan/prepared-step.ts";
-import { plannedStages } from "../stages/plan/prepared-step.ts";
+import { mostLayers, plannedStages } from "../stages/plan/prepared-step.ts";
 import { trainingSettings } from "../stages/stage.ts";
 import { defineCommand } from "./command.ts";
 
@@ -25,7 +25,7 @@ const PlanSettings = z.object({
   stage: z.enum(plannedStages).default("pretrain").describe("what is to be done with it"),
   batchSize: z.int().positive().default(8).describe("sequences, pairs or answers that go through a model at once"),
   context: size.describe("tokens of a sequence (default: all that the model can read)"),
-  layers: size.describe("instead of the model's own"),
+  layers: size.unwrap().max(mostLayers).optional().describe("instead of the model's own"),
   heads: size.describe("instead of the model's own"),
   width: size.describe("instead of the model's own"),
   vocabularySize: size.describe("instead of the model's own"),

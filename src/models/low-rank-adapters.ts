@@ -25,14 +25,20 @@ export interface LowRankOptions {
 /**
  * Freezes a model and gives its matrices adapters, which alone are trained then.
  *
- * @throws {SettingsError} when none of its layers can have one.
+ * @throws {SettingsError} when none of its layers can have one, or the rank is above a matrix's own.
  * @see Hu et al. (2022), "LoRA: Low-rank adaptation of large language models", arXiv:2106.09685.
  */
 export function adapt(model: StoredModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
-  for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
-  const init = new Initializer(model.backend, random);
   const adapted = [...linearsOf(model)].filter(([name]) => targets === "all" || name.includes("attention"));
   if (adapted.length === 0) throw new SettingsError("lora-rank: this model has no layer to adapt; train it whole");
+  const most = Math.min(...adapted.flatMap(([, { weight }]) => weight.shape));
+  if (rank > most) {
+    throw new SettingsError(
+      `lora-rank: ${rank} is above ${most}, the smallest side of a matrix it would change; choose ${most} or less, or train the model whole`,
+    );
+  }
+  for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
+  const init = new Initializer(model.backend, random);
   for (const [, layer] of adapted) {
     layer.adapter = new LowRank(layer.weight, rank, alpha, init);
   }
