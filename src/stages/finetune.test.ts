@@ -111,7 +111,9 @@ test.each(Object.keys(families))("%s learns classes by name, and its folder says
   expect(metrics.eval_accuracy).toBeGreaterThan(0.8);
   expect(metrics.language_model_loss).toBeLessThan(4);
   expect(notes[0]).toMatch(/rows of 2 classes: colour 6\d\.\d %, temperature 3/);
-  expect(notes.join("\n")).toMatch(/accuracy +[01]\.\d+ .*\n.*\n.*\ncommonest class.*\nbag of words +[01]\.\d+ .*\n.*taken for →/);
+  expect(notes.join("\n")).toMatch(
+    /accuracy +[01]\.\d+ .*\n.*\n.*\ncommonest class.*\nbag of words +[01]\.\d+ .*\n.*taken for →/,
+  );
   const config = JSON.parse(readFileSync(join(model ?? "", "config.json"), "utf8")) as Record<string, unknown>;
   expect(config.architectures).toEqual([expect.stringMatching(/ForSequenceClassification$/)]);
   expect(config.id2label).toEqual({ 0: "colour", 1: "temperature" });
@@ -244,7 +246,7 @@ async function valuesOf(folder: string): Promise<Map<string, readonly number[]>>
 }
 
 test.each([
-  [{ data: [{ text: "a", label: "x" }] }, /all 1 rows are of one class, "x"/],
+  [{ data: [{ text: "a", label: "x" }] }, /line 1: the only row is of one class, "x"/],
   [{ data: [{ txt: "a", label: "x" }] }, /line 1: has no string column "text", it has "txt" \(string\), "label"/],
   [{ data: [{ text: "a" }] }, /has no string column "label"/],
   [{ data: [{ text: " ", label: "x" }] }, /column "text" must be a text that is not empty/],
@@ -261,6 +263,35 @@ test.each([
   const path = writeJsonl("bad.jsonl", data);
   const settings = { task: "classification", data: [path], validationShare: 0, output: at("bad") };
   await expect(run({ ...settings, ...given })).rejects.toThrow(message);
+});
+
+test("classes are those of all rows, before some are held out", async () => {
+  const same = Array.from({ length: 20 }, (_, i) => ({ text: `one ${i}`, label: "x" }));
+  const settings = { task: "classification", output: at("bad"), validationShare: 0.5 };
+  const one = writeJsonl("one-class.jsonl", same);
+  await expect(run({ ...settings, data: [one] })).rejects.toThrow("line 1: all 20 rows are of one class");
+  const others = Array.from({ length: 9 }, (_, i) => writeJsonl(`${i}.jsonl`, [{ text: `two ${i}`, label: "y" }]));
+  const outcomes = await Promise.allSettled(
+    others.map((other, i) => run({ ...settings, data: [one, other], output: at(`rare-${i}`), steps: 0 })),
+  );
+  const reasons = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [String(outcome.reason)] : []));
+  expect(reasons.length).toBeGreaterThan(0);
+  for (const reason of reasons) expect(reason).toContain('the rows of class "y" all fall into the share of 0.5');
+});
+
+test("a run that nothing will measure says so at its start", async () => {
+  const data = [
+    writeJsonl("few.jsonl", [
+      { text: "a", label: "x" },
+      { text: "b", label: "y" },
+    ]),
+  ];
+  const settings = { task: "classification", data, validationShare: 0.001, epochs: 1 };
+  const { notes } = await run({ ...settings, output: at("few") });
+  expect(notes[0]).toMatch(/^nothing is held out of 2 rows, so that nothing will say how good the model is: give more/);
+  await expect(run({ ...settings, output: at("few-patient"), patience: 2 })).rejects.toThrow(
+    "patience: none of the 2 rows is held out",
+  );
 });
 
 test("a class that was not in training is refused in validation", async () => {
