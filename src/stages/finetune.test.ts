@@ -205,6 +205,54 @@ test.each(["gpt2", "llama"])(
   },
 );
 
+test.each(["gpt1", "gpt2", "llama", "mixtral"])("%s: the base with the adapter is the final model", async (family) => {
+  const given = { task: "classification", data: [at("colours.jsonl")], model: at(family), steps: 3, loraRank: 2 };
+  const { model } = await run({ ...given, loraTargets: "all", learningRate: 3e-2, output: at(`peft-${family}`) });
+  const [base, adapter, final] = await Promise.all([
+    tensorsOf(join(at(family), "model.safetensors")),
+    tensorsOf(join(at(`peft-${family}`), "adapter", "adapter_model.safetensors")),
+    tensorsOf(join(model ?? "", "model.safetensors")),
+  ]);
+  const { alpha, transposed } = adapterConfig(join(at(`peft-${family}`), "adapter"));
+  for (const [name, values] of final) {
+    const own = `base_model.model.${name}`;
+    const whole = adapter.get(own) ?? base.get(name) ?? [];
+    const [a, b] = ["A", "B"].map((part) => adapter.get(own.replace(/weight$/, `lora_${part}.weight`)));
+    const sum = a && b ? withChange(whole, a, b, { rank: 2, scale: alpha / 2, transposed }) : whole;
+    expect(values.length, name).toBe(sum.length);
+    expect(Math.max(...values.map((value, i) => Math.abs(value - (sum[i] ?? Number.NaN)))), name).toBeLessThan(1e-5);
+  }
+});
+
+async function tensorsOf(path: string): Promise<Map<string, readonly number[]>> {
+  const file = await openSafetensors(path);
+  const entries = file.names().map(async (name) => [name, [...(await file.read(name))]] as const);
+  const tensors = new Map(await Promise.all(entries));
+  await file.close();
+  return tensors;
+}
+
+function adapterConfig(folder: string): { alpha: number; transposed: boolean } {
+  const config = JSON.parse(readFileSync(join(folder, "adapter_config.json"), "utf8")) as Record<string, unknown>;
+  return { alpha: Number(config.lora_alpha), transposed: Boolean(config.fan_in_fan_out) };
+}
+
+/** W + s B A, or its transpose. */
+function withChange(
+  weight: readonly number[],
+  a: readonly number[],
+  b: readonly number[],
+  { rank, scale, transposed }: { rank: number; scale: number; transposed: boolean },
+): number[] {
+  const [inputs, outputs] = [a.length / rank, b.length / rank];
+  return weight.map((value, i) => {
+    const row = transposed ? i % outputs : Math.floor(i / inputs);
+    const column = transposed ? Math.floor(i / outputs) : i % inputs;
+    const products = Array.from({ length: rank }, (_, r) => (b[row * rank + r] ?? 0) * (a[r * inputs + column] ?? 0));
+    return value + scale * products.reduce((x, y) => x + y, 0);
+  });
+}
+
 test("early stopping ends with the best model", async () => {
   const settings = { task: "classification", data: [at("colours.jsonl")], steps: 200, evaluateEvery: 5, patience: 2 };
   const { step, notes, model } = await run({ ...settings, output: at("early") });

@@ -230,7 +230,7 @@ function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings)
 
 /** PEFT's files beside the final model, for those who keep the base and want only what was learned. */
 async function saveAdapters(
-  { model, storage }: Solver,
+  { model, storage, isEnlarged }: Solver,
   { model: base, loraRank, loraAlpha, loraTargets }: FinetuneSettings,
   { folder, note }: StageEnvironment,
 ): Promise<void> {
@@ -241,7 +241,8 @@ async function saveAdapters(
     shape: parameter.shape,
     read: async () => Float32Array.from(await parameter.read()),
   }));
-  await writeAdapters(path, storage.bindings(), model.body, about, head);
+  const enlarged = isEnlarged ? (model.languageModel?.tokenEmbedding ?? null) : null;
+  await writeAdapters(path, storage.bindings(), model.body, about, head, enlarged);
   note(`adapter in ${path}`);
 }
 
