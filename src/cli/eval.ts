@@ -13,6 +13,7 @@ import { openAssistant, openStageBackend } from "../stages/assistant.ts";
 import { trainingSettings } from "../stages/stage.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import { formatResult } from "./metric-text.ts";
 
 const { threads, matmulPrecision } = trainingSettings;
 
@@ -133,8 +134,8 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
 function resultLines({ task, shots, metrics, prompts, seconds }: TaskResult): string[] {
   const speed = (prompts.length / seconds).toFixed(1);
   return metrics.map(({ name, value, error }) => {
-    const shown = Number.isNaN(error) ? "" : `± ${error.toFixed(4)}`;
-    const numbers = `${value.toFixed(4).padStart(9)} ${shown.padStart(10)} ${String(prompts.length).padStart(12)} ${speed.padStart(13)}`;
+    const shown = Number.isNaN(error) ? "" : `± ${formatResult(error)}`;
+    const numbers = `${formatResult(value).padStart(9)} ${shown.padStart(10)} ${String(prompts.length).padStart(12)} ${speed.padStart(13)}`;
     return `${task.config.task.padEnd(24)} ${String(shots).padStart(5)}  ${name.padEnd(18)} ${numbers}`;
   });
 }

@@ -27,3 +27,8 @@ function formatNumber(value: number): string {
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
   return size >= 1000 ? value.toFixed(0) : value.toPrecision(4);
 }
+
+/** A result in a column of 9 characters: four decimals, or an exponent where it is too large for them. */
+export function formatResult(value: number): string {
+  return Math.abs(value) < 9999.5 ? value.toFixed(4) : value.toExponential(2);
+}

@@ -6,7 +6,7 @@ import { largestBatch, measureStep, planStep } from "../stages/plan/plan-memory.
 import type { PlannedModel } from "../stages/plan/plan-models.ts";
 import { planModel } from "../stages/plan/plan-models.ts";
 import type { PlannedRun } from "../stages/plan/prepared-step.ts";
-import { plannedStages } from "../stages/plan/prepared-step.ts";
+import { mostLayers, plannedStages } from "../stages/plan/prepared-step.ts";
 import { trainingSettings } from "../stages/stage.ts";
 import { defineCommand } from "./command.ts";
 
@@ -25,7 +25,7 @@ const PlanSettings = z.object({
   stage: z.enum(plannedStages).default("pretrain").describe("what is to be done with it"),
   batchSize: z.int().positive().default(8).describe("sequences, pairs or answers that go through a model at once"),
   context: size.describe("tokens of a sequence (default: all that the model can read)"),
-  layers: size.describe("instead of the model's own"),
+  layers: size.unwrap().max(mostLayers).optional().describe("instead of the model's own"),
   heads: size.describe("instead of the model's own"),
   width: size.describe("instead of the model's own"),
   vocabularySize: size.describe("instead of the model's own"),
@@ -64,11 +64,14 @@ export const plan = defineCommand({
     "stemma plan --model runs/base/final --stage ppo --batch-size 16 --memory 8GB --measure",
   ],
   async run(settings, io) {
+    const limit = settings.memory === undefined ? null : parseSize(settings.memory);
     const model = await planModel(settings.model, settings);
     const { context: own = 1024 } = model.settings as { readonly context?: number };
     const variants = variantsOf(settings, settings.context ?? own);
+    // Measured once, so that the times of the columns stand to each other as their operations do.
+    const rate = operationsPerSecond(settings) * settings.utilization;
     const columns: Column[] = [];
-    for (const variant of variants) columns.push(await fillColumn(model, variant, settings));
+    for (const variant of variants) columns.push(await fillColumn(model, variant, { rate, limit }, settings));
     const [first] = columns;
     if (first) {
       const { parameters, keyValueCache } = first.plan;
@@ -91,11 +94,20 @@ interface Column {
   readonly measured: { readonly peak: number; readonly seconds: number } | null;
 }
 
-async function fillColumn(model: PlannedModel, { title, run }: Variant, settings: PlanSettings): Promise<Column> {
+/** What a machine has: operations a second, and bytes where a limit is given. */
+interface Machine {
+  readonly rate: number;
+  readonly limit: number | null;
+}
+
+async function fillColumn(
+  model: PlannedModel,
+  { title, run }: Variant,
+  { rate, limit }: Machine,
+  settings: PlanSettings,
+): Promise<Column> {
   const planned = await planStep(model, run);
-  const rate = operationsPerSecond(settings) * settings.utilization;
   const secondsPerStep = planned.operations / rate;
-  const limit = settings.memory === undefined ? null : parseSize(settings.memory);
   return {
     ...{ title, plan: planned, secondsPerStep, hours: (secondsPerStep * settings.steps) / 3600 },
     largestBatch: limit === null ? null : await largestBatch(model, run, limit),
@@ -170,7 +182,7 @@ function tableLines(columns: readonly Column[]): string[] {
     row("operations a token", (column) => count(column.plan.operations / column.plan.tokens)),
     row("time of a step", (column) => seconds(column.secondsPerStep)),
     ...(isMeasured ? [row("  measured", ({ measured }) => seconds(measured?.seconds ?? 0))] : []),
-    row("time of the run", (column) => `${column.hours.toPrecision(3)} h`),
+    row("time of the run", (column) => seconds(3600 * column.hours)),
     ...(isLimited ? [row("largest batch that fits", (column) => String(column.largestBatch))] : []),
   ];
 }
@@ -198,15 +210,33 @@ function count(value: number): string {
   return `${(value / limit).toPrecision(3)} ${name}`.trim();
 }
 
+const year = 365.25 * 86_400;
+
+const timeUnits: readonly (readonly [number, string])[] = [
+  [1e3 * year, "thousand years"],
+  [year, "years"],
+  [86_400, "days"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+];
+
+/** `85.2 ms`, `13.2 s`, `3.67 h`, `50.7 days`. */
 function seconds(value: number): string {
-  return value < 1 ? `${(1000 * value).toPrecision(3)} ms` : `${value.toPrecision(3)} s`;
+  const [size_ = 1e-3, unit = "ms"] = timeUnits.find(([limit]) => value >= limit) ?? [];
+  const amount = value / size_;
+  return `${amount < 999.5 ? amount.toPrecision(3) : Math.round(amount).toLocaleString("en-US")} ${unit}`;
 }
 
-/** `16GB`, `512 MB`: powers of ten. */
+const powers = ["", "K", "M", "G", "T"];
+
+/** `16GB`, `512 MB`: powers of ten; of 1024 with an i, `16GiB`. */
 function parseSize(text: string): number {
-  const [, number_ = "", unit = ""] = /^([\d.]+)\s*([kMGT]?)i?B?$/i.exec(text.trim()) ?? [];
-  const factor = { "": 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 }[unit.toUpperCase()] ?? 1;
-  const value = Number(number_) * factor;
-  if (number_ !== "" && Number.isFinite(value) && value > 0) return value;
+  const [, digits = "", power = "", binary = ""] = /^([\d.]+)\s*(?:B|([kMGT])(i?)B?)$/i.exec(text.trim()) ?? [];
+  const value = Number(digits) * (binary ? 1024 : 1000) ** powers.indexOf(power.toUpperCase());
+  if (digits !== "" && Number.isFinite(value) && value > 0) return value;
+  if (/^[\d.]+$/.test(text.trim())) {
+    throw new SettingsError(`memory: ${text.trim()} has no unit; write ${text.trim()}GB or ${text.trim()}MB`);
+  }
   throw new SettingsError(`memory: ${JSON.stringify(text)} is no size; write it as 16GB or 512MB`);
 }

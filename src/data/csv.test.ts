@@ -30,8 +30,27 @@ test("reads tabs and compressed files", async () => {
 });
 
 test.each([
+  ["semicolons", 'text;label\n"one; two, three";a\n'],
+  ["tabs", "text\tlabel\r\none; two, three\ta\r\n"],
+  ["semicolons after an empty line", '\n"text";label\n"one; two, three";a\n'],
+])("takes the separator from the first line: %s", async (_, contents) => {
+  expect(await rowsOf("own.csv", contents)).toMatchObject([
+    [expect.any(Number), { text: "one; two, three", label: "a" }],
+  ]);
+});
+
+test("a comma in the first line separates, whatever else is there", async () => {
+  expect(await rowsOf("own.csv", "a;b,c\n1;2,3\n")).toEqual([[2, { "a;b": "1;2", c: "3" }]]);
+  expect(await rowsOf("own.csv", '"a,b";c\n1;2\n')).toEqual([[2, { "a,b": "1", c: "2" }]]);
+});
+
+test.each([
   ["a,b\n1\n", /bad\.csv: is not CSV: .*; put values that hold commas/],
   ["a,b\n1,2,3\n", /is not CSV/],
+  ['text,label\nmid"quote,a\n', /bad\.csv: is not CSV: Invalid Opening Quote: .* at line 2/],
+  ['text,label\n"mid" quote,a\n', /bad\.csv: is not CSV: Invalid Closing Quote: .* at line 2/],
+  ['text,label\n"open,a\n', /bad\.csv: is not CSV: Quote Not Closed: .* at line 2/],
+  ["text;label\na;b;c\n", /is not CSV: .* line 2.*; put values that hold semicolons or quotes in double quotes/],
   ["a,a\n1,2\n", /line 1: names the column "a" twice/],
   ["a,b\n", /has no rows/],
   ["", /has no rows/],

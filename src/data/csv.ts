@@ -1,27 +1,30 @@
 import { pipeline, Readable } from "node:stream";
-import { parse } from "csv-parse";
+import { CsvError, parse } from "csv-parse";
 import { DataError } from "../core/errors.ts";
-import { systemCode } from "../files/file-error.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readText } from "./text-file.ts";
 
 /**
  * The rows of a CSV file (`.csv`), or one whose columns are apart by tabs (`.tsv`), or a `.gz` of them: the first line
- * names the columns, every value is a string. Values that hold commas, quotes or line ends stand in double quotes.
+ * names the columns, every value is a string. Values that hold commas, quotes or line ends stand in double quotes. Where
+ * the first line has tabs or semicolons and no comma, these separate the columns.
  *
  * @throws {FileError} when the file cannot be read.
  * @throws {DataError} naming file and line, when a row has more or fewer values than the first
  * line has names, or there are no rows.
  */
 export async function* readCsv(path: string): AsyncGenerator<JsonlRow, void, undefined> {
+  const text = readText(path);
+  const start = await firstLine(text);
+  const separator = /\.tsv(?:\.gz)?$/i.test(path) ? "\t" : separatorOf(start);
   const parser = parse({
     columns: (names: string[]) => checkedNames(path, names),
-    delimiter: /\.tsv(?:\.gz)?$/i.test(path) ? "\t" : ",",
+    delimiter: separator,
     info: true,
     skip_empty_lines: true,
   });
   // Errors of either stream reach the reader through the last one.
-  const rows: AsyncIterable<ParsedRow> = pipeline(Readable.from(readText(path)), parser, () => {});
+  const rows: AsyncIterable<ParsedRow> = pipeline(Readable.from(joined(start, text)), parser, () => {});
   let count = 0;
   try {
     for await (const { record, info } of rows) {
@@ -29,7 +32,7 @@ export async function* readCsv(path: string): AsyncGenerator<JsonlRow, void, und
       yield { where: `${path}, line ${info.lines}`, line: info.lines, value: record };
     }
   } catch (error) {
-    throw csvError(path, error);
+    throw csvError(path, separator, error);
   }
   if (count === 0) {
     throw new DataError(`${path}: has no rows; its first line must name the columns, the others hold values`);
@@ -47,10 +50,34 @@ function checkedNames(path: string, names: readonly string[]): string[] {
   throw new DataError(`${path}, line 1: names the column "${twice}" twice; rename one of the two`);
 }
 
-function csvError(path: string, error: unknown): unknown {
-  if (!systemCode(error)?.startsWith("CSV_")) return error;
-  const message = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : "";
-  return new DataError(`${path}: is not CSV: ${message}; put values that hold commas or quotes in double quotes`, {
-    cause: error,
-  });
+/** The beginning of a text with its first line, and what was read with it. */
+async function firstLine(text: AsyncGenerator<string, void, undefined>): Promise<string> {
+  let start = "";
+  while (!/[\r\n]/.test(start.trimStart())) {
+    const { value, done } = await text.next();
+    if (done) break;
+    start += value;
+  }
+  return start;
+}
+
+async function* joined(start: string, rest: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  yield start;
+  yield* rest;
+}
+
+/** What separates the columns of a file that begins so, quoted names aside. */
+function separatorOf(start: string): string {
+  const names = /^.*/.exec(start.trimStart().replaceAll(/"(?:[^"]|"")*"/g, ""))?.[0] ?? "";
+  return [",", "\t", ";"].find((separator) => names.includes(separator)) ?? ",";
+}
+
+function csvError(path: string, separator: string, error: unknown): unknown {
+  if (!(error instanceof CsvError)) return error;
+  const message = error.message.replaceAll(/\s+/g, " ");
+  const held = { ",": "commas", "\t": "tabs", ";": "semicolons" }[separator];
+  return new DataError(
+    `${path}: is not CSV: ${message}; put values that hold ${held} or quotes in double quotes, and double the quotes in them`,
+    { cause: error },
+  );
 }

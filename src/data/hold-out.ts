@@ -17,8 +17,9 @@ export function holdOut<Item>(items: readonly Item[], share: number, key: (item:
   const isHeldOut = (item: Item): boolean => documentHash(0, key(item)) < share * 2 ** 32;
   const training = items.filter((item) => !isHeldOut(item));
   if (training.length === 0 && items.length > 0) {
+    const all = items.length === 1 ? "the only row falls" : `all ${items.length} rows fall`;
     throw new DataError(
-      `data: all ${items.length} rows fall into the share of ${share} that is held out; lower --validation-share, or give ` +
+      `data: ${all} into the share of ${share} that is held out; lower --validation-share, or give ` +
         "more different rows",
     );
   }

@@ -63,7 +63,10 @@ export function encodeExamples(
     }
   }
   if (examples.length > 0 || rows.length === 0) return { examples, skipped, truncated };
-  throw new DataError(`${rows[0]?.where}: all ${rows.length} rows are longer than the context of ${context} tokens`);
+  const all = rows.length === 1 ? "the only row is" : `all ${rows.length} rows are`;
+  throw new DataError(
+    `${rows[0]?.where}: ${all} longer than the context of ${context} tokens; shorten them, or choose --long-rows truncate`,
+  );
 }
 
 /** Text of strangers cannot forge the tokens that frame it. */

@@ -26,6 +26,17 @@ test("only adapters of attention are trained", () => {
   expect(trained(model).every((name) => /attention\.\w+\.adapter\./.test(name))).toBe(true);
 });
 
+test("a rank above that of a matrix is refused, and the model is trained as before", () => {
+  const model = newGpt();
+  const before = trained(model);
+  const options = { alpha: 4, targets: "attention" } as const;
+  expect(() => adapt(model, { ...options, rank: 9 }, new Random(2))).toThrow(
+    "lora-rank: 9 is above 8, the smallest side of a matrix it would change; choose 8 or less",
+  );
+  expect(trained(model)).toEqual(before);
+  adapt(model, { ...options, rank: 8 }, new Random(2));
+});
+
 test("a model without blocks or layers to adapt says so, and is trained as before", () => {
   const model = newLstm();
   const before = trained(model);

@@ -18,21 +18,29 @@ export interface LowRankOptions {
   readonly rank: number;
   /** α: the change counts α / rank times. */
   readonly alpha: number;
-  /** Which matrices: those of attention, or of the feed-forward layers as well. */
+  /** Which matrices: those of attention, or of the feed-forward layers as well; never a router or its experts. */
   readonly targets: "attention" | "all";
 }
 
 /**
  * Freezes a model and gives its matrices adapters, which alone are trained then.
  *
- * @throws {SettingsError} when none of its layers can have one.
+ * @throws {SettingsError} when none of its layers can have one, or the rank is above a matrix's own.
  * @see Hu et al. (2022), "LoRA: Low-rank adaptation of large language models", arXiv:2106.09685.
  */
 export function adapt(model: StoredModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
+  const isMeant = (name: string): boolean =>
+    targets === "all" ? !name.endsWith("router") : name.includes("attention");
+  const adapted = [...linearsOf(model)].filter(([name]) => isMeant(name));
+  if (adapted.length === 0) throw new SettingsError("lora-rank: this model has no layer to adapt; train it whole");
+  const most = Math.min(...adapted.flatMap(([, { weight }]) => weight.shape));
+  if (rank > most) {
+    throw new SettingsError(
+      `lora-rank: ${rank} is above ${most}, the smallest side of a matrix it would change; choose ${most} or less, or train the model whole`,
+    );
+  }
   for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
   const init = new Initializer(model.backend, random);
-  const adapted = [...linearsOf(model)].filter(([name]) => targets === "all" || name.includes("attention"));
-  if (adapted.length === 0) throw new SettingsError("lora-rank: this model has no layer to adapt; train it whole");
   for (const [, layer] of adapted) {
     layer.adapter = new LowRank(layer.weight, rank, alpha, init);
   }
@@ -83,6 +91,7 @@ interface Adapted {
  * several of the folder's, such as queries, keys and values, gives each of them the same A and its own rows of B.
  *
  * @param more - Tensors that were trained whole, such as a head.
+ * @param enlarged - The embedding, where it has rows that the base lacks: PEFT keeps all of it beside the adapters.
  */
 export async function writeAdapters(
   folder: string,
@@ -90,6 +99,7 @@ export async function writeAdapters(
   model: object,
   about: LowRankOptions & { readonly base: string; readonly taskType: "SEQ_CLS" | "CAUSAL_LM" },
   more: readonly WritableTensor[],
+  enlarged: Tensor | null,
 ): Promise<void> {
   const adapted = adaptedMatrices(bindings, model);
   const tensors = adapted.flatMap(({ module, adapter, binding, weight }): WritableTensor[] => {
@@ -99,8 +109,10 @@ export async function writeAdapters(
     const name = `base_model.model.${module}`;
     return [writable(`${name}.lora_A.weight`, adapter.a), writable(`${name}.lora_B.weight`, rows)];
   });
+  const embedding = bindings.find(({ parameter }) => parameter.storage === enlarged?.storage);
+  const table = embedding ? [writable(`base_model.model.${embedding.name}`, embedding.parameter)] : [];
   await makeFolder(folder);
-  await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...more]);
+  await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...table, ...more]);
   const modules = [...new Set(adapted.map(({ module }) => module.split(".").slice(-2).join(".")))];
   const config: JsonObject = {
     base_model_name_or_path: about.base,

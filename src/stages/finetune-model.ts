@@ -29,6 +29,8 @@ export interface Solver {
   readonly template: Pick<SequenceTemplate, "frame">;
   /** The files of the tokenizer, which frames texts as they were in training. */
   readonly files: () => Record<string, string>;
+  /** Whether the embedding has rows for new tokens, which the model it was made from lacks. */
+  readonly isEnlarged: boolean;
 }
 
 const tokens: TaskTokens = { start: "<|start|>", delimiter: "<|delimiter|>", extract: "<|extract|>" };
@@ -65,9 +67,10 @@ export async function openSolver(
   const { family } = assistant;
   const tokenizer = assistant.encoder.tokenizer.withSpecialTokens(Object.values(tokens));
   const random = new Random(options.seed);
+  const isEnlarged = tokenizer.vocabularySize > assistant.model.settings.vocabularySize;
   const body = await withNewTokens(family, assistant.model, tokenizer, random);
   const model = new DecoderTaskModel({ ...wanted, tokens }, body, random, options.headDropout);
-  return solverOf(model, family, tokenizer);
+  return { ...solverOf(model, family, tokenizer), isEnlarged };
 }
 
 /** Opens a model that `stemma finetune` has made. */
@@ -126,6 +129,7 @@ function encoderSolver(model: EncoderTaskModel, tokenizer: Tokenizer): Solver {
     tokenizer,
     template: tokenizer,
     files: () => tokenizerFiles(tokenizer),
+    isEnlarged: false,
   };
 }
 
@@ -141,7 +145,7 @@ function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Token
     [piece(start), a, piece(delimiter), b, piece(extract)],
   );
   const files = (): Record<string, string> => filesWith(template, tokenizer);
-  return { model, storage: decoderStorage(family, model), tokenizer, template, files };
+  return { model, storage: decoderStorage(family, model), tokenizer, template, files, isEnlarged: false };
 }
 
 function filesWith(template: SequenceTemplate, tokenizer: Tokenizer): Record<string, string> {

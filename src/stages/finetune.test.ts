@@ -205,6 +205,54 @@ test.each(["gpt2", "llama"])(
   },
 );
 
+test.each(["gpt1", "gpt2", "llama", "mixtral"])("%s: the base with the adapter is the final model", async (family) => {
+  const given = { task: "classification", data: [at("colours.jsonl")], model: at(family), steps: 3, loraRank: 2 };
+  const { model } = await run({ ...given, loraTargets: "all", learningRate: 3e-2, output: at(`peft-${family}`) });
+  const [base, adapter, final] = await Promise.all([
+    tensorsOf(join(at(family), "model.safetensors")),
+    tensorsOf(join(at(`peft-${family}`), "adapter", "adapter_model.safetensors")),
+    tensorsOf(join(model ?? "", "model.safetensors")),
+  ]);
+  const { alpha, transposed } = adapterConfig(join(at(`peft-${family}`), "adapter"));
+  for (const [name, values] of final) {
+    const own = `base_model.model.${name}`;
+    const whole = adapter.get(own) ?? base.get(name) ?? [];
+    const [a, b] = ["A", "B"].map((part) => adapter.get(own.replace(/weight$/, `lora_${part}.weight`)));
+    const sum = a && b ? withChange(whole, a, b, { rank: 2, scale: alpha / 2, transposed }) : whole;
+    expect(values.length, name).toBe(sum.length);
+    expect(Math.max(...values.map((value, i) => Math.abs(value - (sum[i] ?? Number.NaN)))), name).toBeLessThan(1e-5);
+  }
+});
+
+async function tensorsOf(path: string): Promise<Map<string, readonly number[]>> {
+  const file = await openSafetensors(path);
+  const entries = file.names().map(async (name) => [name, [...(await file.read(name))]] as const);
+  const tensors = new Map(await Promise.all(entries));
+  await file.close();
+  return tensors;
+}
+
+function adapterConfig(folder: string): { alpha: number; transposed: boolean } {
+  const config = JSON.parse(readFileSync(join(folder, "adapter_config.json"), "utf8")) as Record<string, unknown>;
+  return { alpha: Number(config.lora_alpha), transposed: Boolean(config.fan_in_fan_out) };
+}
+
+/** W + s B A, or its transpose. */
+function withChange(
+  weight: readonly number[],
+  a: readonly number[],
+  b: readonly number[],
+  { rank, scale, transposed }: { rank: number; scale: number; transposed: boolean },
+): number[] {
+  const [inputs, outputs] = [a.length / rank, b.length / rank];
+  return weight.map((value, i) => {
+    const row = transposed ? i % outputs : Math.floor(i / inputs);
+    const column = transposed ? Math.floor(i / outputs) : i % inputs;
+    const products = Array.from({ length: rank }, (_, r) => (b[row * rank + r] ?? 0) * (a[r * inputs + column] ?? 0));
+    return value + scale * products.reduce((x, y) => x + y, 0);
+  });
+}
+
 test("early stopping ends with the best model", async () => {
   const settings = { task: "classification", data: [at("colours.jsonl")], steps: 200, evaluateEvery: 5, patience: 2 };
   const { step, notes, model } = await run({ ...settings, output: at("early") });
@@ -246,7 +294,7 @@ async function valuesOf(folder: string): Promise<Map<string, readonly number[]>>
 }
 
 test.each([
-  [{ data: [{ text: "a", label: "x" }] }, /all 1 rows are of one class, "x"/],
+  [{ data: [{ text: "a", label: "x" }] }, /line 1: the only row is of one class, "x"/],
   [{ data: [{ txt: "a", label: "x" }] }, /line 1: has no string column "text", it has "txt" \(string\), "label"/],
   [{ data: [{ text: "a" }] }, /has no string column "label"/],
   [{ data: [{ text: " ", label: "x" }] }, /column "text" must be a text that is not empty/],
@@ -263,6 +311,35 @@ test.each([
   const path = writeJsonl("bad.jsonl", data);
   const settings = { task: "classification", data: [path], validationShare: 0, output: at("bad") };
   await expect(run({ ...settings, ...given })).rejects.toThrow(message);
+});
+
+test("classes are those of all rows, before some are held out", async () => {
+  const same = Array.from({ length: 20 }, (_, i) => ({ text: `one ${i}`, label: "x" }));
+  const settings = { task: "classification", output: at("bad"), validationShare: 0.5 };
+  const one = writeJsonl("one-class.jsonl", same);
+  await expect(run({ ...settings, data: [one] })).rejects.toThrow("line 1: all 20 rows are of one class");
+  const others = Array.from({ length: 9 }, (_, i) => writeJsonl(`${i}.jsonl`, [{ text: `two ${i}`, label: "y" }]));
+  const outcomes = await Promise.allSettled(
+    others.map((other, i) => run({ ...settings, data: [one, other], output: at(`rare-${i}`), steps: 0 })),
+  );
+  const reasons = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [String(outcome.reason)] : []));
+  expect(reasons.length).toBeGreaterThan(0);
+  for (const reason of reasons) expect(reason).toContain('the rows of class "y" all fall into the share of 0.5');
+});
+
+test("a run that nothing will measure says so at its start", async () => {
+  const data = [
+    writeJsonl("few.jsonl", [
+      { text: "a", label: "x" },
+      { text: "b", label: "y" },
+    ]),
+  ];
+  const settings = { task: "classification", data, validationShare: 0.001, epochs: 1 };
+  const { notes } = await run({ ...settings, output: at("few") });
+  expect(notes[0]).toMatch(/^nothing is held out of 2 rows, so that nothing will say how good the model is: give more/);
+  await expect(run({ ...settings, output: at("few-patient"), patience: 2 })).rejects.toThrow(
+    "patience: none of the 2 rows is held out",
+  );
 });
 
 test("a class that was not in training is refused in validation", async () => {

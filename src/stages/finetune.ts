@@ -44,8 +44,9 @@ export const finetune = defineStage({
   async prepare(settings, environment) {
     const backend = await openStageBackend(settings, environment);
     const columns = columnsOf(settings.task, settings);
-    const { training, heldOut } = await readData(settings, columns);
-    const labels = labelsOf(training, settings, environment);
+    const { training, heldOut, labelled } = await readData(settings, columns, environment);
+    const labels = labelsOf(labelled, settings, environment);
+    if (labels.length > 0) refuseUnlearned(labels, training, settings);
     // Folders have the changes of adapters in the matrices: a run with adapters goes on from where it started.
     const from = settings.loraRank > 0 ? settings.model : (environment.folder.checkpoint?.path ?? settings.model);
     const wanted = { task: settings.task, labels, columns };
@@ -122,16 +123,37 @@ async function solverRun(
   };
 }
 
+/** Rows to learn from, rows to be measured by, and those that say which classes there are. */
+interface TaskRows {
+  readonly training: readonly TaskExample[];
+  readonly heldOut: readonly TaskExample[];
+  readonly labelled: readonly TaskExample[];
+}
+
 async function readData(
   settings: FinetuneSettings,
   columns: TaskColumns,
-): Promise<{ training: readonly TaskExample[]; heldOut: readonly TaskExample[] }> {
+  { note }: StageEnvironment,
+): Promise<TaskRows> {
   const reading = { task: settings.task, columns, isScore: settings.score, needsLabels: true };
   const all = await readTaskExamples(settings.data, reading);
   if (settings.validation.length > 0) {
-    return { training: all, heldOut: await readTaskExamples(settings.validation, reading) };
+    return { training: all, heldOut: await readTaskExamples(settings.validation, reading), labelled: all };
   }
-  return holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
+  const parts = holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
+  if (parts.heldOut.length === 0) {
+    if (settings.patience > 0) {
+      throw new SettingsError(
+        `patience: none of the ${count(all.length, "row")} is held out to find the best model by; name rows with --validation, ` +
+          "raise --validation-share, or leave it out",
+      );
+    }
+    note(
+      `nothing is held out of ${count(all.length, "row")}, so that nothing will say how good the model is: ` +
+        "give more rows, raise --validation-share, or name other rows with --validation",
+    );
+  }
+  return { ...parts, labelled: all };
 }
 
 /** Names of the classes in alphabetic order; says how often each is there. */
@@ -145,8 +167,9 @@ function labelsOf(
   for (const { label } of examples) counts.set(String(label), (counts.get(String(label)) ?? 0) + 1);
   const labels = [...counts.keys()].sort();
   if (labels.length < 2) {
+    const all = examples.length === 1 ? "the only row is" : `all ${examples.length} rows are`;
     throw new DataError(
-      `${examples[0]?.where}: all ${examples.length} rows are of one class, "${labels[0]}"; there is nothing to tell apart: ` +
+      `${examples[0]?.where}: ${all} of one class, "${labels[0]}"; there is nothing to tell apart: ` +
         "add rows of another class, or use --score where labels are numbers",
     );
   }
@@ -154,9 +177,29 @@ function labelsOf(
     .sort(([, a], [, b]) => b - a)
     .map(([label, count]) => `${label} ${percent(count / examples.length)}`);
   note(
-    `${examples.length} rows of ${labels.length} classes: ${shares.slice(0, 12).join(", ")}${shares.length > 12 ? ", …" : ""}`,
+    `${count(examples.length, "row")} of ${labels.length} classes: ${shares.slice(0, 12).join(", ")}${shares.length > 12 ? ", …" : ""}`,
   );
   return labels;
+}
+
+/** A class of which no row is left to learn from would never be said. */
+function refuseUnlearned(
+  labels: readonly string[],
+  training: readonly TaskExample[],
+  { validationShare }: FinetuneSettings,
+): void {
+  const learned = new Set(training.map(({ label }) => label));
+  const unlearned = labels.find((label) => !learned.has(label));
+  if (unlearned === undefined) return;
+  throw new DataError(
+    `data: the rows of class "${unlearned}" all fall into the share of ${validationShare} that is held out; add rows of it, lower ` +
+      "--validation-share, or name the rows to evaluate on with --validation",
+  );
+}
+
+/** `1 row`, `2 rows`. */
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function percent(share: number): string {
@@ -187,7 +230,7 @@ function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings)
 
 /** PEFT's files beside the final model, for those who keep the base and want only what was learned. */
 async function saveAdapters(
-  { model, storage }: Solver,
+  { model, storage, isEnlarged }: Solver,
   { model: base, loraRank, loraAlpha, loraTargets }: FinetuneSettings,
   { folder, note }: StageEnvironment,
 ): Promise<void> {
@@ -198,7 +241,8 @@ async function saveAdapters(
     shape: parameter.shape,
     read: async () => Float32Array.from(await parameter.read()),
   }));
-  await writeAdapters(path, storage.bindings(), model.body, about, head);
+  const enlarged = isEnlarged ? (model.languageModel?.tokenEmbedding ?? null) : null;
+  await writeAdapters(path, storage.bindings(), model.body, about, head, enlarged);
   note(`adapter in ${path}`);
 }
 

@@ -5,6 +5,7 @@ import { Initializer, parameterCount, parameters } from "../../nn/parameters.ts"
 import type { PlannedModel } from "./plan-models.ts";
 import { prepareStep } from "./plan-step.ts";
 import type { Moment, PlannedRun } from "./prepared-step.ts";
+import { mostTokens } from "./prepared-step.ts";
 
 /** What a step takes, in bytes, numbers and operations. */
 export interface Plan {
@@ -90,8 +91,9 @@ export async function largestBatch(model: PlannedModel, run: PlannedRun, bytes: 
   const fits = async (batchSize: number): Promise<boolean> =>
     (await planStep(model, { ...run, batchSize })).peak <= bytes;
   if (!(await fits(1))) return 0;
+  const most = Math.min(65_536, Math.floor(mostTokens / run.context));
   let [low, high] = [1, 2];
-  while (high <= 65_536 && (await fits(high))) [low, high] = [high, 2 * high];
+  while (high <= most && (await fits(high))) [low, high] = [high, 2 * high];
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (await fits(middle)) low = middle;

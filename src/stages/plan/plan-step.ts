@@ -1,4 +1,5 @@
 import type { Backend } from "../../backend/kernels.ts";
+import { SettingsError } from "../../core/errors.ts";
 import { Random } from "../../core/random.ts";
 import type { EncodedAnswer } from "../../data/encoded-rankings.ts";
 import { Decoder } from "../../generate/decoder.ts";
@@ -21,12 +22,20 @@ import { newOptimizer } from "../train-stage.ts";
 import { prepareEncoderStep } from "./encoder-step.ts";
 import type { PlannedModel } from "./plan-models.ts";
 import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
-import { plannedTask, releaseAll, someToken, trainingStep } from "./prepared-step.ts";
+import { mostTokens, plannedTask, releaseAll, someToken, trainingStep } from "./prepared-step.ts";
 
 /**
  * Builds the models, optimizers and one batch of a stage, with the code that the stage itself runs.
+ *
+ * @throws {SettingsError} when it would go on for minutes, at more than {@link mostTokens}.
  */
 export function prepareStep(backend: Backend, planned: PlannedModel, run: PlannedRun, mark: Mark): PreparedStep {
+  if (run.batchSize * run.context > mostTokens) {
+    throw new SettingsError(
+      `batch-size, context: ${run.batchSize} × ${run.context} tokens in a step are more than the ${mostTokens} that can be ` +
+        "planned; lower one of the two",
+    );
+  }
   if (planned.kind === "encoder") return prepareEncoderStep(backend, planned.settings, run, mark);
   const create = (): LanguageModel => planned.family.create(planned.settings, new Initializer(backend, null));
   switch (run.stage) {

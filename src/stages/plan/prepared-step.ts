@@ -13,6 +13,12 @@ import { newOptimizer } from "../train-stage.ts";
 /** Stages that can be planned. */
 export const plannedStages = ["pretrain", "finetune", "sft", "reward", "dpo", "ppo"] as const;
 
+/** Tokens of the largest step that is planned: its batches are real, and are gone through token by token. */
+export const mostTokens = 2 ** 24;
+
+/** Layers of the deepest model that is planned, each of which is made. */
+export const mostLayers = 2000;
+
 /** What a run will do in a step. */
 export interface PlannedRun {
   readonly stage: (typeof plannedStages)[number];
