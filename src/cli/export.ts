@@ -27,7 +27,7 @@ export const exportModel = defineCommand({
     quantization: z
       .enum(Object.keys(dtypes) as [keyof typeof dtypes])
       .default("f32")
-      .describe("type of the weights; q8_0 and q4_0 are for GGUF")
+      .describe("type of the weights (also --type); q8_0 and q4_0 are for GGUF")
       .meta({ aliases: ["type", "dtype"] }),
     maxShardMegabytes: z
       .number()
@@ -38,7 +38,7 @@ export const exportModel = defineCommand({
   }),
   examples: [
     "stemma export --model runs/sft/final --quantization q8_0 --output model.gguf",
-    "stemma export --model runs/sft/final --format safetensors --type bf16 --output smaller",
+    "stemma export --model runs/sft/final --format safetensors --quantization bf16 --output smaller",
   ],
   async run({ model, format, output, quantization, maxShardMegabytes, overwrite }, io) {
     const dtype = dtypes[quantization];

@@ -16,7 +16,7 @@ export const importModel = defineCommand({
     quantization: z
       .enum(Object.keys(dtypes) as [keyof typeof dtypes])
       .default("f32")
-      .describe("type of the weights in the folder")
+      .describe("type of the weights in the folder (also --type)")
       .meta({ aliases: ["type", "dtype"] }),
     overwrite: overwriteSetting,
   }),
