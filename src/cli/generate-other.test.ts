@@ -12,6 +12,7 @@ import { Initializer } from "../nn/parameters.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
 import { CharacterTrainer } from "../text/characters.ts";
 import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
+import { generate } from "./generate.ts";
 import { otherAnswerers } from "./generate-other.ts";
 
 const backend = openReference();
@@ -63,4 +64,13 @@ test("folders of the other shape are refused", async () => {
   await expect(otherAnswerers["encoder-decoder"](encoder, ["the"], options, backend)).rejects.toThrow(
     /model_type "bert", which is another shape of model .* a t5 folder is wanted here/,
   );
+});
+
+test("beams are bounded, since each is a text that is kept", () => {
+  const given = { model: writer, prompt: ["the cat"] };
+  expect(generate.settings.safeParse({ ...given, beams: 64 }).success).toBe(true);
+  expect(generate.settings.safeParse({ ...given, beams: 65 }).error?.issues[0]).toMatchObject({
+    code: "too_big",
+    maximum: 64,
+  });
 });

@@ -51,8 +51,9 @@ const GenerateSettings = z.object({
   beams: z
     .int()
     .positive()
+    .max(64) // each costs as much time and memory as a text of its own
     .default(1)
-    .describe("beginnings kept while the likeliest text is looked for; 1 goes token by token (t5)")
+    .describe("beginnings kept while the likeliest text is looked for, at most 64; 1 goes token by token (t5)")
     .meta({ aliases: ["num_beams"] }),
   lengthPenalty: z
     .number()
