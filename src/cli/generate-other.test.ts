@@ -12,6 +12,7 @@ import { Initializer } from "../nn/parameters.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
 import { CharacterTrainer } from "../text/characters.ts";
 import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
+import type { Io } from "./command.ts";
 import { generate } from "./generate.ts";
 import { otherAnswerers } from "./generate-other.ts";
 
@@ -73,4 +74,22 @@ test("beams are bounded, since each is a text that is kept", () => {
     code: "too_big",
     maximum: 64,
   });
+});
+
+test("flags without an effect are refused", async () => {
+  const io = { note: () => undefined, print: () => undefined } as unknown as Io;
+  const ask = (model: string, given: object): Promise<unknown> =>
+    Promise.resolve(
+      generate.run(generate.settings.parse({ model, prompt: ["the [MASK] sat"], threads: 1, ...given }), io),
+    );
+  await expect(ask(encoder, { samples: 3, temperature: 0.5 })).rejects.toThrow(
+    "generate: --samples and --temperature would have no effect, since a bert puts the likeliest words into the masks",
+  );
+  await expect(ask(encoder, { temperature: 0 })).resolves.toBeDefined();
+  const prompt = ["the cat"];
+  await expect(ask(writer, { prompt, beams: 2, topK: 5 })).rejects.toThrow(
+    "generate: --top-k would have no effect, since a search finds one text, the likeliest; leave it out",
+  );
+  await expect(ask(writer, { prompt, stop: ["on"] })).rejects.toThrow(/--stop would have no effect, since a t5 writes/);
+  await expect(ask(writer, { prompt, samples: 2, topK: 5, maxNewTokens: 3 })).resolves.toBeDefined();
 });
