@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
-import { DataError } from "../core/errors.ts";
+import { DataError, SettingsError } from "../core/errors.ts";
 import { defineCommand } from "./command.ts";
 import { commands } from "./index.ts";
 import { main } from "./main.ts";
@@ -51,6 +51,7 @@ const failing = defineCommand({
   settings: z.object({ how: z.string().describe("kind of failure") }),
   async run({ how }, io) {
     if (how === "known") throw new DataError("corpus.txt: is empty; give a text");
+    if (how === "contradiction") throw new SettingsError("how: is for others; leave it out");
     if (how === "file") throw Object.assign(new Error("ENOENT: open x"), { code: "ENOENT", path: "x" });
     if (how === "found") {
       io.print("something is wrong");
@@ -208,6 +209,11 @@ test.each([
   [["--json"], '{"ok":false}\n'],
 ])("a command that found something wrong shows its result and exits with 1 (%j)", async (flags, stdout) => {
   expect(await stemma("try", "that", "--how", "found", ...flags)).toEqual({ code: 1, stdout, stderr: "" });
+});
+
+test("a combination of flags that only the command can judge is wrong usage", async () => {
+  const stderr = "try that: how: is for others; leave it out\n";
+  expect(await stemma("try", "that", "--how", "contradiction")).toEqual({ code: 2, stdout: "", stderr });
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import process from "node:process";
-import { StemmaError } from "../core/errors.ts";
+import { SettingsError, StemmaError } from "../core/errors.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./index.ts";
@@ -16,7 +16,7 @@ const summary = "Train, align and evaluate language models of the GPT family on 
  * Runs one command line.
  *
  * @param table the commands there are; only tests pass their own.
- * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 or 143 stopped by a signal after saving.
+ * @returns the exit code: 0 done, 1 failed, 2 wrong usage (a flag, a setting or a combination of them), 130 or 143 stopped by a signal after saving.
  */
 export async function main(
   argv: readonly string[],
@@ -33,7 +33,7 @@ export async function main(
     return await run(request, terminal);
   } catch (error) {
     terminal.note(formatError(error, name, isDebugging));
-    return error instanceof UsageError ? 2 : 1;
+    return error instanceof UsageError || error instanceof SettingsError ? 2 : 1;
   }
 }
 

@@ -116,7 +116,8 @@ async function measure(
 function operationsPerSecond({ peakOperations, threads: own, matmulPrecision: precision }: PlanSettings): number {
   if (peakOperations !== undefined) return peakOperations * 1e12;
   const opened = openNative({ threads: own > 0 ? own : undefined });
-  if (!opened.backend) throw new SettingsError(`peak-operations: cannot be measured here (${opened.reason}); give it`);
+  if (!opened.backend)
+    throw new UnsupportedError(`peak-operations: cannot be measured here (${opened.reason}); give it`);
   const { machine } = opened.backend;
   return machine.peak(precision, machine.threads);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SettingsError } from "../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { defineCommand } from "./command.ts";
 import { readInput } from "./read-input.ts";
@@ -34,6 +34,6 @@ function parseIds(text: string): number[] {
     .filter((word) => word !== "")
     .map((word) => {
       if (/^\d+$/.test(word)) return Number(word);
-      throw new SettingsError(`standard input: ids are whole numbers, got ${JSON.stringify(word)}`);
+      throw new DataError(`standard input: ids are whole numbers, got ${JSON.stringify(word)}`);
     });
 }

@@ -16,7 +16,7 @@ export class FileError extends StemmaError {
   override readonly name = "FileError";
 }
 
-/** A setting, a flag or a combination of them is not acceptable. */
+/** A setting, a flag or a combination of them is not acceptable: wrong usage, exit code 2. */
 export class SettingsError extends StemmaError {
   override readonly name = "SettingsError";
 }
@@ -31,7 +31,7 @@ export class CheckpointError extends StemmaError {
   override readonly name = "CheckpointError";
 }
 
-/** The loss or a gradient stopped being a number. */
+/** The loss or a gradient stopped being a number, or a run went past a limit that was set for it. */
 export class NumericalError extends StemmaError {
   override readonly name = "NumericalError";
 }

@@ -1,5 +1,5 @@
 import type { ChatMessage } from "../text/chat-message.ts";
-import { assistantRole } from "../text/chat-message.ts";
+import { assistantRole, knownRoles } from "../text/chat-message.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { columnError } from "./records.ts";
 
@@ -14,7 +14,7 @@ export function messagesColumn(row: JsonlRow, column: string): ChatMessage[] {
   return value.map((entry: unknown, i) => {
     const message = isFields(entry) ? messageOf(entry) : null;
     if (!message) throw columnError(row, column, `${shape}; look at entry ${i + 1}`);
-    return message;
+    return withKnownRole(row, column, message);
   });
 }
 
@@ -23,7 +23,13 @@ export function turnsColumn(row: JsonlRow, column: string, role: string): ChatMe
   const value = row.value[column];
   if (typeof value === "string") return [{ role, content: value }];
   const message = isFields(value) ? messageOf(value) : null;
-  return message ? [message] : messagesColumn(row, column);
+  return message ? [withKnownRole(row, column, message)] : messagesColumn(row, column);
+}
+
+/** A role that no template knows would be said to the model as it stands, and a turn so marked is not learnt. */
+function withKnownRole(row: JsonlRow, column: string, message: ChatMessage): ChatMessage {
+  if (knownRoles.includes(message.role)) return message;
+  throw columnError(row, column, `messages of the roles ${knownRoles.join(", ")}, not ${JSON.stringify(message.role)}`);
 }
 
 /**

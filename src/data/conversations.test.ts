@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -94,6 +94,16 @@ test.each<[string, object[], RegExp]>([
     /line 1: column "completion" must be a list of messages .* it is 7/,
   ],
   ["a broken message", [{ messages: [user("Q"), { role: "assistant" }] }], /column "messages" .*look at entry 2/],
+  [
+    "an unknown role",
+    [{ messages: [user("Q"), { role: "robot", content: "A" }, assistant("A")] }],
+    /line 1: column "messages" must be messages of the roles system, developer, user, assistant, tool, not "robot"/,
+  ],
+  [
+    "an unknown role of ShareGPT",
+    [{ conversations: [{ from: "robot", value: "Q" }] }],
+    /column "conversations" must be messages of the roles system.* not "robot"/,
+  ],
   ["no answer", [{ messages: [user("Q")] }], /column "messages" must be a conversation with at least one turn/],
 ])("%s names row and column", async (_, rows, message) => {
   await expect(readConversations(jsonl(...rows))).rejects.toThrow(message);
@@ -107,6 +117,22 @@ test("rankings: ranks with gaps, scores, and pairs with a margin", async () => {
   const [pair] = await readRankings(jsonl({ prompt: "Q", chosen: "a", rejected: "b", margin: 0.5 }));
   expect(pair).toMatchObject({ answers: [assistant("a"), assistant("b")], ranks: [1, 2], margin: 0.5 });
   expect(pairsOf(byRank!).map(({ chosen, rejected }) => chosen.content + rejected.content)).toEqual(["ba", "bc"]);
+});
+
+test("scores beside ranks that agree with them, ties aside", async () => {
+  const row = { prompt: "Q", completions: ["a", "b", "c"], ranks: [1, 2, 2], scores: [3, 3, 1] };
+  expect((await readRankings(jsonl(row)))[0]?.ranks).toEqual([1, 2, 2]);
+});
+
+test("a glob gives the rows of all files it finds", async () => {
+  const more = join(folder, "more");
+  mkdirSync(more);
+  for (const name of ["b", "a"]) {
+    writeFileSync(join(more, `${name}.jsonl`), `${JSON.stringify({ prompt: name, completion: "A" })}\n`);
+  }
+  const all = await readConversations([join(more, "*.jsonl")]);
+  expect(all.map(({ messages }) => messages[0]?.content)).toEqual(["a", "b"]);
+  await expect(readConversations([join(more, "*.csv")])).rejects.toThrow(/no file matches this glob/);
 });
 
 test("pairs whose prompt is what both begin with", async () => {
@@ -124,6 +150,16 @@ test.each<[string, object, RegExp]>([
     "an empty answer",
     { prompt: "Q", completions: ["a", ""], ranks: [1, 2] },
     /"completions\[1\]" must be an answer that is not/,
+  ],
+  [
+    "ranks and scores that contradict each other",
+    { prompt: "Q", completions: ["a", "b", "c"], ranks: [2, 1, 3], scores: [0.1, 0.5, 0.3] },
+    /line 1: columns "ranks" and "scores" contradict each other: completion 1 has the better rank, completion 3 the/,
+  ],
+  [
+    "a negative margin",
+    { prompt: "Q", chosen: "a", rejected: "b", margin: -1 },
+    /"margin" must be a number that is not/,
   ],
   ["the same text twice", { prompt: "Q", chosen: "a", rejected: "a" }, /"chosen" and "rejected" are the same text/],
   [

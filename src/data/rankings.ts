@@ -42,7 +42,7 @@ const layouts: readonly Layout<Ranking>[] = [
  * best, or `scores`, the highest the best), or pairs (`prompt`, `chosen`, `rejected`, and perhaps `margin`).
  *
  * @throws {DataError} naming row and column, when columns are wrong or mixed, an answer is empty, a ranking has fewer
- * than two answers, or all ranks are equal.
+ * than two answers, all ranks are equal, ranks and scores contradict each other, or a margin is negative.
  */
 export async function readRankings(paths: readonly string[]): Promise<Ranking[]> {
   return readAll(paths, layouts);
@@ -84,9 +84,24 @@ function ranked(name: string, column: "ranks" | "scores", order: (value: number)
           `${row.where}: column "${column}": all ${values.length} are equal (${values[0]}), which prefers nothing; remove the row`,
         );
       }
-      return { where: row.where, prompt, answers, ranks: denseRanks(values.map(order)), margin: null };
+      const ranks = denseRanks(values.map(order));
+      if (column === "ranks" && "scores" in row.value) refuseContradiction(row, ranks);
+      return { where: row.where, prompt, answers, ranks, margin: null };
     },
   };
+}
+
+/** A row may have scores beside its ranks as long as no answer is better by one and worse by the other. */
+function refuseContradiction(row: JsonlRow, ranks: readonly number[]): void {
+  const scores = numbersColumn(row, "scores", ranks.length);
+  for (const [i, rank] of ranks.entries()) {
+    const worse = ranks.findIndex((other, j) => rank < other && scores[i]! < scores[j]!);
+    if (worse < 0) continue;
+    throw new DataError(
+      `${row.where}: columns "ranks" and "scores" contradict each other: completion ${i + 1} has the better rank, ` +
+        `completion ${worse + 1} the higher score; correct the row, or keep one of the columns`,
+    );
+  }
 }
 
 function numbersColumn(row: JsonlRow, column: string, count: number): number[] {
@@ -104,8 +119,8 @@ function pair(name: string, columns: readonly string[]): Layout<Ranking> {
       const prompt = columns.length === 3 ? promptColumns(row) : sharedTurns(row);
       const answers = [answerColumn(row, "chosen", prompt), answerColumn(row, "rejected", prompt)];
       const margin = row.value.margin ?? null;
-      if (margin !== null && !(typeof margin === "number" && Number.isFinite(margin))) {
-        throw columnError(row, "margin", "a number");
+      if (margin !== null && !(typeof margin === "number" && Number.isFinite(margin) && margin >= 0)) {
+        throw columnError(row, "margin", "a number that is not negative");
       }
       if (answers[0]?.content === answers[1]?.content) {
         throw new DataError(`${row.where}: columns "chosen" and "rejected" are the same text; remove the row`);

@@ -3,10 +3,14 @@ import { readCsv } from "./csv.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readJsonl } from "./jsonl.ts";
 import { readParquet } from "./parquet.ts";
+import { expandGlobs } from "./sources.ts";
 
-/** The rows of some JSONL (`.jsonl`, `.ndjson`), CSV (`.csv`, `.tsv`; or `.gz` of them) and Parquet files, in order. */
+/**
+ * The rows of some JSONL (`.jsonl`, `.ndjson`), CSV (`.csv`, `.tsv`; or `.gz` of them) and Parquet files, in order. A
+ * path may be a glob.
+ */
 export async function* readRecords(paths: readonly string[]): AsyncGenerator<JsonlRow, void, undefined> {
-  for (const path of paths) {
+  for (const path of await expandGlobs(paths)) {
     if (/\.parquet$/i.test(path)) yield* readParquet(path);
     else if (/\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path)) yield* readJsonl(path);
     else if (/\.[ct]sv(?:\.gz)?$/i.test(path)) yield* readCsv(path);
@@ -25,13 +29,14 @@ export interface Layout<Item> {
 }
 
 /**
- * Reads rows that are all of one layout: the first of the list that fits the first row of each file.
+ * Reads rows that are all of one layout: the first of the list that fits the first row of each file. A path may be a
+ * glob.
  *
  * @throws {DataError} naming file, row and columns, when no layout fits or rows are mixed.
  */
 export async function readAll<Item>(paths: readonly string[], layouts: readonly Layout<Item>[]): Promise<Item[]> {
   const items: Item[] = [];
-  for (const path of paths) {
+  for (const path of await expandGlobs(paths)) {
     let layout: Layout<Item> | null = null;
     for await (const row of readRecords([path])) {
       layout ??= layouts.find(({ columns }) => columns.every((column) => column in row.value)) ?? null;

@@ -62,6 +62,20 @@ export function joinSources(sources: readonly DataSource[]): DataSource {
   return { name, weight: 1, files: [...new Set(sources.flatMap(({ files }) => files))] };
 }
 
+/**
+ * Paths of rows with each glob replaced by the files it finds, in order of their names. Whatever else is given stays as
+ * it is, for its reader to complain about.
+ *
+ * @throws {DataError} when a glob matches nothing, or only empty files.
+ */
+export async function expandGlobs(paths: readonly string[], cwd = process.cwd()): Promise<string[]> {
+  const expanded = paths.map(async (path) => {
+    const isGlob = isDynamicPattern(path) && !(await statOrNull(resolve(cwd, path)));
+    return isGlob ? filesOf(path, cwd) : [path];
+  });
+  return [...new Set((await Promise.all(expanded)).flat())];
+}
+
 async function parseSetting(setting: SourceSetting, cwd: string): Promise<Located> {
   if (typeof setting !== "string") {
     return {

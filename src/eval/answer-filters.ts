@@ -1,4 +1,4 @@
-import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import { DataError, UnsupportedError } from "../core/errors.ts";
 import type { TaskFile } from "./task-file.ts";
 
 /** What a task does with a generated text before it is compared. */
@@ -46,7 +46,7 @@ function regexStep(task: string, step: FilterStep): AnswerFilter {
   try {
     pattern = new RegExp(source, "g");
   } catch (error) {
-    throw new SettingsError(`task ${task}: ${source} is not a regular expression of JavaScript; correct it`, {
+    throw new DataError(`task ${task}: ${source} is not a regular expression of JavaScript; correct it`, {
       cause: error,
     });
   }

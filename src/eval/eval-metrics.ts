@@ -1,4 +1,4 @@
-import { SettingsError } from "../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 import type { Likelihood } from "./scorer.ts";
 import type { TaskFile } from "./task-file.ts";
 import { bootstrap, confusionMatrix, macroF1, matthews } from "./task-metrics.ts";
@@ -118,7 +118,7 @@ export interface TaskMetric {
 /**
  * Every metric of a task.
  *
- * @throws {SettingsError} when the task asks for one that is not known for its type.
+ * @throws {DataError} when the task asks for one that is not known for its type.
  */
 export function taskMetrics(config: TaskFile, prompts: readonly Prompt[], answers: readonly Answer[]): TaskMetric[] {
   return metricsOf(config).map(({ name, rule, options, higherIsBetter }) => {
@@ -140,7 +140,7 @@ export function metricsOf(config: TaskFile): {
   return listed.map(({ metric: name, aggregation: _, higher_is_better: better, ...options }) => {
     const rule = known[name];
     if (!rule) {
-      throw new SettingsError(
+      throw new DataError(
         `task ${config.task}: metric ${name} is not known for ${config.output_type}; known are ${Object.keys(known).join(", ")}`,
       );
     }

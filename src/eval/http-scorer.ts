@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import { UnsupportedError } from "../core/errors.ts";
 import type { ContinuationRequest, Likelihood, LikelihoodRequest, Report, Scorer } from "./scorer.ts";
 
 /** What a server's answer must hold for a text to be scored. */
@@ -99,11 +99,11 @@ export class HttpScorer implements Scorer {
       body: JSON.stringify({ model, seed, ...body }),
     }).catch((error: unknown) => {
       const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw new SettingsError(`${url}: cannot be reached (${reason}); check the address and that the server runs`);
+      throw new UnsupportedError(`${url}: cannot be reached (${reason}); check the address and that the server runs`);
     });
     const text = await response.text();
     if (!response.ok) {
-      throw new SettingsError(`${url}: answers ${response.status}: ${text.slice(0, 200)}; check model and key`);
+      throw new UnsupportedError(`${url}: answers ${response.status}: ${text.slice(0, 200)}; check model and key`);
     }
     const parsed = Completion.safeParse(parseJson(text));
     if (!parsed.success) {

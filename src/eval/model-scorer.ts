@@ -1,4 +1,4 @@
-import { SettingsError } from "../core/errors.ts";
+import { UnsupportedError } from "../core/errors.ts";
 import { generateText } from "../generate/generate-text.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { parameterCount } from "../nn/parameters.ts";
@@ -119,7 +119,7 @@ export class ModelScorer implements Scorer {
     const { endOfText, roles } = this.#tokenizer;
     const id = (roles.bos === undefined ? null : this.#tokenizer.idOf(roles.bos)) ?? endOfText;
     if (id !== null) return id;
-    throw new SettingsError(
+    throw new UnsupportedError(
       `${this.name}: its tokenizer has no token that begins or ends a text, which a text without context needs before it`,
     );
   }

@@ -48,4 +48,8 @@ test("it can be read and seen", () => {
   const picture = rewardCheckPicture(check);
   expect(picture.match(/<svg/g)).toHaveLength(1);
   expect(picture).not.toMatch(/NaN|undefined/);
+  for (const label of ["ranks between the two", "pairs", "pairs in the right order", "how sure"]) {
+    expect(picture).toContain(`>${label}`);
+  }
+  expect(picture).toContain('<path d="M716.0 130.0L976.0 40.0" stroke="black" stroke-dasharray="4"/>'); // as sure as right
 });

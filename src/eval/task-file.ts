@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseDocument } from "yaml";
 import { z } from "zod";
-import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import { DataError, FileError, SettingsError, UnsupportedError } from "../core/errors.ts";
 import { suggestion } from "../core/nearest.ts";
 
 /** Stands for `!function module.name`: Python that a task file calls, which cannot run here. */
@@ -97,13 +97,15 @@ export function taskNames(): string[] {
 /**
  * Opens a task by its name or the path of its file. `include` takes over what another file says.
  *
- * @throws {SettingsError} when there is no such task, or its file says something wrong.
+ * @throws {SettingsError} when there is no such task.
+ * @throws {FileError} when there is no such file.
+ * @throws {DataError} when the file says something wrong.
  * @throws {UnsupportedError} naming the feature, when the file asks for one that is not there.
  */
 export async function openTask(nameOrPath: string): Promise<OpenedTask> {
   const path = /\.ya?ml$/.test(nameOrPath) ? nameOrPath : join(ownTasks, `${nameOrPath}.yaml`);
   if (!existsSync(path) && path === nameOrPath) {
-    throw new SettingsError(
+    throw new FileError(
       `tasks: there is no file ${path}; correct the path, or name a task that comes with the package`,
     );
   }
@@ -122,7 +124,7 @@ export async function openTask(nameOrPath: string): Promise<OpenedTask> {
   if (parsed.success) return { path, config: parsed.data };
   const [issue] = parsed.error.issues;
   if (issue?.code === "unrecognized_keys") throw unsupported(path, issue.keys.join(", "));
-  throw new SettingsError(`${path}: ${issue?.path.join(".")}: ${issue?.message}; correct the task file`);
+  throw new DataError(`${path}: ${issue?.path.join(".")}: ${issue?.message}; correct the task file`);
 }
 
 function unsupported(path: string, what: string): UnsupportedError {
@@ -133,7 +135,7 @@ async function readFields(path: string, depth = 0): Promise<Record<string, unkno
   const tag = { tag: "!function", resolve: (name: string) => new PythonFunction(name) };
   const document = parseDocument(await readFile(path, "utf8"), { customTags: [tag] });
   const [error] = document.errors;
-  if (error) throw new SettingsError(`${path}: is not YAML: ${error.message.split("\n")[0]}; correct the file`);
+  if (error) throw new DataError(`${path}: is not YAML: ${error.message.split("\n")[0]}; correct the file`);
   const { include, ...own } = (document.toJS() ?? {}) as Record<string, unknown>;
   if (include === undefined) return own;
   if (typeof include !== "string" || depth > 8) throw unsupported(path, "include of several files");

@@ -119,7 +119,7 @@ class QuestionOf {
     const { doc_to_choice: source, output_type: type } = this.#config;
     if (source === null || source === undefined) {
       if (type !== "multiple_choice") return [];
-      throw new SettingsError(`${this.where}: output_type multiple_choice needs doc_to_choice`);
+      throw new DataError(`${this.where}: output_type multiple_choice needs doc_to_choice`);
     }
     const value =
       typeof source === "string"

@@ -1,5 +1,5 @@
 import { Template } from "@huggingface/jinja";
-import { DataError, SettingsError } from "../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 import type { Doc } from "./task-docs.ts";
 
 const compiled = new Map<string, Template>();
@@ -16,15 +16,14 @@ const functions = {
 /**
  * A task's field for one row: a column of that name, or a Jinja template over the columns.
  *
- * @throws {SettingsError} when it is not valid Jinja.
- * @throws {DataError} when it fails on the row.
+ * @throws {DataError} when it is not valid Jinja, or fails on the row.
  */
 export function fieldText(where: string, source: string, doc: Doc): string {
   if (Object.hasOwn(doc, source)) return String(doc[source]);
   try {
     return compile(where, source).render({ ...functions, ...doc });
   } catch (error) {
-    if (error instanceof SettingsError) throw error;
+    if (error instanceof DataError) throw error;
     const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
     throw new DataError(
       `${where}: the template ${JSON.stringify(source)} fails on a row with columns ${Object.keys(doc).join(", ")}: ${reason}`,
@@ -60,11 +59,8 @@ function compile(where: string, source: string): Template {
     return made;
   } catch (error) {
     const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
-    throw new SettingsError(
-      `${where}: ${JSON.stringify(source)} is not a valid Jinja template (${reason}); correct it`,
-      {
-        cause: error,
-      },
-    );
+    throw new DataError(`${where}: ${JSON.stringify(source)} is not a valid Jinja template (${reason}); correct it`, {
+      cause: error,
+    });
   }
 }

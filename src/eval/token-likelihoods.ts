@@ -1,6 +1,7 @@
 import { NumericalError } from "../core/errors.ts";
 import { paddedBatch } from "../data/padded-batch.ts";
 import type { LanguageModel } from "../models/language-model.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
 import type { KeyValueCache } from "../nn/key-value-cache.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
@@ -97,7 +98,7 @@ function readContexts(
   if (block.lengths.some((length) => length > 0)) {
     withoutGradients(() =>
       tensorScope(() => {
-        cache.extend(block.lengths, block.time);
+        cache.extend(block.lengths, block.time, model.readsPrefix);
         model.forward(Tensor.from(model.backend, block.ids, [block.batch, block.time]), { cache });
       }),
     );
@@ -126,7 +127,7 @@ async function lastTokens(
     tensorScope(() => {
       cache?.extend(block.lengths, block.time);
       const ids = Tensor.from(model.backend, block.ids, [block.batch, block.time]);
-      const hidden = model.forward(ids, cache ? { cache } : {}).reshape([block.ids.length, -1]);
+      const hidden = model.forward(ids, cache ? { cache } : visibility(model, rows)).reshape([block.ids.length, -1]);
       return readLogits(model, hidden, Int32Array.from(places), targets);
     }),
   );
@@ -142,6 +143,13 @@ async function lastTokens(
     }
     return { logProb, isGreedy: own.every((target, i) => target === likeliest[start + i]) };
   });
+}
+
+/** A prefix model sees all of a context but its last token at once, as {@link readContexts} gives it. */
+function visibility(model: LanguageModel, rows: readonly Row[]): ForwardOptions {
+  if (!model.readsPrefix) return {};
+  const prefixLengths = Int32Array.from(rows, ({ ids, targets }) => ids.length - targets.length);
+  return { mask: { causal: true, prefixLengths } };
 }
 
 /** log p of each target, and the likeliest token at each place, a few places at a time. */

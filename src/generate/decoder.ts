@@ -59,7 +59,9 @@ export class Decoder {
    */
   async feed(tokens: readonly (readonly number[] | Int32Array)[]): Promise<(Float32Array | null)[]> {
     const longest = tokens.reduce((length, list) => Math.max(length, list.length), 0);
-    const step = Math.max(1, Math.floor(chunkTokens / Math.max(tokens.length, 1)));
+    // What sees each other goes through the model together.
+    const most = this.#model.readsPrefix ? longest : Math.floor(chunkTokens / Math.max(tokens.length, 1));
+    const step = Math.max(1, most);
     const logits: (Float32Array | null)[] = tokens.map(() => null);
     for (let start = 0; start < longest; start += step) {
       const parts = tokens.map((list) => list.slice(start, start + step));
@@ -90,6 +92,7 @@ export class Decoder {
         this.#cache.extend(
           Int32Array.from(parts, (part) => part.length),
           time,
+          this.#model.readsPrefix,
         );
         const hidden = this.#model.forward(Tensor.from(backend, ids, [parts.length, time]), { cache: this.#cache });
         const rows = hidden.reshape([parts.length * time, -1]);

@@ -77,8 +77,8 @@ export class Gpt implements LanguageModel {
     const [batch, time] = [ids.axis(0), ids.axis(1)];
     const random = options.random ?? null;
     const mask = options.cache?.mask() ?? options.mask ?? { causal: true };
-    const embedded = options.embedded ?? this.tokenEmbedding.gatherRows(ids); // [batch, time, width]
-    let x = embedded.add(this.#positions(batch, time, options));
+    const place = (embedded: Tensor): Tensor => embedded.add(this.#positions(batch, time, options));
+    let x = options.embedded ? place(options.embedded) : usedOnce(this.tokenEmbedding.gatherRows(ids), place);
     x = dropOut(x, this.settings.embeddingDropout, random);
     x = throughBlocks(this.blocks, x, options, (block, input, own) => block.forward(input, mask, own));
     options.cache?.commit();

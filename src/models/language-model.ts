@@ -22,6 +22,11 @@ export interface TrainingPass {
 
 /** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
 export interface LanguageModel extends StoredModel {
+  /**
+   * A prefix language model: the tokens that a text begins with are read at once, each seeing all of them. Who gives a
+   * model its beginning (a prompt) reads this, and says so to the cache or the mask.
+   */
+  readsPrefix?: boolean;
   /** `[vocabularySize, width]` */
   readonly tokenEmbedding: Tensor;
   /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */

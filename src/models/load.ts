@@ -11,6 +11,9 @@ import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 
+/** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
+export const prefixKey = "prefix_lm";
+
 /** A model and the family that made it. */
 export interface LoadedModel {
   readonly model: LanguageModel;
@@ -29,6 +32,7 @@ export async function loadModel(path: string, backend: Backend): Promise<LoadedM
     const family = familyOf(folder.config, path);
     const model = createEmpty(family, folder, backend);
     await loadTensors(family, model, folder.tensors);
+    if (folder.config[prefixKey] === true) model.readsPrefix = true;
     return { model, family };
   } finally {
     await folder.close();

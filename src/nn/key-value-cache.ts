@@ -28,6 +28,8 @@ export class KeyValueCache {
   readonly #values: readonly Tensor[];
   readonly #backend: Backend;
   #counts: Int32Array = new Int32Array(0);
+  /** Leading positions of each sequence that see each other in the pass under way. */
+  #prefixes: Int32Array | undefined;
   #rows: Int32Array = new Int32Array(0);
 
   constructor(backend: Backend, shape: CacheShape) {
@@ -41,13 +43,14 @@ export class KeyValueCache {
 
   /**
    * Announces a forward pass over `[counts.length, time]` new positions, of which the first `counts[b]` of each
-   * sequence are real and the rest padding.
+   * sequence are real and the rest padding. With `isPrefix` those that a sequence begins with all see each other.
    *
    * @throws {ShapeError} when a sequence has no room left.
    */
-  extend(counts: Int32Array, time: number): void {
+  extend(counts: Int32Array, time: number, isPrefix = false): void {
     const { capacity } = this.shape;
     this.#counts = counts;
+    this.#prefixes = isPrefix ? counts.map((count, b) => (this.#length(b) === 0 ? count : 0)) : undefined;
     this.#rows = new Int32Array(counts.length * time).fill(-1);
     counts.forEach((count, b) => {
       const length = this.#length(b);
@@ -72,7 +75,8 @@ export class KeyValueCache {
   /** Which keys the new positions see. */
   mask(): AttentionMask {
     const keyLengths = this.#counts.map((count, b) => this.#length(b) + count);
-    return { causal: true, queryStarts: this.lengths.slice(0, this.#counts.length), keyLengths };
+    const queryStarts = this.lengths.slice(0, this.#counts.length);
+    return { causal: true, queryStarts, keyLengths, prefixLengths: this.#prefixes };
   }
 
   /**

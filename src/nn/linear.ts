@@ -1,6 +1,6 @@
 import type { Activation } from "../backend/kernels.ts";
 import { apply } from "../tensor/op.ts";
-import { linear } from "../tensor/ops/matmul.ts";
+import { adaptedLinear, linear } from "../tensor/ops/matmul.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { LowRank } from "./low-rank.ts";
 import type { Initializer, Parameter } from "./parameters.ts";
@@ -29,9 +29,8 @@ export class Linear {
   /** x `[…, in]` → `[…, out]`; either `activation` or `residual` `[…, out]` may be given. */
   forward(x: Tensor, extra: { activation?: Activation; residual?: Tensor } = {}): Tensor {
     const { activation = null, residual = null } = extra;
-    if (!this.adapter) return apply(linear, [x, this.weight, this.bias, residual], { activation });
-    const change = this.adapter.forward(x, residual);
-    const sum = apply(linear, [x, this.weight, this.bias, change], { activation: null });
-    return activation ? sum.map(activation) : sum;
+    const { weight, bias, adapter } = this;
+    if (!adapter) return apply(linear, [x, weight, bias, residual], { activation });
+    return apply(adaptedLinear, [x, weight, bias, residual, adapter.reduce(x), adapter.b], { activation });
   }
 }

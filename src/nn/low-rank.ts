@@ -24,10 +24,9 @@ export class LowRank {
     this.scale = alpha / rank;
   }
 
-  /** x `[…, in]` → s · x · Aᵀ · Bᵀ + residual, `[…, out]`. */
-  forward(x: Tensor, residual: Tensor | null): Tensor {
-    const low = apply(linear, [x, this.a, null, null], { activation: null }).mul(this.scale); // […, rank]
-    return apply(linear, [low, this.b, null, residual], { activation: null });
+  /** x `[…, in]` → s · x · Aᵀ, `[…, rank]`: the change of a result is this times Bᵀ. */
+  reduce(x: Tensor): Tensor {
+    return apply(linear, [x, this.a, null, null], { activation: null }).mul(this.scale);
   }
 
   /** A copy of the matrix with the change added to it. */

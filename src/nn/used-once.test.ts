@@ -4,7 +4,7 @@ import { Random } from "../core/random.ts";
 import { apply, withoutGradients } from "../tensor/op.ts";
 import { dropout } from "../tensor/ops/dropout.ts";
 import { gatedUnit } from "../tensor/ops/gated-unit.ts";
-import { linear } from "../tensor/ops/matmul.ts";
+import { adaptedLinear, linear } from "../tensor/ops/matmul.ts";
 import { layerNorm, rmsNorm } from "../tensor/ops/norm.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { usedOnce } from "./used-once.ts";
@@ -14,6 +14,8 @@ const cheap: Record<string, (x: Tensor) => Tensor> = {
   layerNorm: (x) => apply(layerNorm, [x, leaf(gain), leaf(bias)], { epsilon: 1e-5 }),
   rmsNorm: (x) => apply(rmsNorm, [x, leaf(gain)], { epsilon: 1e-5 }),
   "linear with an activation": (x) => apply(linear, [x, leaf(weight), leaf(bias), null], { activation: "gelu" }),
+  "adapted linear with an activation": (x) =>
+    apply(adaptedLinear, [x, leaf(weight), leaf(bias), null, x, leaf(weight)], { activation: "gelu" }),
   unary: (x) => x.map("silu"),
   gatedUnit: (x) => apply(gatedUnit, [x], { activation: "silu" }),
   dropout: (x) => apply(dropout, [x], { rate: 0.5, draw: new Random(1).draw() }),

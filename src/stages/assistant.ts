@@ -6,7 +6,7 @@ import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { loadModel, storedTensors } from "../models/load.ts";
+import { loadModel, prefixKey, storedTensors } from "../models/load.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
@@ -54,6 +54,13 @@ export async function openAssistant(path: string, backend: Backend): Promise<Ass
   return { model, family, encoder: new ChatEncoder(tokenizer, await readChatTemplate(path)) };
 }
 
+/** {@link openAssistant} to train it further: what follows pretraining is learned from left to right, by prefix models too. */
+export async function openTrainee(path: string, backend: Backend): Promise<Assistant> {
+  const opened = await openAssistant(path, backend);
+  opened.model.readsPrefix = false;
+  return opened;
+}
+
 /**
  * Gives an assistant another chat template, and room for special tokens it does not have yet.
  *
@@ -89,7 +96,10 @@ export function assistantContents({ model, family, encoder }: Assistant): ModelC
   const { tokenizer } = encoder;
   const ids = { endOfText: tokenizer.endOfText };
   return {
-    config: family.writeConfig(model.settings, ids) as JsonObject,
+    config: {
+      ...(family.writeConfig(model.settings, ids) as JsonObject),
+      ...(model.readsPrefix && { [prefixKey]: true }),
+    },
     generationConfig: { eos_token_id: [...encoder.endTokens()] },
     tensors: storedTensors(family, model),
     extraFiles: chatFiles(encoder),

@@ -14,7 +14,7 @@ import type { ReferencedPair } from "../train/preference-batch.ts";
 import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
 import type { Metrics } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
-import { assistantContents, openAssistant, openStageBackend, refuseOtherTokenizer } from "./assistant.ts";
+import { assistantContents, openStageBackend, openTrainee, refuseOtherTokenizer } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -30,7 +30,7 @@ const DpoSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files")
+    .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
@@ -77,10 +77,10 @@ export const dpo = defineStage({
     }
     const backend = await openStageBackend(settings, environment);
     const options: DpoOptions = { ...settings, kind: settings.loss };
-    const reference = await openAssistant(settings.reference ?? settings.model, backend);
+    const reference = await openTrainee(settings.reference ?? settings.model, backend);
     const { training, heldOut } = await readPairs(settings, reference, options, environment);
     for (const parameter of parameters(reference.model).values()) parameter.release();
-    const policy = await openAssistant(environment.folder.checkpoint?.path ?? settings.model, backend);
+    const policy = await openTrainee(environment.folder.checkpoint?.path ?? settings.model, backend);
     refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));

@@ -18,7 +18,7 @@ import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
-import { openAssistant } from "./assistant.ts";
+import { openTrainee } from "./assistant.ts";
 
 /** A model that does a task, with what it takes to ask it. */
 export interface Solver {
@@ -61,7 +61,7 @@ export async function openSolver(
     const model = await newEncoderTaskModel(path, description, backend, random, options.headDropout);
     return encoderSolver(model, await loadTokenizer(path));
   }
-  const assistant = await openAssistant(path, backend);
+  const assistant = await openTrainee(path, backend);
   const { family } = assistant;
   const tokenizer = assistant.encoder.tokenizer.withSpecialTokens(Object.values(tokens));
   const random = new Random(options.seed);

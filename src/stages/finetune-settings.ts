@@ -40,7 +40,7 @@ export const FinetuneSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("rows to learn from: JSONL, CSV or Parquet files")
+    .describe("rows to learn from: JSONL, CSV or Parquet files, or globs")
     .meta({ placeholder: "file", isData: true, group: "Data" }),
   validation: z
     .array(z.string())

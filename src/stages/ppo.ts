@@ -20,9 +20,9 @@ import type { Metrics, Outcome } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
 import {
   assistantContents,
-  openAssistant,
   openChatEncoder,
   openStageBackend,
+  openTrainee,
   refuseOtherTokenizer,
 } from "./assistant.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
@@ -52,7 +52,7 @@ export const ppo = defineStage({
     }
     const backend = await openStageBackend(settings, environment);
     const { checkpoint } = environment.folder;
-    const actor = await openAssistant(checkpoint?.path ?? settings.model, backend);
+    const actor = await openTrainee(checkpoint?.path ?? settings.model, backend);
     const run = await preparePpo(actor, settings, environment, backend);
     if (checkpoint) await restore(run, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
@@ -127,7 +127,7 @@ async function preparePpo(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
-  const reference = await openAssistant(settings.reference ?? settings.model, backend);
+  const reference = await openTrainee(settings.reference ?? settings.model, backend);
   const reward = (await loadRewardModel(settings.reward, backend, null)).model;
   const critic = (await loadRewardModel(settings.critic ?? settings.reward, backend, new Random(settings.seed))).model;
   critic.bias.requiresGrad = true;
@@ -243,8 +243,8 @@ function klUnknown(kl: number, step: number, { learningRate }: PpoStageSettings)
   );
 }
 
-function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): SettingsError {
-  return new SettingsError(
+function klExplosion(kl: number, step: number, { klLimit, output }: PpoStageSettings): NumericalError {
+  return new NumericalError(
     `ppo: KL is ${kl.toPrecision(3)} nats an answer at step ${step}, the limit is ${klLimit}; what came of it is saved ` +
       `in ${output}; start again with a larger --kl-coefficient, a --kl-target, or a smaller --learning-rate`,
   );

@@ -31,7 +31,7 @@ const RewardSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("rankings or pairs: JSONL or Parquet files")
+    .describe("rankings or pairs: JSONL or Parquet files, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())

@@ -12,7 +12,7 @@ import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
 import type { Metrics, MicroBatch } from "../train/train.ts";
 import type { Assistant } from "./assistant.ts";
-import { assistantContents, openAssistant, openStageBackend, withTemplate } from "./assistant.ts";
+import { assistantContents, openStageBackend, openTrainee, withTemplate } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -22,7 +22,7 @@ const SftSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("conversations: JSONL or Parquet files")
+    .describe("conversations: JSONL or Parquet files, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
@@ -64,8 +64,8 @@ export const sft = defineStage({
     const backend = await openStageBackend(settings, environment);
     const { checkpoint } = environment.folder;
     const assistant = checkpoint
-      ? await openAssistant(checkpoint.path, backend)
-      : await withTemplate(await openAssistant(settings.model, backend), settings.chatTemplate, settings.specialTokens);
+      ? await openTrainee(checkpoint.path, backend)
+      : await withTemplate(await openTrainee(settings.model, backend), settings.chatTemplate, settings.specialTokens);
     const { training, heldOut } = await readData(settings);
     const rows = rowsOf(training, assistant, settings, environment);
     const evaluation = heldOut.length > 0 ? rowsOf(heldOut, assistant, settings, environment) : [];

@@ -1,6 +1,6 @@
 /** One turn of a conversation, as chat templates see it. */
 export interface ChatMessage {
-  /** `system`, `user`, `assistant`, `tool`, or whatever else a template knows. */
+  /** One of {@link knownRoles} in data; a conversation made by a program may use whatever its template knows. */
   readonly role: string;
   readonly content: string;
   /** Anything else a template may read, such as `tool_calls`. */
@@ -9,3 +9,6 @@ export interface ChatMessage {
 
 /** The role whose turns a model writes. */
 export const assistantRole = "assistant";
+
+/** Roles that turns in data may have. */
+export const knownRoles: readonly string[] = ["system", "developer", "user", assistantRole, "tool"];

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { CheckpointError, FileError } from "../core/errors.ts";
 import { ChatTemplate, chatMl } from "./chat-template.ts";
 
 /** Name of the file in which a model folder keeps its template. */
@@ -10,7 +10,7 @@ export const chatTemplateFile = "chat_template.jinja";
  * The chat template of a model folder: `chat_template.jinja`, or the one in `tokenizer_config.json`, as older folders
  * have it. Null where there is neither.
  *
- * @throws {SettingsError} when it is not valid Jinja.
+ * @throws {DataError} when it is not valid Jinja.
  * @throws {CheckpointError} when `tokenizer_config.json` is damaged.
  */
 export async function readChatTemplate(folder: string): Promise<ChatTemplate | null> {
@@ -24,13 +24,14 @@ export async function readChatTemplate(folder: string): Promise<ChatTemplate | n
 /**
  * The template that a setting names: `chatml`, or the path of a file with one.
  *
- * @throws {SettingsError} when there is no such file or it is not valid Jinja.
+ * @throws {FileError} when there is no such file.
+ * @throws {DataError} when it is not valid Jinja.
  */
 export async function namedChatTemplate(name: string): Promise<ChatTemplate> {
   if (name === "chatml") return new ChatTemplate(chatMl, "chatml");
   const source = await readIfThere(name);
   if (source === null) {
-    throw new SettingsError(`chat template: there is no file ${name}; give the path of a Jinja file, or "chatml"`);
+    throw new FileError(`chat template: there is no file ${name}; give the path of a Jinja file, or "chatml"`);
   }
   return new ChatTemplate(source, name);
 }

@@ -1,5 +1,5 @@
 import { Template } from "@huggingface/jinja";
-import { DataError, SettingsError } from "../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "./chat-message.ts";
 import { assistantRole } from "./chat-message.ts";
 
@@ -62,7 +62,7 @@ export class ChatTemplate {
 
   /**
    * @param where - How messages name it: a path, or the name of a built-in template.
-   * @throws {SettingsError} when it is not valid Jinja.
+   * @throws {DataError} when it is not valid Jinja.
    */
   constructor(source: string, where = "chat template") {
     this.source = source;
@@ -71,7 +71,7 @@ export class ChatTemplate {
       const marked = withMarks(source);
       this.#marked = marked === source ? null : new Template(marked);
     } catch (error) {
-      throw new SettingsError(`${where}: is not a valid Jinja template (${reasonOf(error)}); correct it`, {
+      throw new DataError(`${where}: is not a valid Jinja template (${reasonOf(error)}); correct it`, {
         cause: error,
       });
     }

@@ -59,7 +59,8 @@ export class RunFolder {
   /**
    * Makes the folder where it is missing, and claims it.
    *
-   * @throws {SettingsError} when it holds a run and `resume` is false, or another process writes it.
+   * @throws {SettingsError} when it holds a run and `resume` is false.
+   * @throws {FileError} when another process writes it.
    * @throws {CheckpointError} when the checkpoint named does not exist.
    * @throws {FileError} when the folder cannot be made.
    */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { SettingsError } from "../core/errors.ts";
+import { FileError } from "../core/errors.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
 import { isRunning } from "../files/writers.ts";
 
@@ -22,7 +22,7 @@ interface Owner {
  * file, which cannot hit the claim that another process has put there meanwhile.
  *
  * @returns a function that gives the folder back.
- * @throws {SettingsError} when another process has it.
+ * @throws {FileError} when another process has it.
  * @throws {FileError} when the folder cannot be written.
  */
 export function lockRun(folder: string): () => void {
@@ -73,9 +73,9 @@ function removeIfEmpty(path: string): void {
   }
 }
 
-function inUse(folder: string, path: string, owner: Owner): SettingsError {
+function inUse(folder: string, path: string, owner: Owner): FileError {
   const where = owner.host === hostname() ? "" : ` on ${owner.host}`;
-  return new SettingsError(
+  return new FileError(
     `${folder} is being written by process ${owner.pid}${where}; wait for it or choose another --output ` +
       `(if it is not running any more, delete ${path})`,
   );

@@ -58,7 +58,7 @@ test("sources with weights, a glob among them", async () => {
     pretrain(at("other"), "--data", `${at("text.txt")}=3`, "--data", at("news"), "--steps", "2"),
   );
   expect(half).toMatchObject({
-    code: 1,
+    code: 2,
     stderr: expect.stringMatching(/^pretrain: data: \S+ has a weight and \S+ has none/),
   });
   expect(existsSync(at("other"))).toBe(false);

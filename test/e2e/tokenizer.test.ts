@@ -56,14 +56,14 @@ test.each([
 test("a tokenizer is not replaced by accident", async () => {
   const args = ["tokenizer", "train", "--input", "genesis.txt", "--output", "tok"];
   expect(await stemma(args, { cwd: folder })).toEqual({
-    code: 1,
+    code: 2,
     stdout: "",
     stderr: "tokenizer train: tok already holds a tokenizer; choose another --output or add --overwrite\n",
   });
 });
 
 test.each([
-  [["--text", "a", "--input", "b"], 1, "--text and --input are both given; give one of them"],
+  [["--text", "a", "--input", "b"], 2, "--text and --input are both given; give one of them"],
   [["--tokenizer", "none", "--text", "a"], 1, /none: has no tokenizer\.json, nor vocab\.json/],
   [["--input", "missing.txt"], 1, "missing.txt: cannot read: it does not exist; check the path"],
 ])("tokenizer encode %j is refused in a line", async (args, code, message) => {

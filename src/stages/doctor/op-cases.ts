@@ -11,7 +11,7 @@ import { select } from "../../tensor/ops/elementwise.ts";
 import { gatedUnit } from "../../tensor/ops/gated-unit.ts";
 import { groupedLinear, sortByGroup } from "../../tensor/ops/groups.ts";
 import { lstm } from "../../tensor/ops/lstm.ts";
-import { linear } from "../../tensor/ops/matmul.ts";
+import { adaptedLinear, linear } from "../../tensor/ops/matmul.ts";
 import { concat } from "../../tensor/ops/movement.ts";
 import { layerNorm, rmsNorm } from "../../tensor/ops/norm.ts";
 import { rotary } from "../../tensor/ops/rotary.ts";
@@ -103,6 +103,9 @@ function modelCases({ rows, width }: CaseSizes): OpCase[] {
     ),
     opCase("linear layer with residual", [matrix, classes, [rows + 2], [rows, rows + 2]], ([x, weight, bias, more]) =>
       apply(linear, [x, weight, bias, more], { activation: null }),
+    ),
+    opCase("linear layer with an adapter", [matrix, classes, [rows, 4], [rows + 2, 4]], ([x, weight, low, up]) =>
+      apply(adaptedLinear, [x, weight, null, null, low, up], { activation: "geluTanh" }),
     ),
     opCase("causal attention", [[2, rows, 3 * width]], ([qkv]) => apply(selfAttention, [qkv, null], rule)),
     opCase("attention, grouped, with padding", [[2, ...matrix], narrow, narrow], (all) =>

@@ -44,6 +44,14 @@ test.skipIf(!native).each([
   await expectPlanned("bert-base", run);
 });
 
+test.each(["bert-base", "gpt2", "llama-7b"])("%s: an adapter holds nothing but what has its rank", async (name) => {
+  const model = await planModel(name, small);
+  const full = await planStep(model, { ...plain, stage: "finetune" });
+  const adapted = await planStep(model, { ...plain, stage: "finetune", loraRank: 4 });
+  const [adapters, tokens] = [2 * small.layers, plain.batchSize * plain.context];
+  expect(adapted.activations).toBeLessThanOrEqual(full.activations + adapters * 2 * 4 * tokens * 4);
+});
+
 test("BERT has no stages that write", async () => {
   const model = await planModel("bert-base", small);
   await expect(planStep(model, { ...plain, stage: "ppo" })).rejects.toThrow("plan pretrain or finetune");

@@ -24,10 +24,10 @@ export function windowLearning(
   model: LanguageModel,
   data: PretrainingData,
   context: number,
-  { objective, batchSize, recompute, seed, evaluationTokens }: PretrainSettings,
+  { batchSize, recompute, seed, evaluationTokens }: PretrainSettings,
 ): DecoderLearning<TokenBatch> {
   const text = { sources: data.training, context, seed };
-  const windows = objective === "prefix" ? prefixWindows(text) : trainingWindows(text);
+  const windows = model.readsPrefix ? prefixWindows(text) : trainingWindows(text);
   const maxTokens = evaluationTokens > 0 ? evaluationTokens : undefined;
   const evaluation =
     data.validation.length > 0 ? evaluationWindows({ files: data.validation, context, maxTokens }) : null;

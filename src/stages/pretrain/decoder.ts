@@ -28,6 +28,7 @@ export async function pretrainDecoder(
 ): Promise<StageRun> {
   const opened = await openPretraining(settings, environment, backend);
   const { model } = opened;
+  if (settings.objective !== "auto") model.readsPrefix = settings.objective === "prefix";
   const context = settings.context ?? Math.min(model.settings.context, 256);
   const data = await prepareText(settings, opened.encoder.tokenizer, environment);
   const prompts = samplePrompts(opened, data, settings);

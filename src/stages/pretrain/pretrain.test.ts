@@ -42,7 +42,10 @@ test.each([
     expect(notes.at(-1)).toMatch(/parameters, vocabulary of \d+; [\d,]+ tokens to train on, [\d,]+ to evaluate on/);
     const { context, batchSize, sampleTokens } = tiny;
     const again = { model: first.model, tokenizer: undefined, context, batchSize, sampleTokens, steps: 10 };
-    expect((await run({ ...again, learningRate: 1e-3 })).metrics.eval_loss).toBeLessThan(first.metrics.eval_loss ?? 0);
+    const second = await run({ ...again, learningRate: 1e-3 });
+    expect(second.metrics.eval_loss).toBeLessThan(first.metrics.eval_loss ?? 0);
+    const config = JSON.parse(readFileSync(join(second.model ?? "", "config.json"), "utf8"));
+    expect(config.prefix_lm).toBe(model === "prefix" ? true : undefined);
   },
   60_000,
 );

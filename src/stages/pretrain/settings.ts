@@ -31,7 +31,9 @@ export const PretrainSettings = z.object({
   objective: z
     .enum(["auto", "next-token", "prefix"])
     .default("auto")
-    .describe("what a decoder learns: each next token, or those after a prefix that it sees at once")
+    .describe(
+      "what a decoder learns: each next token, or those after a prefix that it sees at once (default: as it learned before)",
+    )
     .meta({ group: "Objective" }),
   maskRate: z
     .number()

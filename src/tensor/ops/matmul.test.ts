@@ -8,7 +8,7 @@ import type { Shape } from "../../core/shape.ts";
 import { functionGradientGap, gradientGap } from "../check-op.ts";
 import { apply } from "../op.ts";
 import { Tensor } from "../tensor.ts";
-import { linear, matmul } from "./matmul.ts";
+import { adaptedLinear, linear, matmul } from "./matmul.ts";
 
 const transposes = [
   { transposeA: false, transposeB: false },
@@ -172,6 +172,49 @@ describe("linear", () => {
     expect(() => apply(linear, [x, weight, bias, residual], { activation: "gelu" })).toThrow(
       new ShapeError("linear: an activation and a residual exclude each other, got gelu and [2, 3, 5]"),
     );
+  });
+});
+
+describe("adaptedLinear", () => {
+  const [x, weight, bias] = [randomTensor([2, 3, 4], 1), randomTensor([5, 4], 2), randomTensor([5], 3)];
+  const [residual, low, up] = [randomTensor([2, 3, 5], 4), randomTensor([2, 3, 2], 5), randomTensor([5, 2], 6)];
+  const plain = { activation: null };
+
+  test("is the same as its parts", async () => {
+    const change = low.matmul(up, { transposeB: true });
+    expectClose(
+      await read(apply(adaptedLinear, [x, weight, bias, residual, low, up], plain)),
+      await read(apply(linear, [x, weight, bias, residual], plain).add(change)),
+    );
+    expectClose(
+      await read(apply(adaptedLinear, [x, weight, null, null, low, up], { activation: "gelu" })),
+      await read(apply(linear, [x, weight, null, change], plain).map("gelu")),
+    );
+  });
+
+  test.each([
+    ["a bias and a residual", bias, residual, null],
+    ["an activation", null, null, "silu" as const],
+  ])("gradients with %s", async (_, b, r, activation) => {
+    expect(await gradientGap(adaptedLinear, [x, weight, b, r, low, up], { activation })).toBeLessThan(1e-8);
+  });
+
+  test.each<[Shape, Shape]>([
+    [
+      [2, 3, 2],
+      [5, 3],
+    ],
+    [
+      [3, 2],
+      [5, 2],
+    ],
+    [
+      [2, 3, 2],
+      [4, 2],
+    ],
+  ])("low %j and up %j do not fit", (ofLow, ofUp) => {
+    const inputs = [x, weight, bias, null, randomTensor(ofLow), randomTensor(ofUp)] as const;
+    expect(() => apply(adaptedLinear, [...inputs], plain)).toThrow(/^adaptedLinear: low .* do not fit x \[2, 3, 4\]/);
   });
 });
 

@@ -97,6 +97,52 @@ export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residua
     },
   });
 
+type Adapted = [x: Tensor, weight: Tensor, bias: Tensor | null, residual: Tensor | null, low: Tensor, up: Tensor];
+
+/**
+ * {@link linear} whose weight has a change of low rank: y = f(x · Wᵀ + b + low · upᵀ), or that sum + residual. The change
+ * is added where the sum is made, so that nothing of its size is held beside it.
+ *
+ * Shapes: as of `linear`; low `[…, rank]`, up `[out, rank]`.
+ * Gradient: as of `linear`; dlow = dz · up, dup = dzᵀ · low.
+ *
+ * @throws {ShapeError} when the sizes do not fit.
+ * @see Hu et al. (2022), "LoRA: Low-rank adaptation of large language models", equation 3, arXiv:2106.09685.
+ */
+export const adaptedLinear: Op<Adapted, LinearAttrs> = defineOp({
+  name: "adaptedLinear",
+  infer([x, weight, bias, residual, low, up], attrs) {
+    const shape = linear.infer([x, weight, bias, residual], attrs);
+    const rank = low.axis(-1);
+    if (!sameShape(low.shape, x.shape.with(-1, rank)) || !sameShape(up.shape, [weight.axis(0), rank])) {
+      throw new ShapeError(
+        `adaptedLinear: low ${formatShape(low.shape)} and up ${formatShape(up.shape)} do not fit ` +
+          `x ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}`,
+      );
+    }
+    return shape;
+  },
+  auxiliary: ([x, weight], { activation }) => (activation ? [[...x.shape.slice(0, -1), weight.axis(0)]] : []),
+  run(kernels, [x, weight, bias, residual, low, up], out, { activation }, [preActivation]) {
+    const sum = preActivation ?? out;
+    linear.run(kernels, [x, weight, bias, residual], sum, { activation: null }, []);
+    multiply(kernels, low, up, sum, { transposeA: false, transposeB: true }, true);
+    if (activation) kernels.unary(activation, sum, out);
+  },
+  again: ({ activation }) =>
+    activation && ((kernels, _, out, __, [preActivation]) => kernels.unary(activation, preActivation as Tensor, out)),
+  grad(dy, { inputs: [x, weight, bias, residual, low, up], ...saved }, attrs) {
+    // Makes dz of dy, in place where there is an activation.
+    const pulls = linear.grad(dy, { ...saved, inputs: [x, weight, bias, residual] }, attrs);
+    const dz = rows(dy);
+    return [
+      ...pulls,
+      (sum) => product(saved.kernels, dz, up, low, { transposeA: false, transposeB: false }, sum),
+      (sum) => product(saved.kernels, dz, rows(low), up, { transposeA: true, transposeB: false }, sum),
+    ];
+  },
+});
+
 /** x `[…, width]` → the same memory as `[rows, width]`, off the tape. */
 function rows(x: Tensor): Tensor {
   return x.detach().reshape([-1, x.shape.at(-1) ?? 1]);
