@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -62,6 +62,34 @@ test("a folder is written with another dtype in smaller files", async () => {
   expect(folder.tensors.name).toContain("index.json");
   expect(folder.tensors.info("transformer.wte.weight").dtype).toBe("F16");
   await folder.close();
+});
+
+test("nothing is replaced unasked, and a model never by its own copy", async () => {
+  const [file, folder, own] = [at("kept.gguf"), at("kept"), at("own")];
+  await writeSmallModel(own, families.gpt2);
+  await run(exportModel, { model: own, output: file });
+  await expect(run(exportModel, { model: own, output: file })).rejects.toThrow(
+    `export: ${file} already exists; choose another --output or add --overwrite`,
+  );
+  await run(exportModel, { model: own, output: file, overwrite: true });
+
+  mkdirSync(folder); // an empty folder holds nothing to lose
+  await run(importModel, { model: file, output: folder });
+  await expect(run(importModel, { model: file, output: folder })).rejects.toThrow(`import: ${folder} already exists`);
+  await run(importModel, { model: file, output: folder, overwrite: true });
+
+  const rounded = { model: own, format: "safetensors", quantization: "bf16", overwrite: true };
+  await expect(run(exportModel, { ...rounded, output: folder, overwrite: false })).rejects.toThrow("already exists");
+  await expect(run(exportModel, { ...rounded, output: folder })).resolves.toBeDefined();
+  symlinkSync(own, at("link"));
+  for (const output of [own, `${own}/`, at("link")]) {
+    await expect(run(exportModel, { ...rounded, output })).rejects.toThrow("is the model that is read");
+  }
+  const weights = join(own, "model.safetensors");
+  await expect(run(exportModel, { model: own, output: weights, overwrite: true })).rejects.toThrow("would be lost");
+  await expect(run(exportModel, { model: own, output: own })).rejects.toThrow(/is a folder; give --output a file/);
+  await run(exportModel, { model: own, output: join(own, "model.gguf") });
+  await run(exportModel, { model: own, output: join(own, "model.gguf"), overwrite: true });
 });
 
 test("blocks are not for safetensors", async () => {

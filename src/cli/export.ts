@@ -5,6 +5,7 @@ import type { GgufDtype } from "../checkpoint/gguf-writer.ts";
 import { SettingsError } from "../core/errors.ts";
 import { exportGguf } from "../models/gguf/files.ts";
 import { defineCommand } from "./command.ts";
+import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
 
 const dtypes = {
   f32: "F32",
@@ -26,20 +27,23 @@ export const exportModel = defineCommand({
     quantization: z
       .enum(Object.keys(dtypes) as [keyof typeof dtypes])
       .default("f32")
-      .describe("type of the weights; q8_0 and q4_0 are for GGUF")
+      .describe("type of the weights (also --type); q8_0 and q4_0 are for GGUF")
       .meta({ aliases: ["type", "dtype"] }),
     maxShardMegabytes: z
       .number()
       .positive()
       .default(5000)
       .describe("largest weights file of a folder, in MB; larger models are split"),
+    overwrite: overwriteSetting,
   }),
   examples: [
     "stemma export --model runs/sft/final --quantization q8_0 --output model.gguf",
-    "stemma export --model runs/sft/final --format safetensors --type bf16 --output smaller",
+    "stemma export --model runs/sft/final --format safetensors --quantization bf16 --output smaller",
   ],
-  async run({ model, format, output, quantization, maxShardMegabytes }, io) {
+  async run({ model, format, output, quantization, maxShardMegabytes, overwrite }, io) {
     const dtype = dtypes[quantization];
+    const kind = format === "gguf" ? "file" : "folder";
+    await refuseTakenOutput({ command: "export", source: model, output, kind, overwrite });
     if (format === "gguf") {
       await exportGguf(model, output, dtype);
       const { size } = await stat(output);

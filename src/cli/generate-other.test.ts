@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,12 +7,16 @@ import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { bert } from "../models/bert-families.ts";
+import { exportGguf } from "../models/gguf/files.ts";
 import { t5 } from "../models/t5-family.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
 import { CharacterTrainer } from "../text/characters.ts";
 import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
+import type { Io } from "./command.ts";
+import { generate } from "./generate.ts";
 import { otherAnswerers } from "./generate-other.ts";
+import { score } from "./score.ts";
 
 const backend = openReference();
 const root = mkdtempSync(join(tmpdir(), "stemma-generate-"));
@@ -63,4 +67,49 @@ test("folders of the other shape are refused", async () => {
   await expect(otherAnswerers["encoder-decoder"](encoder, ["the"], options, backend)).rejects.toThrow(
     /model_type "bert", which is another shape of model .* a t5 folder is wanted here/,
   );
+});
+
+test("beams are bounded, since each is a text that is kept", () => {
+  const given = { model: writer, prompt: ["the cat"] };
+  expect(generate.settings.safeParse({ ...given, beams: 64 }).success).toBe(true);
+  expect(generate.settings.safeParse({ ...given, beams: 65 }).error?.issues[0]).toMatchObject({
+    code: "too_big",
+    maximum: 64,
+  });
+});
+
+test("an encoder is refused where a decoder is wanted, in the terms of the command", async () => {
+  const io = { note: () => undefined } as unknown as Io;
+  const scored = Promise.resolve(score.run(score.settings.parse({ model: encoder, text: "the", threads: 1 }), io));
+  await expect(scored).rejects.toThrow(
+    /"bert", which is another shape of model \(BERT: .*\); this is for decoders, which are openai-gpt, gpt2, llama/,
+  );
+  for (const folder of [encoder, writer]) {
+    await expect(exportGguf(folder, join(root, "x.gguf"), "F32")).rejects.toThrow(
+      /gguf: a model of type (bert|t5) cannot be written for llama\.cpp; those that can are gpt2, llama, mixtral/,
+    );
+  }
+  const unknown = join(root, "unknown");
+  cpSync(encoder, unknown, { recursive: true });
+  writeFileSync(join(unknown, "config.json"), '{ "model_type": "falcon" }');
+  const asked = Promise.resolve(generate.run(generate.settings.parse({ model: unknown, prompt: ["the"] }), io));
+  await expect(asked).rejects.toThrow(/"falcon", which is not supported; known are openai-gpt, .*, bert, t5$/);
+});
+
+test("flags without an effect are refused", async () => {
+  const io = { note: () => undefined, print: () => undefined } as unknown as Io;
+  const ask = (model: string, given: object): Promise<unknown> =>
+    Promise.resolve(
+      generate.run(generate.settings.parse({ model, prompt: ["the [MASK] sat"], threads: 1, ...given }), io),
+    );
+  await expect(ask(encoder, { samples: 3, temperature: 0.5 })).rejects.toThrow(
+    "generate: --samples and --temperature would have no effect, since a bert puts the likeliest words into the masks",
+  );
+  await expect(ask(encoder, { temperature: 0 })).resolves.toBeDefined();
+  const prompt = ["the cat"];
+  await expect(ask(writer, { prompt, beams: 2, topK: 5 })).rejects.toThrow(
+    "generate: --top-k would have no effect, since a search finds one text, the likeliest; leave it out",
+  );
+  await expect(ask(writer, { prompt, stop: ["on"] })).rejects.toThrow(/--stop would have no effect, since a t5 writes/);
+  await expect(ask(writer, { prompt, samples: 2, topK: 5, maxNewTokens: 3 })).resolves.toBeDefined();
 });

@@ -11,6 +11,7 @@ import { trainingSettings } from "../stages/stage.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import { kebabCase } from "./flags.ts";
 import type { Answerer, Continuation } from "./generate-other.ts";
 import { otherAnswerers } from "./generate-other.ts";
 import { readInput, readTextFile } from "./read-input.ts";
@@ -51,8 +52,9 @@ const GenerateSettings = z.object({
   beams: z
     .int()
     .positive()
+    .max(64) // each costs as much time and memory as a text of its own
     .default(1)
-    .describe("beginnings kept while the likeliest text is looked for; 1 goes token by token (t5)")
+    .describe("beginnings kept while the likeliest text is looked for, at most 64; 1 goes token by token (t5)")
     .meta({ aliases: ["num_beams"] }),
   lengthPenalty: z
     .number()
@@ -77,6 +79,7 @@ export const generate = defineCommand({
     const { architecture = "decoder", modelType } = await familyIn(settings.model);
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
+    refuseIdle(settings, architecture);
     if (!answer) await refuseGaps(prompts, settings.model, modelType);
     const start = performance.now();
     const { continuations, tokens } = answer
@@ -98,6 +101,36 @@ function refuseSearch({ beams, lengthPenalty }: GenerateSettings, architecture: 
       `length-penalty: ${lengthPenalty} has an effect only in a search; add --beams 4 or leave --length-penalty out`,
     );
   }
+}
+
+type Key = keyof GenerateSettings;
+
+const samplingKeys = Object.keys(SamplingSettings.shape) as (keyof SamplingSettings)[];
+
+/** @throws {SettingsError} naming the settings that would change nothing about what a model makes of its prompts. */
+function refuseIdle(settings: GenerateSettings, architecture: Architecture): void {
+  if (architecture === "decoder") return;
+  const isFilling = architecture === "encoder";
+  const isCertain = isFilling || settings.beams > 1;
+  const keys: readonly Key[] = [
+    ...(isFilling ? (["maxNewTokens"] as const) : []),
+    ...(isCertain ? (["samples", ...samplingKeys] as const) : []),
+    ...(["stop", "ignoreEndOfText"] as const),
+  ];
+  const usual = GenerateSettings.parse({ model: settings.model });
+  const isGiven = (key: Key): boolean => JSON.stringify(settings[key]) !== JSON.stringify(usual[key]);
+  // To take the likeliest is what a temperature of 0 asks for.
+  const idle = keys.filter((key) => isGiven(key) && !(key === "temperature" && settings.temperature === 0));
+  if (idle.length === 0) return;
+  const what = isFilling
+    ? "a bert puts the likeliest words into the masks of a prompt"
+    : isCertain
+      ? "a search finds one text, the likeliest"
+      : "a t5 writes until its text ends";
+  const flags = idle.map((key) => `--${kebabCase(key)}`).join(" and ");
+  throw new SettingsError(
+    `generate: ${flags} would have no effect, since ${what}; leave ${idle.length > 1 ? "them" : "it"} out`,
+  );
 }
 
 async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Promise<string[]> {

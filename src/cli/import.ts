@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { importGguf } from "../models/gguf/files.ts";
 import { defineCommand } from "./command.ts";
+import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
 
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
@@ -15,11 +16,13 @@ export const importModel = defineCommand({
     quantization: z
       .enum(Object.keys(dtypes) as [keyof typeof dtypes])
       .default("f32")
-      .describe("type of the weights in the folder")
+      .describe("type of the weights in the folder (also --type)")
       .meta({ aliases: ["type", "dtype"] }),
+    overwrite: overwriteSetting,
   }),
   examples: ["stemma import --model model.gguf --output imported"],
-  async run({ model, output, quantization }, io) {
+  async run({ model, output, quantization, overwrite }, io) {
+    await refuseTakenOutput({ command: "import", source: model, output, kind: "folder", overwrite });
     const noTokenizer = await importGguf(model, output, { dtype: dtypes[quantization] });
     if (noTokenizer !== null) io.note(`import: no tokenizer was written: ${noTokenizer}; put the original files there`);
     io.print(`${output}: a model folder of ${quantization}; next: stemma generate --model ${output}`);

@@ -48,10 +48,15 @@ const failing = defineCommand({
   name: "try that",
   summary: "fail in the way that is asked for",
   group: "This machine",
-  settings: z.object({ how: z.string().describe("kind of failure") }),
+  settings: z.object({
+    how: z.string().describe("kind of failure"),
+    wholeWords: z.boolean().default(false).describe("whatever"),
+  }),
   async run({ how }, io) {
     if (how === "known") throw new DataError("corpus.txt: is empty; give a text");
     if (how === "contradiction") throw new SettingsError("how: is for others; leave it out");
+    if (how === "key") throw new SettingsError("wholeWords: is for others; leave it out");
+    if (how === "no key") throw new SettingsError("halfWords: are for others; leave them out");
     if (how === "file") throw Object.assign(new Error("ENOENT: open x"), { code: "ENOENT", path: "x" });
     if (how === "found") {
       io.print("something is wrong");
@@ -214,6 +219,12 @@ test.each([
 test("a combination of flags that only the command can judge is wrong usage", async () => {
   const stderr = "try that: how: is for others; leave it out\n";
   expect(await stemma("try", "that", "--how", "contradiction")).toEqual({ code: 2, stdout: "", stderr });
+});
+
+test("a setting is named as its flag is typed", async () => {
+  const said = async (how: string): Promise<string> => (await stemma("try", "that", "--how", how)).stderr;
+  expect(await said("key")).toBe("try that: whole-words: is for others; leave it out\n");
+  expect(await said("no key")).toBe("try that: halfWords: are for others; leave them out\n");
 });
 
 test.each([

@@ -2,6 +2,7 @@ import process from "node:process";
 import { SettingsError, StemmaError } from "../core/errors.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
+import { kebabCase } from "./flags.ts";
 import { commands } from "./index.ts";
 import type { HelpOutput, Request } from "./program.ts";
 import { readCommandLine } from "./program.ts";
@@ -23,16 +24,16 @@ export async function main(
   around: Surroundings = ofProcess,
   table: readonly Command[] = commands,
 ): Promise<number> {
-  let name = "stemma";
+  let command: Command | null = null;
   const isDebugging = argv.includes("--debug");
   const terminal = new Terminal(around);
   try {
     const request = readCommandLine(argv, table, { summary, version: packageVersion() }, helpOutput(terminal, around));
     if (request === null) return 0;
-    name = request.command.name;
+    command = request.command;
     return await run(request, terminal);
   } catch (error) {
-    terminal.note(formatError(error, name, isDebugging));
+    terminal.note(formatError(error, command, isDebugging));
     return error instanceof UsageError || error instanceof SettingsError ? 2 : 1;
   }
 }
@@ -53,13 +54,21 @@ async function run(request: Request, terminal: Terminal): Promise<number> {
 }
 
 /** `command: what is wrong; what to do`. An error that was not foreseen is called a defect. */
-function formatError(error: unknown, command: string, isDebugging: boolean): string {
+function formatError(error: unknown, command: Command | null, isDebugging: boolean): string {
   if (isDebugging && error instanceof Error) return error.stack ?? String(error);
   const message = error instanceof Error ? error.message : String(error);
   const line = message.split("\n").join(" ");
-  if (error instanceof UsageError || line.startsWith(`${command}: `)) return line;
-  if (error instanceof StemmaError) return `${command}: ${line}`;
-  return `${command}: ${systemFailure(error) ?? `unexpected failure: ${line}; run it again with --debug to see where`}`;
+  const name = command?.name ?? "stemma";
+  if (error instanceof UsageError || line.startsWith(`${name}: `)) return line;
+  if (error instanceof SettingsError) return `${name}: ${withFlagName(line, command)}`;
+  if (error instanceof StemmaError) return `${name}: ${line}`;
+  return `${name}: ${systemFailure(error) ?? `unexpected failure: ${line}; run it again with --debug to see where`}`;
+}
+
+/** A message about a setting begins with its key, as a program writes it; here it is typed as a flag. */
+function withFlagName(line: string, command: Command | null): string {
+  const key = /^\w+(?=: )/.exec(line)?.[0] ?? "";
+  return command && Object.hasOwn(command.settings.shape, key) ? `${kebabCase(key)}${line.slice(key.length)}` : line;
 }
 
 /** The operating system's refusals that a user can do something about. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -19,6 +19,7 @@ const halving = defineStage({
     start: z.number().describe("number to halve"),
     steps: z.int().nonnegative().default(4).describe("times to halve it"),
   }),
+  beginning: ["start"],
   async prepare({ start, steps }, environment) {
     if (start === 0) throw new SettingsError("start: 0 cannot be halved; give another number");
     return {
@@ -97,6 +98,21 @@ test("a resumed run has the settings it was started with, unless others are give
   expect(recorded()).toMatchObject({ start: 8, steps: 2, resume: true });
   await run({ output, resume: true, steps: 3 });
   expect(recorded()).toMatchObject({ start: 8, steps: 3 });
+});
+
+test("a resumed run does not take up what only a new one can begin with", async () => {
+  await run({ output, start: 8, steps: 2 });
+  await run({ output, resume: true, start: 9 }); // nothing is there to go on from, so it begins anew
+  await run({ output, resume: true, start: 8 });
+  mkdirSync(join(output, "checkpoint-2"));
+  const files = ["config.json", "model.safetensors", "optimizer.safetensors", "trainer_state.json", "rng_state.json"];
+  for (const name of files) {
+    writeFileSync(join(output, "checkpoint-2", name), "");
+  }
+  await run({ output, resume: true, start: 8 });
+  await expect(run({ output, resume: true, start: 9 })).rejects.toThrow(
+    `start: 9 is asked for, ${output} goes on with 8; leave --start out, or begin a new run with another --output`,
+  );
 });
 
 test("wrong settings leave no run behind, so that the next try can have the folder", async () => {

@@ -1,13 +1,16 @@
 import { join } from "node:path";
 import type { z } from "zod";
+import { listCheckpoints } from "../checkpoint/train-state.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Watcher } from "../stages/run-stage.ts";
 import { runStage } from "../stages/run-stage.ts";
 import type { Stage } from "../stages/stage.ts";
+import type { RunRecord } from "../train/run-folder.ts";
 import { readRunRecord, runFiles } from "../train/run-folder.ts";
 import type { Metrics } from "../train/train.ts";
 import type { Command, Io, Remembered } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import { kebabCase } from "./flags.ts";
 import { formatMetric, progressFacts } from "./metric-text.ts";
 import type { Progress } from "./progress.ts";
 import { formatDuration } from "./progress.ts";
@@ -20,13 +23,16 @@ export function stageCommand<Settings extends z.ZodObject>(stage: Stage<Settings
     group: "Train",
     settings: stage.settings,
     ...(stage.examples === undefined ? {} : { examples: stage.examples }),
-    remembered: settingsOfRun,
+    remembered: (given) => settingsOfRun(given, stage.beginning ?? []),
     run: (settings, io) => watchStage(stage, settings, io),
   });
 }
 
 /** A run that is resumed has the settings it was started with, so that they need not be typed again. */
-async function settingsOfRun(given: Readonly<Record<string, unknown>>): Promise<Remembered | null> {
+async function settingsOfRun(
+  given: Readonly<Record<string, unknown>>,
+  beginning: readonly string[],
+): Promise<Remembered | null> {
   const { output, resume } = given;
   if (typeof output !== "string" || resume === undefined || resume === false) return null;
   const record = await readRunRecord(output);
@@ -34,8 +40,25 @@ async function settingsOfRun(given: Readonly<Record<string, unknown>>): Promise<
     if (Object.keys(given).length > 2) return null; // a run that starts anew, from the settings given
     throw new SettingsError(`${output} holds no run to resume; check --output`);
   }
+  if ((await listCheckpoints(output)).length > 0) refuseOtherBeginning(given, beginning, output, record);
   const { resume: _, output: __, ...rest } = record.settings;
   return { path: join(output, runFiles.settings), settings: rest };
+}
+
+/** @throws {SettingsError} when a run is to go on with what only a new one can have. */
+function refuseOtherBeginning(
+  given: Readonly<Record<string, unknown>>,
+  beginning: readonly string[],
+  output: string,
+  { settings }: RunRecord,
+): void {
+  const key = beginning.find((name) => name in given && JSON.stringify(given[name]) !== JSON.stringify(settings[name]));
+  if (key === undefined) return;
+  const flag = kebabCase(key);
+  const own = settings[key] === undefined || settings[key] === null ? "what it has" : String(settings[key]);
+  throw new SettingsError(
+    `${flag}: ${String(given[key])} is asked for, ${output} goes on with ${own}; leave --${flag} out, or begin a new run with another --output`,
+  );
 }
 
 async function watchStage<Settings extends z.ZodObject>(

@@ -46,6 +46,8 @@ export interface ModelFamily<Settings = unknown, Model extends StoredModel = Lan
   readonly modelType: string;
   /** Without it, a decoder. */
   readonly architecture?: Architecture;
+  /** Whether its layers have attention heads; without it, they have. */
+  readonly hasHeads?: boolean;
   /** A reasonable model of the given shape. */
   shaped(shape: ModelShape): Settings;
   create(settings: Settings, init: Initializer): Model;

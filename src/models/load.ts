@@ -131,12 +131,19 @@ export function renaming(
 export async function familyIn(path: string): Promise<AnyFamily> {
   const { config, close } = await openModelFolder(path);
   await close();
-  return anyFamilyOf(config) ?? familyOf(config, path);
+  const family = anyFamilyOf(config);
+  if (family) return family;
+  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; known are ${typesOf(allFamilies)}`);
 }
 
+const allFamilies: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
+
 function anyFamilyOf({ model_type: type }: ModelConfig): AnyFamily | undefined {
-  const all: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
-  return all.find(({ modelType }) => modelType === type);
+  return allFamilies.find(({ modelType }) => modelType === type);
+}
+
+function typesOf(list: readonly AnyFamily[]): string {
+  return list.map(({ modelType }) => modelType).join(", ");
 }
 
 /**
@@ -148,9 +155,8 @@ export function familyOf(config: ModelConfig, path: string): ModelFamily {
   const known: readonly ModelFamily[] = Object.values(families);
   const family = known.find(({ modelType }) => modelType === config.model_type);
   if (family) return family;
-  throw new CheckpointError(
-    `${path}: config.json has ${faultOf(config)}; known are ${known.map(({ modelType }) => modelType).join(", ")}`,
-  );
+  const which = anyFamilyOf(config) ? "this is for decoders, which are" : "known are";
+  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; ${which} ${typesOf(known)}`);
 }
 
 /** What is wrong with the `model_type` of a config that should have had another. */

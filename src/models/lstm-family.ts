@@ -10,6 +10,7 @@ import { Lstm } from "./lstm.ts";
 export const lstm: ModelFamily<LstmSettings, Lstm> = defineFamily({
   summary: "LSTM: recurrent language model, the baseline before attention",
   modelType: "lstm",
+  hasHeads: false,
   shaped: ({ vocabularySize, context, width, layers, dropout }) => ({
     ...{ vocabularySize, context, width, layers, dropout },
     initializerRange: 0.1,

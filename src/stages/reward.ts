@@ -76,6 +76,7 @@ export const reward = defineStage({
   name: "reward",
   summary: "learn from rankings which answer people prefer",
   settings: RewardSettings,
+  beginning: ["model"],
   examples: [
     "stemma reward --model runs/sft/final --data rankings.jsonl --output runs/reward",
     "stemma reward --check --model runs/reward/final --data held-out.jsonl --output runs/check",

@@ -59,6 +59,7 @@ export const sft = defineStage({
   name: "sft",
   summary: "teach a model to answer, from conversations",
   settings: SftSettings,
+  beginning: ["model", "chatTemplate", "specialTokens"],
   examples: ["stemma sft --model runs/base/final --data talks.jsonl --output runs/sft"],
   async prepare(settings, environment) {
     const backend = await openStageBackend(settings, environment);

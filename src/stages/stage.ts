@@ -173,6 +173,8 @@ export interface Stage<Settings extends z.ZodObject = z.ZodObject> {
    * Defaults, checks, command-line flags and help all come from this schema. It has at least {@link runSettings}.
    */
   readonly settings: Settings;
+  /** Settings that say how a run begins: one that goes on has what they ask for in its checkpoint. */
+  readonly beginning?: readonly (keyof z.output<Settings> & string)[];
   /** Whole command lines to copy. */
   readonly examples?: readonly string[];
   /** Reads data and model and builds everything; whatever can be wrong with the settings is found here. */

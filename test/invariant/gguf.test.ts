@@ -260,7 +260,7 @@ describe("export refuses", () => {
       "a model that llama.cpp has not",
       "gpt1",
       {},
-      "llama.cpp cannot run a model of type openai-gpt; it can run gpt2, llama",
+      "a model of type openai-gpt cannot be written for llama.cpp; those that can are gpt2, llama",
     ],
     [
       "another activation",

@@ -9,7 +9,8 @@ const [data = "", output = "", model = "", resume, killAt] = process.argv.slice(
 
 const settings = pretrain.settings.parse({
   ...{ model, data: [data], tokenizer: "characters", output, resume: resume === "resume" },
-  ...{ layers: 2, heads: 2, width: 16, context: 16, dropout: 0.1, steps: 40, batchSize: 4, accumulation: 2 },
+  ...(model === "lstm" ? {} : { heads: 2 }),
+  ...{ layers: 2, width: 16, context: 16, dropout: 0.1, steps: 40, batchSize: 4, accumulation: 2 },
   ...{ learningRate: 1e-3, saveEvery: 3, evaluateEvery: 10, sampleTokens: 4 },
 });
 const last = killAt ? Number(killAt) : Number.POSITIVE_INFINITY;

@@ -61,12 +61,22 @@ export function ggufContents(source: GgufSource, dtype: GgufDtype): GgufContents
 /** Of the block formats as they have been since 2023. */
 const quantizationVersion: [string, GgufValue] = ["general.quantization_version", { type: "uint32", value: 2 }];
 
+/**
+ * How llama.cpp names and arranges models of a `model_type`.
+ *
+ * @throws {UnsupportedError} when they cannot be written, naming those that can.
+ */
+export function ggufLayoutFor(modelType: unknown): GgufLayout {
+  const layout = ggufLayouts.find((candidate) => candidate.modelType === modelType);
+  if (layout) return layout;
+  const known = ggufLayouts.map((candidate) => candidate.modelType).join(", ");
+  throw new UnsupportedError(
+    `gguf: a model of type ${modelType} cannot be written for llama.cpp; those that can are ${known}`,
+  );
+}
+
 function layoutOf(config: ModelConfig): GgufLayout {
-  const layout = ggufLayouts.find(({ modelType }) => modelType === config.model_type);
-  if (!layout) {
-    const known = ggufLayouts.map(({ modelType }) => modelType).join(", ");
-    throw new UnsupportedError(`gguf: llama.cpp cannot run a model of type ${config.model_type}; it can run ${known}`);
-  }
+  const layout = ggufLayoutFor(config.model_type);
   for (const [key, value] of Object.entries(layout.fixed)) {
     if (config[key] !== value) {
       throw new UnsupportedError(

@@ -13,8 +13,8 @@ import { chatTemplateFile, readChatTemplate } from "../../text/chat-template-fil
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
-import { createEmpty, familyOf, loadModel, loadTensors, storedTensors } from "../load.ts";
-import { ggufContents } from "./contents.ts";
+import { createEmpty, familyIn, familyOf, loadModel, loadTensors, storedTensors } from "../load.ts";
+import { ggufContents, ggufLayoutFor } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
 
 /**
@@ -24,6 +24,7 @@ import { ggufAsFolder } from "./folder.ts";
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */
 export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<void> {
+  ggufLayoutFor((await familyIn(folder)).modelType); // before a large model is read in vain
   const { model, family } = await loadModel(folder, openReference());
   const tokenizer = await loadTokenizer(folder);
   const source = {

@@ -58,6 +58,7 @@ export async function openPretraining(
   if (!existsSync(existing)) throw unknownModel(existing);
   if (!folder.checkpoint) refuseForExisting(existing, settings);
   const opened = await openAssistant(existing, backend);
+  if (!folder.checkpoint) refuseHeads(opened.family, settings);
   refuseOtherShape(existing, opened.model, settings);
   return opened;
 }
@@ -73,9 +74,9 @@ async function createModel(
 ): Promise<Assistant> {
   const { model: name, seed } = settings;
   if (!isFamily(name)) throw unknownModel(name);
-  const sizes = shapeOf(settings); // before the tokenizer, which takes its time
-  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
   const family: ModelFamily = families[name];
+  const sizes = shapeOf(family, settings); // before the tokenizer, which takes its time
+  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
   const shape = { ...sizes, vocabularySize: tokenizer.vocabularySize };
   const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
   return { model, family, encoder: new ChatEncoder(tokenizer, null) };
@@ -109,7 +110,7 @@ export async function openOtherModel<Settings, Model extends StoredModel>(
     return { model, tokenizer: await loadTokenizer(existing) };
   }
   const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
-  const sizes = shapeOf(settings);
+  const sizes = shapeOf(family, settings);
   const tokenizer = complete(await pretrainingTokenizer(name, settings.data, note));
   const shaped = shape(family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize }), tokenizer);
   return { model: family.create(shaped, new Initializer(backend, new Random(settings.seed))), tokenizer };
@@ -147,15 +148,22 @@ function isOtherFamily(name: string): name is keyof typeof otherFamilies {
 }
 
 /** Sizes of a new model, those that are not given being the usual ones. */
-function shapeOf(settings: ModelSettings): Omit<ModelShape, "vocabularySize"> {
+function shapeOf(family: AnyFamily, settings: ModelSettings): Omit<ModelShape, "vocabularySize"> {
+  refuseHeads(family, settings);
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const { layers, heads, width, context, dropout } = { ...newShape, ...given } as typeof newShape;
-  if (width % heads !== 0) {
+  if (family.hasHeads !== false && width % heads !== 0) {
     throw new SettingsError(
       `heads: ${heads} do not divide the width of ${width}; choose heads that do, such as ${divisorNear(width, heads)}`,
     );
   }
   return { layers, heads, width, context, dropout };
+}
+
+/** @throws {SettingsError} when heads are asked for and the family has none. */
+function refuseHeads({ hasHeads, modelType }: AnyFamily, { heads }: ModelSettings): void {
+  if (hasHeads !== false || heads === undefined) return;
+  throw new SettingsError(`heads: ${heads} are asked for, an ${modelType} has none; leave --heads out`);
 }
 
 function divisorNear(width: number, heads: number): number {

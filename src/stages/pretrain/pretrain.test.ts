@@ -35,7 +35,7 @@ test.each([
   "%s learns, and its folder goes on",
   async (model, steps) => {
     const notes: string[] = [];
-    const first = await run({ ...tiny, model, steps }, notes);
+    const first = await run({ ...tiny, ...(model === "lstm" ? { heads: undefined } : {}), model, steps }, notes);
     expect(first.metrics.loss).toBeLessThan(2.3);
     expect(first.metrics.eval_loss).toBeLessThan(2.3);
     expect(first.metrics.eval_bits_per_character).toBeCloseTo((first.metrics.eval_loss ?? 0) / Math.LN2, 5);
@@ -58,7 +58,7 @@ test("one thread and two give the same bits, and so does computing blocks twice"
 });
 
 test("an LSTM that was stopped in the middle of a stretch goes on with the state it had", async () => {
-  const settings = { ...tiny, model: "lstm", steps: 7, accumulation: 2, dropout: 0.1 };
+  const settings = { ...tiny, heads: undefined, model: "lstm", steps: 7, accumulation: 2, dropout: 0.1 };
   const whole = await run(settings);
   const stop = new AbortController();
   const output = join(root, `run-${runs++}`);
@@ -104,6 +104,14 @@ test("a model that exists keeps its shape", async () => {
   const again = { model, tokenizer: undefined, steps: 1 };
   await expect(run({ ...again, layers: 2 })).rejects.toThrow(/layers: 2 is asked for, .* has 1; leave --layers out/);
   await expect(run({ ...again, context: 32 })).rejects.toThrow(/context: 32 is asked for, .* sees 16 tokens at most/);
+});
+
+test("a recurrent model has no heads to divide its width, nor to be asked for", async () => {
+  const shape = { ...tiny, model: "lstm", heads: undefined, width: 20, steps: 0 }; // 6 heads would not divide it
+  const { model } = await run(shape);
+  const message = "heads: 2 are asked for, an lstm has none; leave --heads out";
+  await expect(run({ ...shape, heads: 2 })).rejects.toThrow(message);
+  await expect(run({ model, tokenizer: undefined, heads: 2 })).rejects.toThrow(message);
 });
 
 test("what a model that exists brings along cannot be asked for otherwise", async () => {
