@@ -45,7 +45,8 @@ export const exportModel = defineCommand({
     const kind = format === "gguf" ? "file" : "folder";
     await refuseTakenOutput({ command: "export", source: model, output, kind, overwrite });
     if (format === "gguf") {
-      await exportGguf(model, output, dtype);
+      const difference = await exportGguf(model, output, dtype);
+      if (difference !== null) io.note(`answers will differ: ${difference}`);
       const { size } = await stat(output);
       io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
       return { output, format, quantization, bytes: size };

@@ -18,12 +18,13 @@ import { ggufContents, ggufLayoutFor } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
 
 /**
- * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic.
+ * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic. Returns why
+ * the file will answer otherwise than the folder, or null.
  *
  * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */
-export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<void> {
+export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<string | null> {
   ggufLayoutFor((await familyIn(folder)).modelType); // before a large model is read in vain
   const { model, family } = await loadModel(folder, openReference());
   const tokenizer = await loadTokenizer(folder);
@@ -35,6 +36,7 @@ export async function exportGguf(folder: string, path: string, dtype: GgufDtype)
     chatTemplate: (await readChatTemplate(folder))?.source ?? null,
   };
   await writeGguf(path, ggufContents(source, dtype));
+  return model.readsPrefix ? "llama.cpp reads a prompt from left to right, this prefix language model at once" : null;
 }
 
 /**
