@@ -7,22 +7,12 @@
  *     node scripts/bootstrap.mjs --force    build the addon and the sources again
  */
 import { spawnSync } from "node:child_process";
-import { createHash, randomUUID } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { hostname } from "node:os";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { addonIsSettled } from "./build-native.mjs";
+import { lock } from "./lock.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const oldestNode = [20, 19];
@@ -38,7 +28,7 @@ const oldestNode = [20, 19];
 export async function bootstrap({ force = false } = {}) {
   checkNode();
   if (!force && isCurrent()) return;
-  const unlock = await lock(join(root, ".stemma", "bootstrap-claim"));
+  const unlock = await lock(join(root, ".stemma", "bootstrap-claim"), say);
   try {
     if (!packagesAreCurrent()) installPackages();
     if (force || !addonIsSettled()) buildAddon(force);
@@ -160,80 +150,6 @@ function filesUnder(path) {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .filter((entry) => !entry.name.endsWith(".test.ts"))
     .flatMap((entry) => (entry.isDirectory() ? filesUnder(join(path, entry.name)) : [join(path, entry.name)]));
-}
-
-/**
- * Waits for the process that holds `path`, if it is alive, and takes its place. A claim is a folder with one file of a
- * name of its own: an abandoned one is taken away by that name, which cannot hit the claim of another that waited too.
- */
-async function lock(path) {
-  const name = `${process.pid}-${randomUUID()}`;
-  for (let told = false; ; told = true) {
-    const isHeld = holders(path).length > 0;
-    if (!isHeld && hasClaimed(path, name)) return () => release(path, name);
-    if (isHeld && !told)
-      say(`waiting for another process that is building (delete ${relative(root, path)} if there is none)`);
-    await new Promise((resolve) => setTimeout(resolve, isHeld ? 100 : 1));
-  }
-}
-
-function release(path, name) {
-  rmSync(join(path, name), { force: true });
-  removeIfEmpty(path);
-}
-
-/** Whatever stands there may be another's claim by now. */
-function removeIfEmpty(path) {
-  try {
-    rmdirSync(path);
-  } catch (error) {
-    if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(error.code)) throw error;
-  }
-}
-
-/** The claims of living processes at `path`, abandoned ones being removed. */
-function holders(path) {
-  return namesIn(path).filter((name) => {
-    const owner = readJson(join(path, name));
-    if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) return true;
-    rmSync(join(path, name), { force: true });
-    return false;
-  });
-}
-
-function namesIn(path) {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  }
-}
-
-function hasClaimed(path, name) {
-  const prepared = `${path}-${name}`;
-  mkdirSync(prepared, { recursive: true });
-  try {
-    writeFileSync(join(prepared, name), JSON.stringify({ pid: process.pid, host: hostname() }));
-    removeIfEmpty(path);
-    renameSync(prepared, path);
-    return true;
-  } catch (error) {
-    if (!(process.platform === "win32" ? ["EPERM", "EEXIST"] : ["ENOTEMPTY", "EEXIST"]).includes(error.code))
-      throw error;
-    return false;
-  } finally {
-    rmSync(prepared, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === "EPERM";
-  }
 }
 
 /** Says what runs and how long it took, in one line; what the process printed is shown when it failed. */

@@ -13,6 +13,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync,
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { lock } from "./lock.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const addon = join(root, "build/Release/stemma.node");
@@ -119,9 +120,20 @@ function remember(failure) {
   writeFileSync(outcomeFile, `${JSON.stringify({ sources: sourceHash(), tools: tools(), failure }, null, 2)}\n`);
 }
 
-function main() {
+/** A build that another process is at is waited for: both would write into build/, and each undo the other's work. */
+async function main() {
   const isForced = process.argv.includes("--force");
-  if (!isForced && addonIsSettled() && existsSync(addon)) return;
+  const isDone = () => !isForced && addonIsSettled() && existsSync(addon);
+  if (isDone()) return;
+  const unlock = await lock(join(root, ".stemma", "native-claim"), (line) => process.stdout.write(`stemma: ${line}\n`));
+  try {
+    if (!isDone()) buildAndRemember();
+  } finally {
+    unlock();
+  }
+}
+
+function buildAndRemember() {
   const started = Date.now();
   process.stdout.write("stemma: building the native backend …");
   const nodeGyp = findNodeGyp();
@@ -139,4 +151,5 @@ function main() {
   );
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) main();
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href)
+  await main();

@@ -1,6 +1,7 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
@@ -12,7 +13,9 @@ const addon = (): string => at("build/Release/stemma.node");
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "stemma-build-native-"));
   for (const folder of ["scripts", "native", "build/Release", "tools"]) mkdirSync(at(folder), { recursive: true });
-  copyFileSync(join(import.meta.dirname, "../../scripts/build-native.mjs"), at("scripts/build-native.mjs"));
+  for (const script of ["build-native.mjs", "lock.mjs"]) {
+    copyFileSync(join(import.meta.dirname, "../../scripts", script), at("scripts", script));
+  }
   writeFileSync(at("binding.gyp"), "{}");
   writeFileSync(at("native/addon.cpp"), "first");
 });
@@ -63,4 +66,33 @@ test("an addon that does not load was not built", () => {
   const { said } = build(`require("node:fs").writeFileSync(${JSON.stringify(addon())}, "no library");`);
   expect(said).toMatch(/not possible \(error: the addon was built and does not load: /);
   expect(existsSync(addon())).toBe(false);
+});
+
+test("a build waits for one that another process is at, and finds it done; one that was killed does not hold it up", async () => {
+  const started = at("started");
+  const slowly = `const { appendFileSync } = require("node:fs"); appendFileSync(${JSON.stringify(started)}, "x");
+    setTimeout(() => { ${succeeding()} }, 1000);`;
+  writeFileSync(at("node-gyp.cjs"), slowly);
+  const env = { ...process.env, PATH: at("tools"), npm_config_node_gyp: at("node-gyp.cjs") };
+  const begin = () => {
+    const child = spawn(process.execPath, [at("scripts/build-native.mjs")], { env });
+    let said = "";
+    child.stdout.on("data", (data: Buffer) => {
+      said += data.toString();
+    });
+    return { child, done: once(child, "close").then(() => said) };
+  };
+  mkdirSync(at(".stemma/native-claim"), { recursive: true });
+  writeFileSync(at(".stemma/native-claim/gone"), JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
+  const [one, other] = [begin(), begin()];
+  const said = await Promise.all([one.done, other.done]);
+  expect(said.sort()).toEqual([
+    expect.stringMatching(/building the native backend … done in/),
+    expect.stringMatching(
+      /^stemma: waiting for another process that is building \(delete .*native-claim if there is none\)\n$/,
+    ),
+  ]);
+  expect(readFileSync(started, "utf8")).toBe("x");
+  expect([one.child.exitCode, other.child.exitCode]).toEqual([0, 0]);
+  expect(existsSync(addon())).toBe(true);
 });
