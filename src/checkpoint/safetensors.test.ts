@@ -201,7 +201,9 @@ describe("damaged files", () => {
 
   test("reading what a dtype is not, or what is not there", async () => {
     const file = await open(fromPython);
-    await expect(file.read("ids")).rejects.toThrow("ids: is stored as I64, which cannot be read as floats");
+    await expect(file.read("ids")).rejects.toThrow(
+      "ids: is stored as I64, which cannot be read as floats; store it as float32, float16 or bfloat16",
+    );
     await expect(file.readIntegers("a")).rejects.toThrow("cannot be read as integers");
     await expect(file.read("h.9.w")).rejects.toThrow("there is no tensor h.9.w among 4");
   });

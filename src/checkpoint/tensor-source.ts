@@ -60,7 +60,11 @@ export function noSuchTensor(source: TensorSource, name: string): CheckpointErro
 /** The error of a tensor whose dtype cannot be read as what was asked for. */
 export function unreadable(source: TensorSource, name: string, wanted: "floats" | "integers"): CheckpointError {
   const { dtype } = source.info(name);
-  return new CheckpointError(`${source.name}: ${name}: is stored as ${dtype}, which cannot be read as ${wanted}`);
+  const remedy =
+    wanted === "floats" ? "store it as float32, float16 or bfloat16" : "check that this is the file of the model";
+  return new CheckpointError(
+    `${source.name}: ${name}: is stored as ${dtype}, which cannot be read as ${wanted}; ${remedy}`,
+  );
 }
 
 /** @throws {CheckpointError} when memory given for a tensor's values is not as long as they are. */

@@ -33,6 +33,7 @@ const halving = defineStage({
           if (signal.aborted) return { step, interrupted: true };
         }
         environment.sample(steps, { prompt: "half of it", text: " is less" });
+        environment.sample(steps, { prompt: "half?", text: "less", isAnswer: true });
         environment.log(steps, { eval_loss: loss });
         return { step: steps, interrupted: false };
       },
@@ -77,6 +78,7 @@ test("a stage shows its progress, then what was reached", async () => {
     "halve 3/4 loss 1.000",
     "halve 4/4 loss 0.5000",
     "step 4: half of it is less",
+    "step 4: half? → less",
     "halve 4/4 loss 0.5000",
     "bar stopped",
     expect.stringMatching(/^result: halve: step 4 after [\d.]+ s; loss 0.5000, eval loss 0.5000; model in .*final$/),

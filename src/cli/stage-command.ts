@@ -88,7 +88,7 @@ export function stageWatcher(name: string, io: Io): Watcher {
       Object.assign(metrics, newest);
       progress?.update(step, progressFacts(metrics));
     },
-    sampled: (step, { prompt, text }) => io.note(`step ${step}: ${prompt}${text}`),
+    sampled: (step, { prompt, text, isAnswer }) => io.note(`step ${step}: ${prompt}${isAnswer ? " → " : ""}${text}`),
     ended: () => progress?.stop(),
   };
 }

@@ -5,7 +5,7 @@ import { CheckpointError, FileError, NumericalError, SettingsError } from "../co
 import { RunFolder, readRunRecord } from "../train/run-folder.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
 import { fingerprintData, refuseChangedData } from "./run-data.ts";
-import type { Stage, StageRun } from "./stage.ts";
+import type { Sample, Stage, StageRun } from "./stage.ts";
 import { runSettings } from "./stage.ts";
 import { StepPace } from "./step-pace.ts";
 
@@ -16,7 +16,7 @@ export interface Watcher {
   /** Everything is ready; training starts. */
   started?(run: StageRun): void;
   logged?(step: number, metrics: Metrics): void;
-  sampled?(step: number, sample: { readonly prompt: string; readonly text: string }): void;
+  sampled?(step: number, sample: Sample): void;
   note?(line: string): void;
   /** The run is over, well or not. */
   ended?(): void;
@@ -69,7 +69,8 @@ export async function runStage<Settings extends z.ZodObject>(
         watcher.logged?.(step, all);
       },
       sample(step, sample) {
-        folder.sample(step, sample);
+        const { isAnswer: _, ...record } = sample;
+        folder.sample(step, record);
         watcher.sampled?.(step, sample);
       },
       note: (line) => watcher.note?.(line),

@@ -137,6 +137,14 @@ function cadence(what: string, aliases: readonly string[]): z.ZodDefault<z.ZodIn
   });
 }
 
+/** A text that a model made while it was trained. */
+export interface Sample {
+  readonly prompt: string;
+  readonly text: string;
+  /** Whether the text is one of its own, rather than what comes after the prompt. */
+  readonly isAnswer?: boolean;
+}
+
 /** What a stage gets besides its settings. */
 export interface StageEnvironment {
   /** The run's folder, claimed for this process; `checkpoint` is what to go on from, or null. */
@@ -144,7 +152,7 @@ export interface StageEnvironment {
   /** Records metrics after `step` updates and shows them: the `log` of a {@link Run}. */
   log(step: number, metrics: Metrics): void;
   /** Records a text the model made after `step` updates and shows it. */
-  sample(step: number, sample: { readonly prompt: string; readonly text: string }): void;
+  sample(step: number, sample: Sample): void;
   /** Tells whoever watches something, such as what data was found, in one line. */
   note(line: string): void;
 }

@@ -85,7 +85,7 @@ export async function pretrainEncoder(
     };
     for (const { ids, typeIds } of given.length > 0 ? given : own ? [own] : []) {
       const filled = await fillIn(of, ids, typeIds, { mask: tokens.mask, isWord: (id) => !tokens.special.has(id) });
-      environment.sample(step, { prompt: reader.decode(ids), text: reader.decode(filled) });
+      environment.sample(step, { prompt: reader.decode(ids), text: reader.decode(filled), isAnswer: true });
     }
   }
 }

@@ -75,7 +75,7 @@ export async function pretrainTextToText(
     const written = await writeTexts(model, texts, options);
     texts.forEach((prompt, i) => {
       const answer = written[i]?.tokens ?? [];
-      environment.sample(step, { prompt: tokenizer.decode(prompt), text: tokenizer.decode(answer) });
+      environment.sample(step, { prompt: tokenizer.decode(prompt), text: tokenizer.decode(answer), isAnswer: true });
     });
   }
 }
