@@ -8,7 +8,7 @@ const verses = readVerses();
 test("every 20th chapter is held out, and the edition's marks are gone", () => {
   expect(verses).toHaveLength(31_102);
   expect(verses[0]).toEqual({
-    ...{ reference: "Genesis 1:1", isHeldOut: false },
+    ...{ reference: "Genesis 1:1", book: 0, isHeldOut: false },
     text: "In the beginning God created the heaven and the earth.",
   });
   const held = new Set(verses.filter(({ isHeldOut }) => isHeldOut).map(({ reference }) => reference.split(":")[0]));
