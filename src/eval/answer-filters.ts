@@ -1,4 +1,5 @@
-import { DataError, UnsupportedError } from "../core/errors.ts";
+import { UnsupportedError } from "../core/errors.ts";
+import { pythonPattern } from "./python-pattern.ts";
 import type { TaskFile } from "./task-file.ts";
 
 /** What a task does with a generated text before it is compared. */
@@ -42,14 +43,7 @@ function regexStep(task: string, step: FilterStep): AnswerFilter {
   const source = typeof step.regex_pattern === "string" ? step.regex_pattern : "#### (\\-?[0-9\\.\\,]+)";
   const which = typeof step.group_select === "number" ? step.group_select : 0;
   const fallback = typeof step.fallback === "string" ? step.fallback : "[invalid]";
-  let pattern: RegExp;
-  try {
-    pattern = new RegExp(source, "g");
-  } catch (error) {
-    throw new DataError(`task ${task}: ${source} is not a regular expression of JavaScript; correct it`, {
-      cause: error,
-    });
-  }
+  const pattern = pythonPattern(task, source);
   return (text) => {
     const found = [...text.matchAll(pattern)].map((match) => match.slice(1).find((group) => group) ?? match[0]);
     return found.at(which)?.trim() ?? fallback;

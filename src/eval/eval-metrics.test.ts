@@ -108,7 +108,19 @@ test("generated texts: filtered, then compared with every right answer", async (
   expect(second.metrics[0]?.perPrompt).toEqual([0, 1]);
 });
 
+test("patterns to ignore are Python's", async () => {
+  const own = scorer({ continuations: ["It is 6.\n#### $1,000", "#### 7"] });
+  const prompts = [prompt({ target: ["so\n#### 1000"] }), prompt({ target: ["x\n#### 8"] })];
+  const metric = { metric: "exact_match", regexes_to_ignore: [",", "\\$", "(?s).*#### ", "\\.$"] };
+  const done = await result({ output_type: "generate_until", metric_list: [metric] }, prompts, own);
+  expect(done.metrics[0]?.perPrompt).toEqual([1, 0]);
+});
+
 test.each([
+  [
+    { output_type: "generate_until", metric_list: [{ metric: "exact_match", regexes_to_ignore: ["(?P<x>"] }] },
+    /\(\?P<x> is not a regular expression of JavaScript/,
+  ],
   [
     { output_type: "multiple_choice", metric_list: [{ metric: "bleu" }] },
     /metric bleu is not known for multiple_choice; known are acc, /,

@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { pythonPattern } from "./python-pattern.ts";
 import type { Likelihood } from "./scorer.ts";
 import type { TaskFile } from "./task-file.ts";
 import { bootstrap, confusionMatrix, macroF1, matthews } from "./task-metrics.ts";
@@ -144,7 +145,14 @@ export function metricsOf(config: TaskFile): {
         `task ${config.task}: metric ${name} is not known for ${config.output_type}; known are ${Object.keys(known).join(", ")}`,
       );
     }
-    return { name, rule, options, higherIsBetter: typeof better === "boolean" ? better : rule.higherIsBetter };
+    const ignored = Array.isArray(options.regexes_to_ignore) ? options.regexes_to_ignore : [];
+    const patterns = ignored.map((source) => pythonPattern(config.task, String(source)));
+    return {
+      name,
+      rule,
+      options: { ...options, regexes_to_ignore: patterns },
+      higherIsBetter: typeof better === "boolean" ? better : rule.higherIsBetter,
+    };
   });
 }
 
@@ -202,9 +210,13 @@ function binaryF1(pairs: readonly (readonly [number, number])[]): number {
   return size === 0 ? 0 : (2 * both) / size;
 }
 
+/** As {@link metricsOf} has made them. */
+function patternsIn({ regexes_to_ignore: patterns }: Readonly<Record<string, unknown>>): readonly RegExp[] {
+  return Array.isArray(patterns) ? patterns.filter((pattern) => pattern instanceof RegExp) : [];
+}
+
 function normalised(text: string, options: Readonly<Record<string, unknown>>): string {
-  const ignored = Array.isArray(options.regexes_to_ignore) ? options.regexes_to_ignore.map(String) : [];
-  let out = ignored.reduce((rest, pattern) => rest.replaceAll(new RegExp(pattern, "gu"), ""), text);
+  let out = patternsIn(options).reduce((rest, pattern) => rest.replaceAll(pattern, ""), text);
   if (options.ignore_case === true) out = out.toLowerCase();
   if (options.ignore_punctuation === true) out = out.replaceAll(/[!-/:-@[-`{-~]/g, "");
   if (options.ignore_numbers === true) out = out.replaceAll(/\d/g, "");
@@ -240,10 +252,10 @@ function meanError(values: readonly Value[]): number {
   return Math.sqrt(squares / (values.length - 1) / values.length);
 }
 
-/** Half of the 95 % interval of bootstrap samples, over 1.96. */
+/** Standard deviation of bootstrap samples. */
 function bootstrapError(values: readonly Value[], metric: (values: readonly Value[]) => number): number {
-  const { low, high } = bootstrap(values.length, (places) => metric(Array.from(places, (i) => values[i] ?? 0)));
-  return values.length < 2 ? Number.NaN : (high - low) / (2 * 1.959964);
+  const { error } = bootstrap(values.length, (places) => metric(Array.from(places, (i) => values[i] ?? 0)));
+  return values.length < 2 ? Number.NaN : error;
 }
 
 function indexOfMost(values: readonly number[]): number {

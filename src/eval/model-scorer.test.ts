@@ -57,6 +57,13 @@ test("a likelihood is that of the tokens behind the context", async () => {
   expect(found?.[0]?.logProb).toBeCloseTo(expected, 4);
 });
 
+test("an answer longer than the model reads is refused, as its parts would be scored with more ease than the whole", async () => {
+  const long = [{ context: "the sky", continuations: [" blue", " green and red".repeat(20)] }];
+  await expect(scorer.likelihoods(long, ignore)).rejects.toThrow(
+    /answer "green and red.*" has \d+ tokens, tiny reads 24/,
+  );
+});
+
 test("every token of a long text is predicted once, by windows as long as the context", () => {
   const ids = Int32Array.from({ length: 23 }, (_, i) => i);
   const windows = rollingWindows(ids, 99, 10);

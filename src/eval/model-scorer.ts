@@ -1,4 +1,4 @@
-import { UnsupportedError } from "../core/errors.ts";
+import { DataError, UnsupportedError } from "../core/errors.ts";
 import { generateText } from "../generate/generate-text.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { parameterCount } from "../nn/parameters.ts";
@@ -39,6 +39,10 @@ export class ModelScorer implements Scorer {
   async likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]> {
     const { batchTokens, sharePrefix = true } = this.#options;
     const groups = requests.map(({ context, continuations }) => continuations.map((text) => this.#pair(context, text)));
+    for (const [i, group] of groups.entries()) {
+      const long = group.findIndex(({ continuation }) => continuation.length > this.maxLength);
+      if (long >= 0) throw this.#tooLong(requests[i]?.continuations[long] ?? "", group[long]?.continuation.length ?? 0);
+    }
     const canShare = (group: readonly TokenRequest[]): boolean =>
       sharePrefix &&
       group.length > 1 &&
@@ -124,15 +128,21 @@ export class ModelScorer implements Scorer {
     );
   }
 
+  #tooLong(text: string, tokens: number): DataError {
+    return new DataError(
+      `eval: the answer "${text.trim().slice(0, 40)}…" has ${tokens} tokens, ${this.name} reads ${this.maxLength}; ` +
+        "shorten it, or ask with output_type loglikelihood_rolling, which reads long texts in parts",
+    );
+  }
+
   #fits({ context, continuation }: TokenRequest): boolean {
     return context.length + continuation.length - 1 <= this.maxLength;
   }
 
   /** The end of a context that leaves room for what follows. */
   #cut({ context, continuation }: TokenRequest): TokenRequest {
-    const kept = continuation.slice(-this.maxLength);
-    const room = this.maxLength + 1 - kept.length;
-    return { context: context.slice(Math.max(0, context.length - room)), continuation: kept };
+    const room = this.maxLength + 1 - continuation.length;
+    return { context: context.slice(Math.max(0, context.length - room)), continuation };
   }
 }
 

@@ -81,6 +81,8 @@ export interface Estimate {
   readonly value: number;
   readonly low: number;
   readonly high: number;
+  /** Standard deviation of the samples. */
+  readonly error: number;
 }
 
 /**
@@ -95,7 +97,9 @@ export function bootstrap(count: number, metric: (places: ArrayLike<number>) => 
   const all = Uint32Array.from({ length: count }, (_, i) => i);
   const samples = Float64Array.from({ length: 1000 }, () => metric(all.map(() => reader.integer(count)))).sort();
   const at = (share: number): number => samples[Math.round(share * (samples.length - 1))] ?? Number.NaN;
-  return { value: metric(all), low: at(0.025), high: at(0.975) };
+  const mean = sum(samples) / samples.length;
+  const error = Math.sqrt(sum(samples.map((value) => (value - mean) ** 2)) / (samples.length - 1));
+  return { value: metric(all), low: at(0.025), high: at(0.975), error };
 }
 
 /** Every metric of classes that people quote, with intervals. */
@@ -123,6 +127,8 @@ function centred(values: ArrayLike<number>): number[] {
   return list.map((value) => value - mean);
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0);
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
