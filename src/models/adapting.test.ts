@@ -15,6 +15,7 @@ const trained = (model: object): string[] =>
 
 test("the bottom is embeddings and the first blocks", () => {
   const model = newGpt();
+  expect(() => freezeBottom(model, 99)).toThrow(/the model has \d blocks, 99 cannot be frozen/);
   freezeBottom(model, 1);
   expect(trained(model).filter((name) => !name.startsWith("blocks.1."))).toEqual(["finalNorm.gain", "finalNorm.bias"]);
 });
