@@ -93,17 +93,9 @@ export class HttpScorer implements Scorer {
     const { baseUrl, model, apiKey, seed } = this.#options;
     const url = `${baseUrl.replace(/\/$/, "")}/completions`;
     const headers = { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) };
-    const response = await fetch(url, {
-      method: "POST",
-      headers,
-      body: JSON.stringify({ model, seed, ...body }),
-    }).catch((error: unknown) => {
-      const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw new UnsupportedError(`${url}: cannot be reached (${reason}); check the address and that the server runs`);
-    });
-    const text = await response.text();
-    if (!response.ok) {
-      throw new UnsupportedError(`${url}: answers ${response.status}: ${text.slice(0, 200)}; check model and key`);
+    const { status, text } = await post(url, headers, JSON.stringify({ model, seed, ...body }));
+    if (status < 200 || status > 299) {
+      throw new UnsupportedError(`${url}: answers ${status}: ${text.slice(0, 300)}; ${adviceOn(status)}`);
     }
     const parsed = Completion.safeParse(parseJson(text));
     if (!parsed.success) {
@@ -113,6 +105,33 @@ export class HttpScorer implements Scorer {
     }
     return parsed.data.choices.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0));
   }
+}
+
+async function post(
+  url: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<{ status: number; text: string }> {
+  const failed = (what: string, error: unknown): UnsupportedError => {
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const message = `${url}: ${what} (${reason}); check the address and that the server runs`;
+    return new UnsupportedError(message, { cause: error });
+  };
+  const response = await fetch(url, { method: "POST", headers, body }).catch((error: unknown) => {
+    throw failed("cannot be reached", error);
+  });
+  const text = await response.text().catch((error: unknown) => {
+    throw failed("its answer broke off", error);
+  });
+  return { status: response.status, text };
+}
+
+function adviceOn(status: number): string {
+  if (status === 401 || status === 403) return "check the key";
+  if (status === 404) return "check the model's name and the address";
+  if (status === 400)
+    return "it says why; likely a prompt is longer than the model reads, or it lacks echo with logprobs";
+  return status >= 500 ? "the server failed; look at its log, or try again" : "check address, model and key";
 }
 
 /** Sum over the tokens that begin before `end` and end behind `start`, both in characters of the prompt. */
