@@ -108,7 +108,7 @@ async function askTask(
   const own = shots ?? task.config.num_fewshot ?? 0;
   const prompts = await taskPrompts(task, { ...settings, shots: own });
   const progress = io.progress({ title: task.config.task, total: prompts.length, start: 0 });
-  const cutBefore = scorer.cutRequests;
+  const { cutRequests: cutBefore, unscoredStarts: unscoredBefore } = scorer;
   const asked = runTask(task, own, prompts, scorer, (done) => progress.update(done, []));
   const result = await asked.finally(() => progress.stop());
   for (const line of resultLines(result)) io.print(line);
@@ -117,6 +117,12 @@ async function askTask(
     io.note(
       `${task.config.task}: ${cut} of ${prompts.length} prompts with ${own} examples are longer than the ${scorer.maxLength} ` +
         "tokens that the model reads, and lost their beginning",
+    );
+  }
+  const unscored = scorer.unscoredStarts - unscoredBefore;
+  if (unscored > 0) {
+    io.note(
+      `${task.config.task}: the first token of ${unscored} texts was not scored, as the server sets none before it`,
     );
   }
   return result;

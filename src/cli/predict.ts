@@ -60,11 +60,10 @@ export const predict = defineCommand({
 
 /** One answer: the class, the index of the answer, or the score, with how sure the model is. */
 function answerRow(row: TaskExample | undefined, output: Float32Array, { task, labels }: TaskDescription): object {
-  const inputs = task === "similarity" ? row?.inputs.slice(0, 1) : row?.inputs;
   const texts =
     task === "multiple-choice"
-      ? { context: inputs?.[0]?.[0], choices: inputs?.map(([, choice]) => choice) }
-      : { texts: inputs?.[0] };
+      ? { context: row?.texts[0], choices: row?.inputs.map(([, choice]) => choice) }
+      : { texts: row?.texts };
   const label = row?.label === null ? {} : { label: row?.label };
   if (labels.length === 0 && task !== "multiple-choice") return { ...texts, ...label, prediction: output[0] };
   const best = indexOfLargest(output);

@@ -13,6 +13,8 @@ export type TaskKind = (typeof taskKinds)[number];
 export interface TaskExample {
   /** How messages name it. */
   readonly where: string;
+  /** Its texts as the row has them, in the order of the columns. */
+  readonly texts: readonly string[];
   /**
    * What goes through the model, each one text or a pair: one for a class; both orders of a similar pair; the context
    * with each of the answers of a choice.
@@ -70,11 +72,11 @@ function readExample(row: JsonlRow, reading: TaskReading): TaskExample {
   if (task === "multiple-choice") {
     const choices = choicesColumn(row, columns.choices);
     const inputs = choices.map((choice) => [first, choice]);
-    return { where, inputs, label: answerColumn(row, columns.label, choices, reading.needsLabels) };
+    return { where, texts, inputs, label: answerColumn(row, columns.label, choices, reading.needsLabels) };
   }
   // Sorted, so that a pair and its swap are computed in the same way to the last bit.
   const inputs = task === "similarity" ? bothOrders(texts) : [texts];
-  return { where, inputs, label: labelColumn(row, reading) };
+  return { where, texts, inputs, label: labelColumn(row, reading) };
 }
 
 function bothOrders(texts: readonly string[]): string[][] {

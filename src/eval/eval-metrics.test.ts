@@ -19,7 +19,7 @@ const prompt = (given: Partial<Prompt>): Prompt => ({
 /** Says what it is told to. */
 const scorer = (answers: Partial<Record<"likelihoods" | "textLikelihoods" | "continuations", unknown>>): Scorer =>
   ({
-    ...{ name: "org/model", maxLength: 8, parameterCount: 5, cutRequests: 0 },
+    ...{ name: "org/model", maxLength: 8, parameterCount: 5, cutRequests: 0, unscoredStarts: 0 },
     likelihoods: async () => answers.likelihoods,
     textLikelihoods: async () => answers.textLikelihoods,
     continuations: async () => answers.continuations,

@@ -33,13 +33,15 @@ export interface HttpScorerOptions {
 
 /**
  * Asks any server with OpenAI's completions interface that returns the log-probabilities of the prompt (`echo` with
- * `logprobs`). The server's own tokens decide; one that lies across the end of the context counts as continuation.
+ * `logprobs`). The server's own tokens decide; one that lies across the end of the context counts as continuation, and
+ * so do spaces at its end, as tokens begin with theirs.
  */
 export class HttpScorer implements Scorer {
   readonly name: string;
   readonly maxLength = null;
   readonly parameterCount = null;
   readonly cutRequests = 0;
+  unscoredStarts = 0;
   readonly #options: HttpScorerOptions;
 
   constructor(options: HttpScorerOptions) {
@@ -50,10 +52,8 @@ export class HttpScorer implements Scorer {
   async likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]> {
     const out: Likelihood[][] = [];
     for (const { context, continuations } of requests) {
-      const choices = await this.#echo(continuations.map((continuation) => context + continuation));
-      out.push(
-        choices.map((choice, i) => scoreOf(choice, context.length, context.length + (continuations[i] ?? "").length)),
-      );
+      const start = lengthOf(context.trimEnd());
+      out.push(await this.#score(continuations.map((continuation) => ({ text: context + continuation, start }))));
       report(out.length);
     }
     return out;
@@ -62,8 +62,8 @@ export class HttpScorer implements Scorer {
   async textLikelihoods(texts: readonly string[], report: Report): Promise<number[]> {
     const out: number[] = [];
     for (const text of texts) {
-      const [choice] = await this.#echo([text]);
-      out.push(choice ? scoreOf(choice, 0, text.length).logProb : Number.NaN);
+      const scores = await this.#score([{ text, start: 0 }]);
+      out.push(...scores.map(({ logProb }) => logProb));
       report(out.length);
     }
     return out;
@@ -85,25 +85,38 @@ export class HttpScorer implements Scorer {
     return out;
   }
 
-  async #echo(prompt: readonly string[]): Promise<Choice[]> {
-    return this.#complete({ prompt, max_tokens: 1, temperature: 0, logprobs: 1, echo: true });
+  /** Likelihoods of the texts, each from its `start` on, in code points. */
+  async #score(asked: readonly { readonly text: string; readonly start: number }[]): Promise<Likelihood[]> {
+    const prompt = asked.map(({ text }) => text);
+    const choices = await this.#complete({ prompt, max_tokens: 1, temperature: 0, logprobs: 1, echo: true });
+    if (choices.length !== asked.length) {
+      throw this.#refusal(`${choices.length} answers to ${asked.length} prompts at a time`);
+    }
+    return asked.map(({ text, start }, i) => {
+      const tokens = promptTokens(choices[i] as Choice, text);
+      if (!tokens) throw this.#refusal("no log-probabilities of the prompt");
+      const { isComplete, isStartUnscored, ...likelihood } = likelihoodOf(tokens, start, lengthOf(text));
+      if (!isComplete) throw this.#refusal("no log-probabilities of some of the prompt's tokens");
+      if (isStartUnscored) this.unscoredStarts += 1;
+      return likelihood;
+    });
+  }
+
+  #refusal(what: string): UnsupportedError {
+    return new UnsupportedError(`${this.#url}: returns ${what}; the server must support echo together with logprobs`);
+  }
+
+  get #url(): string {
+    return `${this.#options.baseUrl.replace(/\/$/, "")}/completions`;
   }
 
   async #complete(body: object): Promise<Choice[]> {
-    const { baseUrl, model, apiKey, seed } = this.#options;
-    const url = `${baseUrl.replace(/\/$/, "")}/completions`;
+    const { model, apiKey, seed } = this.#options;
+    const url = this.#url;
     const headers = { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) };
-    const response = await fetch(url, {
-      method: "POST",
-      headers,
-      body: JSON.stringify({ model, seed, ...body }),
-    }).catch((error: unknown) => {
-      const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw new UnsupportedError(`${url}: cannot be reached (${reason}); check the address and that the server runs`);
-    });
-    const text = await response.text();
-    if (!response.ok) {
-      throw new UnsupportedError(`${url}: answers ${response.status}: ${text.slice(0, 200)}; check model and key`);
+    const { status, text } = await post(url, headers, JSON.stringify({ model, seed, ...body }));
+    if (status < 200 || status > 299) {
+      throw new UnsupportedError(`${url}: answers ${status}: ${text.slice(0, 300)}; ${adviceOn(status)}`);
     }
     const parsed = Completion.safeParse(parseJson(text));
     if (!parsed.success) {
@@ -115,23 +128,83 @@ export class HttpScorer implements Scorer {
   }
 }
 
-/** Sum over the tokens that begin before `end` and end behind `start`, both in characters of the prompt. */
-function scoreOf({ logprobs }: Choice, start: number, end: number): Likelihood {
-  if (!logprobs) {
-    throw new UnsupportedError(
-      "eval: the server returns no log-probabilities of the prompt; it must support echo together with logprobs",
-    );
-  }
-  const { text_offset: offsets, token_logprobs: values, top_logprobs: top } = logprobs;
-  let [logProb, isGreedy] = [0, true];
-  for (const [i, offset] of offsets.entries()) {
-    const next = offsets[i + 1] ?? Number.POSITIVE_INFINITY;
-    const value = values[i];
-    if (offset >= end || next <= start || value === null || value === undefined) continue;
-    logProb += value;
-    if (value < Math.max(...Object.values(top?.[i] ?? {}))) isGreedy = false;
-  }
-  return { logProb, isGreedy };
+async function post(
+  url: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<{ status: number; text: string }> {
+  const failed = (what: string, error: unknown): UnsupportedError => {
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const message = `${url}: ${what} (${reason}); check the address and that the server runs`;
+    return new UnsupportedError(message, { cause: error });
+  };
+  const response = await fetch(url, { method: "POST", headers, body }).catch((error: unknown) => {
+    throw failed("cannot be reached", error);
+  });
+  const text = await response.text().catch((error: unknown) => {
+    throw failed("its answer broke off", error);
+  });
+  return { status: response.status, text };
+}
+
+function adviceOn(status: number): string {
+  if (status === 401 || status === 403) return "check the key";
+  if (status === 404) return "check the model's name and the address";
+  if (status === 400)
+    return "it says why; likely a prompt is longer than the model reads, or it lacks echo with logprobs";
+  return status >= 500 ? "the server failed; look at its log, or try again" : "check address, model and key";
+}
+
+/** A token that the server read, with its place in the prompt, in code points. */
+interface PromptToken {
+  readonly start: number;
+  readonly end: number;
+  readonly value: number | null;
+  /** Whether none is likelier. */
+  readonly isBest: boolean;
+}
+
+/** The tokens of an answer; null where it is only what the server generated, or without any log-probability. */
+function promptTokens({ text, logprobs }: Choice, prompt: string): PromptToken[] | null {
+  const { text_offset: offsets = [], token_logprobs: values = [], top_logprobs: top } = logprobs ?? {};
+  if (values.every((value) => value === null)) return null;
+  if (offsets.length === 1 && !text.startsWith(prompt)) return null;
+  // Offsets that go on by the first token's length behind the prompt's end count one that is set before the text.
+  const [second = 0, last = 0] = [offsets[1], offsets.at(-1)];
+  const before = values[0] === null && second > 0 && last - lengthOf(prompt) === second ? second : 0;
+  return offsets.map((offset, i) => {
+    const value = values[i] ?? null;
+    const isBest = value !== null && value >= Math.max(...Object.values(top?.[i] ?? {}));
+    return { start: offset - before, end: (offsets[i + 1] ?? Number.POSITIVE_INFINITY) - before, value, isBest };
+  });
+}
+
+/**
+ * Sum over the tokens that begin before `end` and end behind `start`. Only the first token of a text may have no value:
+ * one that stands before the text, or one of the text itself where nothing does.
+ */
+function likelihoodOf(
+  tokens: readonly PromptToken[],
+  start: number,
+  end: number,
+): Likelihood & { isComplete: boolean; isStartUnscored: boolean } {
+  // A token without a length is part of the character that follows.
+  const isAsked = (token: PromptToken): boolean => token.start < end && (token.end > start || token.start >= start);
+  const [first] = tokens;
+  const isStartUnscored = first !== undefined && first.value === null && first.end > first.start && isAsked(first);
+  const asked = tokens.filter((token, i) => isAsked(token) && !(i === 0 && token.value === null));
+  const from = (isStartUnscored ? first : asked[0])?.start ?? Number.POSITIVE_INFINITY;
+  return {
+    logProb: asked.reduce((sum, { value }) => sum + (value ?? 0), 0),
+    isGreedy: asked.every(({ isBest }) => isBest),
+    isComplete: (start === end || from <= start) && asked.every(({ value }) => value !== null),
+    isStartUnscored,
+  };
+}
+
+/** Offsets of OpenAI-compatible servers count code points, of which some are two units of a string here. */
+function lengthOf(text: string): number {
+  return [...text].length;
 }
 
 function parseJson(text: string): unknown {

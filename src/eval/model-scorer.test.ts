@@ -1,6 +1,4 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { expectClose } from "../../test/closeness.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { Random } from "../core/random.ts";
@@ -11,7 +9,6 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { HttpScorer } from "./http-scorer.ts";
 import { ModelScorer, rollingWindows } from "./model-scorer.ts";
 
 const ignore = (): void => {};
@@ -88,49 +85,4 @@ test("texts are continued up to a stop", async () => {
   const stop = whole.slice(2, 4);
   const [cut] = await scorer.continuations([{ ...request, until: [stop] }], ignore);
   expect(cut).toBe(whole.slice(0, whole.indexOf(stop)));
-});
-
-// One token a character, whose log-probability is −its place.
-const server = createServer((request, response) => {
-  let body = "";
-  request.on("data", (part: Buffer) => {
-    body += part.toString();
-  });
-  request.on("end", () => {
-    const { prompt, model: name } = JSON.parse(body) as { prompt: string | string[]; model: string };
-    const prompts = [prompt].flat();
-    const choices = prompts.map((text, index) => {
-      const places = [...`${text}!`].map((_, i) => i);
-      const values = places.map((i) => (i === 0 ? null : -i));
-      const top = values.map((value) => (value === null ? null : { x: value + (value === -5 ? 1 : 0) }));
-      return { index, text, logprobs: { text_offset: places, token_logprobs: values, top_logprobs: top } };
-    });
-    response.statusCode = name === "none" ? 404 : 200;
-    response.end(
-      JSON.stringify(name === "none" ? { error: { message: "no such model" } } : { choices: choices.reverse() }),
-    );
-  });
-});
-let baseUrl = "";
-beforeAll(async () => {
-  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
-  baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
-});
-afterAll(() => void server.close());
-
-test("a server's log-probabilities count from the context on, without the token it adds", async () => {
-  const http = new HttpScorer({ baseUrl, model: "some", apiKey: "key", seed: 1 });
-  const [found] = await http.likelihoods([{ context: "abc", continuations: ["de", "fgh"] }], ignore);
-  expect(found).toEqual([
-    { logProb: -3 - 4, isGreedy: true },
-    { logProb: -3 - 4 - 5, isGreedy: false },
-  ]);
-  expect(await http.textLikelihoods(["abcd"], ignore)).toEqual([-1 - 2 - 3]);
-});
-
-test("a server that refuses or is not there is named", async () => {
-  const ask = (url: string, name: string): Promise<unknown> =>
-    new HttpScorer({ baseUrl: url, model: name, apiKey: null, seed: 1 }).textLikelihoods(["a"], ignore);
-  await expect(ask(baseUrl, "none")).rejects.toThrow(/completions: answers 404: .*no such model/);
-  await expect(ask("http://127.0.0.1:9/v1", "some")).rejects.toThrow(/cannot be reached/);
 });

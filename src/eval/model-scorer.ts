@@ -23,6 +23,7 @@ export class ModelScorer implements Scorer {
   readonly maxLength: number;
   readonly parameterCount: number;
   cutRequests = 0;
+  readonly unscoredStarts = 0;
   readonly #model: LanguageModel;
   readonly #tokenizer: Tokenizer;
   readonly #options: ModelScorerOptions;

@@ -33,6 +33,8 @@ export interface Scorer {
   readonly parameterCount: number | null;
   /** Requests so far whose beginning was cut off for being longer than the model reads; 0 where only the server knows. */
   readonly cutRequests: number;
+  /** Texts so far whose first token has no probability, since a server sets none before it. */
+  readonly unscoredStarts: number;
   likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]>;
   /** log p of each text as a whole, in nats. */
   textLikelihoods(texts: readonly string[], report: Report): Promise<number[]>;

@@ -1,0 +1,47 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { families } from "../models/index.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { finetune } from "../stages/finetune.ts";
+import { modelContents } from "../stages/pretrain/model.ts";
+import { runStage } from "../stages/run-stage.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import type { Io } from "./command.ts";
+import { predict } from "./predict.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-predict-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+test("answers hold the texts of a pair as the row has them, whichever order the model reads", async () => {
+  const at = (name: string): string => join(root, name);
+  const tokenizer = trainByteLevelBpe(["a b"], { vocabularySize: 260 });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 16, width: 8, layers: 1, heads: 2, dropout: 0 };
+  const { gpt2 } = families;
+  const model = gpt2.create(gpt2.shaped(shape), new Initializer(openReference(), new Random(1)));
+  await writeModelFolder(at("base"), modelContents(gpt2, model, tokenizer));
+  const pairs = [..."abcdefgh"].map((letter, i) => ({ first: `z${letter}`, second: letter, label: i % 2 }));
+  writeFileSync(at("pairs.jsonl"), pairs.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const training = { task: "similarity", model: at("base"), data: [at("pairs.jsonl")], output: at("run"), threads: 1 };
+  await runStage(finetune, finetune.settings.parse({ ...training, steps: 1, validationShare: 0.3 }), {});
+
+  const rows = [
+    { first: "z", second: "a" },
+    { first: "a", second: "z" },
+  ];
+  writeFileSync(at("new.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const asked = { model: at("run/final"), data: [at("new.jsonl")], output: at("answers.jsonl"), threads: 1 };
+  const io = { note: () => undefined, print: () => undefined } as unknown as Io;
+  await predict.run(predict.settings.parse(asked), io);
+  const lines = readFileSync(at("answers.jsonl"), "utf8").trim().split("\n");
+  const [one, other] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect([one?.texts, other?.texts]).toEqual([
+    ["z", "a"],
+    ["a", "z"],
+  ]);
+  expect(one?.probabilities).toEqual(other?.probabilities);
+});

@@ -1,0 +1,140 @@
+import type { ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { HttpScorer } from "./http-scorer.ts";
+
+const ignore = (): void => {};
+
+interface Answer {
+  index: number;
+  text: string;
+  logprobs: {
+    text_offset: number[];
+    token_logprobs: (number | null)[];
+    top_logprobs: (Record<string, number> | null)[];
+  };
+}
+
+/** One token a character, whose log-probability is −its place, and one that is generated. */
+function answerTo(text: string, index: number): Answer {
+  const places = [...`${text}!`].map((_, i) => i);
+  const values = places.map((i) => (i === 0 ? null : -i));
+  const top = values.map((value) => (value === null ? null : { x: value + (value === -5 ? 1 : 0) }));
+  return { index, text, logprobs: { text_offset: places, token_logprobs: values, top_logprobs: top } };
+}
+
+/** What servers that a model's name calls for make of the right answers. */
+const servers: Record<string, (choices: Answer[]) => object[]> = {
+  some: (choices) => choices.toReversed(),
+  unasked: (choices) => choices.map((choice) => ({ ...choice, logprobs: null })),
+  deaf: (choices) =>
+    choices.map(({ index }) => ({ index, text: "!", logprobs: { text_offset: [0], token_logprobs: [-1] } })),
+  "deaf, placed": (choices) =>
+    choices.map(({ index }) => ({ index, text: "!", logprobs: { text_offset: [5], token_logprobs: [-1] } })),
+  empty: (choices) => choices.map((choice) => withValues(choice, () => null)),
+  holey: (choices) => choices.map((choice) => withValues(choice, (value) => (value === -4 ? null : value))),
+  single: (choices) => choices.slice(0, 1),
+  // "<s>" before the text, which offsets count.
+  prefixed: (choices) =>
+    choices.map((choice) => ({
+      ...choice,
+      logprobs: {
+        text_offset: [0, ...choice.logprobs.text_offset.map((place) => place + 3)],
+        token_logprobs: [null, ...choice.logprobs.token_logprobs.map((value) => value ?? -10)],
+      },
+    })),
+};
+
+function withValues(choice: Answer, of: (value: number | null) => number | null): object {
+  return { ...choice, logprobs: { ...choice.logprobs, token_logprobs: choice.logprobs.token_logprobs.map(of) } };
+}
+
+function reply(response: ServerResponse, body: string): void {
+  const { prompt, model: name } = JSON.parse(body) as { prompt: string | string[]; model: string };
+  if (/^\d+$/.test(name)) {
+    response.statusCode = Number(name);
+    response.end(JSON.stringify({ error: { message: "no such luck" } }));
+  } else if (name === "broken") {
+    response.writeHead(200, { "content-length": "1000" });
+    response.write('{"choices":', () => response.destroy());
+  } else response.end(JSON.stringify({ choices: servers[name]?.([prompt].flat().map(answerTo)) }));
+}
+
+const server = createServer((request, response) => {
+  let body = "";
+  request.setEncoding("utf8");
+  request.on("data", (part: string) => {
+    body += part;
+  });
+  request.on("end", () => reply(response, body));
+});
+let baseUrl = "";
+beforeAll(async () => {
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+});
+afterAll(() => void server.close());
+
+const scorer = (model: string): HttpScorer => new HttpScorer({ baseUrl, model, apiKey: "key", seed: 1 });
+
+test("a server's log-probabilities count from the context on, without the token it adds", async () => {
+  const http = scorer("some");
+  const [found] = await http.likelihoods([{ context: "abc", continuations: ["de", "fgh"] }], ignore);
+  expect(found).toEqual([
+    { logProb: -3 - 4, isGreedy: true },
+    { logProb: -3 - 4 - 5, isGreedy: false },
+  ]);
+  expect(http.unscoredStarts).toBe(0);
+});
+
+test("offsets count code points", async () => {
+  const asked = [{ context: "a😀b", continuations: ["c", "😀d"] }];
+  const [found] = await scorer("some").likelihoods(asked, ignore);
+  expect(found?.map(({ logProb }) => logProb)).toEqual([-3, -3 - 4]);
+  expect(await scorer("some").textLikelihoods(["😀😀"], ignore)).toEqual([-1]);
+});
+
+test("spaces at the end of a context belong to what follows", async () => {
+  const [found] = await scorer("some").likelihoods([{ context: "ab \n", continuations: ["c"] }], ignore);
+  expect(found).toEqual([{ logProb: -2 - 3 - 4, isGreedy: true }]);
+});
+
+test("a first token that a server sets nothing before is left out and counted", async () => {
+  const http = scorer("some");
+  expect(await http.textLikelihoods(["abcd", "ab"], ignore)).toEqual([-1 - 2 - 3, -1]);
+  await http.likelihoods([{ context: "", continuations: ["ab", "cd", "ef"] }], ignore);
+  expect(http.unscoredStarts).toBe(5);
+});
+
+test("a token that a server sets before a text is no part of it", async () => {
+  const http = scorer("prefixed");
+  expect(await http.textLikelihoods(["abc"], ignore)).toEqual([-10 - 1 - 2]);
+  const [found] = await http.likelihoods([{ context: "abc", continuations: ["de"] }], ignore);
+  expect(found?.[0]?.logProb).toBe(-3 - 4);
+  expect(http.unscoredStarts).toBe(0);
+});
+
+test.each(["unasked", "deaf", "deaf, placed", "empty", "holey", "single"])(
+  "answers without the prompt's log-probabilities are refused: %s",
+  async (name) => {
+    const asked = scorer(name).likelihoods([{ context: "abc", continuations: ["de", "fg"] }], ignore);
+    await expect(asked).rejects.toThrow(/completions: returns .*; the server must support echo together with logprobs/);
+  },
+);
+
+test.each([
+  ["400", /answers 400: .*no such luck.*; .*longer than the model reads/],
+  ["401", /answers 401: .*; check the key/],
+  ["403", /answers 403: .*; check the key/],
+  ["404", /answers 404: .*; check the model's name and the address/],
+  ["503", /answers 503: .*; the server failed; .*try again/],
+  ["broken", /^http:.*completions: its answer broke off \(/],
+])("a server that refuses or fails is named, with what to do: %s", async (name, expected) => {
+  await expect(scorer(name).textLikelihoods(["ab"], ignore)).rejects.toThrow(expected);
+});
+
+test("a server that is not there is named", async () => {
+  const http = new HttpScorer({ baseUrl: "http://127.0.0.1:9/v1", model: "some", apiKey: null, seed: 1 });
+  await expect(http.textLikelihoods(["ab"], ignore)).rejects.toThrow(/completions: cannot be reached/);
+});
