@@ -62,7 +62,8 @@ export function grid(
 ): string {
   const rows = values.length / columns;
   const [left, top] = [rowLabels.length > 0 ? 62 : 1, columnLabels.length > 0 ? 56 : 1];
-  const [wide, high] = [left + columns * cell + 1, top + rows * cell + 1];
+  const lean = columnLabels.length > 0 ? 34 : 1; // how far the last label leans out
+  const [wide, high] = [left + columns * cell + lean, top + rows * cell + 1];
   return [
     `<svg viewBox="0 0 ${wide} ${high}" width="${wide}" height="${high}" role="img">`,
     ...values.map((value, at) => {
