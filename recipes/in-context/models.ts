@@ -56,7 +56,7 @@ export async function pretrained([layers, width]: Size, { output, steps, threads
   return join(folder, "final");
 }
 
-/** Asks a model, with each number of examples. */
+/** Asks a model, with each number of examples. By what the question adds to each answer, as the commonest word would always win. */
 export async function ask(
   folder: string,
   { task: name, shots, questions, output }: Terms,
@@ -69,7 +69,8 @@ export async function ask(
   for (const count of shots) {
     const prompts = await taskPrompts(task, { shots: count, limit: questions, seed: 1, dataFolder: output });
     const { metrics, seconds } = await runTask(task, count, prompts, scorer, () => {});
-    const { value = Number.NaN, error = Number.NaN } = metrics.find((metric) => metric.name === "acc") ?? {};
+    const { value = Number.NaN, error = Number.NaN } =
+      metrics.find((metric) => metric.name === "acc_mutual_info") ?? {};
     asked.push({ shots: count, accuracy: value, error, seconds });
   }
   return asked;
