@@ -9,6 +9,7 @@ import { Command } from "commander";
 import { openBackend } from "../../src/index.ts";
 import type { Line } from "../charts.ts";
 import { colours, lineChart } from "../charts.ts";
+import { wholeNumber } from "../whole-number.ts";
 import type { Size, Terms } from "./models.ts";
 import { ask, pretrained, teach } from "./models.ts";
 
@@ -56,14 +57,14 @@ function picture(): string {
 }
 
 function readOptions(): Terms {
-  const count = (text: string): number => Math.max(0, Math.trunc(Number(text)) || 0);
+  const [count, some] = [wholeNumber(0), wholeNumber(1)];
   const given = new Command("npx tsx recipes/in-context/index.ts")
     .description("Draws accuracy against examples in the prompt for several sizes of model.")
-    .option("--steps <n>", "steps of pretraining", count, 600)
-    .option("--teach <n>", "steps of fine-tuning", count, 150)
+    .option("--steps <n>", "steps of pretraining", some, 600)
+    .option("--teach <n>", "steps of fine-tuning", some, 150)
     .option("--shots <k,…>", "examples before each question", (text) => text.split(",").map(count), [0, 1, 2, 4, 8])
     .option("--questions <n>", "questions; 0 is all", count, 400)
-    .option("--threads <n>", "threads to compute with", count, availableParallelism())
+    .option("--threads <n>", "threads to compute with", some, availableParallelism())
     .option("--output <folder>", "where everything goes", "runs/in-context")
     .parse()
     .opts<Omit<Terms, "task">>();

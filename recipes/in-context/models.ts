@@ -56,7 +56,10 @@ export async function pretrained([layers, width]: Size, { output, steps, threads
   return join(folder, "final");
 }
 
-/** Asks a model, with each number of examples. By what the question adds to each answer, as the commonest word would always win. */
+/**
+ * Asks a model, with each number of examples. The answer that the question makes likelier than it was counts: by
+ * likelihood alone the commonest word would always win.
+ */
 export async function ask(
   folder: string,
   { task: name, shots, questions, output }: Terms,

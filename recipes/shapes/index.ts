@@ -8,6 +8,7 @@ import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { openBackend, parameters, writeCorpus } from "../../src/index.ts";
+import { wholeNumber } from "../whole-number.ts";
 import type { Terms } from "./contest.ts";
 import { compete, stepCost } from "./contest.ts";
 import type { ContestantName } from "./contestants.ts";
@@ -82,10 +83,7 @@ function gapsFor(tokenizer: Parameters<typeof makeGaps>[1]): Gap[] {
 
 function readOptions() {
   const names = Object.keys(contestants) as ContestantName[];
-  const count = (text: string): number => {
-    if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("It is a whole number from 1 on.");
-    return Number(text);
-  };
+  const count = wholeNumber(1);
   return new Command("npx tsx recipes/shapes/index.ts")
     .description("Compares shapes of language models at equal parameters, text and operations.")
     .option("--steps <n>", "steps of GPT-2; the others get as many operations", count, 600)

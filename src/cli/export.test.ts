@@ -1,14 +1,13 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { afterAll, expect, test } from "vitest";
+import { runCommand as run } from "../../test/run-command.ts";
 import { shape, writeSmallModel } from "../../test/small-model.ts";
 import { openGguf } from "../checkpoint/gguf.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { families } from "../models/index.ts";
-import type { Command, Io } from "./command.ts";
 import { exportModel } from "./export.ts";
 import { importModel } from "./import.ts";
 
@@ -16,20 +15,6 @@ const root = mkdtempSync(join(tmpdir(), "stemma-export-"));
 afterAll(() => rmSync(root, { recursive: true }));
 const at = (name: string): string => join(root, name);
 await writeSmallModel(at("model"), families.gpt2);
-
-async function run(command: Command, given: object): Promise<{ result: object | undefined; shown: string }> {
-  let shown = "";
-  const add = (text: string): void => {
-    shown += `${text}\n`;
-  };
-  const io: Io = {
-    ...{ print: add, write: add, note: add, fail: () => {} },
-    ...{ input: Readable.from([]), isTerminal: false },
-    progress: () => ({ update() {}, note() {}, stop() {} }),
-    stopSignal: () => new AbortController().signal,
-  };
-  return { result: await command.run(command.settings.parse(given), io), shown };
-}
 
 test("a model goes out as GGUF and comes back", async () => {
   const out = await run(exportModel, { model: at("model"), quantization: "q8_0", output: at("x.gguf") });

@@ -1,7 +1,6 @@
-import { Readable } from "node:stream";
 import { expect, test } from "vitest";
+import { runCommand } from "../../test/run-command.ts";
 import { openNative } from "../backend/native/index.ts";
-import type { Io } from "./command.ts";
 import { plan } from "./plan.ts";
 
 interface Planned {
@@ -15,18 +14,8 @@ interface Planned {
 const small = { model: "gpt2", layers: 1, heads: 2, width: 16, context: 8, vocabularySize: 32, stage: "finetune" };
 
 async function planned(given: object): Promise<{ result: Planned; shown: string }> {
-  let shown = "";
-  const add = (text: string): void => {
-    shown += `${text}\n`;
-  };
-  const io: Io = {
-    ...{ print: add, write: add, note: add, fail: () => {} },
-    ...{ input: Readable.from([]), isTerminal: false },
-    progress: () => ({ update() {}, note() {}, stop() {} }),
-    stopSignal: () => new AbortController().signal,
-  };
-  const result = (await plan.run(plan.settings.parse({ ...small, ...given }), io)) as unknown as Planned;
-  return { result, shown };
+  const { result, shown } = await runCommand(plan, { ...small, ...given });
+  return { result: result as unknown as Planned, shown };
 }
 
 test.skipIf(!openNative({ threads: 1 }).backend)("times stand to each other as operations do", async () => {

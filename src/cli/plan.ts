@@ -223,8 +223,8 @@ const timeUnits: readonly (readonly [number, string])[] = [
 
 /** `85.2 ms`, `13.2 s`, `3.67 h`, `50.7 days`. */
 function seconds(value: number): string {
-  const [size_ = 1e-3, unit = "ms"] = timeUnits.find(([limit]) => value >= limit) ?? [];
-  const amount = value / size_;
+  const [inSeconds = 1e-3, unit = "ms"] = timeUnits.find(([limit]) => value >= limit) ?? [];
+  const amount = value / inSeconds;
   return `${amount < 999.5 ? amount.toPrecision(3) : Math.round(amount).toLocaleString("en-US")} ${unit}`;
 }
 

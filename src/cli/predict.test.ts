@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { runCommand } from "../../test/run-command.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
@@ -11,7 +12,6 @@ import { finetune } from "../stages/finetune.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
 import { runStage } from "../stages/run-stage.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
-import type { Io } from "./command.ts";
 import { predict } from "./predict.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-predict-"));
@@ -35,8 +35,7 @@ test("answers hold the texts of a pair as the row has them, whichever order the 
   ];
   writeFileSync(at("new.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const asked = { model: at("run/final"), data: [at("new.jsonl")], output: at("answers.jsonl"), threads: 1 };
-  const io = { note: () => undefined, print: () => undefined } as unknown as Io;
-  await predict.run(predict.settings.parse(asked), io);
+  await runCommand(predict, asked);
   const lines = readFileSync(at("answers.jsonl"), "utf8").trim().split("\n");
   const [one, other] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   expect([one?.texts, other?.texts]).toEqual([

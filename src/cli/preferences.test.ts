@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import { PassThrough } from "node:stream";
 import { afterAll, expect, test } from "vitest";
+import { runCommand } from "../../test/run-command.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
@@ -13,7 +15,7 @@ import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { chat } from "./chat.ts";
-import type { Command, Io } from "./command.ts";
+import type { Command } from "./command.ts";
 import { rank } from "./rank.ts";
 import { sample } from "./sample.ts";
 
@@ -23,22 +25,7 @@ const at = (name: string): string => join(root, name);
 
 /** Runs a command with what is typed, and gives what is shown. */
 async function run(command: Command, given: object, typed: readonly string[] | Readable = []): Promise<string> {
-  let shown = "";
-  const add = (text: string): void => {
-    shown += text;
-  };
-  const io: Io = {
-    print: (line) => add(`${line}\n`),
-    write: add,
-    note: (line) => add(`${line}\n`),
-    input: typed instanceof Readable ? typed : Readable.from(typed.map((line) => `${line}\n`)),
-    isTerminal: false,
-    fail: () => {},
-    progress: () => ({ update() {}, note() {}, stop() {} }),
-    stopSignal: () => new AbortController().signal,
-  };
-  await command.run(command.settings.parse(given), io);
-  return shown;
+  return (await runCommand(command, given, typed)).shown;
 }
 
 const rows = (name: string): { prompt: string; completions: string[]; ranks: number[] }[] =>

@@ -3,7 +3,7 @@ import type { AnswerFilter } from "./answer-filters.ts";
 import { answerFilter } from "./answer-filters.ts";
 import type { Answer, TaskMetric } from "./eval-metrics.ts";
 import { metricsOf, taskMetrics } from "./eval-metrics.ts";
-import type { Report, Scorer } from "./scorer.ts";
+import type { LikelihoodRequest, Report, Scorer } from "./scorer.ts";
 import type { OpenedTask, TaskFile } from "./task-file.ts";
 import type { Prompt } from "./task-prompts.ts";
 
@@ -49,8 +49,7 @@ async function ask(
     case "loglikelihood": {
       const all = await scorer.likelihoods(prompts, report);
       const asksAlone = metricsOf(config).some(({ name }) => name === "acc_mutual_info");
-      const alone = prompts.map(({ choices }) => ({ context: "", continuations: choices }));
-      const without = asksAlone ? await scorer.likelihoods(alone, () => {}) : [];
+      const without = asksAlone ? await scorer.likelihoods(prompts.map(alone), () => {}) : [];
       return all.map((likelihoods, i) => {
         const withoutQuestion = without[i];
         return { kind: "likelihoods", likelihoods, ...(withoutQuestion && { withoutQuestion }) };
@@ -67,6 +66,11 @@ async function ask(
       return all.map((text) => ({ kind: "text", text, filtered: filter(text) }));
     }
   }
+}
+
+/** The choices of a question without it. */
+function alone({ choices }: Prompt): LikelihoodRequest {
+  return { context: "", continuations: choices };
 }
 
 function generationOf({ generation_kwargs: given, fewshot_delimiter: end }: TaskFile): {

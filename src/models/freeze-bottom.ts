@@ -13,7 +13,9 @@ export function freezeBottom(model: object, layers: number): void {
   const last = all.reduce((most, [name]) => Math.max(most, blockOf(name)), -1);
   if (last < 0) throw new SettingsError("freeze-layers: this model has no blocks to freeze; leave it out");
   if (layers > last + 1) {
-    throw new SettingsError(`freeze-layers: the model has ${last + 1} blocks, ${layers} cannot be frozen`);
+    throw new SettingsError(
+      `freeze-layers: the model has ${last + 1} blocks, ${layers} cannot be frozen; choose ${last + 1} or fewer`,
+    );
   }
   for (const [name, parameter] of all) {
     const block = blockOf(name);

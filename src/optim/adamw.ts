@@ -98,8 +98,8 @@ function rootMeanSquares(parameters: readonly Parameter[]): Tensor {
   return tensorScope(() => {
     const norms = Tensor.empty(backend, [parameters.length]);
     for (const [i, parameter] of parameters.entries()) backend.kernels.globalNorm([parameter], norms.window(i, []));
-    const roots = Float32Array.from(parameters, ({ size }) => 1 / Math.sqrt(size));
-    return norms.mul(Tensor.from(backend, roots, [parameters.length])).maximum(smallestScale);
+    const shares = Float32Array.from(parameters, ({ size }) => 1 / Math.sqrt(size));
+    return norms.mul(Tensor.from(backend, shares, [parameters.length])).maximum(smallestScale);
   });
 }
 

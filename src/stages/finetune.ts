@@ -86,8 +86,8 @@ async function solverRun(
     if (settings.loraRank > 0) await saveAdapters(solver, settings, environment);
     if (patience > 0 && best.exists) await restoreSolver(solver, best.path);
     if (evaluation.length === 0) return;
-    const baselines = { bagOfWords: bagOfWords() };
-    await report({ ...taskReport(await answersOf(solver, evaluation, batchSize)), ...baselines }, environment);
+    const answers = await answersOf(solver, evaluation, batchSize);
+    await report({ ...taskReport(answers), bagOfWords: bagOfWords() }, environment);
   };
   const run = await trainStage(
     {

@@ -26,7 +26,7 @@ export const verseGenre = verseRecipe<{ text: string; label: string }>({
     });
     const byGenre = [...groupBy(shuffled(rows, 23), ({ label }) => label).values()];
     const least = Math.min(...byGenre.map(({ length }) => length));
-    return byGenre.flatMap((own) => own.slice(0, least));
+    return byGenre.flatMap((genre) => genre.slice(0, least));
   },
 });
 

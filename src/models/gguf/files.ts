@@ -18,9 +18,9 @@ import { ggufContents, ggufLayoutFor } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
 
 /**
- * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic. Returns why
- * the file will answer otherwise than the folder, or null.
+ * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic.
  *
+ * @returns why the file will answer otherwise than the folder, or null.
  * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */

@@ -33,7 +33,7 @@ export const pretrain = defineStage({
   name: "pretrain",
   summary: "train a language model on text",
   settings: PretrainSettings,
-  beginning: ["model", "tokenizer", "layers", "heads", "width", "dropout"],
+  beginning: ["model", "objective", "tokenizer", "layers", "heads", "width", "dropout"],
   examples: [
     "stemma pretrain --model gpt2 --data book.txt --tokenizer bpe-2048 --steps 1000 --output runs/book",
     "stemma pretrain --model bert --data book.txt --whole-words --output runs/bert",

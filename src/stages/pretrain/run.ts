@@ -32,7 +32,6 @@ export async function runTask<Model extends { readonly settings: { readonly voca
   const { batchSize, accumulation: microBatches, steps } = settings;
   const { data, batchAt, tokensOf, operationsPerToken, scaleParameter: isUsual = false, ...stage } = task;
   const { scaleParameter = isUsual } = settings;
-  const usual = { learningRate: scaleParameter ? 1e-2 : 5e-4, warmupSteps: Math.min(100, Math.floor(steps / 20)) };
   environment.note(describe(task.model, data));
   const peakOperationsPerSecond = backend.peak?.();
   const run = await trainStage(
@@ -49,8 +48,8 @@ export async function runTask<Model extends { readonly settings: { readonly voca
     },
     {
       ...{ ...settings, scaleParameter },
-      learningRate: settings.learningRate ?? usual.learningRate,
-      warmupSteps: settings.warmupSteps ?? usual.warmupSteps,
+      learningRate: settings.learningRate ?? (scaleParameter ? 1e-2 : 5e-4),
+      warmupSteps: settings.warmupSteps ?? Math.min(100, Math.floor(steps / 20)),
     },
     environment,
   );
