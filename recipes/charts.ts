@@ -78,14 +78,19 @@ export function grid(
     `<rect class="frame" x="${left}" y="${top}" width="${columns * cell}" height="${rows * cell}"/>`,
     ...rowLabels.map(
       (label, row) =>
-        `<text x="${left - 4}" y="${top + (row + 0.5) * cell + 4}" text-anchor="end">${inHtml(label)}</text>`,
+        `<text x="${left - 4}" y="${top + (row + 0.5) * cell + 4}" text-anchor="end">${inHtml(shortened(label))}</text>`,
     ),
     ...columnLabels.map(
       (label, column) =>
-        `<text transform="translate(${left + (column + 0.5) * cell + 4} ${top - 4}) rotate(-60)">${inHtml(label)}</text>`,
+        `<text transform="translate(${left + (column + 0.5) * cell + 4} ${top - 4}) rotate(-60)">${inHtml(shortened(label))}</text>`,
     ),
     "</svg>",
   ].join("");
+}
+
+/** As much of a label as there is room for. */
+function shortened(label: string): string {
+  return label.length > 9 ? `${label.slice(0, 8)}…` : label;
 }
 
 /** Text as it may stand in HTML. */

@@ -42,7 +42,7 @@ export function reportPage({ seed, machine, matmulPrecision, gaps, results }: Co
 weights at work, the same tokens (byte-level BPE of 2,048), batches of 16 × 128 tokens, and AdamW. Every 20th chapter was held
 out; all figures are of held-out text. ${from} ${inHtml(machine)}, matrix products in ${matmulPrecision}.</p>
 ${table(results, gaps)}
-<h2>What came out</h2>
+<h2>What came out, with this seed</h2>
 <ul>${findings(results)
     .map((line) => `<li>${line}</li>`)
     .join("")}</ul>
@@ -181,7 +181,7 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 1120px; ma
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2rem; } h3 { margin: 0 0 .4rem; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top; }
-th:first-child, td.words { text-align: left; } thead th { border-bottom: 2px solid #888; } thead th:nth-child(n+10) { text-align: left; }
+th:first-child, td.words { text-align: left; } td:not(.words) { white-space: nowrap; } thead th { border-bottom: 2px solid #888; } thead th:nth-child(n+10) { text-align: left; }
 small, .note, figcaption { color: #666; font-size: 12px; font-weight: normal; }
 .row { display: flex; gap: 1.5rem; flex-wrap: wrap; align-items: flex-start; }
 .legend span { margin-right: 1.2rem; } .legend i { display: inline-block; width: 1.4em; height: .3em; margin-right: .4em; vertical-align: middle; }
