@@ -17,7 +17,10 @@ export interface Line {
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
-const [width, height] = [540, 330];
+/** Of a {@link lineChart}, in pixels. */
+export const chartSize = { width: 540, height: 330 };
+
+const { width, height } = chartSize;
 const margin = { left: 52, right: 12, top: 14, bottom: 44 };
 
 /** Lines over two axes, as SVG. */

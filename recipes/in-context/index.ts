@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { openBackend } from "../../src/index.ts";
 import type { Line } from "../charts.ts";
-import { colours, lineChart } from "../charts.ts";
+import { chartSize, colours, lineChart } from "../charts.ts";
 import { wholeNumber } from "../whole-number.ts";
 import type { Size, Terms } from "./models.ts";
 import { ask, pretrained, teach } from "./models.ts";
@@ -42,18 +42,21 @@ writeFileSync(join(terms.output, "in-context.json"), `${JSON.stringify({ ...term
 writeFileSync(join(terms.output, "in-context.svg"), picture());
 for (const { label, points } of lines) tell(`${label}: ${points.map(([x, y]) => `${x}: ${y.toFixed(3)}`).join(", ")}`);
 
-/** The chart as a file of its own, with its colours named. */
+/** The chart as a file of its own, with its colours named below it. */
 function picture(): string {
   const chart = lineChart(lines, { x: "examples in the prompt; level: fine-tuned", y: "accuracy" });
-  const style = "<style>text{font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:black}</style>";
-  const names = sizes.map(
-    ([layers, width], i) =>
-      `<text x="60" y="${28 + 15 * i}" fill="${colours[i]}">${layers} layers, width ${width}</text>`,
-  );
-  return chart
-    .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace(">", `>${style}`)
-    .replace("</svg>", `${names.join("")}</svg>\n`);
+  const { width, height } = chartSize;
+  const names = sizes.map(([layers, wide], i) => {
+    const place = `x="${60 + 150 * i}" y="${height + 18}"`;
+    return `<text ${place} fill="${colours[i]}">${layers} layers, width ${wide}</text>`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + 30}">`,
+    "<style>text{font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:black}</style>",
+    chart,
+    ...names,
+    "</svg>\n",
+  ].join("");
 }
 
 function readOptions(): Terms {
@@ -68,7 +71,7 @@ function readOptions(): Terms {
     .option("--output <folder>", "where everything goes", "runs/in-context")
     .parse()
     .opts<Omit<Terms, "task">>();
-  return { ...given, task: "wordnet-topic" };
+  return { ...given, task: "next-verse" };
 }
 
 function tell(line: string): void {

@@ -86,7 +86,9 @@ export async function teach(
   { output, task: name, teach: steps, questions, threads }: Terms,
 ): Promise<{ accuracy: number; seconds: number }> {
   const start = performance.now();
-  const { train = [], test = [] } = recipes.find((recipe) => recipe.name === name)?.make() ?? {};
+  const recipe = recipes.find((candidate) => candidate.name === name);
+  if (!recipe) throw new Error(`in-context: stemma data makes no ${name}`);
+  const { train, test } = recipe.make();
   const write = (part: string, rows: readonly object[]): string => {
     const path = join(output, "data", `${name}-${part}.jsonl`);
     writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
@@ -98,7 +100,8 @@ export async function teach(
     ...common,
     ...data,
     model,
-    task: "classification",
+    task: recipe.task,
+    batchSize: 16,
     output: folder,
     steps,
     threads,
