@@ -173,7 +173,7 @@ test.each(["gpt2", "llama"])(
     const settings = { task: "classification", data: [at("colours.jsonl")], model: at(family), steps: 30, loraRank: 2 };
     const given = { ...settings, loraTargets: "all", learningRate: 2e-2, saveEvery: 12, saveTotalLimit: 0 };
     const { metrics, model } = await run({ ...given, output: at(`lora-${family}`) });
-    expect(metrics.task_loss).toBeLessThan(0.55); // the shares of the classes alone give 0.62
+    expect(metrics.task_loss).toBeLessThan(0.5);
     // The folder has no adapters: what they changed is in its matrices.
     const checked = finetune.settings.parse({
       threads: 1,
