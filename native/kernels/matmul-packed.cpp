@@ -137,6 +137,7 @@ class PackedProduct {
       TileRows rowsOfA{a, p_.transposeA ? 1 : units, p_.transposeA ? kTileRows : 1};
       for (int64_t tile = tiles.begin; tile < tiles.end; tile++, rowsOfA.data += units * kTileRows) {
         const int64_t row = tile * kTileRows, rows = least(kTileRows, p_.m - row), at = row * p_.n + column;
+        if (isLast) prefetch(epilogue_, p_.n, at, rows, columns);
         tileProduct(format_, rowsOfA, b, units, p_.out + at, p_.n, rows, columns, add);
         if (isLast) finish(epilogue_, p_.out, p_.n, at, column, rows, columns);
       }
