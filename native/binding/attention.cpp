@@ -7,8 +7,8 @@ namespace stemma {
 namespace {
 
 /**
- * batch, heads, keyValueHeads, queries, keys, headDim, scale, causal, queryStarts… or none, prefixLengths…,
- * keyLengths…, firstKeys…, bias…, drops, rate, draw…
+ * batch, heads, keyValueHeads, queries, keys, headDim, scale, causal, useBfloat16, queryStarts… or none,
+ * prefixLengths…, keyLengths…, firstKeys…, bias…, drops, rate, draw…
  */
 AttentionRule readRule(Call& call) {
   AttentionRule r{};
@@ -20,6 +20,7 @@ AttentionRule readRule(Call& call) {
   r.headDim = call.size();
   r.scale = (float)call.number();
   r.causal = call.flag();
+  r.useBfloat16 = call.flag();
   const View starts = call.optionalView(), prefixes = call.optionalView(), lengths = call.optionalView(),
              firsts = call.optionalView(), bias = call.optionalView();
   r.queryStarts = call.ints(starts, r.batch, "queryStarts");

@@ -1,5 +1,4 @@
 #include "kernels/attention-parts.h"
-#include "kernels/pack.h"
 #include "kernels/parallel.h"
 
 namespace stemma::STEMMA_ISA {
@@ -25,6 +24,7 @@ struct Parts {
   float* weights;
   float* dScores;
   float* kept;
+  float* room;  // for the left operand of a tile
   float delta[kQueryBlock];
   float logSumExp[kQueryBlock];
   KeyRange own[kQueryBlock];
@@ -33,7 +33,7 @@ struct Parts {
 
   static int64_t elements(const AttentionRule& r) {
     return padded(r.keys) * 2 * r.headDim + (r.keys + 2 * kQueryBlock) * padded(r.headDim) +
-           (2 * kQueryBlock + 1) * kStride;
+           (2 * kQueryBlock + 1) * kStride + kTileRows * (r.headDim > kKeyBlock ? r.headDim : kKeyBlock);
   }
 
   Parts(const AttentionRule& r, float* memory) {
@@ -45,6 +45,7 @@ struct Parts {
     weights = dOut + kQueryBlock * padded(r.headDim);
     dScores = weights + kQueryBlock * kStride;
     kept = dScores + kQueryBlock * kStride;
+    room = kept + kStride;
   }
 };
 
@@ -110,49 +111,56 @@ void gradWeights(const AttentionGradient& g, const Queries& q, int64_t t, int64_
 /** Fills weights and dScores of up to kTileRows queries, from row t of the block on, and adds to their dQuery. */
 void gradRows(const AttentionGradient& g, const Queries& q, int64_t t, KeyRange block, const Parts& parts) {
   const AttentionRule& r = g.rule;
+  const Format format = formatOf(r);
   const int64_t d = r.headDim, rows = q.rows - t < kTileRows ? q.rows - t : kTileRows, outStride = r.heads * d;
-  const TileKeys keys = tileKeys(parts.own + t, rows, block);
+  const TileKeys keys = tileKeys(format, parts.own + t, rows, block);
   const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
   float *weights = parts.weights + t * kStride, *dScores = parts.dScores + t * kStride;
-  const float* query = rowOf(g.query, r, q.b, q.begin + t, q.head);
-  const float* dOut = g.dOut + (q.b * r.queries + q.begin + t) * outStride + q.head * d;
-  for (int64_t j = first / kTileColumns * kTileColumns; j < end; j += kTileColumns) {
-    const int64_t at = (block.first + j - parts.first) * d;
-    tileProduct(Format::float32, {query, g.query.rowStride, 1}, parts.keysAcross + at, d, weights + j, kStride, rows,
-                kTileColumns, false);
-    tileProduct(Format::float32, {dOut, outStride, 1}, parts.valuesAcross + at, d, dScores + j, kStride, rows,
-                kTileColumns, false);
-  }
+  auto multiply = [&](const float* x, int64_t rowStride, const float* across, float* out) {
+    const TileRows left = leftOperand(format, x, rowStride, rows, d, parts.room);
+    const int64_t units = unitsOf(format, d);
+    for (int64_t j = first / kTileColumns * kTileColumns; j < end; j += kTileColumns) {
+      tileProduct(format, left, across + (block.first + j - parts.first) * units, units, out + j, kStride, rows,
+                  kTileColumns, false);
+    }
+  };
+  multiply(rowOf(g.query, r, q.b, q.begin + t, q.head), g.query.rowStride, parts.keysAcross, weights);
+  multiply(g.dOut + (q.b * r.queries + q.begin + t) * outStride + q.head * d, outStride, parts.valuesAcross, dScores);
   gradWeights(g, q, t, rows, block, keys, parts);
   if (end == first) return;
+  const TileRows left = leftOperand(format, dScores + first, kStride, rows, end - first, parts.room);
+  const int64_t before = (keys.any.first - parts.first) / unitWidth(format);
   float* dQuery = rowOf(g.dQuery, r, q.b, q.begin + t, q.head);
   for (int64_t column = 0; column < d; column += kTileColumns) {
     const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
-    const float* along = parts.keysAlong + column * parts.count + (keys.any.first - parts.first) * kTileColumns;
-    tileProduct(Format::float32, {dScores + first, kStride, 1}, along, end - first, dQuery + column,
-                g.dQuery.rowStride, rows, columns, true);
+    const float* along = parts.keysAlong + column * unitsOf(format, parts.count) + before * kTileColumns;
+    tileProduct(format, left, along, unitsOf(format, end - first), dQuery + column, g.dQuery.rowStride, rows, columns,
+                true);
   }
 }
 
 /** Adds what the block's queries give to dKey and dValue, tile of keys by tile. */
 void gradKeys(const AttentionGradient& g, const Queries& q, KeyRange block, const Parts& parts) {
   const AttentionRule& r = g.rule;
-  const int64_t d = r.headDim, group = q.head * r.keyValueHeads / r.heads;
+  const Format format = formatOf(r);
+  const int64_t d = r.headDim, group = q.head * r.keyValueHeads / r.heads, width = unitWidth(format);
+  packAcross(format, parts.weights, kStride, q.rows, block.length());
+  packAcross(format, parts.dScores, kStride, q.rows, block.length());
   for (int64_t j = block.first; j < block.end; j += kTileRows) {
     const KeyRange tile{j, j + kTileRows < block.end ? j + kTileRows : block.end};
     int64_t begin = 0, end = q.rows;
     while (begin < end && within(parts.own[begin], tile).isEmpty()) begin++;
     while (begin < end && within(parts.own[end - 1], tile).isEmpty()) end--;
     if (begin == end) continue;
-    const int64_t at = begin * kStride + j - block.first;
+    const int64_t unit = begin / width, units = unitsOf(format, end) - unit, at = unit * kStride + j - block.first;
     float *dKey = rowOf(g.dKey, r, q.b, j, group), *dValue = rowOf(g.dValue, r, q.b, j, group);
     for (int64_t column = 0; column < d; column += kTileColumns) {
       const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
-      const int64_t from = column * q.rows + begin * kTileColumns;
-      tileProduct(Format::float32, {parts.weights + at, 1, kStride}, parts.dOut + from, end - begin, dValue + column,
+      const int64_t from = column * unitsOf(format, q.rows) + unit * kTileColumns;
+      tileProduct(format, {parts.weights + at, 1, kStride}, parts.dOut + from, units, dValue + column,
                   g.dValue.rowStride, tile.length(), columns, true);
-      tileProduct(Format::float32, {parts.dScores + at, 1, kStride}, parts.queries + from, end - begin,
-                  dKey + column, g.dKey.rowStride, tile.length(), columns, true);
+      tileProduct(format, {parts.dScores + at, 1, kStride}, parts.queries + from, units, dKey + column,
+                  g.dKey.rowStride, tile.length(), columns, true);
     }
   }
 }
@@ -170,8 +178,9 @@ void gradBlock(const AttentionGradient& g, const Queries& q, Parts& parts) {
   }
   const KeyRange seen = keysOfQueries(r, q.b, q.begin, q.begin + q.rows);
   if (seen.isEmpty()) return;
-  packColumns(Format::float32, rowOf(g.query, r, q.b, q.begin, q.head), g.query.rowStride, q.rows, d, parts.queries);
-  packColumns(Format::float32, g.dOut + at, outStride, q.rows, d, parts.dOut);
+  const Format format = formatOf(r);
+  packColumns(format, rowOf(g.query, r, q.b, q.begin, q.head), g.query.rowStride, q.rows, d, parts.queries);
+  packColumns(format, g.dOut + at, outStride, q.rows, d, parts.dOut);
   const int64_t start = parts.first + (seen.first - parts.first) / kTileColumns * kTileColumns;
   for (int64_t first = start; first < seen.end; first += kKeyBlock) {
     const KeyRange block{first, first + kKeyBlock < seen.end ? first + kKeyBlock : seen.end};
@@ -193,10 +202,11 @@ void gradGroup(const AttentionGradient& g, int64_t b, int64_t group, Parts& part
   parts.count = all.length();
   if (!all.isEmpty()) {
     const float* keys = rowOf(g.key, r, b, all.first, group);
-    packTransposed(Format::float32, keys, g.key.rowStride, all.length(), d, parts.keysAcross);
-    packColumns(Format::float32, keys, g.key.rowStride, all.length(), d, parts.keysAlong);
+    const Format format = formatOf(r);
+    packTransposed(format, keys, g.key.rowStride, all.length(), d, parts.keysAcross);
+    packColumns(format, keys, g.key.rowStride, all.length(), d, parts.keysAlong);
     const float* values = rowOf(g.value, r, b, all.first, group);
-    packTransposed(Format::float32, values, g.value.rowStride, all.length(), d, parts.valuesAcross);
+    packTransposed(format, values, g.value.rowStride, all.length(), d, parts.valuesAcross);
   }
   for (int64_t head = group * sharing; head < (group + 1) * sharing; head++) {
     for (int64_t i = 0; i < r.queries; i += kQueryBlock)

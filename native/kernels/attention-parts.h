@@ -5,6 +5,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/functions.h"
+#include "kernels/pack.h"
 #include "kernels/philox.h"
 
 /** What attention and its gradient share: which keys are seen, and the steps along a row of scores. */
@@ -62,8 +63,24 @@ struct TileKeys {
   KeyRange common;
 };
 
-/** Of `rows` queries that see `own`, within a block of keys; both are empty when nobody sees anything. */
-static inline TileKeys tileKeys(const KeyRange* own, int64_t rows, KeyRange block) {
+static inline Format formatOf(const AttentionRule& r) { return r.useBfloat16 ? kBfloat16Format : Format::float32; }
+
+/**
+ * Rows of k numbers as the left operand of a tile: where they lie, or in `room` as units of another format. Room may
+ * begin where they do, or before.
+ */
+static inline TileRows leftOperand(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k,
+                                   float* room) {
+  if (format == Format::float32) return {x, rowStride, 1};
+  packRows(format, x, rowStride, rows, k, room);
+  return {room, unitsOf(format, k), 1};
+}
+
+/**
+ * Of `rows` queries that see `own`, within a block of keys; both are empty when nobody sees anything. `any` begins with
+ * a whole unit of the block.
+ */
+static inline TileKeys tileKeys(Format format, const KeyRange* own, int64_t rows, KeyRange block) {
   TileKeys keys{{block.end, block.first}, block};
   for (int64_t t = 0; t < rows; t++) {
     const KeyRange seen = within(own[t], block);
@@ -73,6 +90,7 @@ static inline TileKeys tileKeys(const KeyRange* own, int64_t rows, KeyRange bloc
     if (seen.end < keys.common.end) keys.common.end = seen.end;
   }
   if (keys.any.isEmpty()) keys.any = {block.first, block.first};
+  keys.any.first -= (keys.any.first - block.first) % unitWidth(format);
   keys.common = within(keys.common, keys.any);
   return keys;
 }

@@ -1,7 +1,6 @@
 #include "kernels/attention.h"
 
 #include "kernels/attention-parts.h"
-#include "kernels/pack.h"
 #include "kernels/parallel.h"
 
 namespace stemma::STEMMA_ISA {
@@ -25,6 +24,7 @@ constexpr int64_t panelsOf(int64_t columns) { return (columns + kTileColumns - 1
 
 /** Memory of one thread. */
 struct Parts {
+  float* query;  // a tile
   float* keys;
   float* values;
   float* scores;
@@ -33,11 +33,13 @@ struct Parts {
 
   static int64_t elements(const AttentionRule& r) {
     const int64_t valueColumns = panelsOf(r.headDim) * kTileColumns;
-    return kKeyBlock * (r.headDim + valueColumns) + kStride * (kTileRows + 1) + 2 * kChunk * (r.heads / r.keyValueHeads);
+    return (kTileRows + kKeyBlock) * r.headDim + kKeyBlock * valueColumns + kStride * (kTileRows + 1) +
+           2 * kChunk * (r.heads / r.keyValueHeads);
   }
 
   Parts(const AttentionRule& r, float* memory) {
-    keys = memory;
+    query = memory;
+    keys = query + kTileRows * r.headDim;
     values = keys + kKeyBlock * r.headDim;
     scores = values + kKeyBlock * panelsOf(r.headDim) * kTileColumns;
     kept = scores + kStride * kTileRows;
@@ -77,29 +79,33 @@ void weighRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int6
 void attendRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int64_t rows, KeyRange block,
                 const Parts& parts, RowState* states) {
   const AttentionRule& r = a.rule;
-  const int64_t d = r.headDim, outStride = r.heads * d;
+  const Format format = formatOf(r);
+  const int64_t d = r.headDim, outStride = r.heads * d, units = unitsOf(format, d);
   KeyRange own[kTileRows];
   for (int64_t t = 0; t < rows; t++) own[t] = keysOf(r, c.b, i + t);
-  const TileKeys keys = tileKeys(own, rows, block);
+  const TileKeys keys = tileKeys(format, own, rows, block);
   const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
   if (end == first) return;
-  const float* query = rowOf(a.query, r, c.b, i, head);
+  const TileRows query =
+      leftOperand(format, rowOf(a.query, r, c.b, i, head), a.query.rowStride, rows, d, parts.query);
   for (int64_t panel = first / kTileColumns; panel * kTileColumns < end; panel++) {
-    tileProduct(Format::float32, {query, a.query.rowStride, 1}, parts.keys + panel * kTileColumns * d, d,
-                parts.scores + panel * kTileColumns, kStride, rows, kTileColumns, false);
+    tileProduct(format, query, parts.keys + panel * kTileColumns * units, units, parts.scores + panel * kTileColumns,
+                kStride, rows, kTileColumns, false);
   }
   weighRows(a, c, head, i, rows, keys, own, parts.scores - block.first, parts, states);
+  const TileRows weights = leftOperand(format, parts.scores + first, kStride, rows, end - first, parts.scores);
   float* out = a.out + (c.b * r.queries + i) * outStride + head * d;
   for (int64_t column = 0; column < d; column += kTileColumns) {
     const int64_t columns = d - column < kTileColumns ? d - column : kTileColumns;
-    const float* values = parts.values + column * block.length() + first * kTileColumns;
-    tileProduct(Format::float32, {parts.scores + first, kStride, 1}, values, end - first, out + column, outStride,
-                rows, columns, true);
+    const float* values =
+        parts.values + column * unitsOf(format, block.length()) + first / unitWidth(format) * kTileColumns;
+    tileProduct(format, weights, values, unitsOf(format, end - first), out + column, outStride, rows, columns, true);
   }
 }
 
 void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
   const AttentionRule& r = a.rule;
+  const Format format = formatOf(r);
   const int64_t d = r.headDim, sharing = r.heads / r.keyValueHeads, outStride = r.heads * d;
   const KeyRange all = keysOfQueries(r, c.b, c.begin, c.end);
   for (int64_t i = 0; i < sharing * kChunk; i++) parts.states[i] = {-INFINITY, 0};
@@ -107,10 +113,8 @@ void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
     clear(a.out + (c.b * r.queries + i) * outStride + c.group * sharing * d, sharing * d);
   for (int64_t first = all.first; first < all.end; first += kKeyBlock) {
     const KeyRange block{first, first + kKeyBlock < all.end ? first + kKeyBlock : all.end};
-    packTransposed(Format::float32, rowOf(a.key, r, c.b, first, c.group), a.key.rowStride, block.length(), d,
-                   parts.keys);
-    packColumns(Format::float32, rowOf(a.value, r, c.b, first, c.group), a.value.rowStride, block.length(), d,
-                parts.values);
+    packTransposed(format, rowOf(a.key, r, c.b, first, c.group), a.key.rowStride, block.length(), d, parts.keys);
+    packColumns(format, rowOf(a.value, r, c.b, first, c.group), a.value.rowStride, block.length(), d, parts.values);
     for (int64_t h = 0; h < sharing; h++) {
       for (int64_t i = c.begin; i < c.end; i += kTileRows) {
         const int64_t rows = c.end - i < kTileRows ? c.end - i : kTileRows;

@@ -18,6 +18,8 @@ struct AttentionRule {
   int64_t batch, heads, keyValueHeads, queries, keys, headDim;
   float scale;
   bool causal;
+  /** Rounds the operands of products, as `Matmul::useBfloat16` does; few queries at once are left as they are. */
+  bool useBfloat16;
   /** [batch], or null. */
   const int32_t* queryStarts;
   const int32_t* prefixLengths;

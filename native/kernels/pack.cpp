@@ -68,6 +68,19 @@ void packColumnsOf(const float* x, int64_t rowStride, int64_t k, int64_t width, 
 }
 
 template <Format kFormat>
+void packAcrossOf(float* x, int64_t rowStride, int64_t k, int64_t width) {
+  constexpr int64_t kWidth = unitWidth(kFormat);
+  for (int64_t u = 0; u < unitsOf(kFormat, k); u++) {
+    const float* row = x + u * kWidth * rowStride;
+    const bool hasSecond = kWidth == 2 && u * 2 + 1 < k;
+    forVectors(width, [&](int64_t j, int64_t count) STEMMA_EXPANDED {
+      const Vec lower = hasSecond ? loadSome(row + rowStride + j, count) : Vec{};
+      storeSome(x + u * rowStride + j, unitsAcrossRows<kFormat>(loadSome(row + j, count), lower), count);
+    });
+  }
+}
+
+template <Format kFormat>
 void packTransposedOf(const float* x, int64_t rowStride, int64_t width, int64_t k, float* packed) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   const int64_t units = unitsOf(kFormat, k);
@@ -109,6 +122,11 @@ void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, in
 void packColumnsForRows(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
   if (format == Format::float32) packColumnsOf<Format::float32, kTileRows>(x, rowStride, k, width, packed);
   else packColumnsOf<kBfloat16Format, kTileRows>(x, rowStride, k, width, packed);
+}
+
+void packAcross(Format format, float* x, int64_t rowStride, int64_t k, int64_t width) {
+  if (format == Format::float32) return;
+  packAcrossOf<kBfloat16Format>(x, rowStride, k, width);
 }
 
 void packColumns(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {

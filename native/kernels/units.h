@@ -57,9 +57,10 @@ template <Format kFormat>
 STEMMA_INLINE Vec unitsAcrossRows(Vec first, Vec second) {
 #if defined(__AVX512BF16__)
   if (kFormat == Format::bfloat16) {
-    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first));
-    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
-    return (Vec)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    const __m512i bothRows = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+    IntVec pairs;  // (i, i + 16) in 16-bit places
+    for (int i = 0; i < kLanes; i++) pairs[i] = i | (i + kLanes) << 16;
+    return (Vec)_mm512_permutexvar_epi16((__m512i)pairs, bothRows);
   }
 #endif
   (void)second;

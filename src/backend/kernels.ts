@@ -336,7 +336,7 @@ export interface NormGrad {
   readonly dGain: View | null;
 }
 
-/** Precision of the operands of matrix products; sums are always float32. */
+/** Precision of the operands of matrix products, those within attention included; sums are always float32. */
 export type MatmulPrecision = "float32" | "bfloat16";
 
 /** A place where tensors live and are computed. */

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Backend } from "../../src/backend/kernels.ts";
+import type { Backend, MatmulPrecision } from "../../src/backend/kernels.ts";
 import type { InstructionSet } from "../../src/backend/native/index.ts";
 import { openNative } from "../../src/backend/native/index.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
@@ -8,25 +8,23 @@ import { firstDifference, nearly } from "../closeness.ts";
 import type { Case } from "./workspace.ts";
 import { Workspace } from "./workspace.ts";
 
-const reference = openReference();
-
-/** What the reference gives, computed once for all instruction sets. */
+/** What the reference gives, computed once for all instruction sets. A case has one precision. */
 const expectations = new Map<Case, Contents>();
 
 /** The native backend, on a processor that has the instruction set. */
-export function native(instructionSet?: InstructionSet, threads = 2): Backend {
-  const { backend } = openNative({ threads, instructionSet });
+export function native(instructionSet?: InstructionSet, threads = 2, matmulPrecision?: MatmulPrecision): Backend {
+  const { backend } = openNative({ threads, instructionSet, matmulPrecision });
   if (!backend) throw new Error("the native backend is not built");
   return backend;
 }
 
 /** Fails unless a case gives what the reference gives, and the same bits on one thread as on two and on three. */
 export async function expectConforms(instructionSet: InstructionSet, one: Case): Promise<void> {
-  const { run, tolerance = nearly } = one;
-  const expected = expectations.get(one) ?? (await outcome(reference, run));
+  const { run, tolerance = nearly, matmulPrecision } = one;
+  const expected = expectations.get(one) ?? (await outcome(openReference({ matmulPrecision }), run));
   expectations.set(one, expected);
   const [single, ...others] = await Promise.all(
-    [1, 2, 3].map((threads) => outcome(native(instructionSet, threads), run)),
+    [1, 2, 3].map((threads) => outcome(native(instructionSet, threads, matmulPrecision), run)),
   );
   expect(differences(single!, expected, tolerance)).toEqual([]);
   for (const other of others) expect(differentBits(single!, other)).toEqual([]);

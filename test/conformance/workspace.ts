@@ -1,4 +1,12 @@
-import type { Backend, Dtype, FusedKernels, Kernels, Storage, View } from "../../src/backend/kernels.ts";
+import type {
+  Backend,
+  Dtype,
+  FusedKernels,
+  Kernels,
+  MatmulPrecision,
+  Storage,
+  View,
+} from "../../src/backend/kernels.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Shape } from "../../src/core/shape.ts";
 import { elementCount } from "../../src/core/shape.ts";
@@ -9,6 +17,8 @@ export interface Case {
   readonly name: string;
   /** Room for rounding against the reference; default `nearly`. */
   readonly tolerance?: Tolerance;
+  /** Default: float32. */
+  readonly matmulPrecision?: MatmulPrecision;
   readonly run: (kernels: Kernels & FusedKernels, memory: Workspace) => void;
 }
 

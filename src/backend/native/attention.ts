@@ -1,20 +1,32 @@
 import { elementCount } from "../../core/shape.ts";
-import type { Attention, AttentionGrad, AttentionRule, FusedKernels, HeadRows, View } from "../kernels.ts";
+import type {
+  Attention,
+  AttentionGrad,
+  AttentionRule,
+  FusedKernels,
+  HeadRows,
+  MatmulPrecision,
+  View,
+} from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { handleOf, handleOrNone, offsetOrZero } from "./storage.ts";
 
-/** Tiled attention and its gradient. */
-export function attentionKernels(native: NativeFunctions): Pick<FusedKernels, "attention" | "attentionGrad"> {
+/** Tiled attention and its gradient, with operands of their products rounded to bfloat16 if so asked. */
+export function attentionKernels(
+  native: NativeFunctions,
+  precision: MatmulPrecision,
+): Pick<FusedKernels, "attention" | "attentionGrad"> {
+  const useBfloat16 = precision === "bfloat16";
   return {
     attention: (operands: Attention) =>
       native.attention(
-        ...rule(operands),
+        ...rule(operands, useBfloat16),
         ...[...rows(operands.query), ...rows(operands.key), ...rows(operands.value)],
         ...[...view(operands.out), ...view(operands.logSumExp)],
       ),
     attentionGrad: (operands: AttentionGrad) =>
       native.attentionGrad(
-        ...rule(operands),
+        ...rule(operands, useBfloat16),
         ...[...rows(operands.query), ...rows(operands.key), ...rows(operands.value)],
         ...[...view(operands.out), ...view(operands.logSumExp), ...view(operands.dOut)],
         ...[...rows(operands.dQuery), ...rows(operands.dKey), ...rows(operands.dValue), ...view(operands.dBias)],
@@ -23,11 +35,17 @@ export function attentionKernels(native: NativeFunctions): Pick<FusedKernels, "a
 }
 
 /** In the order of `readRule` in native/binding/attention.cpp. */
-function rule(of: AttentionRule): number[] {
+function rule(of: AttentionRule, useBfloat16: boolean): number[] {
   const { rate, draw } = of.dropout ?? { rate: 0, draw: { key: [0, 0], stream: 0 } };
   return [
     ...[of.batch, of.heads, of.keyValueHeads, of.queries, of.keys, of.headDim, of.scale, Number(of.causal)],
-    ...[...view(of.queryStarts), ...view(of.prefixLengths), ...view(of.keyLengths), ...view(of.firstKeys)],
+    ...[
+      Number(useBfloat16),
+      ...view(of.queryStarts),
+      ...view(of.prefixLengths),
+      ...view(of.keyLengths),
+      ...view(of.firstKeys),
+    ],
     ...[...view(of.bias), Number(of.dropout !== null), rate, draw.key[0] ?? 0, draw.key[1] ?? 0, draw.stream],
   ];
 }

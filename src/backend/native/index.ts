@@ -71,7 +71,7 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     ...fusedRowKernels(native),
     ...gatedUnitKernels(native),
     ...lstmKernels(native),
-    ...attentionKernels(native),
+    ...attentionKernels(native, matmulPrecision),
     ...groupedLinearKernels(native, kernels),
   };
   const machine = nativeMachine(native);

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../core/errors.ts";
 import type { Backend, BackendOptions, Dtype, FusedKernels, Kernels, MatmulPrecision, Storage } from "../kernels.ts";
-import { attentions } from "./attention.ts";
+import { attentionsIn } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";
 import { dropouts } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
@@ -25,15 +25,6 @@ export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"
   readonly fused?: boolean | undefined;
 }
 
-const fusedKernels = {
-  ...norms,
-  ...attentions,
-  ...losses,
-  ...rotaries,
-  ...gatedUnits,
-  ...lstmCells,
-} satisfies Partial<FusedKernels>;
-
 /**
  * The backend in plain TypeScript: it runs wherever JavaScript does, and says what every other backend must compute.
  * Kernels calculate in float64 and round once, when they store a result.
@@ -41,7 +32,7 @@ const fusedKernels = {
 export function openReference(options: ReferenceOptions = {}): Backend {
   const { precision = "float32", matmulPrecision = "float32" } = options;
   const kernels = referenceKernels(matmulPrecision);
-  const fused = options.fused === false ? {} : { ...fusedKernels, ...groupedLinears(kernels) };
+  const fused = options.fused === false ? {} : fusedKernels(matmulPrecision, kernels);
   return {
     name: "reference",
     kernels,
@@ -74,5 +65,17 @@ function referenceKernels(matmulPrecision: MatmulPrecision): Kernels {
     ...groupSorting,
     ...dropouts,
     ...optimizers,
+  };
+}
+
+function fusedKernels(matmulPrecision: MatmulPrecision, kernels: Kernels): Partial<FusedKernels> {
+  return {
+    ...norms,
+    ...attentionsIn(matmulPrecision),
+    ...losses,
+    ...rotaries,
+    ...gatedUnits,
+    ...lstmCells,
+    ...groupedLinears(kernels),
   };
 }
