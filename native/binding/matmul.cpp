@@ -43,8 +43,40 @@ napi_value matmul(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/**
+ * matmuls(table, useBfloat16); the table has eleven numbers a product: a…, b…, out…, m, n, k, transposeA, transposeB.
+ */
+napi_value matmuls(napi_env env, napi_callback_info info) {
+  constexpr size_t kColumns = 11;
+  Call call(env, info, "matmuls");
+  size_t numbers = 0;
+  const double* table = call.doubles(&numbers);
+  const bool useBfloat16 = call.flag();
+  const int count = (int)(numbers / kColumns);
+  Scratched<Matmul> products(count);
+  for (int i = 0; i < count && call.ok(); i++) {
+    const double* row = table + kColumns * i;
+    auto size = [&](int at) { return row[at] >= 0 ? (int64_t)row[at] : -1; };  // NaN too is refused below
+    Matmul p{};
+    p.batch = 1;
+    p.m = size(6);
+    p.n = size(7);
+    p.k = size(8);
+    p.transposeA = row[9] != 0;
+    p.transposeB = row[10] != 0;
+    p.useBfloat16 = useBfloat16;
+    if (p.m < 0 || p.n < 0 || p.k < 0) call.fail("a size must be a whole number");
+    p.a = call.floats(call.viewAt(row), times(p.m, p.k), "a");
+    p.b = call.floats(call.viewAt(row + 2), times(p.k, p.n), "b");
+    p.out = call.floats(call.viewAt(row + 4), times(p.m, p.n), "out");
+    products[i] = p;
+  }
+  if (call.ok()) call.kernels().matmuls(products.data(), count, call.threads());
+  return nullptr;
+}
+
 }  // namespace
 
-const Method matmulMethods[] = {{"matmul", matmul}, {nullptr, nullptr}};
+const Method matmulMethods[] = {{"matmul", matmul}, {"matmuls", matmuls}, {nullptr, nullptr}};
 
 }  // namespace stemma

@@ -19,6 +19,7 @@
   K(double, bfloat16Peak, (double seconds, int threads))                                                              \
   K(double, readBandwidth, (double seconds, int threads))                                                             \
   K(void, matmul, (const Matmul& product, int threads))                                                               \
+  K(void, matmuls, (const Matmul* products, int count, int threads))                                                  \
   K(void, fill, (float* out, float value, int64_t length, int threads))                                               \
   K(void, affine, (const float* x, float scale, float shift, float* out, int64_t length, int threads))                \
   K(void, accumulate, (const float* x, float* out, int64_t length, int threads))                                      \

@@ -39,9 +39,9 @@ Range piece(int64_t length, int64_t index, int64_t count) {
 
 class PackedProduct {
  public:
-  PackedProduct(const Matmul& p, int threads)
+  /** Cut into about `wanted` tasks, or more; along the operand that each packs for itself, into a multiple of `multiple`. */
+  PackedProduct(const Matmul& p, int64_t wanted, int64_t multiple)
       : p_(p),
-        threads_(threads),
         format_(p.useBfloat16 ? kBfloat16Format : Format::float32),
         epilogue_{p.bias, p.residual, p.activation, p.preActivation},
         tiles_(divideUp(p.m, kTileRows)),
@@ -50,33 +50,44 @@ class PackedProduct {
         blocks_(most(1, divideUp(units_, kBlockUnits))),
         blockUnits_(divideUp(units_, blocks_)),
         sharesA_(p.m < p.n) {
-    cut();
-  }
-
-  void run() const {
-    const Scratch shared((size_t)((sharesA_ ? tiles_ * kTileRows : panels_ * kTileColumns) * units_ + 1) * 4);
-    packShared(shared.floats());
-    const int64_t ownFloats = blockUnits_ * (sharesA_ ? kChunkPanels * kTileColumns : kChunkTiles * kTileRows);
-    const Scratch own((size_t)(ownFloats * threads_ + 1) * 4);
-    parallel(threads_, rowPieces_ * columnPieces_, [&](int64_t task, int slot) {
-      const Range tiles = piece(tiles_, task / columnPieces_, rowPieces_);
-      const Range panels = piece(panels_, task % columnPieces_, columnPieces_);
-      for (int64_t block = 0; block < blocks_; block++) {
-        compute(block, tiles, panels, shared.floats(), own.floats() + slot * ownFloats);
-      }
-    });
-  }
-
- private:
-  /** Cuts the output into tasks: along the operand that each task packs for itself, and across only if that is short. */
-  void cut() {
-    const int64_t wanted = threads_ > 1 ? threads_ * kTasksPerThread : 1;
     const int64_t along = sharesA_ ? panels_ : tiles_, across = sharesA_ ? tiles_ : panels_;
     const int64_t chunk = sharesA_ ? kChunkPanels : kChunkTiles;
-    const int64_t pieces = least(along, divideUp(most(divideUp(along, chunk), wanted), threads_) * threads_);
+    const int64_t pieces = least(along, divideUp(most(divideUp(along, chunk), wanted), multiple) * multiple);
     const int64_t acrossPieces = least(across, divideUp(wanted, pieces));
     rowPieces_ = sharesA_ ? acrossPieces : pieces;
     columnPieces_ = sharesA_ ? pieces : acrossPieces;
+  }
+
+  /** Memory that all tasks share, and that each thread needs for itself. */
+  int64_t sharedFloats() const { return (sharesA_ ? tiles_ * kTileRows : panels_ * kTileColumns) * units_; }
+  int64_t ownFloats() const {
+    return blockUnits_ * (sharesA_ ? kChunkPanels * kTileColumns : kChunkTiles * kTileRows);
+  }
+
+  /** Tasks of `pack`, all of which come before those of `run`. */
+  int64_t packs() const { return blocks_ * stretches(); }
+  int64_t tasks() const { return rowPieces_ * columnPieces_; }
+
+  /** Packs a part of the shared operand, block after block of k, each as packA or packB leave it. */
+  void pack(int64_t task, float* shared) const {
+    const int64_t strips = sharesA_ ? tiles_ : panels_, width = sharesA_ ? kTileRows : kTileColumns;
+    const Range units = blockOf(task / stretches()), range = piece(strips, task % stretches(), stretches());
+    float* to = shared + width * (strips * units.begin + range.begin * units.size());
+    if (sharesA_) packA(units, range, to);
+    else packB(units, range, to);
+  }
+
+  /** Computes a rectangle of the output. */
+  void run(int64_t task, const float* shared, float* own) const {
+    const Range tiles = piece(tiles_, task / columnPieces_, rowPieces_);
+    const Range panels = piece(panels_, task % columnPieces_, columnPieces_);
+    for (int64_t block = 0; block < blocks_; block++) compute(block, tiles, panels, shared, own);
+  }
+
+ private:
+  /** Stretches into which the shared operand is cut. */
+  int64_t stretches() const {
+    return divideUp(sharesA_ ? tiles_ : panels_, sharesA_ ? kChunkTiles / 4 : kChunkPanels / 4);
   }
 
   Range blockOf(int64_t block) const { return {block * blockUnits_, least((block + 1) * blockUnits_, units_)}; }
@@ -97,18 +108,6 @@ class PackedProduct {
     const int64_t width = least(panels.end * kTileColumns, p_.n) - column;
     if (p_.transposeB) packTransposed(format_, p_.b + column * p_.k + k, p_.k, width, count, packed);
     else packColumns(format_, p_.b + k * p_.n + column, p_.n, count, width, packed);
-  }
-
-  /** The shared operand, block after block of k, each as packA or packB leave it. */
-  void packShared(float* packed) const {
-    const int64_t strips = sharesA_ ? tiles_ : panels_, width = sharesA_ ? kTileRows : kTileColumns;
-    const int64_t pieces = divideUp(strips, sharesA_ ? kChunkTiles / 4 : kChunkPanels / 4);
-    parallel(threads_, blocks_ * pieces, [&](int64_t task, int) {
-      const Range units = blockOf(task / pieces), range = piece(strips, task % pieces, pieces);
-      float* to = packed + width * (strips * units.begin + range.begin * units.size());
-      if (sharesA_) packA(units, range, to);
-      else packB(units, range, to);
-    });
   }
 
   /** Adds one block of k to a rectangle of the output. */
@@ -144,17 +143,51 @@ class PackedProduct {
     }
   }
 
-  const Matmul p_;
-  const int threads_;
-  const Format format_;
-  const Epilogue epilogue_;
-  const int64_t tiles_, panels_, units_, blocks_, blockUnits_;
-  const bool sharesA_;
+  Matmul p_;
+  Format format_;
+  Epilogue epilogue_;
+  int64_t tiles_, panels_, units_, blocks_, blockUnits_;
+  bool sharesA_;
   int64_t rowPieces_ = 1, columnPieces_ = 1;
 };
 
+/** A product among others: where its packed operand and its tasks begin. */
+struct Placed {
+  PackedProduct product;
+  int64_t shared, firstPack, firstTask;
+};
+
+/** The product that a task belongs to. */
+const Placed& ownerOf(const Placed* all, int64_t count, int64_t Placed::* first, int64_t task) {
+  int64_t i = count - 1;
+  while (all[i].*first > task) i--;
+  return all[i];
+}
+
 }  // namespace
 
-void packedProduct(const Matmul& product, int threads) { PackedProduct(product, threads).run(); }
+void packedProducts(const Matmul* products, int64_t count, int threads) {
+  const Scratch list((size_t)count * sizeof(Placed));
+  Placed* const all = (Placed*)list.bytes();
+  const int64_t wanted = threads > 1 ? divideUp(threads * kTasksPerThread, count) : 1;
+  int64_t shared = 0, own = 0, packs = 0, tasks = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const PackedProduct product(products[i], wanted, count == 1 ? threads : 1);
+    all[i] = {product, shared, packs, tasks};
+    shared += product.sharedFloats();
+    own = most(own, product.ownFloats());
+    packs += product.packs();
+    tasks += product.tasks();
+  }
+  const Scratch sharedMemory((size_t)(shared + 1) * 4), ownMemory((size_t)(own * threads + 1) * 4);
+  parallel(threads, packs, [&](int64_t task, int) {
+    const Placed& owner = ownerOf(all, count, &Placed::firstPack, task);
+    owner.product.pack(task - owner.firstPack, sharedMemory.floats() + owner.shared);
+  });
+  parallel(threads, tasks, [&](int64_t task, int slot) {
+    const Placed& owner = ownerOf(all, count, &Placed::firstTask, task);
+    owner.product.run(task - owner.firstTask, sharedMemory.floats() + owner.shared, ownMemory.floats() + slot * own);
+  });
+}
 
 }  // namespace stemma::STEMMA_ISA

@@ -6,9 +6,9 @@
 namespace stemma::STEMMA_ISA {
 
 /**
- * One product (`batch` is not looked at) by packing both operands into panels and filling tiles of
- * the output. `residual` must not be `out`.
+ * Products (`batch` is not looked at) that do not depend on each other, by packing both operands into panels and filling
+ * tiles of the output. `residual` must not be `out`.
  */
-void packedProduct(const Matmul& product, int threads);
+void packedProducts(const Matmul* products, int64_t count, int threads);
 
 }  // namespace stemma::STEMMA_ISA

@@ -26,7 +26,7 @@ Matmul pairOf(const Matmul& p, int64_t item) {
 
 void product(const Matmul& p, int threads) {
   if (p.m <= kNarrowRows && p.k > 0) narrowProduct(p, threads);
-  else packedProduct(p, threads);
+  else packedProducts(&p, 1, threads);
 }
 
 }  // namespace
@@ -48,6 +48,21 @@ void matmul(const Matmul& wanted, int threads) {
   } else {
     for (int64_t item = 0; item < p.batch; item++) product(pairOf(p, item), threads);
   }
+}
+
+void matmuls(const Matmul* products, int count, int threads) {
+  const Scratch memory((size_t)(count + 1) * sizeof(Matmul));
+  Matmul* const wide = (Matmul*)memory.bytes();
+  int64_t wideCount = 0, work = 0;
+  for (int i = 0; i < count; i++) work += products[i].m * products[i].n * (products[i].k + 1);
+  if (work < kWorthSharing) threads = 1;
+  for (int i = 0; i < count; i++) {
+    const Matmul& p = products[i];
+    if (p.m == 0 || p.n == 0) continue;
+    if (p.m <= kNarrowRows && p.k > 0) narrowProduct(p, threads);
+    else wide[wideCount++] = p;
+  }
+  if (wideCount > 0) packedProducts(wide, wideCount, threads);
 }
 
 }  // namespace stemma::STEMMA_ISA

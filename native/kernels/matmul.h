@@ -9,7 +9,8 @@ enum class Activation { none, gelu, geluTanh, relu, silu, tanh };
 /**
  * out = activation(op(a) · op(b) + bias + residual), or out += op(a) · op(b), for each of `batch` pairs of matrices, as
  * `Matmul` in src/backend/kernels.ts. op(a) is [m, k] and op(b) [k, n]; a transposed operand is stored the other way
- * round. Nothing may overlap `out`, but `residual` may be `out`.
+ * round. Nothing may overlap `out`, but `residual` may be `out`. Kernel `matmuls` takes products of different sizes that
+ * do not depend on each other, each of one pair and without bias, residual and activation.
  */
 struct Matmul {
   const float* a;

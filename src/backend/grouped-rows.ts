@@ -1,6 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import { elementCount } from "../core/shape.ts";
-import type { FusedKernels, Kernels, View } from "./kernels.ts";
+import type { FusedKernels, Kernels, Matmul, View } from "./kernels.ts";
 
 /**
  * A stable counting sort; see `sortByGroup` of the kernels.
@@ -38,36 +38,55 @@ function startOfEach(choices: readonly Int32Array[], groups: number): Int32Array
   });
 }
 
+/** A product of one pair of matrices, and nothing else. */
+export type PlainProduct = Pick<Matmul, "a" | "b" | "out" | "m" | "n" | "k" | "transposeA" | "transposeB">;
+
+/** What {@link groupedProducts} are made of. */
+export interface GroupedParts {
+  /** Products that do not depend on each other. */
+  readonly multiplyAll: (products: readonly PlainProduct[]) => void;
+  readonly fill: Kernels["fill"];
+  /** The numbers of an int32 view. */
+  readonly read: (view: View) => Int32Array;
+}
+
 /**
  * Grouped products for backends whose JavaScript can read integers at once: one matrix product for the rows of each
- * group. `read` gives the numbers of an int32 view.
+ * group.
  */
-export function groupedProducts(
-  { matmul, fill }: Pick<Kernels, "matmul" | "fill">,
-  read: (view: View) => Int32Array,
-): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
+export function groupedProducts({
+  multiplyAll,
+  fill,
+  read,
+}: GroupedParts): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
   return {
     groupedLinear({ x, weight, groupOf, out }) {
       const [, n = 0, k = 0] = weight.shape;
-      for (const { group, start, count: m } of groupRanges(read(groupOf), weight)) {
-        const operands = { a: part(x, start * k), b: part(weight, group * n * k), out: part(out, start * n) };
-        matmul({ ...operands, ...alone, m, n, k, transposeA: false, transposeB: true });
-      }
+      multiplyAll(
+        groupRanges(read(groupOf), weight).map(({ group, start, count: m }) => {
+          const operands = { a: part(x, start * k), b: part(weight, group * n * k), out: part(out, start * n) };
+          return { ...operands, m, n, k, transposeA: false, transposeB: true };
+        }),
+      );
     },
     groupedLinearGrad({ x, weight, groupOf, dy, dx, dWeight }) {
       const [groups = 0, width = 0, inner = 0] = weight.shape;
       const ranges = groupRanges(read(groupOf), weight);
-      for (const { group, start, count } of ranges) {
-        const [a, own] = [part(dy, start * width), group * width * inner];
-        if (dx) {
-          const sizes = { m: count, n: inner, k: width, transposeA: false, transposeB: false };
-          matmul({ a, b: part(weight, own), out: part(dx, start * inner), ...alone, ...sizes });
-        }
-        if (dWeight) {
-          const sizes = { m: width, n: inner, k: count, transposeA: true, transposeB: false };
-          matmul({ a, b: part(x, start * inner), out: part(dWeight, own), ...alone, ...sizes });
-        }
-      }
+      multiplyAll(
+        ranges.flatMap(({ group, start, count }) => {
+          const [a, own] = [part(dy, start * width), group * width * inner];
+          const products: PlainProduct[] = [];
+          if (dx) {
+            const sizes = { m: count, n: inner, k: width, transposeA: false, transposeB: false };
+            products.push({ a, b: part(weight, own), out: part(dx, start * inner), ...sizes });
+          }
+          if (dWeight) {
+            const sizes = { m: width, n: inner, k: count, transposeA: true, transposeB: false };
+            products.push({ a, b: part(x, start * inner), out: part(dWeight, own), ...sizes });
+          }
+          return products;
+        }),
+      );
       const seen = new Set(ranges.map(({ group }) => group));
       for (let group = 0; dWeight && group < groups; group++) {
         if (!seen.has(group)) fill({ ...part(dWeight, group * width * inner), shape: [width, inner] }, 0);
@@ -75,8 +94,6 @@ export function groupedProducts(
     },
   };
 }
-
-const alone = { batch: 1, batchStrideA: 0, batchStrideB: 0 } as const;
 
 /** The view from some element of it on. */
 function part(view: View, start: number): View {

@@ -51,9 +51,19 @@ export class CountingBackend implements Backend {
       },
       attention: (own: Attention) => count(2 * scores(own)),
       attentionGrad: (own: AttentionGrad) => count(5 * scores(own)),
-      groupedLinear: ({ x, weight }) => count(2 * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
-      groupedLinearGrad: ({ x, weight, dx, dWeight }) =>
-        count((dx && dWeight ? 4 : 2) * (x.shape.at(-2) ?? 1) * weightSize(weight.shape)),
+      groupedLinear: ({ x: { shape }, weight }) => {
+        const [groups = 1, outputs = 1, inputs = 1] = weight.shape;
+        const [rows = 1] = shape;
+        count(2 * rows * outputs * inputs);
+        this.#scratch(Math.min(rows, groups * outputs) * inputs);
+      },
+      groupedLinearGrad: ({ x: { shape }, weight, dx, dWeight }) => {
+        const [groups = 1, outputs = 1, inputs = 1] = weight.shape;
+        const [rows = 1] = shape;
+        count((dx && dWeight ? 4 : 2) * rows * outputs * inputs);
+        const forRows = dx ? Math.min(rows, groups * inputs) * outputs : 0;
+        this.#scratch(forRows + (dWeight ? rows * Math.min(outputs, inputs) : 0));
+      },
     };
     const nothing = (): void => {};
     // Every kernel there is or will be: those that are not counted do nothing.
@@ -112,8 +122,4 @@ export class CountingBackend implements Backend {
 function scores({ batch, heads, queries, keys, headDim, causal, queryStarts }: Attention | AttentionGrad): number {
   const seen = causal && queryStarts === null ? 0.5 : 1;
   return 2 * batch * heads * queries * keys * headDim * seen;
-}
-
-function weightSize(shape: readonly number[]): number {
-  return (shape.at(-1) ?? 1) * (shape.at(-2) ?? 1);
 }

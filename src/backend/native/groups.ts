@@ -1,6 +1,6 @@
 import { elementCount } from "../../core/shape.ts";
 import { groupedProducts, sortedByGroup } from "../grouped-rows.ts";
-import type { FusedKernels, Kernels, View } from "../kernels.ts";
+import type { FusedKernels, Kernels, MatmulPrecision, View } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { handleOf } from "./storage.ts";
 
@@ -17,12 +17,23 @@ export function groupKernels(native: NativeFunctions): Pick<Kernels, "sortByGrou
   };
 }
 
-/** Products of rows with the matrix of their group. */
+/** Products of rows with the matrix of their group, all in one call. */
 export function groupedLinearKernels(
   native: NativeFunctions,
-  kernels: Kernels,
+  kernels: Pick<Kernels, "fill">,
+  precision: MatmulPrecision,
 ): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
-  return groupedProducts(kernels, (view) => integersOf(native, view));
+  return groupedProducts({
+    multiplyAll(products) {
+      const table = products.flatMap(({ a, b, out, m, n, k, transposeA, transposeB }) => [
+        ...[handleOf(a), a.offset, handleOf(b), b.offset, handleOf(out), out.offset],
+        ...[m, n, k, Number(transposeA), Number(transposeB)],
+      ]);
+      native.matmuls(Float64Array.from(table), precision === "bfloat16" ? 1 : 0);
+    },
+    fill: kernels.fill,
+    read: (view) => integersOf(native, view),
+  });
 }
 
 function integersOf(native: NativeFunctions, view: View): Int32Array {

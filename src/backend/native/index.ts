@@ -72,7 +72,7 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     ...gatedUnitKernels(native),
     ...lstmKernels(native),
     ...attentionKernels(native, matmulPrecision),
-    ...groupedLinearKernels(native, kernels),
+    ...groupedLinearKernels(native, kernels, matmulPrecision),
   };
   const machine = nativeMachine(native);
   return {

@@ -11,5 +11,10 @@ export const groupSorting = {
 
 /** Products of rows with the matrix of their group. */
 export function groupedLinears(kernels: Kernels): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
-  return groupedProducts(kernels, integers);
+  const alone = { batch: 1, batchStrideA: 0, batchStrideB: 0 };
+  return groupedProducts({
+    multiplyAll: (products) => products.forEach((product) => kernels.matmul({ ...product, ...alone })),
+    fill: kernels.fill,
+    read: integers,
+  });
 }
