@@ -132,18 +132,14 @@ static void combineAll(const Broadcast& walk, const float* a, const float* b, fl
   }
   int64_t rows = 1;
   for (int axis = 0; axis < inner; axis++) rows *= walk.shape[axis];
-  const int64_t some = kGrain / (length + 1) + 1;
-  parallel(threads, (rows + some - 1) / some, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * some < rows ? (task + 1) * some : rows;
-    for (int64_t row = task * some; row < end; row++) {
-      int64_t rest = row, atA = 0, atB = 0;
-      for (int axis = inner - 1; axis >= 0; axis--) {
-        atA += rest % walk.shape[axis] * walk.stridesA[axis];
-        atB += rest % walk.shape[axis] * walk.stridesB[axis];
-        rest /= walk.shape[axis];
-      }
-      combineRow<kind>(a + atA, movesA, b + atB, movesB, out + row * length, length);
+  parallelRows(threads, rows, length, [&](int64_t row) {
+    int64_t rest = row, atA = 0, atB = 0;
+    for (int axis = inner - 1; axis >= 0; axis--) {
+      atA += rest % walk.shape[axis] * walk.stridesA[axis];
+      atB += rest % walk.shape[axis] * walk.stridesB[axis];
+      rest /= walk.shape[axis];
     }
+    combineRow<kind>(a + atA, movesA, b + atB, movesB, out + row * length, length);
   });
 }
 

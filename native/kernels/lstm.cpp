@@ -5,21 +5,12 @@
 
 namespace stemma::STEMMA_ISA {
 
-/** Rows of one task: enough units to outweigh handing it over. */
-static inline int64_t rowsPerTask(int64_t width) { return width < 1 ? 1 : (1024 + width - 1) / width; }
-
-template <class Body>
-static inline void eachRow(int64_t rows, int64_t width, int threads, Body&& body) {
-  const int64_t step = rowsPerTask(width);
-  parallel(threads, (rows + step - 1) / step, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * step < rows ? (task + 1) * step : rows;
-    for (int64_t row = task * step; row < end; row++) body(row);
-  });
-}
+/** What one unit of one row takes, in elements that are moved: five curves beside eight or more numbers. */
+constexpr int64_t kUnitWork = 8;
 
 void lstmCell(const LstmCell& cell, int threads) {
   const int64_t width = cell.width;
-  eachRow(cell.rows, width, threads, [&](int64_t row) {
+  parallelRows(threads, cell.rows, kUnitWork * width, [&](int64_t row) {
     float* gates = cell.gates + 4 * row * width;
     const int64_t at = row * width;
     forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
@@ -40,7 +31,7 @@ void lstmCell(const LstmCell& cell, int threads) {
 
 void lstmCellGrad(const LstmCellGradient& g, int threads) {
   const int64_t width = g.width;
-  eachRow(g.rows, width, threads, [&](int64_t row) {
+  parallelRows(threads, g.rows, kUnitWork * width, [&](int64_t row) {
     const float* gates = g.gates + 4 * row * width;
     float* dSums = g.dSums + 4 * row * width;
     const int64_t at = row * width;

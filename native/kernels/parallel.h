@@ -32,6 +32,16 @@ static inline void parallelRange(int threads, int64_t length, int64_t grain, Bod
   });
 }
 
+/** Calls `body(row)` for every row, several to a task; `work` is what a row takes, in elements that are moved. */
+template <class Body>
+static inline void parallelRows(int threads, int64_t rows, int64_t work, Body&& body) {
+  const int64_t some = 8192 / (work + 1) + 1;
+  parallel(threads, (rows + some - 1) / some, [&](int64_t task, int) {
+    const int64_t end = (task + 1) * some < rows ? (task + 1) * some : rows;
+    for (int64_t row = task * some; row < end; row++) body(row);
+  });
+}
+
 /** 64-byte-aligned memory from the pool for the duration of a kernel. */
 class Scratch {
  public:

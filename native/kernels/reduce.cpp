@@ -68,23 +68,19 @@ void sum(const float* x, int64_t outer, int64_t axis, int64_t inner, float* out,
   if (inner == 1 && outer == 1) {
     out[0] = (float)sumPieces(x, axis, threads);
   } else if (inner == 1) {
-    const int64_t some = kPiece / (axis + 1) + 1;
-    parallel(threads, (outer + some - 1) / some, [&](int64_t task, int) {
-      const int64_t end = (task + 1) * some < outer ? (task + 1) * some : outer;
-      for (int64_t o = task * some; o < end; o++) {
-        float total = 0;
-        // Long rows are summed piece by piece, to lose less to rounding.
-        for (int64_t a = 0; a < axis; a += kPiece) {
-          const int64_t length = axis - a < kPiece ? axis - a : kPiece;
-          total += sumStretch(x + o * axis + a, length, [](Vec v) STEMMA_EXPANDED { return v; });
-        }
-        out[o] = total;
+    parallelRows(threads, outer, axis, [&](int64_t o) {
+      float total = 0;
+      // Long rows are summed piece by piece, to lose less to rounding.
+      for (int64_t a = 0; a < axis; a += kPiece) {
+        const int64_t length = axis - a < kPiece ? axis - a : kPiece;
+        total += sumStretch(x + o * axis + a, length, [](Vec v) STEMMA_EXPANDED { return v; });
       }
+      out[o] = total;
     });
   } else if (outer == 1) {
     sumRows(x, axis, inner, out, threads);
   } else {
-    parallel(threads, outer, [&](int64_t o, int) {
+    parallelRows(threads, outer, axis * inner, [&](int64_t o) {
       memset(out + o * inner, 0, inner * sizeof(float));
       addRows(x + o * axis * inner, axis, inner, out + o * inner);
     });
@@ -93,7 +89,7 @@ void sum(const float* x, int64_t outer, int64_t axis, int64_t inner, float* out,
 
 /** out[o, i] = maxₐ x[o, a, i]; NaN where any is NaN, −infinity along an empty axis. */
 void maxAlong(const float* x, int64_t outer, int64_t axis, int64_t inner, float* out, int threads) {
-  parallel(threads, outer, [&](int64_t o, int) {
+  parallelRows(threads, outer, axis * inner, [&](int64_t o) {
     float* to = out + o * inner;
     for (int64_t i = 0; i < inner; i++) to[i] = -INFINITY;
     for (int64_t a = 0; a < axis; a++) {
@@ -105,7 +101,7 @@ void maxAlong(const float* x, int64_t outer, int64_t axis, int64_t inner, float*
 
 /** out[row] = place of the largest element, the first of equals. */
 void argmax(const float* x, int64_t rows, int64_t width, int32_t* out, int threads) {
-  parallel(threads, rows, [&](int64_t row, int) {
+  parallelRows(threads, rows, width, [&](int64_t row) {
     const float* from = x + row * width;
     int64_t best = 0;
     for (int64_t i = 1; i < width; i++)

@@ -9,7 +9,7 @@ namespace stemma::STEMMA_ISA {
 void rotary(const Rotation& r, int threads) {
   const float sign = r.inverse ? -1.0f : 1.0f;
   const int64_t turned = 2 * r.half * r.heads;
-  parallel(threads, r.rows, [&](int64_t row, int) {
+  parallelRows(threads, r.rows, r.width, [&](int64_t row) {
     const int64_t angle = (r.positions ? r.positions[row] : row % r.time) * r.half;
     const float* x = r.x + row * r.width;
     float* out = r.out + row * r.width;

@@ -3,19 +3,9 @@
 
 namespace stemma::STEMMA_ISA {
 
-/** Calls `body(i)` for every row, several to a task. */
-template <class Body>
-static void forRows(int threads, int64_t rows, int64_t width, Body&& body) {
-  const int64_t some = 8192 / (width + 1) + 1;
-  parallel(threads, (rows + some - 1) / some, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * some < rows ? (task + 1) * some : rows;
-    for (int64_t i = task * some; i < end; i++) body(i);
-  });
-}
-
 /** out[i] = table[ids[i]]; zeros for a negative id. */
 void gatherRows(const float* table, const int32_t* ids, float* out, int64_t rows, int64_t width, int threads) {
-  forRows(threads, rows, width, [&](int64_t i) {
+  parallelRows(threads, rows, width, [&](int64_t i) {
     if (ids[i] < 0) memset(out + i * width, 0, width * sizeof(float));
     else memcpy(out + i * width, table + ids[i] * width, width * sizeof(float));
   });
@@ -23,7 +13,7 @@ void gatherRows(const float* table, const int32_t* ids, float* out, int64_t rows
 
 /** table[ids[i]] = from[i]. */
 void setRows(const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads) {
-  forRows(threads, rows, width, [&](int64_t i) {
+  parallelRows(threads, rows, width, [&](int64_t i) {
     if (ids[i] >= 0) memcpy(table + ids[i] * width, from + i * width, width * sizeof(float));
   });
 }

@@ -5,19 +5,6 @@
 
 namespace stemma::STEMMA_ISA {
 
-/** Elements that one task takes. */
-constexpr int64_t kGrain = 8192;
-
-/** Calls `body(row)` for every row, several to a task. */
-template <class Body>
-static void forRows(int threads, int64_t rows, int64_t width, Body&& body) {
-  const int64_t some = kGrain / (width + 1) + 1;
-  parallel(threads, (rows + some - 1) / some, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * some < rows ? (task + 1) * some : rows;
-    for (int64_t row = task * some; row < end; row++) body(row);
-  });
-}
-
 /** Largest element. It may pass over a NaN, which the sum of exponentials then shows. */
 STEMMA_INLINE float rowMax(const float* x, int64_t width) {
   Vec largest = broadcast(-INFINITY);
@@ -63,7 +50,7 @@ STEMMA_INLINE void scaleRow(float* x, float by, int64_t width) {
 
 /** Rows: y = exp(x − log Σ exp x); y may be x. */
 void softmax(const float* x, float* y, int64_t rows, int64_t width, int threads) {
-  forRows(threads, rows, width, [&](int64_t row) {
+  parallelRows(threads, rows, width, [&](int64_t row) {
     const float* from = x + row * width;
     float* to = y + row * width;
     const float total = exponentials(from, rowMax(from, width), to, width);
@@ -73,7 +60,7 @@ void softmax(const float* x, float* y, int64_t rows, int64_t width, int threads)
 
 /** Rows: dx = y ⊙ (dy − Σ dy ⊙ y). */
 void softmaxGrad(const float* y, const float* dy, float* dx, int64_t rows, int64_t width, int threads) {
-  forRows(threads, rows, width, [&](int64_t row) {
+  parallelRows(threads, rows, width, [&](int64_t row) {
     const int64_t at = row * width;
     const float mean = dot(y + at, dy + at, width);
     forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
@@ -84,7 +71,7 @@ void softmaxGrad(const float* y, const float* dy, float* dx, int64_t rows, int64
 
 /** Rows: y = x − log Σ exp x; y may be x. */
 void logSoftmax(const float* x, float* y, int64_t rows, int64_t width, int threads) {
-  forRows(threads, rows, width, [&](int64_t row) {
+  parallelRows(threads, rows, width, [&](int64_t row) {
     const float* from = x + row * width;
     const float peak = rowMax(from, width);
     // Subtracted one after the other: their sum would be rounded to the precision of large logits.
@@ -97,7 +84,7 @@ void logSoftmax(const float* x, float* y, int64_t rows, int64_t width, int threa
 
 /** Rows: dx = dy − exp(y) · Σ dy. */
 void logSoftmaxGrad(const float* y, const float* dy, float* dx, int64_t rows, int64_t width, int threads) {
-  forRows(threads, rows, width, [&](int64_t row) {
+  parallelRows(threads, rows, width, [&](int64_t row) {
     const int64_t at = row * width;
     Vec sums = {};
     forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED { sums += loadSome(dy + at + i, count); });
@@ -114,7 +101,7 @@ void logSoftmaxGrad(const float* y, const float* dy, float* dx, int64_t rows, in
  */
 void crossEntropy(const float* logits, const int32_t* targets, float* losses, float* dLogits, float scale, int64_t rows,
                   int64_t classes, int threads) {
-  forRows(threads, rows, classes, [&](int64_t row) {
+  parallelRows(threads, rows, classes, [&](int64_t row) {
     const float* from = logits + row * classes;
     float* d = dLogits ? dLogits + row * classes : nullptr;
     const int32_t target = targets[row];

@@ -52,18 +52,14 @@ static void moveAll(const Transfer& walk, const float* from, float* to, int thre
   const int64_t length = walk.shape[inner];
   int64_t rows = 1;
   for (int axis = 0; axis < inner; axis++) rows *= walk.shape[axis];
-  const int64_t some = 16384 / (length + 1) + 1;
-  parallel(threads, (rows + some - 1) / some, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * some < rows ? (task + 1) * some : rows;
-    for (int64_t row = task * some; row < end; row++) {
-      int64_t rest = row, atFrom = 0, atTo = 0;
-      for (int axis = inner - 1; axis >= 0; axis--) {
-        atFrom += rest % walk.shape[axis] * walk.from[axis];
-        atTo += rest % walk.shape[axis] * walk.to[axis];
-        rest /= walk.shape[axis];
-      }
-      moveRow<accumulate>(from + atFrom, walk.from[inner], to + atTo, walk.to[inner], length);
+  parallelRows(threads, rows, length, [&](int64_t row) {
+    int64_t rest = row, atFrom = 0, atTo = 0;
+    for (int axis = inner - 1; axis >= 0; axis--) {
+      atFrom += rest % walk.shape[axis] * walk.from[axis];
+      atTo += rest % walk.shape[axis] * walk.to[axis];
+      rest /= walk.shape[axis];
     }
+    moveRow<accumulate>(from + atFrom, walk.from[inner], to + atTo, walk.to[inner], length);
   });
 }
 

@@ -32,7 +32,7 @@ void unaryGrad(UnaryKind kind, const float* x, const float* dy, float* dx, int64
 /** out[row] = f(gate[row]) ⊙ value[row], where a row of x is gate then value, each of `width`. */
 void gatedUnit(UnaryKind kind, const float* x, float* out, int64_t rows, int64_t width, int threads) {
   withUnaryKind(kind, [&](auto tag) {
-    parallel(threads, rows, [&](int64_t row, int) {
+    parallelRows(threads, rows, 2 * width, [&](int64_t row) {
       const float* gate = x + row * 2 * width;
       forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
         Vec activated = valueOf<decltype(tag)::kind>(loadSome(gate + i, count));
@@ -46,7 +46,7 @@ void gatedUnit(UnaryKind kind, const float* x, float* out, int64_t rows, int64_t
 void gatedUnitGrad(UnaryKind kind, const float* x, const float* dy, float* dx, int64_t rows, int64_t width,
                    int threads) {
   withUnaryKind(kind, [&](auto tag) {
-    parallel(threads, rows, [&](int64_t row, int) {
+    parallelRows(threads, rows, 2 * width, [&](int64_t row) {
       const float* gate = x + row * 2 * width;
       float* dGate = dx + row * 2 * width;
       forVectors(width, [&](int64_t i, int64_t count) STEMMA_EXPANDED {

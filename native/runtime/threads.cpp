@@ -81,9 +81,10 @@ class Pool {
     for (int i = 0; slot < threads && i < threads; i++) workShare(job, (slot + i) % threads, slot);
   }
 
-  /** Does tasks of one share until none is left. */
+  /** Does tasks of one share until none is left, and then says how many: each word to the others takes its time. */
   void workShare(uint32_t job, int share, int slot) {
     std::atomic<uint64_t>& next = shares_[share].next;
+    int64_t done = 0;
     uint64_t ticket = next.load(std::memory_order_acquire);
     while (ticket >> 32 == job) {
       const Run body = body_.load(std::memory_order_relaxed);
@@ -91,12 +92,13 @@ class Pool {
       const int64_t tasks = tasks_.load(std::memory_order_relaxed);
       const int threads = threads_.load(std::memory_order_relaxed);
       const int64_t task = (int64_t)(ticket & 0xffffffffu);
-      if (task >= firstOf(share + 1, tasks, threads)) return;
+      if (task >= firstOf(share + 1, tasks, threads)) break;
       if (!next.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
       body(context, task, slot);
-      finished_.fetch_add(1, std::memory_order_release);
+      done++;
       ticket = next.load(std::memory_order_acquire);
     }
+    if (done > 0) finished_.fetch_add(done, std::memory_order_release);
   }
 
   void startWorkers(int count) {
