@@ -20,7 +20,7 @@ constexpr int64_t kBlockUnits = 256;
 constexpr int64_t kChunkTiles = 240 / kTileRows;
 constexpr int64_t kChunkPanels = 256 / kTileColumns;
 /** Tasks for each thread, so that one that is interrupted does not keep the others waiting. */
-constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kTasksPerThread = 8;
 
 constexpr int64_t divideUp(int64_t x, int64_t by) { return (x + by - 1) / by; }
 constexpr int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
