@@ -13,7 +13,9 @@ export const groupSorting = {
 export function groupedLinears(kernels: Kernels): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
   const alone = { batch: 1, batchStrideA: 0, batchStrideB: 0 };
   return groupedProducts({
-    multiplyAll: (products) => products.forEach((product) => kernels.matmul({ ...product, ...alone })),
+    multiplyAll(products) {
+      for (const product of products) kernels.matmul({ ...product, ...alone });
+    },
     fill: kernels.fill,
     read: integers,
   });
