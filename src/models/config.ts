@@ -11,7 +11,16 @@ export function parseConfig<Schema extends z.ZodType>(schema: Schema, config: Mo
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const key = issue?.path.join(".") ?? "";
-  const value = key in config ? `is ${JSON.stringify(config[key])}` : "is missing";
-  throw new CheckpointError(`config.json: ${key} ${value}: ${issue?.message ?? "not a valid config"}`);
+  const path = issue?.path ?? [];
+  const found = valueAt(config, path);
+  const value = found === undefined ? "is missing" : `is ${JSON.stringify(found)}`;
+  throw new CheckpointError(`config.json: ${path.join(".")} ${value}: ${issue?.message ?? "not a valid config"}`);
+}
+
+/** What stands at the end of a path of keys; undefined where there is nothing. */
+function valueAt(config: ModelConfig, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    config,
+  );
 }
