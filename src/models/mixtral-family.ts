@@ -79,6 +79,9 @@ const weight = z.number().nonnegative();
 const MixtralConfig = z
   .object({
     ...rotaryDecoderKeys,
+    max_position_embeddings: size.default(131_072),
+    num_key_value_heads: size.nullable().default(8),
+    rms_norm_eps: z.number().positive().default(1e-5),
     num_local_experts: size.default(8),
     num_experts_per_tok: size.default(2),
     router_aux_loss_coef: weight.default(0.001),

@@ -46,6 +46,19 @@ test("a config is read as it was written", () => {
   expect(mixtral.readConfig(config)).toEqual(settings);
 });
 
+test("what a config leaves out is as in the library's own class, not as in Llama's", () => {
+  const sizes = {
+    vocab_size: 11,
+    hidden_size: 64,
+    intermediate_size: 16,
+    num_hidden_layers: 1,
+    num_attention_heads: 16,
+  };
+  expect(mixtral.readConfig(sizes)).toMatchObject({ context: 131_072, keyValueHeads: 8, normEpsilon: 1e-5 });
+  expect(mixtral.readConfig({ ...sizes, num_key_value_heads: null }).keyValueHeads).toBe(16);
+  expect(llama.readConfig(sizes)).toMatchObject({ context: 2048, keyValueHeads: 16, normEpsilon: 1e-6 });
+});
+
 test.each([
   [{ sliding_window: 4096 }, "config.json: sliding_window is 4096: windows of attention are not supported"],
   [{ router_jitter_noise: 0.1 }, "config.json: router_jitter_noise is 0.1"],

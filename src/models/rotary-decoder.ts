@@ -40,7 +40,7 @@ const activations = {
   tanh: "tanh",
 } as const satisfies Record<string, Activation>;
 
-/** Keys of a config.json that such decoders share. */
+/** Keys of a config.json that such decoders share, with the defaults of Llama. */
 export const rotaryDecoderKeys = {
   vocab_size: size,
   max_position_embeddings: size.default(2048),

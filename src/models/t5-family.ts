@@ -60,7 +60,7 @@ const T5Config = z.object({
   tie_word_embeddings: z.boolean().default(true),
   is_encoder_decoder: z.literal(true).default(true),
   pad_token_id: id.default(0),
-  eos_token_id: id.nullish(),
+  eos_token_id: id.nullable().default(1),
   decoder_start_token_id: id.default(0),
 });
 
@@ -87,7 +87,7 @@ function readConfig(config: Record<string, unknown>): T5Settings {
     initialScale: keys.initializer_factor,
     padding: keys.pad_token_id,
     decoderStart: keys.decoder_start_token_id,
-    endOfText: keys.eos_token_id ?? null,
+    endOfText: keys.eos_token_id,
   };
 }
 

@@ -101,6 +101,12 @@ test("feed-forward layers by name", () => {
   expect(config).toMatchObject({ feed_forward_proj: "gated-gelu", dense_act_fn: "gelu_new", is_gated_act: true });
 });
 
+test("a config that does not say what ends a text means 1, as in the library's own class; null is none", () => {
+  const { eos_token_id: _, ...silent } = config;
+  expect(t5.readConfig(silent).endOfText).toBe(1);
+  expect(t5.readConfig({ ...config, eos_token_id: null }).endOfText).toBeNull();
+});
+
 test.each([
   [{ feed_forward_proj: "gated-mish" }, "must be relu, gelu, gelu_new, silu, tanh, or gated- and one"],
   [{ is_encoder_decoder: false }, "config.json: is_encoder_decoder is false"],
