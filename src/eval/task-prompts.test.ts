@@ -57,6 +57,12 @@ test("examples come before the question, are never the question, and follow from
   await expect(prompts(yaml, 3)).rejects.toThrow("has 3 examples, 3 and one more are needed");
 });
 
+test("the first examples are the same for all questions, but for the question itself", async () => {
+  const yaml = `${plain}doc_to_target: n\nfewshot_config:\n  sampler: first_n\n`;
+  const shown = (await prompts(yaml, 1)).map(({ context }) => context.split("\n")[0]);
+  expect(shown).toEqual(["Q: grass?", "Q: sky?", "Q: sky?"]);
+});
+
 test("text to generate, with several right answers; a likelihood, with its continuation", async () => {
   const generate = `task: t\n${data}output_type: generate_until\ndoc_to_text: question\ndoc_to_target: "{{choices.text}}"\n`;
   expect((await prompts(generate))[0]).toMatchObject({ context: "sky?", continuations: [], target: ["green", "blue"] });

@@ -66,7 +66,12 @@ async function examplesFor(config: TaskFile, split: string, docs: Doc[], folder:
 
 function chooseExamples(config: TaskFile, pool: readonly Doc[], doc: Doc, shots: number, random: Random): Doc[] {
   if (shots === 0) return [];
-  if (config.fewshot_config?.sampler === "first_n") return pool.slice(0, shots);
+  if (config.fewshot_config?.sampler === "first_n") {
+    return pool
+      .slice(0, shots + 1)
+      .filter((example) => example !== doc)
+      .slice(0, shots);
+  }
   const reader = random.reader();
   const chosen = new Set<number>();
   while (chosen.size < shots) {
