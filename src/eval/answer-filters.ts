@@ -45,7 +45,13 @@ function regexStep(task: string, step: FilterStep): AnswerFilter {
   const fallback = typeof step.fallback === "string" ? step.fallback : "[invalid]";
   const pattern = pythonPattern(task, source);
   return (text) => {
-    const found = [...text.matchAll(pattern)].map((match) => match.slice(1).find((group) => group) ?? match[0]);
-    return found.at(which)?.trim() ?? fallback;
+    const found = [...text.matchAll(pattern)].at(which);
+    return (found && captured(found))?.trim() ?? fallback;
   };
+}
+
+/** What Python's `findall` gives of a match: all of it, or its group; of several groups the first that holds something. */
+function captured([whole, ...groups]: RegExpExecArray): string | undefined {
+  if (groups.length < 2) return groups.length === 0 ? whole : (groups[0] ?? "");
+  return groups.find((group) => group);
 }

@@ -108,6 +108,20 @@ test("generated texts: filtered, then compared with every right answer", async (
   expect(second.metrics[0]?.perPrompt).toEqual([0, 1]);
 });
 
+test.each([
+  ["\\d+", "1 22", "1"],
+  ["(\\d)\\d", "1 22", "2"],
+  ["b|(a)", "b a", ""],
+  ["(a)|(b)|c", "b a", "b"],
+  ["(a)|(b)|c", "c a", "[invalid]"],
+  ["d", "b a", "[invalid]"],
+])("the pattern %s finds in %j what Python's findall would: %j", async (pattern, text, found) => {
+  const filter_list = [{ name: "x", filter: [{ function: "regex", regex_pattern: pattern }] }];
+  const own = scorer({ continuations: [text] });
+  const done = await result({ output_type: "generate_until", filter_list }, [prompt({ target: [found] })], own);
+  expect(done.metrics[0]?.perPrompt).toEqual([1]);
+});
+
 test("patterns to ignore are Python's", async () => {
   const own = scorer({ continuations: ["It is 6.\n#### $1,000", "#### 7"] });
   const prompts = [prompt({ target: ["so\n#### 1000"] }), prompt({ target: ["x\n#### 8"] })];
