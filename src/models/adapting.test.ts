@@ -3,7 +3,7 @@ import { openReference } from "../backend/reference/index.ts";
 import { Random } from "../core/random.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { freezeBottom } from "./freeze-bottom.ts";
-import { families } from "./index.ts";
+import { families, otherFamilies } from "./index.ts";
 import { adapt } from "./low-rank-adapters.ts";
 
 const shape = { vocabularySize: 7, context: 8, width: 8, layers: 2, heads: 2, dropout: 0 };
@@ -18,6 +18,12 @@ test("the bottom is embeddings and the first blocks", () => {
   expect(() => freezeBottom(model, 99)).toThrow(/the model has \d blocks, 99 cannot be frozen/);
   freezeBottom(model, 1);
   expect(trained(model).filter((name) => !name.startsWith("blocks.1."))).toEqual(["finalNorm.gain", "finalNorm.bias"]);
+});
+
+test("nothing below the frozen blocks is trained, so that no gradient goes through them", () => {
+  const { body } = otherFamilies.bert.create(otherFamilies.bert.shaped(shape), init);
+  freezeBottom(body, 1);
+  expect(trained(body).filter((name) => !name.startsWith("blocks.1."))).toEqual(["pooler.weight", "pooler.bias"]);
 });
 
 test("only adapters of attention are trained", () => {

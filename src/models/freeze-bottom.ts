@@ -2,8 +2,8 @@ import { SettingsError } from "../core/errors.ts";
 import { parameters } from "../nn/parameters.ts";
 
 /**
- * Stops the lower part of a model from being trained: its embeddings and its first `layers` blocks; everything when
- * these are all.
+ * Stops the lower part of a model from being trained: its embeddings, with their norm where it has one, and
+ * its first `layers` blocks; everything when these are all.
  *
  * @throws {SettingsError} when the model is not made of blocks, or of fewer.
  */
@@ -19,7 +19,7 @@ export function freezeBottom(model: object, layers: number): void {
   }
   for (const [name, parameter] of all) {
     const block = blockOf(name);
-    const isBelow = block >= 0 ? block < layers : name.endsWith("mbedding");
+    const isBelow = block >= 0 ? block < layers : /[eE]mbedding(Norm\.\w+)?$/.test(name);
     if (isBelow || layers > last) parameter.requiresGrad = false;
   }
 }
