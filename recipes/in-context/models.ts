@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../../src/index.ts";
 import {
@@ -44,10 +44,11 @@ export interface Asked {
 
 const common = { seed: 1, matmulPrecision: "bfloat16", schedule: "cosine", warmupSteps: 20 };
 
-/** Pretrains a model of a size on the King James Bible, unless it is there; its folder. */
+/** Pretrains a model of a size on the King James Bible, unless one of as many steps is there; its folder. */
 export async function pretrained([layers, width]: Size, { output, steps, threads }: Terms): Promise<string> {
-  const folder = join(output, `base-${layers}x${width}`);
+  const folder = join(output, `base-${layers}x${width}-${steps}`);
   if (existsSync(join(folder, "final"))) return join(folder, "final");
+  rmSync(folder, { recursive: true, force: true }); // a beginning that was stopped
   const corpus = await writeCorpus(join(output, "data"));
   const shape = { model: "gpt2", tokenizer: "bpe-2048", layers, heads: layers, width, context: 256 };
   const data = { data: [corpus.text], validation: [corpus.heldOutText], output: folder, steps, threads };
@@ -79,7 +80,7 @@ export async function ask(
   return asked;
 }
 
-/** Teaches a model the task; what it gets right of the same questions, and how long that took. */
+/** Teaches a model the task anew; what it gets right of the same questions, and how long that took. */
 export async function teach(
   model: string,
   [layers, width]: Size,
@@ -96,6 +97,7 @@ export async function teach(
   };
   const data = { data: [write("train", train)], validation: [write("test", test.slice(0, questions || undefined))] };
   const folder = join(output, `taught-${layers}x${width}`);
+  rmSync(folder, { recursive: true, force: true });
   const given = {
     ...common,
     ...data,

@@ -24,5 +24,7 @@ test("a contestant gets its operations, and its time is that of its steps", asyn
   expect(trained.seconds).toBeGreaterThan(0);
   expect(trained.seconds).toBeLessThan(elapsed);
   expect(trained.curve.at(-1)?.tokens).toBe(trained.tokens);
+  const again = await compete(tiny, { ...terms, seed: 2, matmulPrecision: "float32" }, 1e9);
+  expect(again.steps).toBeLessThan(trained.steps);
   rmSync(folder, { recursive: true });
 }, 60_000);

@@ -53,13 +53,14 @@ export async function stepCost(contestant: Contestant, terms: Terms): Promise<Co
   return { tokens, operations };
 }
 
-/** Trains a contestant for so many operations. */
+/** Trains a contestant for so many operations, in place of what an earlier run left in its folder. */
 export async function compete(contestant: Contestant, terms: Terms, operations: number): Promise<Trained> {
   const cost = await stepCost(contestant, terms);
   return run(contestant, terms, Math.max(1, Math.round(operations / cost.operations)));
 }
 
 async function run({ settings, ownMetric }: Contestant, terms: Terms, steps: number): Promise<Trained> {
+  rmSync(terms.output, { recursive: true, force: true });
   mkdirSync(terms.output, { recursive: true });
   const curve: Moment[] = [];
   let [tokens, seconds, operationsPerToken] = [0, 0, 0];

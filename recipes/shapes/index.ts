@@ -3,7 +3,7 @@
  * out: `npx tsx recipes/shapes/index.ts`. Leaves `report.html` and `report.json` in the folder of --output; when it is
  * stopped, the same command begins with the shape it was at.
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
@@ -47,7 +47,7 @@ async function finished(name: ContestantName): Promise<Result> {
   if (existsSync(path)) {
     const known = JSON.parse(readFileSync(path, "utf8")) as { on: typeof on; result: Result };
     if (JSON.stringify(known.on) === JSON.stringify(on)) return known.result;
-  } else rmSync(join(output, name), { recursive: true, force: true }); // a beginning that was stopped
+  }
   tell(`${contestants[name].title} learns`);
   const result = await examine(name);
   writeFileSync(path, JSON.stringify({ on, result }));
