@@ -13,6 +13,7 @@ import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { checkPositions } from "./check-positions.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 /** Shape of a GPT. */
@@ -95,11 +96,8 @@ export class Gpt implements LanguageModel {
   }
 
   #positions(batch: number, time: number, options: ForwardOptions): Tensor {
-    const positions = options.positions ?? options.cache?.positions(time);
-    const last = positions ? positions.reduce((a, b) => Math.max(a, b), 0) : time - 1;
-    if (last >= this.settings.context) {
-      throw new ShapeError(`gpt: position ${last} is beyond the context of ${this.settings.context} tokens`);
-    }
+    const positions = options.positions ?? options.cache?.positions(time) ?? null;
+    checkPositions("gpt", this.settings.context, time, positions);
     if (!positions) return this.positionEmbedding.slice(0, 0, time); // [time, width]
     const ids = this.positionEmbedding.blank([batch, time], "int32");
     ids.write(positions);
