@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parameters } from "../nn/parameters.ts";
+import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import type { BertClassifierSettings, BertSettings } from "./bert.ts";
 import { BertClassifier, BertForPretraining } from "./bert.ts";
 import { parseConfig } from "./config.ts";
@@ -54,24 +55,6 @@ export const bertClassifier: ModelFamily<BertClassifierSettings, BertClassifier>
   ignoredTensors: /^(cls\..*|(bert\.)?embeddings\.position_ids)$/,
 });
 
-const activations = {
-  gelu: "gelu",
-  gelu_new: "geluTanh",
-  gelu_pytorch_tanh: "geluTanh",
-  relu: "relu",
-  silu: "silu",
-  swish: "silu",
-  tanh: "tanh",
-} as const satisfies Record<string, BertSettings["activation"]>;
-
-const activationNames: Record<BertSettings["activation"], keyof typeof activations> = {
-  gelu: "gelu",
-  geluTanh: "gelu_new",
-  relu: "relu",
-  silu: "silu",
-  tanh: "tanh",
-};
-
 const size = z.int().positive();
 const rate = z.number().min(0).lt(1);
 
@@ -81,7 +64,7 @@ const sharedKeys = {
   num_hidden_layers: size,
   num_attention_heads: size,
   intermediate_size: size,
-  hidden_act: z.enum(Object.keys(activations) as [keyof typeof activations]).default("gelu"),
+  hidden_act: ActivationName.default("gelu"),
   hidden_dropout_prob: rate.default(0.1),
   attention_probs_dropout_prob: rate.default(0.1),
   classifier_dropout: rate.nullish(),
@@ -118,7 +101,7 @@ function readSettings(keys: Keys): BertSettings {
     layers: keys.num_hidden_layers,
     heads: keys.num_attention_heads,
     hidden: keys.intermediate_size,
-    activation: activations[keys.hidden_act],
+    activation: activationNamed(keys.hidden_act),
     dropout: keys.hidden_dropout_prob,
     attentionDropout: keys.attention_probs_dropout_prob,
     classifierDropout: keys.classifier_dropout ?? keys.hidden_dropout_prob,
@@ -136,7 +119,7 @@ function writeSettings(settings: BertSettings): Keys & { model_type: string } {
     num_hidden_layers: settings.layers,
     num_attention_heads: settings.heads,
     intermediate_size: settings.hidden,
-    hidden_act: activationNames[settings.activation],
+    hidden_act: nameOfActivation(settings.activation),
     hidden_dropout_prob: settings.dropout,
     attention_probs_dropout_prob: settings.attentionDropout,
     classifier_dropout: settings.classifierDropout === settings.dropout ? null : settings.classifierDropout,

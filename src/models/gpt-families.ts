@@ -1,12 +1,11 @@
 import { z } from "zod";
 import { parameters } from "../nn/parameters.ts";
+import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import { parseConfig } from "./config.ts";
 import type { ModelFamily, ModelShape, TensorBinding } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import type { GptSettings } from "./gpt.ts";
 import { Gpt } from "./gpt.ts";
-
-type Activation = GptSettings["activation"];
 
 /** GPT-1: norms after the residual sums; folders of `model_type` openai-gpt. */
 export const gpt1: ModelFamily<GptSettings, Gpt> = defineFamily({
@@ -47,7 +46,7 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
       ...sharedSettings(keys),
       normPosition: "before",
       hidden,
-      activation: activations[keys.activation_function],
+      activation: activationNamed(keys.activation_function),
     };
   },
   writeConfig: (settings, { endOfText }) => ({
@@ -55,7 +54,7 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
     model_type: "gpt2",
     ...sharedConfig(settings),
     n_inner: settings.hidden === 4 * settings.width ? null : settings.hidden,
-    activation_function: activationNames[settings.activation],
+    activation_function: nameOfActivation(settings.activation),
     scale_attn_weights: true,
     scale_attn_by_inverse_layer_idx: false,
     reorder_and_upcast_attn: false,
@@ -66,25 +65,6 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
   optionalPrefix: "transformer.",
   ignoredTensors: /^(lm_head\.weight|(transformer\.)?h\.\d+\.attn\.(masked_)?bias)$/,
 });
-
-const activations = {
-  gelu: "gelu",
-  gelu_new: "geluTanh",
-  gelu_fast: "geluTanh",
-  gelu_pytorch_tanh: "geluTanh",
-  relu: "relu",
-  silu: "silu",
-  swish: "silu",
-  tanh: "tanh",
-} as const satisfies Record<string, Activation>;
-
-const activationNames: Record<Activation, keyof typeof activations> = {
-  gelu: "gelu",
-  geluTanh: "gelu_new",
-  relu: "relu",
-  silu: "silu",
-  tanh: "tanh",
-};
 
 const size = z.int().positive();
 const rate = z.number().min(0).lt(1).default(0.1);
@@ -107,7 +87,7 @@ const Gpt1Config = z.object({ ...sharedKeys, afn: z.enum(["gelu", "relu", "silu"
 const Gpt2Config = z.object({
   ...sharedKeys,
   n_inner: size.nullish(),
-  activation_function: z.enum(Object.keys(activations) as [keyof typeof activations]).default("gelu_new"),
+  activation_function: ActivationName.default("gelu_new"),
   scale_attn_weights: z.literal(true).default(true),
   scale_attn_by_inverse_layer_idx: z.literal(false).default(false),
   add_cross_attention: z.literal(false).default(false),

@@ -33,7 +33,7 @@ export const LlamaSettings = z.object({
   activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]).default("silu"),
   attentionDropout: z.number().min(0).lt(1).default(0),
   normEpsilon: z.number().positive().default(1e-5),
-  /** θ of the slowest rotary pair: it turns by 1 / base^(1 − 2/headDim) radians a position. */
+  /** Pair i of each head turns by base^(−2i / headDim) radians a position; `rope_theta` of config.json. */
   rotaryBase: z.number().positive().default(10_000),
   rotaryScaling: z
     .discriminatedUnion("kind", [

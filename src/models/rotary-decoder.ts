@@ -4,6 +4,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { parameters } from "../nn/parameters.ts";
 import type { RotaryScaling } from "../nn/rotary-table.ts";
+import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import type { ModelShape, SpecialIds, TensorBinding } from "./family.ts";
 import { packedTensors } from "./packed-tensors.ts";
 import { readRotary, rotaryKeys, writeRotary } from "./rotary-config.ts";
@@ -23,22 +24,12 @@ export interface RotaryDecoderSettings {
   readonly normEpsilon: number;
   readonly tiedEmbeddings: boolean;
   readonly initializerRange: number;
-  /** θ of the slowest rotary pair. */
+  /** As in `LlamaSettings`. */
   readonly rotaryBase: number;
   readonly rotaryScaling: RotaryScaling | null;
 }
 
 const size = z.int().positive();
-
-const activations = {
-  silu: "silu",
-  swish: "silu",
-  gelu: "gelu",
-  gelu_new: "geluTanh",
-  gelu_pytorch_tanh: "geluTanh",
-  relu: "relu",
-  tanh: "tanh",
-} as const satisfies Record<string, Activation>;
 
 /** Keys of a config.json that such decoders share, with the defaults of Llama. */
 export const rotaryDecoderKeys = {
@@ -50,7 +41,7 @@ export const rotaryDecoderKeys = {
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
-  hidden_act: z.enum(Object.keys(activations) as [keyof typeof activations]).default("silu"),
+  hidden_act: ActivationName.default("silu"),
   attention_dropout: z.number().min(0).lt(1).default(0),
   rms_norm_eps: z.number().positive().default(1e-6),
   initializer_range: z.number().positive().default(0.02),
@@ -72,7 +63,7 @@ export function readRotaryDecoder(keys: Keys, rotaryBase: number): RotaryDecoder
     keyValueHeads: keys.num_key_value_heads ?? keys.num_attention_heads,
     headDim: keys.head_dim ?? keys.hidden_size / keys.num_attention_heads,
     hidden: keys.intermediate_size,
-    activation: activations[keys.hidden_act],
+    activation: activationNamed(keys.hidden_act),
     attentionDropout: keys.attention_dropout,
     normEpsilon: keys.rms_norm_eps,
     tiedEmbeddings: keys.tie_word_embeddings,
@@ -87,7 +78,6 @@ export function writeRotaryDecoder(
   settings: RotaryDecoderSettings,
   { endOfText }: SpecialIds,
 ): Record<string, unknown> {
-  const names = Object.entries(activations) as [keyof typeof activations, Activation][];
   return {
     vocab_size: settings.vocabularySize,
     max_position_embeddings: settings.context,
@@ -97,7 +87,7 @@ export function writeRotaryDecoder(
     num_attention_heads: settings.heads,
     num_key_value_heads: settings.keyValueHeads,
     head_dim: settings.headDim,
-    hidden_act: names.find(([, activation]) => activation === settings.activation)?.[0] ?? "silu",
+    hidden_act: nameOfActivation(settings.activation),
     attention_dropout: settings.attentionDropout,
     rms_norm_eps: settings.normEpsilon,
     initializer_range: settings.initializerRange,
