@@ -8,8 +8,8 @@ import type { JsonObject } from "../files/json.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { Linear } from "../nn/linear.ts";
 import { LowRank } from "../nn/low-rank.ts";
-import { Initializer, parameters } from "../nn/parameters.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import { Initializer, parameters, partsOf } from "../nn/parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { TensorBinding } from "./family.ts";
 import type { StoredModel } from "./language-model.ts";
 
@@ -48,16 +48,7 @@ export function adapt(model: StoredModel, { rank, alpha, targets }: LowRankOptio
 
 /** Every linear layer of a model by its path through the model's fields. */
 function linearsOf(model: object): Map<string, Linear> {
-  const found = new Map<string, Linear>();
-  const walk = (container: object, path: string): void => {
-    for (const [name, value] of Object.entries(container)) {
-      if (typeof value !== "object" || value === null || value instanceof Tensor || "kernels" in value) continue;
-      if (value instanceof Linear) found.set(path + name, value);
-      else if (!ArrayBuffer.isView(value)) walk(value, `${path}${name}.`);
-    }
-  };
-  walk(model, "");
-  return found;
+  return partsOf(model, (value) => value instanceof Linear);
 }
 
 /** The parameters of the adapters of a model, by their paths. */

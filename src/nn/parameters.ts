@@ -30,12 +30,20 @@ export class Parameter extends Tensor {
  * in which the fields were assigned. A parameter reachable by two paths appears under the first.
  */
 export function parameters(model: object): Map<string, Parameter> {
-  const found = new Map<string, Parameter>();
+  return partsOf(model, (value) => value instanceof Parameter);
+}
+
+/** Every part of one kind of a model, such as its linear layers, as {@link parameters}. */
+export function partsOf<Part extends object>(
+  model: object,
+  isPart: (value: object) => value is Part,
+): Map<string, Part> {
+  const found = new Map<string, Part>();
   const seen = new Set<object>();
   const walk = (container: object, path: string): void => {
     for (const [name, value] of Object.entries(container)) {
       if (typeof value !== "object" || value === null || seen.has(value)) continue;
-      if (value instanceof Parameter) found.set(path + name, value);
+      if (isPart(value)) found.set(path + name, value);
       seen.add(value);
       if (isContainer(value)) walk(value, `${path}${name}.`);
     }
