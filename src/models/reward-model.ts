@@ -1,7 +1,6 @@
-import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
-import { loadTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
+import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
@@ -15,7 +14,14 @@ import { linear } from "../tensor/ops/matmul.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { createEmpty, familyOf, loadModel, modelPlacements, renaming } from "./load.ts";
+import { createEmpty, familyOf, loadModel } from "./load.ts";
+import {
+  architecturesOf,
+  classifierArchitectures,
+  classifierPlacements,
+  isUnusedOutput,
+  loadClassifier,
+} from "./sequence-classifier.ts";
 
 /**
  * A language model with one number in place of its output layer: read at the last token of an answer it is a reward;
@@ -47,7 +53,7 @@ export class RewardModel {
   /** What an optimizer trains: all but the bias and an output layer that nothing uses. */
   trainable(): Map<string, Parameter> {
     const isUsed = ([name, parameter]: [string, Parameter]): boolean =>
-      parameter.requiresGrad && (parameter !== this.body.outputWeight || name.endsWith("tokenEmbedding"));
+      parameter.requiresGrad && !isUnusedOutput(this.body, name, parameter);
     return new Map([...parameters(this)].filter(isUsed));
   }
 
@@ -105,9 +111,7 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
   const family = familyOf(config, path);
   const model = new RewardModel(createEmpty(family, folder, backend), null);
   const hasBias = tensors.has("score.bias");
-  const expected = placements(family, model, hasBias);
-  const rename = renaming(family, expected);
-  await loadTensors(expected, tensors, (name) => (isOutputLayer(name) ? null : rename(name)));
+  await loadClassifier(family, placements(family, model, hasBias), tensors);
   if (!hasBias) backend.kernels.fill(model.bias, 0);
   return { model, family };
 }
@@ -115,10 +119,9 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
 /** The config of a reward model, as `transformers` opens it for sequence classification with one label. */
 export function rewardConfig(family: ModelFamily, model: RewardModel, ids: SpecialIds): ModelConfig {
   const config = family.writeConfig(model.body.settings, ids);
-  const names = architecturesOf(config).map((name) => name.replace(/(LMHeadModel|ForCausalLM)$/, ""));
   return {
     ...config,
-    architectures: names.map((name) => `${name}ForSequenceClassification`),
+    architectures: classifierArchitectures(config),
     id2label: { 0: "reward" },
     label2id: { reward: 0 },
     pad_token_id: ids.endOfText,
@@ -132,16 +135,7 @@ export function rewardTensors(family: ModelFamily, model: RewardModel): Writable
 
 function placements(family: ModelFamily, model: RewardModel, withBias: boolean): Placement[] {
   return [
-    ...modelPlacements(family, model.body).filter(({ name }) => !isOutputLayer(name)),
-    { name: "score.weight", tensor: model.score },
+    ...classifierPlacements(family, model.body, model.score),
     ...(withBias ? [{ name: "score.bias", tensor: model.bias }] : []),
   ];
-}
-
-function isOutputLayer(name: string): boolean {
-  return name === "lm_head.weight";
-}
-
-function architecturesOf(config: ModelConfig): readonly string[] {
-  return z.array(z.string()).catch([]).parse(config.architectures);
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
-import { loadTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
+import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
@@ -16,8 +16,14 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { lastStates } from "./last-states.ts";
-import { createEmpty, familyOf, modelPlacements, renaming } from "./load.ts";
+import { createEmpty, familyOf } from "./load.ts";
 import { mergedWeights } from "./low-rank-adapters.ts";
+import {
+  classifierArchitectures,
+  classifierPlacements,
+  isUnusedOutput,
+  loadClassifier,
+} from "./sequence-classifier.ts";
 
 /** What a fine-tuned model was taught, kept with its weights. */
 export interface TaskDescription {
@@ -136,8 +142,7 @@ export class DecoderTaskModel implements TaskModel {
   /** An output layer of its own takes part only where a language model's loss does. */
   trainable(withLanguageModel: boolean): Map<string, Parameter> {
     const isUsed = ([name, parameter]: [string, Parameter]): boolean =>
-      parameter.requiresGrad &&
-      (withLanguageModel || parameter !== this.body.outputWeight || name.endsWith("tokenEmbedding"));
+      parameter.requiresGrad && (withLanguageModel || !isUnusedOutput(this.body, name, parameter));
     const own = [...parameters(this)].filter(isUsed);
     return new Map(this.#extract ? [...own, ["extractEmbedding", this.#extract]] : own);
   }
@@ -171,19 +176,8 @@ export async function openTaskModel(folder: ModelFolder, backend: Backend, headD
   const description = readDescription(config, path);
   const body = createEmpty(family, folder, backend);
   const model = new DecoderTaskModel(description, body, null, headDropout);
-  await loadTaskTensors(family, model, tensors);
+  await loadClassifier(family, classifierPlacements(family, body, model.score), tensors);
   return { model, family };
-}
-
-/**
- * Reads every parameter of a fine-tuned model from a file that holds the same model.
- *
- * @throws {CheckpointError} when tensors are missing, unexpected or of another shape.
- */
-async function loadTaskTensors(family: ModelFamily, model: DecoderTaskModel, source: TensorSource): Promise<void> {
-  const expected = placements(family, model);
-  const rename = renaming(family, expected);
-  await loadTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));
 }
 
 /** @throws {CheckpointError} when the config is not one of a fine-tuned model. */
@@ -216,19 +210,19 @@ export function storedDescription({ labels, ...stored }: TaskDescription): Model
 /** How a fine-tuned decoder is kept in a folder: as `transformers` opens it for sequence classification. */
 export function decoderStorage(family: ModelFamily, model: DecoderTaskModel): TaskStorage {
   const { description, body, score } = model;
+  const placements = (): Placement[] => classifierPlacements(family, body, score);
   return {
     config(ids) {
       const config = family.writeConfig(body.settings, ids);
-      const [name = ""] = z.array(z.string()).catch([]).parse(config.architectures);
       return {
         ...config,
-        architectures: [`${name.replace(/(LMHeadModel|ForCausalLM)$/, "")}ForSequenceClassification`],
+        architectures: classifierArchitectures(config),
         pad_token_id: ids.padding,
         ...storedDescription(description),
       };
     },
-    tensors: () => writableTensors(withAdapters(placements(family, model), body)),
-    load: (source) => loadTaskTensors(family, model, source),
+    tensors: () => writableTensors(withAdapters(placements(), body)),
+    load: (source) => loadClassifier(family, placements(), source),
     bindings: () => [...family.tensors(body), { name: "score.weight", parameter: score, transposed: false }],
   };
 }
@@ -241,16 +235,4 @@ export function withAdapters(stored: readonly Placement[], body: object): Placem
     const whole = merged.get(storage);
     return whole ? { ...placement, tensor: whole.window(offset, shape) } : placement;
   });
-}
-
-/** An output layer of its own is not part of a classifier. */
-function placements(family: ModelFamily, model: DecoderTaskModel): Placement[] {
-  return [
-    ...modelPlacements(family, model.body).filter(({ name }) => !isOutputLayer(name)),
-    { name: "score.weight", tensor: model.score },
-  ];
-}
-
-function isOutputLayer(name: string): boolean {
-  return name === "lm_head.weight";
 }
