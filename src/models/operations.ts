@@ -1,3 +1,4 @@
+import type { Parameter } from "../nn/parameters.ts";
 import { parameters } from "../nn/parameters.ts";
 import type { BertForPretraining } from "./bert.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
@@ -8,24 +9,26 @@ interface Sizes {
   readonly layers?: number;
   readonly width?: number;
   readonly heads?: number;
+  readonly headDim?: number;
   readonly experts?: number;
   readonly chosenExperts?: number;
 }
 
 /**
  * Floating-point operations of a training step for each token: 6 for each weight of a matrix that multiplies (2 in the
- * forward pass, 4 backward), and 6 · context · width a layer for the half of the attention scores that causality leaves.
+ * forward pass, 4 backward), and 6 · context · (width of all heads) a layer for the half of the attention scores that causality leaves.
  * Of routed experts those count that a token goes through. Tables that are only looked up cost nothing.
  *
  * @see Kaplan et al. (2020), table 1, arXiv:2001.08361.
  */
 export function operationsPerToken(model: StoredModel & Pick<LanguageModel, "outputWeight">, context: number): number {
   const { layers = 0, width = 0, heads = 0, experts = 1, chosenExperts = 1 } = model.settings as Sizes;
+  const { headDim = width / heads } = model.settings as Sizes;
   const share = (axes: number): number => (axes > 2 ? chosenExperts / experts : 1); // experts lie in one tensor
   const weights = matricesOf(model)
-    .filter(([name, { shape }]) => !name.endsWith("Embedding") || shape === model.outputWeight.shape)
+    .filter(([name, parameter]) => !name.endsWith("Embedding") || parameter === model.outputWeight)
     .reduce((sum, [, { size, shape }]) => sum + size * share(shape.length), 0);
-  const scores = heads > 0 ? 6 * layers * context * width : 0;
+  const scores = heads > 0 ? 6 * layers * context * heads * headDim : 0;
   return 6 * weights + scores;
 }
 
@@ -56,6 +59,6 @@ export function textToTextOperationsPerToken(model: T5, time: number, targetTime
   return (6 * weights + 12 * heads * headDim * pairs) / (time + targetTime);
 }
 
-function matricesOf(part: object): [string, { readonly shape: readonly number[]; readonly size: number }][] {
+function matricesOf(part: object): [string, Parameter][] {
   return [...parameters(part)].filter(([, { shape }]) => shape.length > 1);
 }
