@@ -1,5 +1,6 @@
 import { Random } from "../core/random.ts";
 import type { TaskExample, TaskKind } from "../data/task-examples.ts";
+import { indexOfLargest } from "./task-report.ts";
 
 /** An example of which the answer is known. */
 export interface AnsweredExample extends Pick<TaskExample, "inputs"> {
@@ -42,7 +43,8 @@ export function bagOfWordsAccuracy(
       if (row) learn(row.candidates, row.target);
     }
   }
-  const isRight = ({ inputs, target }: AnsweredExample): boolean => indexOfMost(weights.of(inputs)) === target;
+  const isRight = ({ inputs, target }: AnsweredExample): boolean =>
+    indexOfLargest(weights.of(inputs).map(scoreOf)) === target;
   return heldOut.filter(isRight).length / heldOut.length;
 }
 
@@ -59,11 +61,6 @@ function learn(candidates: Candidates, right: number): void {
       weight.value -= (rate * gradient) / Math.sqrt(weight.squares + 1e-12);
     }
   }
-}
-
-function indexOfMost(candidates: Candidates): number {
-  const scores = candidates.map(scoreOf);
-  return scores.indexOf(Math.max(...scores));
 }
 
 function scoreOf(weights: readonly Weight[]): number {

@@ -4,6 +4,7 @@ import type { Likelihood } from "./scorer.ts";
 import type { TaskFile } from "./task-file.ts";
 import { bootstrap, confusionMatrix, macroF1, matthews } from "./task-metrics.ts";
 import type { Prompt } from "./task-prompts.ts";
+import { indexOfLargest } from "./task-report.ts";
 
 /** What a model answered to one prompt, by the type of the task. */
 export type Answer =
@@ -31,7 +32,7 @@ interface MetricRule {
 const perChoice = (lengthOf: (choice: string) => number): MetricRule["of"] => {
   return (prompt, answer) => {
     const scores = likelihoodsOf(answer).map(({ logProb }, i) => logProb / lengthOf(prompt.choices[i] ?? ""));
-    return indexOfMost(scores) === prompt.target ? 1 : 0;
+    return indexOfLargest(scores) === prompt.target ? 1 : 0;
   };
 };
 
@@ -39,7 +40,7 @@ const perChoice = (lengthOf: (choice: string) => number): MetricRule["of"] => {
 const byInformation: MetricRule["of"] = (prompt, answer) => {
   const before = answer.kind === "likelihoods" ? (answer.withoutQuestion ?? []) : [];
   const gained = likelihoodsOf(answer).map(({ logProb }, i) => logProb - (before[i]?.logProb ?? Number.NaN));
-  return indexOfMost(gained) === prompt.target ? 1 : 0;
+  return indexOfLargest(gained) === prompt.target ? 1 : 0;
 };
 
 const share = { aggregate: meanOf, error: meanError, higherIsBetter: true } as const;
@@ -189,7 +190,10 @@ function perUnit(count: (text: string) => number, scale: (natsPerUnit: number) =
 function pairRule(metric: (pairs: readonly (readonly [number, number])[]) => number): MetricRule {
   const aggregate = (values: readonly Value[]): number => metric(values as readonly (readonly [number, number])[]);
   return {
-    of: (prompt, answer) => [Number(prompt.target), indexOfMost(likelihoodsOf(answer).map(({ logProb }) => logProb))],
+    of: (prompt, answer) => [
+      Number(prompt.target),
+      indexOfLargest(likelihoodsOf(answer).map(({ logProb }) => logProb)),
+    ],
     aggregate,
     error: (values) => bootstrapError(values, aggregate),
     higherIsBetter: true,
@@ -256,8 +260,4 @@ function meanError(values: readonly Value[]): number {
 function bootstrapError(values: readonly Value[], metric: (values: readonly Value[]) => number): number {
   const { error } = bootstrap(values.length, (places) => metric(Array.from(places, (i) => values[i] ?? 0)));
   return values.length < 2 ? Number.NaN : error;
-}
-
-function indexOfMost(values: readonly number[]): number {
-  return values.reduce((best, value, i) => (value > (values[best] ?? Number.NEGATIVE_INFINITY) ? i : best), 0);
 }

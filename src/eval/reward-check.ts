@@ -1,3 +1,5 @@
+import { centred } from "./task-metrics.ts";
+
 /** The answers to one prompt, as people ranked and a reward model scored them. Lists are parallel. */
 export interface ScoredRanking {
   /** 1 is best; equal ranks are ties. */
@@ -127,9 +129,4 @@ function withinPrompts(rankings: readonly ScoredRanking[], of: (ranking: ScoredR
     });
   }
   return sums.xy / Math.sqrt(sums.xx * sums.yy || 1);
-}
-
-function centred(values: readonly number[]): number[] {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  return values.map((value) => value - mean);
 }

@@ -121,7 +121,8 @@ function chosen<Results extends ScoreResults>(results: Results, places: ArrayLik
   return { ...results, actual: pick(results.actual), predicted: pick(results.predicted) };
 }
 
-function centred(values: ArrayLike<number>): number[] {
+/** The values less their mean. */
+export function centred(values: ArrayLike<number>): number[] {
   const list = Array.from(values);
   const mean = sum(list) / list.length;
   return list.map((value) => value - mean);

@@ -130,6 +130,10 @@ export function softmax(logits: Float32Array): number[] {
 }
 
 /** Place of the largest value; the first of equal ones. */
-export function indexOfLargest(values: Float32Array): number {
-  return values.reduce((best, value, i) => (value > (values[best] ?? Number.NEGATIVE_INFINITY) ? i : best), 0);
+export function indexOfLargest(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) {
+    if ((values[i] ?? Number.NaN) > (values[best] ?? Number.NaN)) best = i;
+  }
+  return best;
 }
