@@ -1,12 +1,21 @@
 import { expect, test } from "vitest";
-import { pairwiseLoss, rankedPairs, rankingLoss } from "../../src/train/objectives/reward.ts";
+import { concat } from "../../src/tensor/ops/movement.ts";
+import { rankedPairs, rankingLoss } from "../../src/train/objectives/reward.ts";
 import { lossCases } from "./loss-fixture.ts";
 
 for (const one of await lossCases("reward-losses", "pairwise_reward")) {
   test(one.name, async () => {
     const [chosen, rejected] = [await one.leaf("chosen"), await one.leaf("rejected")];
-    const margins = await one.constant("margins");
-    const { loss, accuracy } = pairwiseLoss(chosen, rejected, margins, one.setting("center_coefficient"));
+    const count = chosen.size;
+    const pairs = {
+      ...rankedPairs(Array.from({ length: count }, () => [1, 2])),
+      better: Int32Array.from({ length: count }, (_, i) => i),
+      worse: Int32Array.from({ length: count }, (_, i) => count + i),
+    };
+    const given = await one.constant("margins");
+    const margins = given ? Float32Array.from(await given.read()) : pairs.margins;
+    const rewards = concat([chosen, rejected], 0);
+    const { loss, accuracy } = rankingLoss(rewards, { ...pairs, margins }, one.setting("center_coefficient"));
     await one.expectOutput("accuracy", accuracy);
     loss.backward();
     await one.expectOutput("loss", loss);

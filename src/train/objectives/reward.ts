@@ -83,23 +83,6 @@ export function rankingLoss(rewards: Tensor, pairs: RankedPairs, centering = 0):
   };
 }
 
-/**
- * Loss of a reward model on one pair a prompt: L = −mean log σ(r_chosen − r_rejected − m) + c · mean (r_chosen + r_rejected)².
- * The same as {@link rankingLoss} for K = 2.
- *
- * Shapes: chosen, rejected and margins `[batch]` → scalar, in nats.
- */
-export function pairwiseLoss(chosen: Tensor, rejected: Tensor, margins: Tensor | null, centering = 0): RewardLoss {
-  const difference = chosen.sub(rejected);
-  const loss = (margins ? difference.sub(margins) : difference).map("logSigmoid").mean().neg();
-  const off = chosen.add(rejected).map("square").mean().mul(centering);
-  return {
-    loss: centering === 0 ? loss : loss.add(off),
-    accuracy: isPositive(difference.detach()).mean(),
-    margin: difference.detach().mean(),
-  };
-}
-
 /** 1 where x > 0, else 0; off the tape. */
 function isPositive(x: Tensor): Tensor {
   const out = x.blank();
