@@ -54,10 +54,15 @@ struct Queries {
   int64_t b, head, begin, rows;
 };
 
-STEMMA_INLINE float dot(const float* a, const float* b, int64_t length) {
+/**
+ * Σⱼ p dp of one query, as dO · out. dO is rounded here as it is for dp: else a gradient would remain where the two
+ * cancel, as for a query that sees one key.
+ */
+STEMMA_INLINE float deltaOf(Format format, const float* dOut, const float* out, int64_t length) {
   Vec sum = {};
   forVectors(length, [&](int64_t i, int64_t count) STEMMA_EXPANDED {
-    sum = fma(loadSome(a + i, count), loadSome(b + i, count), sum);
+    const Vec x = loadSome(dOut + i, count);
+    sum = fma(format == Format::float32 ? x : roundToBfloat16(x), loadSome(out + i, count), sum);
   });
   return sumLanes(sum);
 }
@@ -167,18 +172,18 @@ void gradKeys(const AttentionGradient& g, const Queries& q, KeyRange block, cons
 
 void gradBlock(const AttentionGradient& g, const Queries& q, Parts& parts) {
   const AttentionRule& r = g.rule;
+  const Format format = formatOf(r);
   const int64_t d = r.headDim, outStride = r.heads * d;
   const int64_t at = (q.b * r.queries + q.begin) * outStride + q.head * d;
   for (int64_t i = 0; i < q.rows; i++) {
     clear(rowOf(g.dQuery, r, q.b, q.begin + i, q.head), d);
     parts.own[i] = keysOf(r, q.b, q.begin + i);
-    parts.delta[i] = dot(g.dOut + at + i * outStride, g.out + at + i * outStride, d);
+    parts.delta[i] = deltaOf(format, g.dOut + at + i * outStride, g.out + at + i * outStride, d);
     const float sum = g.logSumExp[(q.b * r.heads + q.head) * r.queries + q.begin + i];
     parts.logSumExp[i] = sum == -INFINITY ? INFINITY : sum;  // sees nothing: every weight is 0
   }
   const KeyRange seen = keysOfQueries(r, q.b, q.begin, q.begin + q.rows);
   if (seen.isEmpty()) return;
-  const Format format = formatOf(r);
   packColumns(format, rowOf(g.query, r, q.b, q.begin, q.head), g.query.rowStride, q.rows, d, parts.queries);
   packColumns(format, g.dOut + at, outStride, q.rows, d, parts.dOut);
   const int64_t start = parts.first + (seen.first - parts.first) / kTileColumns * kTileColumns;

@@ -8,8 +8,9 @@ namespace stemma::STEMMA_ISA {
 
 /**
  * Calls `body(task, slot)` for every task in [0, tasks), on up to `threads` threads and in no particular order. Slot is
- * the number of the thread, in [0, threads), for scratch memory. Tasks must write to disjoint places, and how work is
- * cut into tasks must not depend on `threads`: then the result has the same bits for any number of them.
+ * the number of the thread, in [0, threads), for scratch memory. Tasks must write to disjoint places, and what is
+ * written must not depend on how work is cut into tasks, or the cut not on `threads`: then the result has the same bits
+ * for any number of them.
  */
 template <class Body>
 static inline void parallel(int threads, int64_t tasks, Body&& body) {

@@ -149,7 +149,22 @@ function forward(setup: Setup): Case {
   };
 }
 
-/** Its weight is 1 in any precision, so what comes out is the value, rounded or not. */
+function gradient(setup: Setup): Case {
+  return {
+    name: setup.name,
+    tolerance,
+    run(kernels, memory) {
+      const { rule, ...operands } = operandsOf(setup, kernels, memory);
+      kernels.attention({ ...rule, ...operands });
+      const { query: dQuery, key: dKey, value: dValue } = headRows(rule, memory, null);
+      const dOut = memory.normal(operands.out.shape, 20);
+      const dBias = rule.bias && memory.blank(rule.bias.shape);
+      kernels.attentionGrad({ ...rule, ...operands, dOut, dQuery, dKey, dValue, dBias });
+    },
+  };
+}
+
+/** Its weight is 1 in any precision, so what comes out is the value, rounded or not, and query and key have no gradient. */
 const onlyKey: Setup = { name: "an only key, bfloat16 and nothing else", queries: 5, keys: 1, headDim: 20 };
 
 export const attentionCases: CasesOf<"attention" | "attentionGrad"> = {
@@ -157,18 +172,8 @@ export const attentionCases: CasesOf<"attention" | "attentionGrad"> = {
     ...setups.flatMap((setup) => inBothPrecisions(forward(setup))),
     { ...forward(onlyKey), matmulPrecision: "bfloat16" },
   ],
-  attentionGrad: setups.flatMap((setup) =>
-    inBothPrecisions({
-      name: setup.name,
-      tolerance,
-      run(kernels, memory) {
-        const { rule, ...operands } = operandsOf(setup, kernels, memory);
-        kernels.attention({ ...rule, ...operands });
-        const { query: dQuery, key: dKey, value: dValue } = headRows(rule, memory, null);
-        const dOut = memory.normal(operands.out.shape, 20);
-        const dBias = rule.bias && memory.blank(rule.bias.shape);
-        kernels.attentionGrad({ ...rule, ...operands, dOut, dQuery, dKey, dValue, dBias });
-      },
-    }),
-  ),
+  attentionGrad: [
+    ...setups.flatMap((setup) => inBothPrecisions(gradient(setup))),
+    { ...gradient(onlyKey), matmulPrecision: "bfloat16" },
+  ],
 };
