@@ -1,5 +1,6 @@
-import type { z } from "zod";
 import { suggestion } from "../core/nearest.ts";
+import type { SchemaIssue } from "../core/schema-demand.ts";
+import { schemaDemand } from "../core/schema-demand.ts";
 import type { Flag } from "./flags.ts";
 import { flagsOf } from "./flags.ts";
 import type { Request } from "./program.ts";
@@ -29,10 +30,8 @@ export async function resolveSettings({ command, given, config }: Request): Prom
   throw new UsageError(`${command.name}: ${[...new Set(problems)].join("; also ")}`);
 }
 
-type Issue = z.core.$ZodIssue;
-
 function describeIssue(
-  issue: Issue,
+  issue: SchemaIssue,
   merged: Readonly<Record<string, unknown>>,
   flags: readonly Flag[],
   label: (key: string) => string,
@@ -57,51 +56,14 @@ function valueAt(settings: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], settings);
 }
 
-/** What a value has to be, as the rest of a sentence. */
-function demand(issue: Issue, flag: Flag | undefined): string {
-  switch (issue.code) {
-    case "invalid_type":
-      return `must be ${article(typeName(issue.expected))}`;
-    case "too_small":
-      return `must ${bound(issue.origin, issue.inclusive === false ? "more than" : "at least", issue.minimum)}`;
-    case "too_big":
-      return `must ${bound(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum)}`;
-    case "not_multiple_of":
-      return `must be a multiple of ${issue.divisor}`;
-    case "invalid_value":
-      return issue.values.length === 1
-        ? `must be ${String(issue.values[0])}`
-        : `must be one of ${issue.values.map(String).join(", ")}`;
-    case "invalid_union":
-      return `must be ${flag?.placeholder.replaceAll(/[<>[\]]/g, "").replaceAll("|", " or ") ?? "another kind of value"}`;
-    default:
-      return `is not allowed (${issue.message})`;
-  }
+/** What a value has to be, as the rest of a sentence, in the words of the command line. */
+function demand(issue: SchemaIssue, flag: Flag | undefined): string {
+  if (issue.code === "invalid_type" && issue.expected === "boolean") return "must be yes or no";
+  if (issue.code !== "invalid_union" || flag === undefined) return schemaDemand(issue);
+  return `must be ${flag.placeholder.replaceAll(/[<>[\]]/g, "").replaceAll("|", " or ")}`;
 }
 
-function bound(origin: string, relation: string, limit: number | bigint): string {
-  if (origin === "array" || origin === "set") return `have ${relation} ${limit} ${limit === 1 ? "entry" : "entries"}`;
-  if (origin === "string") return `have ${relation} ${limit} ${limit === 1 ? "character" : "characters"}`;
-  return `be ${relation} ${limit}`;
-}
-
-function typeName(expected: string): string {
-  const names: Record<string, string> = {
-    int: "integer",
-    string: "text",
-    array: "list",
-    object: "mapping",
-    boolean: "yes or no",
-  };
-  return names[expected] ?? expected;
-}
-
-function article(noun: string): string {
-  if (noun === "text" || noun === "yes or no") return noun;
-  return `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
-}
-
-function nearestChoice(issue: Issue, value: unknown): string {
+function nearestChoice(issue: SchemaIssue, value: unknown): string {
   return issue.code === "invalid_value" && typeof value === "string"
     ? suggestion(value, issue.values.map(String), "")
     : "";

@@ -1,26 +1,38 @@
 import type { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
+import type { SchemaIssue } from "../core/schema-demand.ts";
+import { schemaDemand } from "../core/schema-demand.ts";
 import type { ModelConfig } from "./family.ts";
 
 /**
  * The keys of a config.json that a family reads, checked.
  *
- * @throws {CheckpointError} naming the first key that is missing, wrong, or set to something that is not supported.
+ * @throws {CheckpointError} naming the first key that is missing, wrong, or set to something that is not supported, and
+ * what it has to be.
  */
 export function parseConfig<Schema extends z.ZodType>(schema: Schema, config: ModelConfig): z.infer<Schema> {
   const result = schema.safeParse(config);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const path = issue?.path ?? [];
-  const found = valueAt(config, path);
-  const value = found === undefined ? "is missing" : `is ${JSON.stringify(found)}`;
-  throw new CheckpointError(`config.json: ${path.join(".")} ${value}: ${issue?.message ?? "not a valid config"}`);
+  const [issue] = result.error.issues;
+  if (issue === undefined) throw new CheckpointError("config.json: does not fit the model; fetch it again");
+  const value = valueAt(config, issue.path);
+  const found = value === undefined ? "is missing" : `is ${shorten(JSON.stringify(value))}`;
+  throw new CheckpointError(`config.json: ${issue.path.join(".")} ${found}; ${remedy(issue, value)}`);
 }
 
-/** What stands at the end of a path of keys; undefined where there is nothing. */
+/** A flag that has only one value here, or a choice of names, is what this library can do; all else is a damaged file. */
+function remedy(issue: SchemaIssue, value: unknown): string {
+  if (issue.code === "custom") return `${issue.message}; correct the file or fetch it again`;
+  const demand = `it ${schemaDemand(issue)}`;
+  const isOther = issue.code === "invalid_value" && typeof value === typeof issue.values[0];
+  if (isOther) return `${demand}, other models of this type are not supported; choose another model`;
+  return `${demand}; correct the file or fetch it again`;
+}
+
 function valueAt(config: ModelConfig, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | null | undefined)?.[key],
-    config,
-  );
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | null)?.[key], config);
+}
+
+function shorten(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -95,6 +95,8 @@ test("a Llama's own output layer is read, and one that the config ties is passed
   expect(await tied.model.outputWeight.read()).toEqual(await untied.tokenEmbedding.read());
 });
 
+const { n_embd: _, ...withoutWidth } = config;
+
 const refusals: [string, Partial<ModelContents>, string][] = [
   [
     "a model of another kind",
@@ -128,7 +130,31 @@ const refusals: [string, Partial<ModelContents>, string][] = [
     { tensors: [...tensors, extra("wte.weight", [11, 8])] },
     "transformer.wte.weight and wte.weight are both transformer.wte.weight",
   ],
-  ["keys of a wrong type", { config: { ...config, n_head: "two" } }, 'config.json: n_head is "two"'],
+  [
+    "a key of a wrong type",
+    { config: { ...config, n_head: "two" } },
+    'model: config.json: n_head is "two"; it must be a number; correct the file or fetch it again',
+  ],
+  [
+    "a missing key",
+    { config: withoutWidth },
+    "config.json: n_embd is missing; it must be a number; correct the file or fetch it again",
+  ],
+  [
+    "a size of 0",
+    { config: { ...config, n_layer: 0 } },
+    "config.json: n_layer is 0; it must be more than 0; correct the",
+  ],
+  [
+    "a flag for another kind of model",
+    { config: { ...config, add_cross_attention: true } },
+    "config.json: add_cross_attention is true; it must be false, other models of this type are not supported; choose",
+  ],
+  [
+    "an unknown activation",
+    { config: { ...config, activation_function: "mish" } },
+    'config.json: activation_function is "mish"; it must be one of gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu,',
+  ],
   [
     "heads that do not divide",
     { config: { ...config, n_head: 3 } },

@@ -198,20 +198,48 @@ const model = json.model;
 test.each([
   ["not JSON", '{"model": ', CheckpointError, /is not valid JSON \(.*\); it is damaged/],
   ["no object", "[]", CheckpointError, /holds an array, a JSON object is expected/],
-  ["no model", {}, CheckpointError, /has no model; it is not a tokenizer.json file/],
-  ["no vocabulary", { model: { type: "BPE", merges: [] } }, CheckpointError, /model.vocab is missing or no object/],
+  ["no model", {}, CheckpointError, /has no model, so it is no tokenizer.json; fetch or write it again/],
+  [
+    "no vocabulary",
+    { model: { type: "BPE", merges: [] } },
+    CheckpointError,
+    /model.vocab is missing, an object of tokens and ids is expected/,
+  ],
   [
     "a merge of one",
     { ...json, model: { ...model, merges: ["a"] } },
     CheckpointError,
     /model.merges\[0\] is "a", a pair/,
   ],
-  ["merges no list", { ...json, model: { ...model, merges: 3 } }, CheckpointError, /model.merges is no list/],
+  [
+    "merges no list",
+    { ...json, model: { ...model, merges: 3 } },
+    CheckpointError,
+    /model.merges is a number, a list of pairs is expected/,
+  ],
+  [
+    "no merges",
+    { ...json, model: { ...model, merges: undefined } },
+    CheckpointError,
+    /model.merges is missing, a list of pairs is expected/,
+  ],
+  [
+    "a vocabulary that is a list",
+    { ...json, model: { ...model, vocab: ["a"] } },
+    CheckpointError,
+    /model.vocab is an array, an object of tokens and ids is expected; the file is damaged/,
+  ],
+  [
+    "an added token with an id that is none",
+    { ...json, added_tokens: [{ id: -1, content: "x" }] },
+    CheckpointError,
+    /added_tokens\[0\].id must be at least 0; the file is damaged/,
+  ],
   [
     "an id no number",
     { ...json, model: { ...model, vocab: { a: "x" } } },
     CheckpointError,
-    /token "a" has id x; ids are/,
+    /token "a" has the id "x"; ids are/,
   ],
   [
     "an id twice",
@@ -226,7 +254,12 @@ test.each([
     /ids are integers from 0/,
   ],
   ["a merge too many", { ...json, model: { ...model, merges: [["x", "q"]] } }, CheckpointError, /needs the token "xq"/],
-  ["an added token", { ...json, added_tokens: [{ id: "1" }] }, CheckpointError, /added_tokens\[0\]\.id: .*damaged/],
+  [
+    "an added token",
+    { ...json, added_tokens: [{ id: "1" }] },
+    CheckpointError,
+    /added_tokens\[0\]\.id must be a number; .*damaged/,
+  ],
   ["an empty token", { ...json, added_tokens: [{ id: 400, content: "" }] }, CheckpointError, /id 400\) is empty/],
   [
     "Unigram",

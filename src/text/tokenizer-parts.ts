@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
+import { schemaDemand } from "../core/schema-demand.ts";
 import type { JsonRecord } from "../files/json.ts";
-import { isJsonObject } from "../files/json.ts";
+import { describe, isJsonObject } from "../files/json.ts";
 import type { AddedToken } from "./added-token.ts";
 import type { TokenRoles } from "./tokenizer.ts";
 
@@ -94,9 +95,10 @@ export function checked<Schema extends z.ZodType>(where: string, schema: Schema,
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const place = issue?.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
+  const demand = issue ? schemaDemand(issue) : "is not valid";
   throw new CheckpointError(
-    `${where}: ${place?.replace(/^\./, "") || "the value"}: ${issue?.message ?? "is not valid"}; the file is damaged or ` +
-      "of another format",
+    `${where}: ${place?.replace(/^\./, "") || "the value"} ${demand}; the file is damaged or of another format, fetch or ` +
+      "write it again",
   );
 }
 
@@ -118,13 +120,22 @@ export function flatten(where: string, part: Component | null, list: string): Co
   );
 }
 
+/** Types of models whose tokens have ids of their own. */
+const knownTypes: ReadonlySet<string> = new Set(["BPE", "WordPiece"]);
+
 function readModel(where: string, model: unknown): ModelPart {
-  if (!isJsonObject(model)) throw new CheckpointError(`${where}: has no model; it is not a tokenizer.json file`);
+  if (!isJsonObject(model))
+    throw new CheckpointError(`${where}: has no model, so it is no tokenizer.json; fetch or write it again`);
   if (!isJsonObject(model.vocab)) {
     const type = typeof model.type === "string" ? model.type : "unknown";
-    if (Array.isArray(model.vocab)) throw unsupportedPart(where, "model of type", type);
-    throw new CheckpointError(`${where}: model.vocab is missing or no object; the file is damaged`);
+    // Unigram models list their tokens; those that are read here map them to ids.
+    const isOther = Array.isArray(model.vocab) && !knownTypes.has(type);
+    if (isOther) throw unsupportedPart(where, "model of type", type);
+    throw new CheckpointError(
+      `${where}: model.vocab is ${found(model.vocab)}, an object of tokens and ids is expected; the file is damaged, fetch or write it again`,
+    );
   }
+  if (model.type === "BPE" && !Array.isArray(model.merges)) throw noMerges(where, model.merges);
   // Old files do not name the type; only BPE has merges.
   const inferred = Array.isArray(model.merges) ? "BPE" : "WordPiece";
   return {
@@ -135,13 +146,24 @@ function readModel(where: string, model: unknown): ModelPart {
   };
 }
 
+/** Without its merges, a byte-pair encoding would cut every text into other tokens than those that a model knows. */
+function noMerges(where: string, merges: unknown): CheckpointError {
+  return new CheckpointError(
+    `${where}: model.merges is ${found(merges)}, a list of pairs is expected; the file is damaged, fetch or write it again`,
+  );
+}
+
+function found(value: unknown): string {
+  return value === undefined ? "missing" : describe(value);
+}
+
 function readMerges(where: string, merges: unknown): [string, string][] {
-  if (!Array.isArray(merges)) throw new CheckpointError(`${where}: model.merges is no list; the file is damaged`);
+  if (!Array.isArray(merges)) throw noMerges(where, merges);
   return merges.map((merge: unknown, i) => {
     const pair = typeof merge === "string" ? splitMerge(merge) : merge;
     if (isPair(pair)) return pair;
     throw new CheckpointError(
-      `${where}: model.merges[${i}] is ${JSON.stringify(merge)}, a pair of tokens is expected; the file is damaged`,
+      `${where}: model.merges[${i}] is ${JSON.stringify(merge)}, a pair of tokens is expected; the file is damaged, fetch or write it again`,
     );
   });
 }
