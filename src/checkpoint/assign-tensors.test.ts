@@ -51,6 +51,29 @@ test("tensors go to a file and back, transposed where it holds them so", async (
   expect(await biasCopy.read()).toEqual(await bias.read());
 });
 
+test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])("%s among the values", async (value) => {
+  const matrix = (name: string): WritableTensor => ({
+    name,
+    shape: [3, 2],
+    read: () => Float32Array.of(0, 1, 2, 3, value, 5),
+  });
+  const placements = [
+    { name: "bias", tensor: Tensor.empty(backend, [2]) },
+    { name: "c.weight", tensor: Tensor.empty(backend, [2, 3]), transposed: true },
+  ];
+  const file = await fileOf([zeros("bias", [2]), matrix("x.c.weight")]);
+  await expect(loadTensors(placements, file, (name) => name.replace("x.", ""))).rejects.toThrow(
+    `model.safetensors: x.c.weight holds ${value} at element 4, `,
+  );
+});
+
+test("values whose sum is beyond any float are read", async () => {
+  const large = Tensor.empty(backend, [2]);
+  const file = await fileOf([{ name: "a", shape: [2], read: () => Float32Array.of(3e38, 3e38) }]);
+  await loadTensors([{ name: "a", tensor: large }], file);
+  expect(await large.read()).toEqual(Float32Array.of(3e38, 3e38));
+});
+
 test("nothing is changed when one tensor does not fit", async () => {
   const bias = Tensor.from(backend, [7, 8], [2]);
   const file = await fileOf([zeros("bias", [2])]);

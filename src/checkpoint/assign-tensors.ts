@@ -19,8 +19,8 @@ export type Rename = (nameInFile: string) => string | null;
 /**
  * Fills tensors from a file, one at a time, after checking that the file holds exactly these.
  *
- * @throws {CheckpointError} as {@link matchTensors} does, or when the file is damaged. Nothing is changed if the names
- * or shapes do not fit.
+ * @throws {CheckpointError} as {@link matchTensors} does, when the file is damaged, or when a value is no finite number.
+ * Nothing is changed if the names or shapes do not fit.
  */
 export async function loadTensors(
   placements: readonly Placement[],
@@ -34,6 +34,42 @@ export async function loadTensors(
     const stored = await source.read(matches.get(name) ?? name, scratch.subarray(0, tensor.size));
     tensor.write(transposed ? transpose(stored, tensor.shape.toReversed()) : stored);
   }
+  const damaged = await firstNotFinite(placements);
+  if (damaged === null) return;
+  throw new CheckpointError(
+    `${source.name}: ${matches.get(damaged.name) ?? damaged.name} holds ${damaged.value} at element ${damaged.at}, so the ` +
+      "model would compute nothing but that; the file is damaged, or its training failed: take another",
+  );
+}
+
+/** A value that is no number, and where a file would have it. */
+interface NotFinite {
+  readonly name: string;
+  readonly at: number;
+  readonly value: number;
+}
+
+/**
+ * The first NaN or infinity among tensors. The backend adds up each tensor, which takes a small part of the time that
+ * reading did; only where a sum is not finite are values looked at, since a sum of large numbers can overflow.
+ */
+async function firstNotFinite(placements: readonly Placement[]): Promise<NotFinite | null> {
+  const [first] = placements;
+  if (!first) return null;
+  const sums = first.tensor.blank([placements.length]);
+  for (const [i, { tensor }] of placements.entries()) {
+    tensor.backend.kernels.sum(tensor, 1, tensor.size, 1, sums.window(i, [1]));
+  }
+  const totals = await sums.read();
+  sums.release();
+  for (const [i, { name, tensor, transposed }] of placements.entries()) {
+    if (Number.isFinite(totals[i])) continue;
+    const values = Float32Array.from(await tensor.read());
+    const stored = transposed ? transpose(values, tensor.shape) : values;
+    const at = stored.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) return { name, at, value: stored[at] ?? Number.NaN };
+  }
+  return null;
 }
 
 /** Tensors of ours as a file stores them, to be read when their turn to be written comes. */

@@ -1,3 +1,4 @@
+import { NumericalError } from "../core/errors.ts";
 import type { BertForPretraining } from "../models/bert.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
@@ -11,6 +12,7 @@ import { Tensor } from "../tensor/tensor.ts";
  * @param segments - Segment of each token.
  * @param isWord - What may be filled in.
  * @returns the sequence without masks.
+ * @throws {NumericalError} when the model computes something else than numbers.
  * @see Ghazvininejad et al. (2019), "Mask-predict", arXiv:1904.09324.
  */
 export async function fillIn(
@@ -50,6 +52,9 @@ async function wordProbabilities(
   );
   const values = Float32Array.from(await result.read());
   result.release();
+  if (values.some(Number.isNaN)) {
+    throw new NumericalError("generate: the model gives NaN instead of probabilities; its weights are damaged");
+  }
   const width = values.length / places.length;
   return Array.from(places, (_, i) => values.subarray(i * width, (i + 1) * width));
 }

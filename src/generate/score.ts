@@ -1,4 +1,4 @@
-import { SettingsError } from "../core/errors.ts";
+import { NumericalError, SettingsError } from "../core/errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
@@ -20,6 +20,7 @@ export interface Score {
  * overlap by half, so that each token but those of the first window is preceded by at least half a context.
  *
  * @throws {SettingsError} when there are fewer than two tokens, or ids outside the vocabulary.
+ * @throws {NumericalError} when the model computes something else than numbers.
  */
 export async function score(model: LanguageModel, ids: readonly number[] | Int32Array): Promise<Score> {
   const { context, vocabularySize } = model.settings;
@@ -39,6 +40,11 @@ export async function score(model: LanguageModel, ids: readonly number[] | Int32
     for (let i = known - start - 1; i < values.length; i++) logProbs.push(values[i] ?? 0);
   }
   const loss = -logProbs.reduce<number>((sum, value) => sum + (value ?? 0), 0) / (ids.length - 1);
+  if (Number.isNaN(loss)) {
+    throw new NumericalError(
+      "score: the model gives NaN instead of probabilities; its weights are damaged, take another",
+    );
+  }
   return { tokenIds: [...ids], logProbs, loss, perplexity: Math.exp(loss) };
 }
 

@@ -11,9 +11,11 @@ import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { JsonObject } from "../files/json.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
+import type { AnyFamily } from "./family.ts";
 import { gpt2 } from "./gpt-families.ts";
+import { families, otherFamilies } from "./index.ts";
 import { llama } from "./llama-family.ts";
-import { loadModel, storedTensors } from "./load.ts";
+import { loadModel, loadModelOf, storedTensors } from "./load.ts";
 
 const backend = openReference();
 const shape = { vocabularySize: 11, context: 6, width: 8, layers: 2, heads: 2, dropout: 0 };
@@ -77,6 +79,21 @@ describe.each(layouts)("a GPT-2 folder %s", (_, layout) => {
       }
     }
   });
+});
+
+const everyFamily: [string, AnyFamily][] = Object.entries({ ...families, ...otherFamilies });
+
+test.each(everyFamily)("a %s whose weights hold NaN is refused", async (_, family) => {
+  const settings: unknown = family.shaped(shape);
+  const sound = family.create(settings as never, new Initializer(backend, new Random(1)));
+  const [first, ...others] = storedTensors(family, sound);
+  if (!first) throw new Error("a model without weights");
+  const damaged = { ...first, read: async () => (await first.read()).fill(Number.NaN, 0, 1) };
+  const ownConfig = family.writeConfig(settings as never, { endOfText: 0 }) as JsonObject;
+  await writeModelFolder(path, { config: ownConfig, tensors: [damaged, ...others] });
+  await expect(loadModelOf(family, path, backend)).rejects.toThrow(
+    `model.safetensors: ${first.name} holds NaN at element 0`,
+  );
 });
 
 test("a Llama's own output layer is read, and one that the config ties is passed over", async () => {
