@@ -70,6 +70,7 @@ export const dpo = defineStage({
   name: "dpo",
   summary: "learn from preference pairs without a reward model",
   settings: DpoSettings,
+  beginning: ["model"],
   examples: ["stemma dpo --model runs/sft/final --data rankings.jsonl --output runs/dpo"],
   async prepare(settings, environment) {
     if (settings.loss !== "sigmoid" && settings.labelSmoothing > 0) {

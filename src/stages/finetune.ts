@@ -37,6 +37,7 @@ export const finetune = defineStage({
   name: "finetune",
   summary: "teach a pretrained model a task: classification, entailment, similarity, multiple choice",
   settings: FinetuneSettings,
+  beginning: ["task", "model"],
   examples: [
     "stemma finetune --task classification --model runs/base/final --data mails.csv --output runs/spam",
     "stemma finetune --task entailment --model runs/base/final --data pairs.jsonl --output runs/entail --freeze-body",

@@ -40,6 +40,7 @@ export const ppo = defineStage({
   name: "ppo",
   summary: "learn by trial what a reward model likes, without straying",
   settings: PpoStageSettings,
+  beginning: ["model", "critic"],
   examples: [
     "stemma ppo --model runs/sft/final --reward runs/reward/final --prompts prompts.jsonl --output runs/ppo",
     "stemma ppo --model runs/sft/final --reward runs/reward/final --prompts prompts.jsonl --pretrain-coefficient 1 " +
