@@ -117,7 +117,13 @@ function choicesColumn(row: JsonlRow, column: string): string[] {
   const list = typeof value === "string" ? parseList(value) : value;
   const isList = Array.isArray(list) && list.every((choice) => typeof choice === "string" && choice.trim() !== "");
   if (!isList || list.length < 2) throw columnError(row, column, "a list of two texts or more");
-  return list as string[];
+  const choices = list as string[];
+  const twice = choices.find((choice, i) => choices.indexOf(choice) < i);
+  if (twice === undefined) return choices;
+  // Of two equal answers none can be the right one, and the model would be taught that one is wrong.
+  throw new DataError(
+    `${row.where}: column "${column}" has the answer ${JSON.stringify(twice)} twice; remove one, or leave the row out`,
+  );
 }
 
 function parseList(text: string): unknown {

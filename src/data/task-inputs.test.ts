@@ -43,6 +43,16 @@ const shown = (rows: readonly TaskExample[], more: Partial<TaskEncoding> = {}): 
   return examples.map(({ inputs }) => inputs.map(({ ids }) => text(ids)));
 };
 
+test("a row with the same answer twice is refused", async () => {
+  const rows = [
+    { context: "q", choices: ["x", "y"] },
+    { context: "q", choices: ["x", "y", "x"] },
+  ];
+  await expect(read("multiple-choice", rows)).rejects.toThrow(
+    /rows\.jsonl, line 2: column "choices" has the answer "x" twice; remove one, or leave the row out$/,
+  );
+});
+
 test("every task frames its texts, and both orders of a pair are the same whichever comes first", async () => {
   expect(shown(await read("classification", [{ text: "ab" }]))).toEqual([["<ab>"]]);
   expect(shown(await read("entailment", [{ premise: "b", hypothesis: "a" }]))).toEqual([["<b|a>"]]);
