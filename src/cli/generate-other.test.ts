@@ -1,9 +1,10 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { bert } from "../models/bert-families.ts";
@@ -61,6 +62,42 @@ test("an encoder-decoder writes a text, greedy or searched for", async () => {
   expect(greedy?.tokens).toBeGreaterThan(0);
   const searched = await answer(writer, ["the cat"], { ...options, beams: 3 }, backend);
   expect(searched?.continuations[0]).toMatchObject({ prompt: "the cat" });
+});
+
+test("texts made of several prompts say of which, and one stands alone", async () => {
+  const shown = async (prompt: readonly string[]): Promise<string[]> => {
+    const lines: string[] = [];
+    const io = { note: () => undefined, print: (line: string) => void lines.push(line) } as unknown as Io;
+    const settings = generate.settings.parse({ model: writer, prompt, temperature: 0, maxNewTokens: 3, threads: 1 });
+    await generate.run(settings, io);
+    return lines;
+  };
+  const [alone = ""] = await shown(["the cat"]);
+  expect(await shown(["the cat", "on"])).toEqual([`the cat → ${alone}\n`, expect.stringMatching(/^on → [^]*\n$/)]);
+});
+
+test("a tokenizer with more tokens than the model, or without a mask, is refused", async () => {
+  const tokenizerOf = (folder: string): { added_tokens: { id: number; content: string }[] } =>
+    JSON.parse(readFileSync(join(folder, "tokenizer.json"), "utf8"));
+  const larger = (folder: string): object => {
+    const json = tokenizerOf(folder);
+    return { ...json, added_tokens: [...json.added_tokens, { id: 999, content: "<new>", special: true }] };
+  };
+  for (const [kind, folder] of [
+    ["encoder", encoder],
+    ["encoder-decoder", writer],
+  ] as const) {
+    const damaged = join(root, `larger-${kind}`);
+    cpSync(folder, damaged, { recursive: true });
+    writeFileSync(join(damaged, "tokenizer.json"), JSON.stringify(larger(folder)));
+    await expect(otherAnswerers[kind](damaged, ["the [MASK]"], options, backend)).rejects.toThrow(
+      /the tokenizer has 1000 tokens, the model \d+; they do not belong together/,
+    );
+  }
+  const unmasked = join(root, "unmasked");
+  cpSync(encoder, unmasked, { recursive: true });
+  writeFileSync(join(unmasked, "tokenizer.json"), JSON.stringify({ ...tokenizerOf(encoder), added_tokens: [] }));
+  await expect(otherAnswerers.encoder(unmasked, ["the [MASK]"], options, backend)).rejects.toThrow(CheckpointError);
 });
 
 test("folders of the other shape are refused", async () => {

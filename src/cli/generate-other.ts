@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/kernels.ts";
-import { SettingsError } from "../core/errors.ts";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
 import { fillIn } from "../generate/fill-in.ts";
 import type { FinishReason } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
@@ -8,7 +8,7 @@ import { bert } from "../models/bert-families.ts";
 import type { Architecture } from "../models/family.ts";
 import { loadModelOf } from "../models/load.ts";
 import { t5 } from "../models/t5-family.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { loadTokenizerFor } from "../stages/assistant.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** What a model made of a prompt. */
@@ -45,7 +45,7 @@ export const otherAnswerers = {
 /** An encoder-decoder reads each prompt and writes a text of its own. */
 async function answerPrompts(...[folder, prompts, options, backend]: Parameters<Answerer>): ReturnType<Answerer> {
   const model = await loadModelOf(t5, folder, backend);
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await loadTokenizerFor(model, folder);
   const { endOfText } = model.settings;
   const texts = prompts.map((prompt) => [...tokenizer.encode(prompt), ...(endOfText === null ? [] : [endOfText])]);
   const written =
@@ -60,7 +60,7 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
 /** An encoder fills in the masks of each prompt. */
 async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer>): ReturnType<Answerer> {
   const model = await loadModelOf(bert, folder, backend);
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await loadTokenizerFor(model, folder);
   const mask = maskOf(tokenizer, folder);
   const special = new Set(tokenizer.specialTokens.values());
   let tokens = 0;
@@ -88,5 +88,7 @@ async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer
 function maskOf({ roles, specialTokens }: Tokenizer, folder: string): number {
   const id = specialTokens.get(roles.mask ?? "");
   if (id !== undefined) return id;
-  throw new SettingsError(`${folder}: its tokenizer has no mask token, so there is nothing to fill in`);
+  throw new CheckpointError(
+    `${folder}: its tokenizer has no mask token ([MASK] in tokenizer.json), so there is nothing to fill in; take the tokenizer that the model was trained with`,
+  );
 }

@@ -152,7 +152,7 @@ async function refuseGaps(prompts: readonly string[], model: string, modelType: 
   );
 }
 
-/** What models that are no decoders make of the prompts is shown when it is complete. */
+/** What models that are no decoders make of the prompts is shown when it is complete; of several, behind its prompt. */
 async function answerAll(
   answer: Answerer,
   prompts: readonly string[],
@@ -163,7 +163,8 @@ async function answerAll(
   const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
   const { lengthPenalty = 1 } = settings;
   const answered = await answer(settings.model, repeated, { ...settings, lengthPenalty, sampling: settings }, backend);
-  for (const { text } of answered.continuations) io.print(text);
+  const isOnly = repeated.length === 1;
+  for (const { prompt, text } of answered.continuations) io.print(isOnly ? text : `${prompt} → ${text}\n`);
   return answered;
 }
 

@@ -5,7 +5,7 @@ import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { ModelFamily } from "../models/family.ts";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { LanguageModel, StoredModel } from "../models/language-model.ts";
 import { loadModel, prefixKey, storedTensors } from "../models/load.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { RewardModel } from "../models/reward-model.ts";
@@ -44,14 +44,22 @@ export async function openStageBackend(
  */
 export async function openAssistant(path: string, backend: Backend): Promise<Assistant> {
   const { model, family } = await loadModel(path, backend);
-  const tokenizer = await loadTokenizer(path);
-  if (tokenizer.vocabularySize > model.settings.vocabularySize) {
-    throw new CheckpointError(
-      `${path}: the tokenizer has ${tokenizer.vocabularySize} tokens, the model ${model.settings.vocabularySize}; ` +
-        "they do not belong together",
-    );
-  }
+  const tokenizer = await loadTokenizerFor(model, path);
   return { model, family, encoder: new ChatEncoder(tokenizer, await readChatTemplate(path)) };
+}
+
+/**
+ * The tokenizer in a model's folder.
+ *
+ * @throws {CheckpointError} when it is missing or damaged, or can give ids that the model does not know.
+ */
+export async function loadTokenizerFor({ settings }: StoredModel, path: string): Promise<Tokenizer> {
+  const tokenizer = await loadTokenizer(path);
+  if (tokenizer.vocabularySize <= settings.vocabularySize) return tokenizer;
+  throw new CheckpointError(
+    `${path}: the tokenizer has ${tokenizer.vocabularySize} tokens, the model ${settings.vocabularySize}; ` +
+      "they do not belong together, fetch both again",
+  );
 }
 
 /** {@link openAssistant} to train it further: what follows pretraining is learned from left to right, by prefix models too. */

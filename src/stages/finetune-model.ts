@@ -14,11 +14,10 @@ import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { TaskDescription, TaskModel, TaskStorage, TaskTokens } from "../models/task-model.ts";
 import { DecoderTaskModel, decoderStorage, isTaskModel, openTaskModel } from "../models/task-model.ts";
 import { parameters } from "../nn/parameters.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
-import { openTrainee } from "./assistant.ts";
+import { loadTokenizerFor, openTrainee } from "./assistant.ts";
 
 /** A model that does a task, with what it takes to ask it. */
 export interface Solver {
@@ -61,7 +60,7 @@ export async function openSolver(
     const description = { ...wanted, tokens: { start: "[CLS]", delimiter: "[SEP]", extract: "[SEP]" } };
     const random = new Random(options.seed);
     const model = await newEncoderTaskModel(path, description, backend, random, options.headDropout);
-    return encoderSolver(model, await loadTokenizer(path));
+    return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
   const assistant = await openTrainee(path, backend);
   const { family } = assistant;
@@ -75,15 +74,15 @@ export async function openSolver(
 
 /** Opens a model that `stemma finetune` has made. */
 export async function openTrainedSolver(path: string, backend: Backend, headDropout = 0): Promise<Solver> {
-  const tokenizer = await loadTokenizer(path);
   const { config } = await readFolder(path);
   if (config.model_type === bert.modelType) {
-    return encoderSolver(await openEncoderTaskModel(path, backend, headDropout), tokenizer);
+    const model = await openEncoderTaskModel(path, backend, headDropout);
+    return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
   const folder = await openModelFolder(path);
   try {
     const { model, family } = await openTaskModel(folder, backend, headDropout);
-    return solverOf(model, family, tokenizer);
+    return solverOf(model, family, await loadTokenizerFor(model.body, path));
   } finally {
     await folder.close();
   }

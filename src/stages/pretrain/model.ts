@@ -13,11 +13,10 @@ import type { StoredModel } from "../../models/language-model.ts";
 import { familyIn, loadModelOf, storedTensors } from "../../models/load.ts";
 import { Initializer } from "../../nn/parameters.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
-import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
 import type { Assistant } from "../assistant.ts";
-import { openAssistant } from "../assistant.ts";
+import { loadTokenizerFor, openAssistant } from "../assistant.ts";
 import type { StageEnvironment } from "../stage.ts";
 import { pretrainingTokenizer } from "./tokenizer.ts";
 
@@ -107,7 +106,7 @@ export async function openOtherModel<Settings, Model extends StoredModel>(
     if (!folder.checkpoint) refuseForExisting(existing, settings);
     const model = await loadModelOf(family, existing, backend);
     refuseOtherShape(existing, model, settings);
-    return { model, tokenizer: await loadTokenizer(existing) };
+    return { model, tokenizer: await loadTokenizerFor(model, existing) };
   }
   const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
   const sizes = shapeOf(family, settings);
