@@ -73,7 +73,7 @@ test("texts made of several prompts say of which, and one stands alone", async (
     return lines;
   };
   const [alone = ""] = await shown(["the cat"]);
-  expect(await shown(["the cat", "on"])).toEqual([`the cat → ${alone}\n`, expect.stringMatching(/^on → [^]*\n$/)]);
+  expect(await shown(["the cat", "on"])).toEqual([`the cat → ${alone}\n`, expect.stringMatching(/^on → [\s\S]*\n$/)]);
 });
 
 test("a tokenizer with more tokens than the model, or without a mask, is refused", async () => {
@@ -131,6 +131,23 @@ test("an encoder is refused where a decoder is wanted, in the terms of the comma
   writeFileSync(join(unknown, "config.json"), '{ "model_type": "falcon" }');
   const asked = Promise.resolve(generate.run(generate.settings.parse({ model: unknown, prompt: ["the"] }), io));
   await expect(asked).rejects.toThrow(/"falcon", which is not supported; known are openai-gpt, .*, bert, t5$/);
+});
+
+test.each([
+  [
+    encoder,
+    "a [MASK] b<extra_id_0>",
+    /<extra_id_0> stands for a gap that a t5 fills in, this is a bert; write \[MASK\]/,
+  ],
+  [
+    writer,
+    "a [MASK]",
+    /\[MASK\] stands for a gap that a bert fills in, this is a t5; write <extra_id_0> for the first/,
+  ],
+])("%s is not asked as the other is", async (model, prompt, message) => {
+  const io = { note: () => undefined } as unknown as Io;
+  const asked = Promise.resolve(generate.run(generate.settings.parse({ model, prompt: [prompt], threads: 1 }), io));
+  await expect(asked).rejects.toThrow(message);
 });
 
 test("flags without an effect are refused", async () => {

@@ -80,7 +80,7 @@ export const generate = defineCommand({
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
     refuseIdle(settings, architecture);
-    if (!answer) await refuseGaps(prompts, settings.model, modelType);
+    await refuseGaps(prompts, settings.model, { architecture, modelType });
     const start = performance.now();
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, settings, io, backend)
@@ -142,13 +142,38 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
   return [...prompt, text];
 }
 
-/** What stands for a gap in the prompts of encoders and encoder-decoders; to a decoder it would be text like any other. */
-async function refuseGaps(prompts: readonly string[], model: string, modelType: string): Promise<void> {
-  const gap = prompts.map((prompt) => /\[MASK\]|<extra_id_\d+>/.exec(prompt)?.[0]).find((found) => found !== undefined);
-  if (gap === undefined || (await loadTokenizer(model)).specialTokens.has(gap)) return;
+/** How gaps are written that an architecture does not fill in. */
+const gapsOfOthers: Readonly<Record<Architecture, RegExp>> = {
+  decoder: /\[MASK\]|<extra_id_\d+>/g,
+  encoder: /<extra_id_\d+>/g,
+  "encoder-decoder": /\[MASK\]/g,
+};
+
+/** What a prompt can have instead of a gap that another architecture fills in. */
+const insteadOfGap: Readonly<Record<Architecture, string>> = {
+  decoder: "give it a beginning to continue",
+  encoder: "write [MASK] for each missing word",
+  "encoder-decoder": "write <extra_id_0> for the first gap, <extra_id_1> for the next",
+};
+
+/**
+ * What stands for a gap in the prompts of encoders and of encoder-decoders would be text like any other to the rest.
+ *
+ * @throws {SettingsError} when a prompt has a gap that the model's tokenizer does not know.
+ */
+async function refuseGaps(
+  prompts: readonly string[],
+  model: string,
+  { architecture, modelType }: { readonly architecture: Architecture; readonly modelType: string },
+): Promise<void> {
+  const gaps = prompts.flatMap((prompt) => prompt.match(gapsOfOthers[architecture]) ?? []);
+  if (gaps.length === 0) return;
+  const { specialTokens } = await loadTokenizer(model);
+  const gap = gaps.find((token) => !specialTokens.has(token));
+  if (gap === undefined) return;
   const filler = gap === "[MASK]" ? "bert" : "t5";
   throw new SettingsError(
-    `prompt: ${gap} stands for a gap that a ${filler} fills in, this is a ${modelType}; give it a beginning to continue`,
+    `prompt: ${gap} stands for a gap that a ${filler} fills in, this is a ${modelType}; ${insteadOfGap[architecture]}`,
   );
 }
 

@@ -82,7 +82,11 @@ const sharedKeys = {
   initializer_range: z.number().positive().default(0.02),
 };
 
-const Gpt1Config = z.object({ ...sharedKeys, afn: z.enum(["gelu", "relu", "silu", "swish"]).default("gelu") });
+const Gpt1Config = z.object({
+  ...sharedKeys,
+  tie_word_embeddings: z.literal(true).default(true),
+  afn: z.enum(["gelu", "relu", "silu", "swish"]).default("gelu"),
+});
 
 const Gpt2Config = z.object({
   ...sharedKeys,

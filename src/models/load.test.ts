@@ -12,7 +12,7 @@ import { Random } from "../core/random.ts";
 import type { JsonObject } from "../files/json.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import type { AnyFamily } from "./family.ts";
-import { gpt2 } from "./gpt-families.ts";
+import { gpt1, gpt2 } from "./gpt-families.ts";
 import { families, otherFamilies } from "./index.ts";
 import { llama } from "./llama-family.ts";
 import { loadModel, loadModelOf, storedTensors } from "./load.ts";
@@ -93,6 +93,17 @@ test.each(everyFamily)("a %s whose weights hold NaN is refused", async (_, famil
   await writeModelFolder(path, { config: ownConfig, tensors: [damaged, ...others] });
   await expect(loadModelOf(family, path, backend)).rejects.toThrow(
     `model.safetensors: ${first.name} holds NaN at element 0`,
+  );
+});
+
+test("a GPT-1 with an output layer of its own is refused", async () => {
+  const ownConfig = {
+    ...(gpt1.writeConfig(model.settings, { endOfText: 0 }) as JsonObject),
+    tie_word_embeddings: false,
+  };
+  await writeModelFolder(path, { config: ownConfig, tensors });
+  await expect(loadModel(path, backend)).rejects.toThrow(
+    "tie_word_embeddings is false; it must be true, other models of this type are not supported; choose another model",
   );
 });
 
