@@ -37,8 +37,8 @@ export async function loadTensors(
   const damaged = await firstNotFinite(placements);
   if (damaged === null) return;
   throw new CheckpointError(
-    `${source.name}: ${matches.get(damaged.name) ?? damaged.name} holds ${damaged.value} at element ${damaged.at}, so the ` +
-      "model would compute nothing but that; the file is damaged, or its training failed: take another",
+    `${source.name}: ${matches.get(damaged.name) ?? damaged.name} holds ${damaged.value} at element ${damaged.at}, ` +
+      "a model computes with finite numbers only; the file is damaged, or its training failed: take another",
   );
 }
 
