@@ -22,7 +22,10 @@ export function parseConfig<Schema extends z.ZodType>(schema: Schema, config: Mo
 
 /** A flag that has only one value here, or a choice of names, is what this library can do; all else is a damaged file. */
 function remedy(issue: SchemaIssue, value: unknown): string {
-  if (issue.code === "custom") return `${issue.message}; correct the file or fetch it again`;
+  if (issue.code === "custom") {
+    const isOther = issue.message.endsWith("not supported");
+    return `${issue.message}; ${isOther ? "choose another model" : "correct the file or fetch it again"}`;
+  }
   const demand = `it ${schemaDemand(issue)}`;
   const isOther = issue.code === "invalid_value" && typeof value === typeof issue.values[0];
   if (isOther) return `${demand}, other models of this type are not supported; choose another model`;

@@ -201,7 +201,7 @@ test("a wrong key within another is named with its value", () => {
   const config = llama.writeConfig(llama.shaped(shape), { endOfText: 0 });
   const scaled = (scaling: object) => () => llama.readConfig({ ...config, rope_scaling: scaling });
   expect(scaled({ rope_type: "yarn", factor: 4 })).toThrow('config.json: rope_scaling.rope_type is "yarn"');
-  expect(scaled({ rope_type: "linear" })).toThrow('rope_scaling is {"rope_type":"linear"}: a key that this type');
+  expect(scaled({ rope_type: "linear" })).toThrow('rope_scaling is {"rope_type":"linear"}; a key that this type');
 });
 
 test.each(refusals)("%s is refused", async (_, change, message) => {

@@ -60,9 +60,15 @@ test("what a config leaves out is as in the library's own class, not as in Llama
 });
 
 test.each([
-  [{ sliding_window: 4096 }, "config.json: sliding_window is 4096: windows of attention are not supported"],
+  [
+    { sliding_window: 4096 },
+    "config.json: sliding_window is 4096; windows of attention are not supported; choose another model",
+  ],
   [{ router_jitter_noise: 0.1 }, "config.json: router_jitter_noise is 0.1"],
-  [{ num_experts_per_tok: 3 }, "config.json: num_experts_per_tok is 3: must not be more than num_local_experts"],
+  [
+    { num_experts_per_tok: 3 },
+    "config.json: num_experts_per_tok is 3; must not be more than num_local_experts; correct the file",
+  ],
 ])("a config with %j is refused", (change, message) => {
   expect(() => mixtral.readConfig({ ...config, ...change })).toThrow(CheckpointError);
   expect(() => mixtral.readConfig({ ...config, ...change })).toThrow(message);
