@@ -3,6 +3,7 @@
 #include "kernels/parallel.h"
 #include "kernels/philox.h"
 #include "kernels/vector.h"
+#include "kernels/walk.h"
 
 namespace stemma::STEMMA_ISA {
 
@@ -133,13 +134,8 @@ static void combineAll(const Broadcast& walk, const float* a, const float* b, fl
   int64_t rows = 1;
   for (int axis = 0; axis < inner; axis++) rows *= walk.shape[axis];
   parallelRows(threads, rows, length, [&](int64_t row) {
-    int64_t rest = row, atA = 0, atB = 0;
-    for (int axis = inner - 1; axis >= 0; axis--) {
-      atA += rest % walk.shape[axis] * walk.stridesA[axis];
-      atB += rest % walk.shape[axis] * walk.stridesB[axis];
-      rest /= walk.shape[axis];
-    }
-    combineRow<kind>(a + atA, movesA, b + atB, movesB, out + row * length, length);
+    const RowStarts at = rowStarts(row, walk.rank, walk.shape, walk.stridesA, walk.stridesB);
+    combineRow<kind>(a + at.first, movesA, b + at.second, movesB, out + row * length, length);
   });
 }
 

@@ -50,6 +50,7 @@ void matmul(const Matmul& wanted, int threads) {
   }
 }
 
+/** All products of some rows are one job; narrow ones read their b once, each on its own. */
 void matmuls(const Matmul* products, int count, int threads) {
   const Scratch memory((size_t)(count + 1) * sizeof(Matmul));
   Matmul* const wide = (Matmul*)memory.bytes();

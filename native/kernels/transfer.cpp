@@ -2,6 +2,7 @@
 
 #include "kernels/parallel.h"
 #include "kernels/vector.h"
+#include "kernels/walk.h"
 
 namespace stemma::STEMMA_ISA {
 
@@ -53,13 +54,8 @@ static void moveAll(const Transfer& walk, const float* from, float* to, int thre
   int64_t rows = 1;
   for (int axis = 0; axis < inner; axis++) rows *= walk.shape[axis];
   parallelRows(threads, rows, length, [&](int64_t row) {
-    int64_t rest = row, atFrom = 0, atTo = 0;
-    for (int axis = inner - 1; axis >= 0; axis--) {
-      atFrom += rest % walk.shape[axis] * walk.from[axis];
-      atTo += rest % walk.shape[axis] * walk.to[axis];
-      rest /= walk.shape[axis];
-    }
-    moveRow<accumulate>(from + atFrom, walk.from[inner], to + atTo, walk.to[inner], length);
+    const RowStarts at = rowStarts(row, walk.rank, walk.shape, walk.from, walk.to);
+    moveRow<accumulate>(from + at.first, walk.from[inner], to + at.second, walk.to[inner], length);
   });
 }
 
