@@ -1,6 +1,6 @@
 import { Random } from "../core/random.ts";
 import type { TaskExample, TaskKind } from "../data/task-examples.ts";
-import { indexOfLargest } from "./task-report.ts";
+import { indexOfLargest } from "./task-metrics.ts";
 
 /** An example of which the answer is known. */
 export interface AnsweredExample extends Pick<TaskExample, "inputs"> {

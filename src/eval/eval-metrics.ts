@@ -2,9 +2,8 @@ import { DataError } from "../core/errors.ts";
 import { pythonPattern } from "./python-pattern.ts";
 import type { Likelihood } from "./scorer.ts";
 import type { TaskFile } from "./task-file.ts";
-import { bootstrap, confusionMatrix, macroF1, matthews } from "./task-metrics.ts";
+import { bootstrap, confusionMatrix, indexOfLargest, macroF1, matthews } from "./task-metrics.ts";
 import type { Prompt } from "./task-prompts.ts";
-import { indexOfLargest } from "./task-report.ts";
 
 /** What a model answered to one prompt, by the type of the task. */
 export type Answer =

@@ -133,3 +133,12 @@ function sum(values: Iterable<number>): number {
   for (const value of values) total += value;
   return total;
 }
+
+/** Place of the largest value; the first of equal ones. */
+export function indexOfLargest(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) {
+    if ((values[i] ?? Number.NaN) > (values[best] ?? Number.NaN)) best = i;
+  }
+  return best;
+}

@@ -5,6 +5,7 @@ import {
   bootstrap,
   classMetrics,
   confusionMatrix,
+  indexOfLargest,
   macroF1,
   matthews,
   pearson,
@@ -127,13 +128,4 @@ export function softmax(logits: Float32Array): number[] {
   const powers = Array.from(logits, (z) => Math.exp(z - most));
   const total = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / total);
-}
-
-/** Place of the largest value; the first of equal ones. */
-export function indexOfLargest(values: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) {
-    if ((values[i] ?? Number.NaN) > (values[best] ?? Number.NaN)) best = i;
-  }
-  return best;
 }
