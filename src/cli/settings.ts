@@ -1,6 +1,6 @@
 import { suggestion } from "../core/nearest.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
-import { schemaDemand } from "../core/schema-demand.ts";
+import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { Flag } from "./flags.ts";
 import { flagsOf } from "./flags.ts";
 import type { Request } from "./program.ts";
@@ -50,10 +50,6 @@ function describeIssue(
 
 function entryName(part: string): string {
   return /^\d+$/.test(part) ? `entry ${Number(part) + 1}` : part;
-}
-
-function valueAt(settings: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], settings);
 }
 
 /** What a value has to be, as the rest of a sentence, in the words of the command line. */

@@ -3,6 +3,14 @@ import type { z } from "zod";
 /** What a schema finds wrong with a value. */
 export type SchemaIssue = z.core.$ZodIssue;
 
+/** What stands at the end of an issue's path of keys; undefined where there is nothing. */
+export function valueAt(checked: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    checked,
+  );
+}
+
 /** What a value that does not fit its schema has to be, as the rest of a sentence: `must be an integer`. */
 export function schemaDemand(issue: SchemaIssue): string {
   switch (issue.code) {

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
-import { schemaDemand } from "../core/schema-demand.ts";
+import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { ModelConfig } from "./family.ts";
 
 /**
@@ -30,10 +30,6 @@ function remedy(issue: SchemaIssue, value: unknown): string {
   const isOther = issue.code === "invalid_value" && typeof value === typeof issue.values[0];
   if (isOther) return `${demand}, other models of this type are not supported; choose another model`;
   return `${demand}; correct the file or fetch it again`;
-}
-
-function valueAt(config: ModelConfig, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | null)?.[key], config);
 }
 
 function shorten(text: string): string {

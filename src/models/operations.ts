@@ -16,14 +16,14 @@ interface Sizes {
 
 /**
  * Floating-point operations of a training step for each token: 6 for each weight of a matrix that multiplies (2 in the
- * forward pass, 4 backward), and 6 · context · (width of all heads) a layer for the half of the attention scores that causality leaves.
- * Of routed experts those count that a token goes through. Tables that are only looked up cost nothing.
+ * forward pass, 4 backward), and 6 · context · (width of all heads) a layer for the half of the attention scores that
+ * causality leaves. Of routed experts those count that a token goes through. Tables that are only looked up cost nothing.
  *
  * @see Kaplan et al. (2020), table 1, arXiv:2001.08361.
  */
 export function operationsPerToken(model: StoredModel & Pick<LanguageModel, "outputWeight">, context: number): number {
-  const { layers = 0, width = 0, heads = 0, experts = 1, chosenExperts = 1 } = model.settings as Sizes;
-  const { headDim = width / heads } = model.settings as Sizes;
+  const settings = model.settings as Sizes;
+  const { layers = 0, width = 0, heads = 0, headDim = width / heads, experts = 1, chosenExperts = 1 } = settings;
   const share = (axes: number): number => (axes > 2 ? chosenExperts / experts : 1); // experts lie in one tensor
   const weights = matricesOf(model)
     .filter(([name, parameter]) => !name.endsWith("Embedding") || parameter === model.outputWeight)
