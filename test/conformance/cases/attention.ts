@@ -1,4 +1,4 @@
-import type { AttentionRule, HeadRows, Kernels, View } from "../../../src/backend/kernels.ts";
+import type { AttentionRule, FusedKernels, HeadRows, Kernels, View } from "../../../src/backend/kernels.ts";
 import type { Case, CasesOf, Workspace } from "../workspace.ts";
 
 interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "dropout">> {
@@ -137,31 +137,37 @@ function inBothPrecisions(one: Case): Case[] {
   return [one, { ...one, name: `${one.name}, bfloat16`, tolerance: roughly, matmulPrecision: "bfloat16" }];
 }
 
-function forward(setup: Setup): Case {
+/** Attends, and then does `more` with the same operands. */
+function caseOf(
+  setup: Setup,
+  more: (operands: Operands, kernels: Kernels & FusedKernels, memory: Workspace) => void,
+): Case {
   return {
     name: setup.name,
     tolerance,
     run(kernels, memory) {
-      const { rule, ...operands } = operandsOf(setup, kernels, memory);
-      kernels.attention({ ...rule, ...operands });
-      kernels.attention({ ...rule, ...operands, out: memory.blank(operands.out.shape), logSumExp: null });
+      const operands = operandsOf(setup, kernels, memory);
+      kernels.attention({ ...operands.rule, ...operands });
+      more(operands, kernels, memory);
     },
   };
 }
 
+function forward(setup: Setup): Case {
+  return caseOf(setup, (operands, kernels, memory) => {
+    const out = memory.blank(operands.out.shape);
+    kernels.attention({ ...operands.rule, ...operands, out, logSumExp: null });
+  });
+}
+
 function gradient(setup: Setup): Case {
-  return {
-    name: setup.name,
-    tolerance,
-    run(kernels, memory) {
-      const { rule, ...operands } = operandsOf(setup, kernels, memory);
-      kernels.attention({ ...rule, ...operands });
-      const { query: dQuery, key: dKey, value: dValue } = headRows(rule, memory, null);
-      const dOut = memory.normal(operands.out.shape, 20);
-      const dBias = rule.bias && memory.blank(rule.bias.shape);
-      kernels.attentionGrad({ ...rule, ...operands, dOut, dQuery, dKey, dValue, dBias });
-    },
-  };
+  return caseOf(setup, (operands, kernels, memory) => {
+    const { rule } = operands;
+    const { query: dQuery, key: dKey, value: dValue } = headRows(rule, memory, null);
+    const dOut = memory.normal(operands.out.shape, 20);
+    const dBias = rule.bias && memory.blank(rule.bias.shape);
+    kernels.attentionGrad({ ...rule, ...operands, dOut, dQuery, dKey, dValue, dBias });
+  });
 }
 
 /** Its weight is 1 in any precision, so what comes out is the value, rounded or not, and query and key have no gradient. */
