@@ -2,27 +2,27 @@ import type { Readable } from "node:stream";
 import type { z } from "zod";
 import type { Progress, ProgressPlan } from "./progress.ts";
 
-/** What a command may do to the outside world besides files. Only this prints. */
+/** What a command may do to the outside world besides files. Only this prints. Functions work when taken off it, too. */
 export interface Io {
   /** One line of the command's result, on standard output. Silent under `--json`. */
-  print(line: string): void;
+  readonly print: (line: string) => void;
   /** A piece of the result as it comes, without a line break. Silent under `--json`. */
-  write(text: string): void;
+  readonly write: (text: string) => void;
   /** A remark for whoever watches, on standard error. */
-  note(line: string): void;
+  readonly note: (line: string) => void;
   /** Standard input. */
   readonly input: Readable & { readonly isTTY?: boolean };
   /** Whether a person sees the result as it is written. */
   readonly isTerminal: boolean;
   /** A bar on a terminal, lines from time to time elsewhere, on standard error. */
-  progress(plan: ProgressPlan): Progress;
+  readonly progress: (plan: ProgressPlan) => Progress;
   /**
    * From the first call on, Ctrl-C (SIGINT) and SIGTERM abort this signal instead of ending the process, so that the
    * command can save first; a second one ends it at once. The command has to let the event loop turn to notice.
    */
-  stopSignal(): AbortSignal;
+  readonly stopSignal: () => AbortSignal;
   /** The command did its work and found something wrong: its result is shown, and the exit code is 1. */
-  fail(): void;
+  readonly fail: () => void;
 }
 
 /** Headings under which `stemma --help` lists commands. */

@@ -53,6 +53,15 @@ const failing = defineCommand({
     wholeWords: z.boolean().default(false).describe("whatever"),
   }),
   async run({ how }, io) {
+    if (how === "taken apart") {
+      const { print, write, note, fail, stopSignal, progress } = io;
+      progress({ title: "try", total: 1 }).stop();
+      note(`aborted: ${stopSignal().aborted}`);
+      print("first");
+      write("second");
+      fail();
+      return;
+    }
     if (how === "known") throw new DataError("corpus.txt: is empty; give a text");
     if (how === "contradiction") throw new SettingsError("how: is for others; leave it out");
     if (how === "key") throw new SettingsError("wholeWords: is for others; leave it out");
@@ -214,6 +223,11 @@ test.each([
   [["--json"], '{"ok":false}\n'],
 ])("a command that found something wrong shows its result and exits with 1 (%j)", async (flags, stdout) => {
   expect(await stemma("try", "that", "--how", "found", ...flags)).toEqual({ code: 1, stdout, stderr: "" });
+});
+
+test("what a command may do, it may do with functions taken off their object", async () => {
+  const ended = { code: 1, stdout: "first\nsecond", stderr: "aborted: false\n" };
+  expect(await stemma("try", "that", "--how", "taken apart")).toEqual(ended);
 });
 
 test("a combination of flags that only the command can judge is wrong usage", async () => {

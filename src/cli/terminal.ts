@@ -17,7 +17,10 @@ export interface Surroundings {
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 type StopSignal = keyof typeof signalCodes;
 
-/** What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. */
+/**
+ * What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. Its functions are
+ * fields rather than methods: commands take them off it and hand them on.
+ */
 export class Terminal implements Io {
   readonly #around: Surroundings;
   readonly #stop = new AbortController();
@@ -62,24 +65,24 @@ export class Terminal implements Io {
     return this.#stoppedBy === null ? null : signalCodes[this.#stoppedBy];
   }
 
-  fail(): void {
+  readonly fail = (): void => {
     this.#hasFailed = true;
-  }
+  };
 
-  print(line: string): void {
+  readonly print = (line: string): void => {
     this.write(`${line}\n`);
-  }
+  };
 
-  write(text: string): void {
+  readonly write = (text: string): void => {
     if (!this.#isSilent && !this.#isClosed) this.#around.stdout.write(text);
-  }
+  };
 
-  note(line: string): void {
+  readonly note = (line: string): void => {
     if (this.#progress === null) this.#around.stderr.write(`${line}\n`);
     else this.#progress.note(line);
-  }
+  };
 
-  progress(plan: ProgressPlan): Progress {
+  readonly progress = (plan: ProgressPlan): Progress => {
     const { stderr } = this.#around;
     const isBar = stderr.isTTY === true;
     const progress = isBar ? barProgress(plan, stderr) : lineProgress(plan, (line) => stderr.write(`${line}\n`));
@@ -89,9 +92,9 @@ export class Terminal implements Io {
     };
     this.#progress = { ...progress, stop };
     return this.#progress;
-  }
+  };
 
-  stopSignal(): AbortSignal {
+  readonly stopSignal = (): AbortSignal => {
     if (this.#handlers.length === 0) {
       for (const signal of Object.keys(signalCodes) as StopSignal[]) {
         const handle = (): void => this.#onSignal(signal);
@@ -100,7 +103,7 @@ export class Terminal implements Io {
       }
     }
     return this.#stop.signal;
-  }
+  };
 
   /** Gives the signals back. Streams stay watched: they may fail after the last write. */
   release(): void {

@@ -145,16 +145,16 @@ export interface Sample {
   readonly isAnswer?: boolean;
 }
 
-/** What a stage gets besides its settings. */
+/** What a stage gets besides its settings. Functions work when taken off it, too. */
 export interface StageEnvironment {
   /** The run's folder, claimed for this process; `checkpoint` is what to go on from, or null. */
   readonly folder: RunFolder;
   /** Records metrics after `step` updates and shows them: the `log` of a {@link Run}. */
-  log(step: number, metrics: Metrics): void;
+  readonly log: (step: number, metrics: Metrics) => void;
   /** Records a text the model made after `step` updates and shows it. */
-  sample(step: number, sample: Sample): void;
+  readonly sample: (step: number, sample: Sample) => void;
   /** Tells whoever watches something, such as what data was found, in one line. */
-  note(line: string): void;
+  readonly note: (line: string) => void;
 }
 
 /** A run that is ready to go. */
