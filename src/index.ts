@@ -43,6 +43,8 @@ export { ModelScorer } from "./eval/model-scorer.ts";
 export { runTask } from "./eval/run-task.ts";
 export { openTask } from "./eval/task-file.ts";
 export { taskPrompts } from "./eval/task-prompts.ts";
+export type { Assistant } from "./generate/assistant.ts";
+export { assistantContents, openAssistant } from "./generate/assistant.ts";
 export { ChatSession } from "./generate/chat-session.ts";
 export { fillIn } from "./generate/fill-in.ts";
 export type { FinishReason, GeneratedToken, GenerationOptions } from "./generate/generate.ts";
@@ -67,8 +69,6 @@ export { freeze, Initializer, Parameter, parameterCount, parameters } from "./nn
 export { AdamW } from "./optim/adamw.ts";
 export { clipGradients } from "./optim/clip-gradients.ts";
 export { learningRateAt } from "./optim/schedule.ts";
-export type { Assistant } from "./stages/assistant.ts";
-export { assistantContents, openAssistant } from "./stages/assistant.ts";
 export { dpo } from "./stages/dpo.ts";
 export { finetune } from "./stages/finetune.ts";
 export { ppo } from "./stages/ppo.ts";

@@ -1,15 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
-import { openAssistant, openStageBackend } from "../stages/assistant.ts";
-import { trainingSettings } from "../stages/stage.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
-
-const { threads, matmulPrecision } = trainingSettings;
 
 const help = "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends";
 
@@ -25,11 +23,11 @@ export const chat = defineCommand({
     maxNewTokens: z.int().positive().default(256).describe("longest answer, in tokens"),
     ...SamplingSettings.shape,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
-    ...{ threads, matmulPrecision },
+    ...machineSettings,
   }),
   examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
   async run({ model: folder, message, system, maxNewTokens, seed, ...settings }, io) {
-    const backend = await openStageBackend(settings, io);
+    const backend = await openMachine(settings, io);
     const { model, encoder } = await openAssistant(folder, backend);
     const session = new ChatSession(model, encoder, { system, maxNewTokens, seed, sampling: settings });
     if (message === undefined) await converse(session, io);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { writeResults } from "../eval/eval-results.ts";
 import { HttpScorer } from "../eval/http-scorer.ts";
@@ -9,13 +10,10 @@ import type { Scorer } from "../eval/scorer.ts";
 import type { OpenedTask } from "../eval/task-file.ts";
 import { openTask, taskNames } from "../eval/task-file.ts";
 import { taskPrompts } from "../eval/task-prompts.ts";
-import { openAssistant, openStageBackend } from "../stages/assistant.ts";
-import { trainingSettings } from "../stages/stage.ts";
+import { openAssistant } from "../generate/assistant.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatResult } from "./metric-text.ts";
-
-const { threads, matmulPrecision } = trainingSettings;
 
 const EvalSettings = z.object({
   model: z
@@ -56,7 +54,7 @@ const EvalSettings = z.object({
   sharePrefix: z.boolean().default(true).describe("read the text before a question's choices once for all of them"),
   batchTokens: z.int().positive().default(8192).describe("tokens that go through the model at once, at most"),
   seed: z.int().nonnegative().default(1234).describe("number that the choice of examples follows from"),
-  ...{ threads, matmulPrecision },
+  ...machineSettings,
 });
 type EvalSettings = z.output<typeof EvalSettings>;
 
@@ -132,7 +130,7 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
   if (baseUrl !== undefined) return new HttpScorer({ baseUrl, model, apiKey, seed });
-  const backend = await openStageBackend(settings, io);
+  const backend = await openMachine(settings, io);
   const { model: own, encoder } = await openAssistant(model, backend);
   return new ModelScorer(own, encoder.tokenizer, { name: model, batchTokens, sharePrefix, seed });
 }

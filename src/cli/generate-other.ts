@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { loadTokenizerFor } from "../generate/assistant.ts";
 import { fillIn } from "../generate/fill-in.ts";
 import type { FinishReason } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
@@ -8,7 +9,6 @@ import { bert } from "../models/bert-families.ts";
 import type { Architecture } from "../models/family.ts";
 import { loadModelOf } from "../models/load.ts";
 import { t5 } from "../models/t5-family.ts";
-import { loadTokenizerFor } from "../stages/assistant.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** What a model made of a prompt. */

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import type { Assistant } from "../generate/assistant.ts";
+import { openAssistant } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
 import { familyIn } from "../models/load.ts";
-import type { Assistant } from "../stages/assistant.ts";
-import { openAssistant, openStageBackend } from "../stages/assistant.ts";
-import { trainingSettings } from "../stages/stage.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -15,8 +15,6 @@ import { kebabCase } from "./flags.ts";
 import type { Answerer, Continuation } from "./generate-other.ts";
 import { otherAnswerers } from "./generate-other.ts";
 import { readInput, readTextFile } from "./read-input.ts";
-
-const { threads, matmulPrecision } = trainingSettings;
 
 const GenerateSettings = z.object({
   model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
@@ -62,7 +60,7 @@ const GenerateSettings = z.object({
     .optional()
     .describe("power of a text's length that its log-probability is divided by, with --beams (default: 1)"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
-  ...{ threads, matmulPrecision },
+  ...machineSettings,
 });
 type GenerateSettings = z.output<typeof GenerateSettings>;
 
@@ -75,7 +73,7 @@ export const generate = defineCommand({
   examples: ['stemma generate --model runs/book/final --prompt "In the beginning" --temperature 0.8 --top-p 0.95'],
   async run(settings, io) {
     const prompts = await promptsOf(settings, io);
-    const backend = await openStageBackend(settings, io);
+    const backend = await openMachine(settings, io);
     const { architecture = "decoder", modelType } = await familyIn(settings.model);
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { machineSettings } from "../backend/machine-settings.ts";
 import { openNative } from "../backend/native/index.ts";
 import { SettingsError, UnsupportedError } from "../core/errors.ts";
 import type { Plan } from "../stages/plan/plan-memory.ts";
@@ -7,11 +8,9 @@ import type { PlannedModel } from "../stages/plan/plan-models.ts";
 import { planModel } from "../stages/plan/plan-models.ts";
 import type { PlannedRun } from "../stages/plan/prepared-step.ts";
 import { mostLayers, plannedStages } from "../stages/plan/prepared-step.ts";
-import { trainingSettings } from "../stages/stage.ts";
 import { defineCommand } from "./command.ts";
 
 const size = z.int().positive().optional();
-const { threads, matmulPrecision } = trainingSettings;
 
 const PlanSettings = z.object({
   model: z
@@ -43,7 +42,7 @@ const PlanSettings = z.object({
     .describe("operations a second of the machine at best, in units of 10¹² (default: measured on this one)"),
   utilization: z.number().gt(0).max(1).default(0.5).describe("share of the peak that training reaches"),
   measure: z.boolean().default(false).describe("make the step here, and compare"),
-  ...{ threads, matmulPrecision },
+  ...machineSettings,
 });
 type PlanSettings = z.output<typeof PlanSettings>;
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import type { TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
 import type { EncodedExample } from "../data/task-inputs.ts";
@@ -7,15 +8,11 @@ import { indexOfLargest } from "../eval/task-metrics.ts";
 import { reportLines, softmax, taskReport } from "../eval/task-report.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { TaskDescription } from "../models/task-model.ts";
-import { openStageBackend } from "../stages/assistant.ts";
 import { targetOf } from "../stages/finetune.ts";
 import { encodingOf, openTrainedSolver } from "../stages/finetune-model.ts";
 import { columnSettings, columnsOf } from "../stages/finetune-settings.ts";
-import { trainingSettings } from "../stages/stage.ts";
 import { readTask } from "../train/task-objective.ts";
 import { defineCommand } from "./command.ts";
-
-const { threads, matmulPrecision } = trainingSettings;
 
 /** `stemma predict`: what a fine-tuned model says of new rows. */
 export const predict = defineCommand({
@@ -32,11 +29,11 @@ export const predict = defineCommand({
       .default("truncate")
       .describe("what to do with a row longer than the context"),
     batchSize: z.int().positive().default(64).describe("rows that go through the model at once"),
-    ...{ threads, matmulPrecision },
+    ...machineSettings,
   }),
   examples: ["stemma predict --model runs/spam/final --data new.csv --output answers.jsonl"],
   async run(settings, io) {
-    const backend = await openStageBackend(settings, io);
+    const backend = await openMachine(settings, io);
     const solver = await openTrainedSolver(settings.model, backend);
     const { description } = solver.model;
     const columns = columnsOf(description.task, settings, description.columns);

@@ -1,19 +1,17 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { encodePrompts } from "../data/encoded-rankings.ts";
 import type { Prompt } from "../data/prompts.ts";
 import { readPrompts } from "../data/prompts.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
+import type { Assistant } from "../generate/assistant.ts";
+import { openAssistant } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
-import type { Assistant } from "../stages/assistant.ts";
-import { openAssistant, openStageBackend } from "../stages/assistant.ts";
-import { trainingSettings } from "../stages/stage.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { defineCommand } from "./command.ts";
-
-const { threads, matmulPrecision } = trainingSettings;
 
 /** `stemma sample`: some answers to each prompt, to be ranked. */
 export const sample = defineCommand({
@@ -38,12 +36,12 @@ export const sample = defineCommand({
     batchSize: z.int().positive().default(64).describe("answers decoded side by side"),
     ...SamplingSettings.shape,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
-    ...{ threads, matmulPrecision },
+    ...machineSettings,
   }),
   examples: ["stemma sample --model runs/sft/final --prompts prompts.jsonl --answers 4 --output samples.jsonl"],
   async run({ output, answers, prompts: files, ...settings }, io) {
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
-    const backend = await openStageBackend(settings, io);
+    const backend = await openMachine(settings, io);
     const assistant = await openAssistant(settings.model, backend);
     const prompts = await readPrompts(files);
     const rows = await answerAll(assistant, prompts, answers, settings);

@@ -1,14 +1,12 @@
 import { z } from "zod";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { openAssistant } from "../generate/assistant.ts";
 import { score as scoreIds } from "../generate/score.ts";
-import { openAssistant, openStageBackend } from "../stages/assistant.ts";
-import { trainingSettings } from "../stages/stage.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { readInput, readTextFile } from "./read-input.ts";
-
-const { threads, matmulPrecision } = trainingSettings;
 
 const ScoreSettings = z.object({
   model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
@@ -18,7 +16,7 @@ const ScoreSettings = z.object({
     .describe("text to score; without --text, --input and --input-ids, standard input is read"),
   input: z.string().optional().describe("file to score").meta({ placeholder: "path" }),
   inputIds: z.string().optional().describe("token ids to score, separated by commas").meta({ placeholder: "ids" }),
-  ...{ threads, matmulPrecision },
+  ...machineSettings,
 });
 type ScoreSettings = z.output<typeof ScoreSettings>;
 
@@ -32,7 +30,7 @@ export const score = defineCommand({
   async run(settings, io) {
     const given = [settings.text, settings.input, settings.inputIds].filter((value) => value !== undefined);
     if (given.length > 1) throw new SettingsError("more than one of --text, --input and --input-ids; give one of them");
-    const backend = await openStageBackend(settings, io);
+    const backend = await openMachine(settings, io);
     const { model, encoder } = await openAssistant(settings.model, backend);
     const ids = await idsOf(settings, encoder.tokenizer, io);
     const result = await scoreIds(model, ids);

@@ -1,9 +1,12 @@
 import { z } from "zod";
+import { openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { EncodedPreference } from "../data/encoded-rankings.ts";
 import { encodePreferences } from "../data/encoded-rankings.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { pairsOf, readRankings } from "../data/rankings.ts";
+import type { Assistant } from "../generate/assistant.ts";
+import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { parameters } from "../nn/parameters.ts";
 import { withoutGradients } from "../tensor/op.ts";
@@ -13,8 +16,6 @@ import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { ReferencedPair } from "../train/preference-batch.ts";
 import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
 import type { Metrics } from "../train/train.ts";
-import type { Assistant } from "./assistant.ts";
-import { assistantContents, openStageBackend, openTrainee, refuseOtherTokenizer } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -76,7 +77,7 @@ export const dpo = defineStage({
     if (settings.loss !== "sigmoid" && settings.labelSmoothing > 0) {
       throw new SettingsError(`label-smoothing: is for the sigmoid loss, not for ${settings.loss}; leave it at 0`);
     }
-    const backend = await openStageBackend(settings, environment);
+    const backend = await openMachine(settings, environment);
     const options: DpoOptions = { ...settings, kind: settings.loss };
     const reference = await openTrainee(settings.reference ?? settings.model, backend);
     const { training, heldOut } = await readPairs(settings, reference, options, environment);

@@ -5,6 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { TaskEncoding } from "../data/task-inputs.ts";
 import type { JsonObject } from "../files/json.ts";
+import { loadTokenizerFor, openTrainee } from "../generate/assistant.ts";
 import { bert } from "../models/bert-families.ts";
 import type { EncoderTaskModel } from "../models/encoder-task-model.ts";
 import { encoderStorage, newEncoderTaskModel, openEncoderTaskModel } from "../models/encoder-task-model.ts";
@@ -17,7 +18,6 @@ import { parameters } from "../nn/parameters.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
-import { loadTokenizerFor, openTrainee } from "./assistant.ts";
 
 /** A model that does a task, with what it takes to ask it. */
 export interface Solver {

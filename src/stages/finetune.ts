@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { openMachine } from "../backend/machine-settings.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
@@ -18,7 +19,6 @@ import type { TaskDescription } from "../models/task-model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
-import { openStageBackend } from "./assistant.ts";
 import { BestModel } from "./best-model.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, restoreSolver, solverContents } from "./finetune-model.ts";
@@ -43,7 +43,7 @@ export const finetune = defineStage({
     "stemma finetune --task entailment --model runs/base/final --data pairs.jsonl --output runs/entail --freeze-body",
   ],
   async prepare(settings, environment) {
-    const backend = await openStageBackend(settings, environment);
+    const backend = await openMachine(settings, environment);
     const columns = columnsOf(settings.task, settings);
     const { training, heldOut, labelled } = await readData(settings, columns, environment);
     const labels = labelsOf(labelled, settings, environment);

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { machineSettings } from "../backend/machine-settings.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
 const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
-const { sampleEvery, saveEvery, saveTotalLimit, seed, threads, matmulPrecision } = trainingSettings;
+const { sampleEvery, saveEvery, saveTotalLimit, seed } = trainingSettings;
 
 /** Settings of the stage `ppo`. Names and defaults are TRL's where it has them; its spellings are accepted as well. */
 export const PpoStageSettings = z.object({
@@ -168,6 +169,7 @@ export const PpoStageSettings = z.object({
     .default(true)
     .describe("scale advantages to mean 0 and variance 1")
     .meta({ group: "PPO" }),
-  ...{ sampleEvery, saveEvery, saveTotalLimit, seed, threads, matmulPrecision },
+  ...{ sampleEvery, saveEvery, saveTotalLimit, seed },
+  ...machineSettings,
 });
 export type PpoStageSettings = z.output<typeof PpoStageSettings>;

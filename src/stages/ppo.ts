@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/kernels.ts";
+import { openMachine } from "../backend/machine-settings.ts";
 import { NumericalError, SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { encodePrompts } from "../data/encoded-rankings.ts";
@@ -7,6 +8,8 @@ import { preparePretraining } from "../data/prepare.ts";
 import { readPrompts } from "../data/prompts.ts";
 import { defaultTokenCache } from "../data/token-cache.ts";
 import { trainingWindows } from "../data/windows.ts";
+import type { Assistant } from "../generate/assistant.ts";
+import { assistantContents, openChatEncoder, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters } from "../nn/parameters.ts";
@@ -17,14 +20,6 @@ import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
-import type { Assistant } from "./assistant.ts";
-import {
-  assistantContents,
-  openChatEncoder,
-  openStageBackend,
-  openTrainee,
-  refuseOtherTokenizer,
-} from "./assistant.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -51,7 +46,7 @@ export const ppo = defineStage({
     if (miniBatches > answers) {
       throw new SettingsError(`mini-batches: ${miniBatches} are more than the ${answers} answers of an iteration`);
     }
-    const backend = await openStageBackend(settings, environment);
+    const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
     const actor = await openTrainee(checkpoint?.path ?? settings.model, backend);
     const run = await preparePpo(actor, settings, environment, backend);

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";
@@ -12,13 +13,13 @@ import { checkRewards } from "../eval/reward-check.ts";
 import { rewardCheckPicture } from "../eval/reward-check-picture.ts";
 import { rewardCheckLines } from "../eval/reward-check-text.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
+import { openChatEncoder, rewardContents } from "../generate/assistant.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
-import { openChatEncoder, openStageBackend, rewardContents } from "./assistant.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -82,7 +83,7 @@ export const reward = defineStage({
     "stemma reward --check --model runs/reward/final --data held-out.jsonl --output runs/check",
   ],
   async prepare(settings, environment) {
-    const backend = await openStageBackend(settings, environment);
+    const backend = await openMachine(settings, environment);
     const from = environment.folder.checkpoint?.path ?? settings.model;
     const { model, family } = await loadRewardModel(from, backend, settings.check ? null : new Random(settings.seed));
     const encoder = await openChatEncoder(from);

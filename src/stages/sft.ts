@@ -1,9 +1,12 @@
 import { z } from "zod";
+import { openMachine } from "../backend/machine-settings.ts";
 import type { ChatRow, PackedBatch } from "../data/chat-rows.ts";
 import { batchOf, chatRows, packRows, rowBatches } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
 import { readConversations } from "../data/conversations.ts";
 import { holdOut } from "../data/hold-out.ts";
+import type { Assistant } from "../generate/assistant.ts";
+import { assistantContents, openTrainee, withTemplate } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { parameters } from "../nn/parameters.ts";
 import { epochSteps } from "../train/epoch-batches.ts";
@@ -11,8 +14,6 @@ import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
 import type { Metrics, MicroBatch } from "../train/train.ts";
-import type { Assistant } from "./assistant.ts";
-import { assistantContents, openStageBackend, openTrainee, withTemplate } from "./assistant.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -62,7 +63,7 @@ export const sft = defineStage({
   beginning: ["model", "chatTemplate", "specialTokens"],
   examples: ["stemma sft --model runs/base/final --data talks.jsonl --output runs/sft"],
   async prepare(settings, environment) {
-    const backend = await openStageBackend(settings, environment);
+    const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
     const assistant = checkpoint
       ? await openTrainee(checkpoint.path, backend)

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { machineSettings } from "../backend/machine-settings.ts";
 import type { RunFolder } from "../train/run-folder.ts";
 import type { Metrics, Outcome } from "../train/train.ts";
 
@@ -103,14 +104,7 @@ export const trainingSettings = {
   seed: z.int().nonnegative().default(1).describe("number that every random choice follows from").meta({
     group: "Run",
   }),
-  threads: z.int().nonnegative().default(0).describe("threads to compute with; 0 is as many as can run at once").meta({
-    group: "Machine",
-  }),
-  matmulPrecision: z
-    .enum(["float32", "bfloat16"])
-    .default("float32")
-    .describe("numbers that matrix products multiply; sums are float32 always")
-    .meta({ group: "Machine" }),
+  ...machineSettings,
 } as const;
 
 /** The same for stages that have no text to show while they train. */

@@ -1,5 +1,7 @@
 import type { Backend } from "../../backend/kernels.ts";
 import type { PretrainingData } from "../../data/prepare.ts";
+import type { Assistant } from "../../generate/assistant.ts";
+import { assistantContents } from "../../generate/assistant.ts";
 import { checkPrompts } from "../../generate/generate.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { isRecurrent } from "../../models/language-model.ts";
@@ -7,8 +9,6 @@ import { operationsPerToken } from "../../models/operations.ts";
 import { parameters } from "../../nn/parameters.ts";
 import type { TokenBatch } from "../../train/objectives/next-token.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
-import type { Assistant } from "../assistant.ts";
-import { assistantContents } from "../assistant.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import type { DecoderLearning } from "./decoder-learning.ts";
 import { carriedLearning, windowLearning } from "./decoder-learning.ts";

@@ -1,8 +1,8 @@
 import type { Backend } from "../../backend/kernels.ts";
+import { openMachine } from "../../backend/machine-settings.ts";
 import { SettingsError } from "../../core/errors.ts";
 import type { AnyFamily, Architecture } from "../../models/family.ts";
 import { otherFamilies } from "../../models/index.ts";
-import { openStageBackend } from "../assistant.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { defineStage } from "../stage.ts";
 import { pretrainDecoder } from "./decoder.ts";
@@ -41,7 +41,7 @@ export const pretrain = defineStage({
   ],
   async prepare(given, environment) {
     const settings = withoutAlias(given);
-    const backend = await openStageBackend(settings, environment);
+    const backend = await openMachine(settings, environment);
     const family = await familyOfRun(settings, environment);
     const { architecture = "decoder" } = family;
     refuseOthers(settings, architecture, family.modelType);

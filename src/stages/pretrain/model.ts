@@ -7,6 +7,8 @@ import { nearest } from "../../core/nearest.ts";
 import { Random } from "../../core/random.ts";
 import type { SourceSetting } from "../../data/sources.ts";
 import type { JsonObject } from "../../files/json.ts";
+import type { Assistant } from "../../generate/assistant.ts";
+import { loadTokenizerFor, openAssistant } from "../../generate/assistant.ts";
 import type { AnyFamily, ModelFamily, ModelShape } from "../../models/family.ts";
 import { families, otherFamilies } from "../../models/index.ts";
 import type { StoredModel } from "../../models/language-model.ts";
@@ -15,8 +17,6 @@ import { Initializer } from "../../nn/parameters.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
-import type { Assistant } from "../assistant.ts";
-import { loadTokenizerFor, openAssistant } from "../assistant.ts";
 import type { StageEnvironment } from "../stage.ts";
 import { pretrainingTokenizer } from "./tokenizer.ts";
 

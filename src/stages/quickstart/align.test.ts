@@ -6,11 +6,11 @@ import { openReference } from "../../backend/reference/index.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { Random } from "../../core/random.ts";
 import { readVerses } from "../../data/recipes/verses.ts";
+import { assistantContents } from "../../generate/assistant.ts";
 import { families } from "../../models/index.ts";
 import { Initializer } from "../../nn/parameters.ts";
 import { trainByteLevelBpe } from "../../text/bpe-trainer.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
-import { assistantContents } from "../assistant.ts";
 import { align } from "./align.ts";
 import { standingLines } from "./compare.ts";
 

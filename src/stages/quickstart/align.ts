@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { openMachine } from "../../backend/machine-settings.ts";
 import { Random } from "../../core/random.ts";
 import { evaluationWindows } from "../../data/evaluation-windows.ts";
 import { preparePretraining } from "../../data/prepare.ts";
@@ -7,11 +8,11 @@ import { readVerses } from "../../data/recipes/verses.ts";
 import { defaultTokenCache } from "../../data/token-cache.ts";
 import { writeFileAtomic } from "../../files/atomic-write.ts";
 import { makeFolder } from "../../files/make-folder.ts";
+import type { Assistant } from "../../generate/assistant.ts";
+import { openAssistant } from "../../generate/assistant.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { parameters } from "../../nn/parameters.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
-import type { Assistant } from "../assistant.ts";
-import { openAssistant, openStageBackend } from "../assistant.ts";
 import { dpo } from "../dpo.ts";
 import { ppo } from "../ppo.ts";
 import { reward } from "../reward.ts";
@@ -132,10 +133,7 @@ async function judge(
   folder: string,
   prompts: readonly { readonly prompt: string }[],
 ): Promise<object[]> {
-  const backend = await openStageBackend(
-    { threads, matmulPrecision },
-    { note: (line) => watch?.("sample").note?.(line) },
-  );
+  const backend = await openMachine({ threads, matmulPrecision }, { note: (line) => watch?.("sample").note?.(line) });
   const { model, encoder } = await openAssistant(folder, backend);
   const encoded = prompts.flatMap(({ prompt }) => {
     const ids = encoder.encodePrompt([{ role: "user", content: prompt }]);
@@ -163,10 +161,7 @@ async function compare(
   models: Readonly<Record<string, string>>,
   prompts: readonly string[],
 ): Promise<Standing[]> {
-  const backend = await openStageBackend(
-    { threads, matmulPrecision },
-    { note: (line) => watch?.("compare").note?.(line) },
-  );
+  const backend = await openMachine({ threads, matmulPrecision }, { note: (line) => watch?.("compare").note?.(line) });
   const text = async ({ model, encoder }: Assistant) => {
     const { training, close } = await preparePretraining({
       ...{ data: [heldOutText], validationFraction: 0, tokenizer: encoder.tokenizer },

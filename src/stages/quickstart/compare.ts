@@ -1,4 +1,6 @@
 import type { Backend } from "../../backend/kernels.ts";
+import type { Assistant } from "../../generate/assistant.ts";
+import { openAssistant } from "../../generate/assistant.ts";
 import type { SamplingSettings } from "../../generate/sampling.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { parameters } from "../../nn/parameters.ts";
@@ -7,8 +9,6 @@ import type { TokenBatch } from "../../train/objectives/next-token.ts";
 import type { SampledAnswer } from "../../train/sample-answers.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
 import { textLoss } from "../../train/text-loss.ts";
-import type { Assistant } from "../assistant.ts";
-import { openAssistant } from "../assistant.ts";
 import { kindness } from "./kindness.ts";
 import { isWellFormed } from "./verse-requests.ts";
 

@@ -1,5 +1,3 @@
-import type { z } from "zod";
-import { openBackend } from "../backend/index.ts";
 import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
@@ -17,23 +15,12 @@ import { ChatEncoder } from "../text/encode-chat.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
-import type { StageEnvironment, trainingSettings } from "./stage.ts";
 
 /** A model with what it takes to talk to it. */
 export interface Assistant {
   readonly model: LanguageModel;
   readonly family: ModelFamily;
   readonly encoder: ChatEncoder;
-}
-
-type MachineSettings = { readonly [Key in "threads" | "matmulPrecision"]: z.output<(typeof trainingSettings)[Key]> };
-
-/** The backend that a stage's settings ask for. */
-export async function openStageBackend(
-  { threads, matmulPrecision }: MachineSettings,
-  { note }: Pick<StageEnvironment, "note">,
-): Promise<Backend> {
-  return openBackend({ threads: threads > 0 ? threads : undefined, matmulPrecision, onFallback: note });
 }
 
 /**
