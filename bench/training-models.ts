@@ -16,7 +16,7 @@ import { maskedWordsLoss } from "../src/train/objectives/masked-words.ts";
 import type { TokenBatch } from "../src/train/objectives/next-token.ts";
 import { trainingLoss } from "../src/train/objectives/next-token.ts";
 import { textToTextLoss } from "../src/train/objectives/text-to-text.ts";
-import type { MeasuredLoss } from "../src/train/train.ts";
+import type { MeasuredLoss } from "../src/train/run.ts";
 import type { TrainingShape } from "./shapes.ts";
 
 /** A model and its loss on one random batch. */

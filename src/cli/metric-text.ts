@@ -1,4 +1,4 @@
-import type { Metrics } from "../train/train.ts";
+import type { Metrics } from "../train/run.ts";
 
 /** The few metrics that stand beside a progress bar, in words. */
 export function progressFacts(metrics: Metrics): string[] {

@@ -15,7 +15,7 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { ReferencedPair } from "../train/preference-batch.ts";
 import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
-import type { Metrics } from "../train/train.ts";
+import type { Metrics } from "../train/run.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";

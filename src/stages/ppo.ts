@@ -19,7 +19,7 @@ import type { Ppo } from "../train/ppo.ts";
 import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
-import type { Metrics, Outcome } from "../train/train.ts";
+import type { Metrics, Outcome } from "../train/run.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
 import type { StageEnvironment } from "./stage.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
+import type { Metrics, Outcome } from "../train/run.ts";
 import type { RunFolder } from "../train/run-folder.ts";
-import type { Metrics, Outcome } from "../train/train.ts";
 
 /**
  * Settings that every stage has, to spread into its schema: where the run lives, and whether it goes on from there.

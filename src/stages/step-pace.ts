@@ -1,4 +1,4 @@
-import type { Metrics } from "../train/train.ts";
+import type { Metrics } from "../train/run.ts";
 import type { StageRun } from "./stage.ts";
 
 /** Steps whose durations are compared. */

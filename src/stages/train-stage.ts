@@ -4,7 +4,7 @@ import type { Parameter } from "../nn/parameters.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Run } from "../train/train.ts";
+import type { Run } from "../train/run.ts";
 import { train } from "../train/train.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";

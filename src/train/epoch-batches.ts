@@ -1,5 +1,5 @@
 import { epochOrder } from "../data/epochs.ts";
-import type { MicroBatch } from "./train.ts";
+import type { MicroBatch } from "./run.ts";
 
 /** How a run goes over its items. */
 export interface EpochSettings {

@@ -1,7 +1,7 @@
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { MeasuredLoss, Metrics } from "./train.ts";
+import type { MeasuredLoss, Metrics } from "./run.ts";
 
 /**
  * What a model, as it is, loses on batches of one size, and the means of what is measured beside it: `eval_loss` and

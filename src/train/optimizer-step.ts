@@ -4,7 +4,7 @@ import { parameters } from "../nn/parameters.ts";
 import { clipGradients } from "../optim/clip-gradients.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { Metrics, MicroBatch, Run } from "./train.ts";
+import type { Metrics, MicroBatch, Run } from "./run.ts";
 
 /** What one update needs of a run. */
 interface Update<Model, Batch>

@@ -1,5 +1,5 @@
 import type { Rollout } from "./ppo-rewards.ts";
-import type { Metrics } from "./train.ts";
+import type { Metrics } from "./run.ts";
 
 /** Numbers about the answers of an iteration, under the names that TRL gives them. */
 export type RolloutMetrics = Record<

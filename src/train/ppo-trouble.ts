@@ -1,4 +1,4 @@
-import type { Metrics } from "./train.ts";
+import type { Metrics } from "./run.ts";
 
 /** What is compared with the metrics of an iteration. */
 export interface TroubleLimits {

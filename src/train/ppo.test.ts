@@ -10,7 +10,7 @@ import { AdamW } from "../optim/adamw.ts";
 import type { TokenBatch } from "./objectives/next-token.ts";
 import type { Ppo, PpoSettings, RolledOut } from "./ppo.ts";
 import { learnFrom, rollOut } from "./ppo.ts";
-import type { Metrics } from "./train.ts";
+import type { Metrics } from "./run.ts";
 
 const backend = openReference();
 const end = 1;

@@ -24,9 +24,9 @@ import type { RolloutMetrics } from "./ppo-metrics.ts";
 import { PpoTally, rolloutMetrics } from "./ppo-metrics.ts";
 import type { RewardShaping, Rollout } from "./ppo-rewards.ts";
 import { creditAnswers } from "./ppo-rewards.ts";
+import type { MeasuredLoss, Metrics, MicroBatch } from "./run.ts";
 import type { AnswerSampling } from "./sample-answers.ts";
 import { sampleAnswers } from "./sample-answers.ts";
-import type { MeasuredLoss, Metrics, MicroBatch } from "./train.ts";
 
 /** Everything that learning by PPO needs, already built. Only `klCoefficient` and the trained weights change. */
 export interface Ppo {

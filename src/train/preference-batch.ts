@@ -6,7 +6,7 @@ import { answerBatch, answerLogits, answerLogProbs, answerTokens, readAnswers, s
 import type { DpoOptions } from "./objectives/dpo.ts";
 import { dpoLoss } from "./objectives/dpo.ts";
 import { pickedLogProbs } from "./objectives/token-log-probs.ts";
-import type { MeasuredLoss } from "./train.ts";
+import type { MeasuredLoss } from "./run.ts";
 
 /** A pair and how likely the reference finds its answers. */
 export interface ReferencedPair extends EncodedPreference {

@@ -4,7 +4,7 @@ import type { Answered } from "./answers.ts";
 import { answerBatch, answerScores, readAnswers } from "./answers.ts";
 import type { RankedPairs } from "./objectives/reward.ts";
 import { rankedPairs, rankingLoss } from "./objectives/reward.ts";
-import type { MeasuredLoss } from "./train.ts";
+import type { MeasuredLoss } from "./run.ts";
 
 /** Constants of {@link rankingObjective}. */
 export interface RankingOptions {

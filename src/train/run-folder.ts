@@ -10,9 +10,9 @@ import { makeFolder } from "../files/make-folder.ts";
 import type { LogRecord } from "./log.ts";
 import { JsonLinesLog, readLogRecords } from "./log.ts";
 import { describeMachine, packageVersion } from "./machine.ts";
+import type { Metrics } from "./run.ts";
 import { lockRun } from "./run-lock.ts";
 import { EventsWriter } from "./tensorboard.ts";
-import type { Metrics } from "./train.ts";
 
 /** Names of the files of a run folder beside its checkpoints. */
 export const runFiles = {

@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { classificationLoss } from "./objectives/classification.ts";
 import { choiceLogits, scoreLoss, sumOfOrders } from "./objectives/task-losses.ts";
 import { trainedRows } from "./objectives/trained-rows.ts";
-import type { MeasuredLoss } from "./train.ts";
+import type { MeasuredLoss } from "./run.ts";
 
 /**
  * The loss of a task and, with a weight λ, that of a language model on the same inputs:

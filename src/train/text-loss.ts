@@ -6,7 +6,7 @@ import { tensorScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { TokenBatch } from "./objectives/next-token.ts";
 import { continuedLoss, nextTokenLoss } from "./objectives/next-token.ts";
-import type { Metrics } from "./train.ts";
+import type { Metrics } from "./run.ts";
 
 /** Losses of a text, summed. */
 export interface TextLoss {

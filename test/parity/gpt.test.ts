@@ -7,7 +7,7 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
 import { nextTokenLoss } from "../../src/train/objectives/next-token.ts";
 import { optimizerStep } from "../../src/train/optimizer-step.ts";
-import type { Metrics } from "../../src/train/train.ts";
+import type { Metrics } from "../../src/train/run.ts";
 import { backends } from "./backends.ts";
 import type { RecordedRun } from "./fixture.ts";
 import { Fixture } from "./fixture.ts";

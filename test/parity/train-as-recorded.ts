@@ -1,7 +1,7 @@
 import { parameters } from "../../src/nn/parameters.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { optimizerStep } from "../../src/train/optimizer-step.ts";
-import type { Objective } from "../../src/train/train.ts";
+import type { Objective } from "../../src/train/run.ts";
 import type { Fixture, RecordedRun } from "./fixture.ts";
 
 /** Losses and gradient norms of a training run. */

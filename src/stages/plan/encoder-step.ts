@@ -9,8 +9,8 @@ import { EncoderTaskModel } from "../../models/encoder-task-model.ts";
 import { adapt } from "../../models/low-rank-adapters.ts";
 import { Initializer, parameters } from "../../nn/parameters.ts";
 import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
+import type { Objective } from "../../train/run.ts";
 import { taskObjective } from "../../train/task-objective.ts";
-import type { Objective } from "../../train/train.ts";
 import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
 import { plannedTask, someToken, trainingStep } from "./prepared-step.ts";
 

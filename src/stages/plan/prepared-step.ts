@@ -7,7 +7,7 @@ import type { Parameter } from "../../nn/parameters.ts";
 import { parameters } from "../../nn/parameters.ts";
 import type { AdamW } from "../../optim/adamw.ts";
 import { optimizerStep } from "../../train/optimizer-step.ts";
-import type { MicroBatch, Objective } from "../../train/train.ts";
+import type { MicroBatch, Objective } from "../../train/run.ts";
 import { newOptimizer } from "../train-stage.ts";
 
 /** Stages that can be planned. */

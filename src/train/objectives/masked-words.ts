@@ -2,7 +2,7 @@ import type { Random } from "../../core/random.ts";
 import type { MaskedBatch } from "../../data/masked-words.ts";
 import type { BertForPretraining } from "../../models/bert.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { MeasuredLoss } from "../train.ts";
+import type { MeasuredLoss } from "../run.ts";
 import { classificationLoss } from "./classification.ts";
 import { tokenLoss } from "./next-token.ts";
 import { trainedRows } from "./trained-rows.ts";

@@ -7,7 +7,7 @@ import type { LstmState } from "../../nn/lstm-layer.ts";
 import { apply } from "../../tensor/op.ts";
 import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { MeasuredLoss } from "../train.ts";
+import type { MeasuredLoss } from "../run.ts";
 import type { TrainedRows } from "./trained-rows.ts";
 import { trainedRows } from "./trained-rows.ts";
 
