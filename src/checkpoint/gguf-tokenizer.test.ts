@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { anyText } from "../../test/any-text.ts";
 import { UnsupportedError } from "../core/errors.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
-import { tokenizerFromJson } from "../text/load-tokenizer.ts";
+import { tokenizerFromJson } from "../text/read-tokenizer.ts";
 import type { Tokenizer, TokenRoles } from "../text/tokenizer.ts";
 import { tokenizerFromMetadata, tokenizerMetadata } from "./gguf-tokenizer.ts";
 import type { GgufValue } from "./gguf-values.ts";

@@ -1,5 +1,5 @@
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
-import { tokenizerFromJson } from "../text/load-tokenizer.ts";
+import { tokenizerFromJson } from "../text/read-tokenizer.ts";
 import type { Tokenizer, TokenizerJson, TokenRole, TokenRoles } from "../text/tokenizer.ts";
 import { preTokenizerJson, preTokenizerName, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
 import { mergesOf, scoresOf, spacesJson } from "./gguf-sentence-piece.ts";

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileError, systemCode } from "./file-error.ts";
 import type { JsonObject } from "./json.ts";
 import { parseJsonObject } from "./json.ts";
+import type { TextFiles } from "./text-files.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /**
@@ -23,6 +25,15 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
 export async function readJsonIfThere(path: string): Promise<JsonObject | null> {
   const bytes = await readBytesIfThere(path);
   return bytes === null ? null : parseJsonObject(path, bytes);
+}
+
+/**
+ * The text files of a folder.
+ *
+ * Reading one throws a {@link FileError} when it cannot be read, a {@link CheckpointError} when it is not UTF-8.
+ */
+export function folderTexts(folder: string): TextFiles {
+  return { where: (name) => join(folder, name), read: (name) => readTextIfThere(join(folder, name)) };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
+import { folderTexts } from "../files/json-file.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel, StoredModel } from "../models/language-model.ts";
 import { loadModel, prefixKey, storedTensors } from "../models/load.ts";
@@ -10,9 +11,10 @@ import type { RewardModel } from "../models/reward-model.ts";
 import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
 import { parameters } from "../nn/parameters.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
-import { chatTemplateFile, namedChatTemplate, readChatTemplate } from "../text/chat-template-file.ts";
+import { chatTemplateFile, readChatTemplate } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { namedChatTemplate } from "../text/named-chat-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 
@@ -32,7 +34,7 @@ export interface Assistant {
 export async function openAssistant(path: string, backend: Backend): Promise<Assistant> {
   const { model, family } = await loadModel(path, backend);
   const tokenizer = await loadTokenizerFor(model, path);
-  return { model, family, encoder: new ChatEncoder(tokenizer, await readChatTemplate(path)) };
+  return { model, family, encoder: new ChatEncoder(tokenizer, await readChatTemplate(folderTexts(path))) };
 }
 
 /**
@@ -116,7 +118,7 @@ function chatFiles({ tokenizer, template }: ChatEncoder): Record<string, string>
 
 /** The tokenizer and template of a model folder, without its weights. */
 export async function openChatEncoder(path: string): Promise<ChatEncoder> {
-  return new ChatEncoder(await loadTokenizer(path), await readChatTemplate(path));
+  return new ChatEncoder(await loadTokenizer(path), await readChatTemplate(folderTexts(path)));
 }
 
 /**

@@ -12,7 +12,7 @@ import { specialToken } from "./added-token.ts";
 import { trainByteLevelBpe } from "./bpe-trainer.ts";
 import { ByteLevelBpe } from "./byte-level-bpe.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
-import { tokenizerFromJson } from "./load-tokenizer.ts";
+import { tokenizerFromJson } from "./read-tokenizer.ts";
 import { tokenizerFiles } from "./tokenizer-files.ts";
 
 const gpt2 = publishedGpt2();

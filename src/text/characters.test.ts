@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { anyText } from "../../test/any-text.ts";
 import { DataError, UnsupportedError } from "../core/errors.ts";
 import { CharacterTrainer } from "./characters.ts";
-import { tokenizerFromJson } from "./load-tokenizer.ts";
+import { tokenizerFromJson } from "./read-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { tokenizerFiles } from "./tokenizer-files.ts";
 

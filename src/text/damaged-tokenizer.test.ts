@@ -4,7 +4,7 @@ import { StemmaError } from "../core/errors.ts";
 import { trainByteLevelBpe } from "./bpe-trainer.ts";
 import { CharacterTrainer } from "./characters.ts";
 import { Gpt1BpeTrainer } from "./gpt1-trainer.ts";
-import { tokenizerFromJson } from "./load-tokenizer.ts";
+import { tokenizerFromJson } from "./read-tokenizer.ts";
 import type { TokenizerTrainer } from "./tokenizer-trainer.ts";
 import { WordPieceTrainer } from "./word-piece-trainer.ts";
 

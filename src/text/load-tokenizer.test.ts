@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { anyText } from "../../test/any-text.ts";
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
 import { trainByteLevelBpe } from "./bpe-trainer.ts";
-import { loadTokenizer, tokenizerFromJson } from "./load-tokenizer.ts";
+import { loadTokenizer } from "./load-tokenizer.ts";
+import { tokenizerFromJson } from "./read-tokenizer.ts";
 import { tokenizerFiles } from "./tokenizer-files.ts";
 
 let folder = "";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { anyString, anyText } from "../../test/any-text.ts";
 import { DataError, UnsupportedError } from "../core/errors.ts";
-import { tokenizerFromJson } from "./load-tokenizer.ts";
+import { tokenizerFromJson } from "./read-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { tokenizerFiles } from "./tokenizer-files.ts";
 

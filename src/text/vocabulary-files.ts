@@ -1,8 +1,8 @@
-import { join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import type { JsonRecord } from "../files/json.ts";
 import { isJsonObject } from "../files/json.ts";
-import { readJsonIfThere, readTextIfThere } from "../files/json-file.ts";
+import type { TextFiles } from "../files/text-files.ts";
+import { readJsonOf } from "../files/text-files.ts";
 import { addedTokensToJson, specialToken } from "./added-token.ts";
 import { endOfWord } from "./gpt1-bpe.ts";
 import type { TokenRoles } from "./tokenizer.ts";
@@ -21,21 +21,20 @@ interface OlderTokenizer {
  * @throws {CheckpointError} when one is damaged or lacks its companion.
  */
 export async function readVocabularyFiles(
-  folder: string,
+  files: TextFiles,
   config: JsonRecord,
   roles: TokenRoles,
 ): Promise<OlderTokenizer | null> {
-  const added = await readAddedTokens(folder, config);
-  const vocabularyPath = join(folder, "vocab.json");
-  const vocab = await readJsonIfThere(vocabularyPath);
+  const added = await readAddedTokens(files, config);
+  const vocab = await readJsonOf(files, "vocab.json");
   if (vocab !== null) {
-    const merges = await readMerges(join(folder, "merges.txt"));
+    const merges = await readMerges(files);
     const isGpt1 = merges.some(([, right]) => right.endsWith(endOfWord));
     const layout = isGpt1 ? gpt1Layout(vocab, merges) : gpt2Layout(vocab, merges, config);
-    return describe(vocabularyPath, layout, vocab, added, roles);
+    return describe(files.where("vocab.json"), layout, vocab, added, roles);
   }
-  const listPath = join(folder, "vocab.txt");
-  const list = await readTextIfThere(listPath);
+  const listPath = files.where("vocab.txt");
+  const list = await files.read("vocab.txt");
   if (list === null) return null;
   const tokens = list.replace(/\r?\n$/, "").split(/\r?\n/);
   const ids = Object.fromEntries(tokens.map((token, id) => [token, id]));
@@ -121,9 +120,9 @@ function describe(
 }
 
 /** What `tokenizer_config.json` and the older `added_tokens.json` add to the vocabulary, by content. */
-async function readAddedTokens(folder: string, config: JsonRecord): Promise<Map<string, JsonRecord>> {
+async function readAddedTokens(files: TextFiles, config: JsonRecord): Promise<Map<string, JsonRecord>> {
   const tokens = new Map<string, JsonRecord>();
-  for (const [content, id] of Object.entries((await readJsonIfThere(join(folder, "added_tokens.json"))) ?? {})) {
+  for (const [content, id] of Object.entries((await readJsonOf(files, "added_tokens.json")) ?? {})) {
     tokens.set(content, { id, content, special: true, normalized: false });
   }
   const decoder = isJsonObject(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
@@ -134,8 +133,9 @@ async function readAddedTokens(folder: string, config: JsonRecord): Promise<Map<
   return tokens;
 }
 
-async function readMerges(path: string): Promise<[string, string][]> {
-  const text = await readTextIfThere(path);
+async function readMerges(files: TextFiles): Promise<[string, string][]> {
+  const path = files.where("merges.txt");
+  const text = await files.read("merges.txt");
   if (text === null) throw new CheckpointError(`${path}: is missing; vocab.json needs it, fetch it as well`);
   const lines = text.split(/\r?\n/);
   return lines.flatMap((line, i): [string, string][] => {

@@ -9,6 +9,7 @@ import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { JsonObject } from "../../files/json.ts";
+import { folderTexts } from "../../files/json-file.ts";
 import { chatTemplateFile, readChatTemplate } from "../../text/chat-template-file.ts";
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
@@ -33,7 +34,7 @@ export async function exportGguf(folder: string, path: string, dtype: GgufDtype)
     config: family.writeConfig(model.settings, { endOfText: tokenizer.endOfText }),
     tensors: storedTensors(family, model),
     tokenizer,
-    chatTemplate: (await readChatTemplate(folder))?.source ?? null,
+    chatTemplate: (await readChatTemplate(folderTexts(folder)))?.source ?? null,
   };
   await writeGguf(path, ggufContents(source, dtype));
   return model.readsPrefix ? "llama.cpp reads a prompt from left to right, this prefix language model at once" : null;

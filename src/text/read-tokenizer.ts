@@ -1,0 +1,60 @@
+import type { JsonRecord } from "../files/json.ts";
+import type { TextFiles } from "../files/text-files.ts";
+import { readJsonOf } from "../files/text-files.ts";
+import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
+import { charactersFromJson, isCharacters } from "./characters.ts";
+import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
+import { isSentencePieceBpe, sentencePieceBpeFromJson } from "./sentence-piece-json.ts";
+import { rolesFromConfig } from "./token-roles.ts";
+import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
+import type { TokenizerParts } from "./tokenizer-parts.ts";
+import { readTokenizerParts, unsupportedPart } from "./tokenizer-parts.ts";
+import { readVocabularyFiles } from "./vocabulary-files.ts";
+import { isWordPiece, wordPieceFromJson } from "./word-piece.ts";
+
+/** Which kind a `tokenizer.json` is, and how it is read. The first that fits is taken. */
+const readers: readonly {
+  readonly fits: (parts: TokenizerParts) => boolean;
+  readonly read: (parts: TokenizerParts) => Tokenizer;
+}[] = [
+  { fits: isByteLevelBpe, read: byteLevelBpeFromJson },
+  { fits: isGpt1Bpe, read: gpt1BpeFromJson },
+  { fits: isWordPiece, read: wordPieceFromJson },
+  { fits: isSentencePieceBpe, read: sentencePieceBpeFromJson },
+  { fits: isCharacters, read: charactersFromJson },
+];
+
+/**
+ * The tokenizer among files of anyone's making: `tokenizer.json`, or the older `vocab.json` with `merges.txt` (GPT-2,
+ * GPT-1) or `vocab.txt` (BERT). What tokens are for is read from `tokenizer_config.json` and `special_tokens_map.json`.
+ * Null where there is none.
+ *
+ * @param file - Another name for `tokenizer.json`; the older files are then not looked for.
+ * @throws {CheckpointError} when a file is damaged.
+ * @throws {UnsupportedError} when it cuts text in a way that is not known here.
+ */
+export async function readTokenizer(files: TextFiles, file?: string): Promise<Tokenizer | null> {
+  const config = (await readJsonOf(files, "tokenizer_config.json")) ?? {};
+  const map = (await readJsonOf(files, "special_tokens_map.json")) ?? {};
+  const roles = { ...rolesFromConfig(map), ...rolesFromConfig(config) };
+  const name = file ?? "tokenizer.json";
+  const json = await readJsonOf(files, name);
+  if (json !== null) return tokenizerFromJson(files.where(name), json, roles);
+  const older = file === undefined ? await readVocabularyFiles(files, config, roles) : null;
+  return older && tokenizerFromJson(older.where, older.json, older.roles);
+}
+
+/**
+ * The tokenizer that the contents of a `tokenizer.json` describe.
+ *
+ * @param where - What messages call it.
+ * @param roles - What its tokens are for; `tokenizer.json` does not say.
+ * @throws {CheckpointError} when it is damaged.
+ * @throws {UnsupportedError} when it cuts text in a way that is not known here.
+ */
+export function tokenizerFromJson(where: string, json: JsonRecord, roles: TokenRoles = {}): Tokenizer {
+  const parts = readTokenizerParts(where, json, roles);
+  const reader = readers.find(({ fits }) => fits(parts));
+  if (!reader) throw unsupportedPart(where, "model of type", parts.model.type);
+  return reader.read(parts);
+}
