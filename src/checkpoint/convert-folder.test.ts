@@ -58,6 +58,18 @@ test("a folder of an unknown model changes its dtype and its files, and keeps th
   await model.close();
 });
 
+test("floats stay floats: those that libraries declare, and those that a file had", async () => {
+  const known = { dropout_rate: 0, initializer_range: 0.02, rope_scaling: { factor: 8, rope_type: "linear" } };
+  await writeModelFolder(from, { config: { ...config, ...known, slope: 2 }, tensors: [] });
+  const file = join(from, "config.json");
+  const written = await readFile(file, "utf8");
+  expect(written).toMatch(/"depth": 3,\n {2}"dropout_rate": 0\.0,\n {2}"initializer_range": 0\.02,/);
+  expect(written).toMatch(/"factor": 8\.0,\n.*\n {2}},\n {2}"slope": 2,/);
+  await writeFile(file, written.replace('"slope": 2', '"slope": -2.0'));
+  await convertFolder(from, to, { dtype: "F32" });
+  expect(await readFile(join(to, "config.json"), "utf8")).toBe(written.replace('"slope": 2', '"slope": -2.0'));
+});
+
 test("there and back gives the same files, also in place", async () => {
   await writeModelFolder(from, { config, tensors });
   const original = await readFile(join(from, "model.safetensors"));

@@ -1,7 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import type { ModelContents } from "./model-folder.ts";
+import { wholeFloatKeys } from "../files/json.ts";
+import type { ModelContents, ModelFolder } from "./model-folder.ts";
 import { openModelFolder, writeModelFolder } from "./model-folder.ts";
 import type { FloatDtype, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
 
@@ -30,6 +31,7 @@ export async function convertFolder(from: string, to: string, options: ConvertOp
     await writeModelFolder(to, {
       config: folder.config,
       ...(folder.generationConfig && { generationConfig: folder.generationConfig }),
+      moreFloatKeys: await floatKeysOf(folder),
       tensors: folder.tensors.names().map((name) => copyOf(folder.tensors, name)),
       extraFiles: Object.fromEntries(files),
       ...options,
@@ -37,6 +39,13 @@ export async function convertFolder(from: string, to: string, options: ConvertOp
   } finally {
     await folder.close();
   }
+}
+
+/** The floats among the numbers of a config, also of a model that is not known here. */
+async function floatKeysOf({ path, generationConfig }: ModelFolder): Promise<Set<string>> {
+  const names = ["config.json", ...(generationConfig ? ["generation_config.json"] : [])];
+  const texts = await Promise.all(names.map((name) => readFile(join(path, name), "utf8")));
+  return new Set(texts.flatMap((text) => [...wholeFloatKeys(text)]));
 }
 
 function copyOf(source: TensorSource, name: string): WritableTensor {

@@ -6,6 +6,7 @@ import { fileError, systemCode } from "../files/file-error.ts";
 import type { JsonObject } from "../files/json.ts";
 import { formatJson, sortKeys } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
+import { floatKeys } from "./float-keys.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { indexFile, openShards, weightsFile, writeWeights } from "./shards.ts";
 import type { FloatDtype, TensorSource, WritableTensor } from "./tensor-source.ts";
@@ -26,6 +27,8 @@ export interface ModelContents {
   /** `torch_dtype` is set to what the weights are stored as. */
   readonly config: JsonObject;
   readonly generationConfig?: JsonObject;
+  /** Keys of both whose numbers are floats, beside those that are known to be. */
+  readonly moreFloatKeys?: ReadonlySet<string>;
   readonly tensors: Iterable<WritableTensor>;
   /** How weights are stored. Default `F32`. */
   readonly dtype?: FloatDtype;
@@ -71,10 +74,11 @@ export async function writeModelFolder(path: string, contents: ModelContents): P
 
 /** Writes the files of a model folder into a folder that is being filled. */
 export async function fillModelFolder(folder: string, contents: ModelContents): Promise<void> {
-  const { config, generationConfig, dtype = "F32", extraFiles = {} } = contents;
+  const { config, generationConfig, moreFloatKeys = [], dtype = "F32", extraFiles = {} } = contents;
+  const floats = new Set([...floatKeys, ...moreFloatKeys]);
   const dtypeKey = "dtype" in config && !("torch_dtype" in config) ? "dtype" : "torch_dtype";
-  await writeJson(folder, configFile, { ...config, [dtypeKey]: dtypeNames[dtype] });
-  if (generationConfig) await writeJson(folder, generationFile, generationConfig);
+  await writeJson(join(folder, configFile), { ...config, [dtypeKey]: dtypeNames[dtype] }, floats);
+  if (generationConfig) await writeJson(join(folder, generationFile), generationConfig, floats);
   for (const [name, text] of Object.entries(extraFiles)) await writeStream(join(folder, name), text);
   await contents.writeExtra?.(folder);
   await writeWeights(folder, contents.tensors, contents);
@@ -103,8 +107,8 @@ export async function refuseForeignFiles(path: string, alsoKnown: readonly strin
   }
 }
 
-async function writeJson(folder: string, name: string, value: JsonObject): Promise<void> {
-  await writeStream(join(folder, name), formatJson(name, sortKeys(value)));
+async function writeJson(path: string, value: JsonObject, floats: ReadonlySet<string>): Promise<void> {
+  await writeStream(path, formatJson(basename(path), sortKeys(value), floats));
 }
 
 async function listFolder(path: string): Promise<string[]> {

@@ -84,13 +84,25 @@ function isFollowedByColon(text: string, from: number): boolean {
 /**
  * JSON text with two spaces of indentation and a final newline, as Hugging Face libraries write it.
  *
+ * @param floatKeys - Keys, at any depth, whose numbers are written with a point, 1.0 and not 1: to readers in Python
+ * those are of different types.
  * @throws {CheckpointError} naming the place of a value that JSON cannot hold, such as NaN, which would silently
  * become null.
  */
-export function formatJson(where: string, value: unknown): string {
+export function formatJson(where: string, value: unknown, floatKeys: ReadonlySet<string> = new Set()): string {
   const place = unholdable(value, "");
   if (place !== null) throw new CheckpointError(`${where}: ${place}, which JSON cannot hold`);
-  return `${JSON.stringify(value, null, 2)}\n`;
+  // A line holds one number at most, and no text reaches beyond its line.
+  const text = JSON.stringify(value, null, 2).replaceAll(
+    /^( *"(\w+)": -?\d+)(?=,?$)/gm,
+    (line: string, _, key: string) => (floatKeys.has(key) ? `${line}.0` : line),
+  );
+  return `${text}\n`;
+}
+
+/** Keys of JSON text that have a whole number written with a point, such as 1.0: parsing it forgets that. */
+export function wholeFloatKeys(text: string): Set<string> {
+  return new Set([...text.matchAll(/"(\w+)"\s*:\s*-?\d+\.0+(?=[\s,}])/g)].map(([, key]) => key as string));
 }
 
 /** Object keys in alphabetical order, at every depth: the same contents give the same bytes. */

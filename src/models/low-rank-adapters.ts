@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { floatKeys } from "../checkpoint/float-keys.ts";
 import { writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { JsonObject } from "../files/json.ts";
+import { formatJson } from "../files/json.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { Linear } from "../nn/linear.ts";
 import { LowRank } from "../nn/low-rank.ts";
@@ -104,7 +106,6 @@ export async function writeAdapters(
   const table = embedding ? [writable(`base_model.model.${embedding.name}`, embedding.parameter)] : [];
   await makeFolder(folder);
   await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...table, ...more]);
-  const modules = [...new Set(adapted.map(({ module }) => module.split(".").slice(-2).join(".")))];
   const config: JsonObject = {
     base_model_name_or_path: about.base,
     bias: "none",
@@ -115,10 +116,27 @@ export async function writeAdapters(
     modules_to_save: more.length > 0 ? [...new Set(more.map(({ name }) => name.split(".").at(-2) ?? ""))] : null,
     peft_type: "LORA",
     r: about.rank,
-    target_modules: modules,
+    target_modules: targetModules(adapted, bindings),
     task_type: about.taskType,
   };
-  await writeFileAtomic(join(folder, "adapter_config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  const name = "adapter_config.json";
+  await writeFileAtomic(join(folder, name), formatJson(name, config, floatKeys));
+}
+
+/**
+ * Ends of the names of the adapted modules, by which PEFT finds them: as short as they can be without being the end of
+ * another's name, since BERT's `output.dense` is one of attention and one of the feed-forward layer.
+ */
+function targetModules(adapted: readonly Adapted[], bindings: readonly TensorBinding[]): string[] {
+  const own = new Set(adapted.map(({ module }) => module));
+  const others = bindings.map(({ name }) => name.replace(/\.weight$/, "")).filter((name) => !own.has(name));
+  const ends = [...own].map((module) => {
+    const parts = module.split(".");
+    const ofLength = (length: number): string => parts.slice(-length).join(".");
+    const isOwn = (end: string): boolean => !others.some((other) => other.endsWith(`.${end}`));
+    return parts.map((_, i) => ofLength(i + 1)).find((end, i) => i > 0 && isOwn(end)) ?? module;
+  });
+  return [...new Set(ends)];
 }
 
 function adaptedMatrices(bindings: readonly TensorBinding[], model: object): Adapted[] {
