@@ -1,5 +1,6 @@
 import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole, knownRoles } from "../text/chat-message.ts";
+import type { TemplateVariables } from "../text/chat-template.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { columnError } from "./records.ts";
 
@@ -14,7 +15,7 @@ export function messagesColumn(row: JsonlRow, column: string): ChatMessage[] {
   return value.map((entry: unknown, i) => {
     const message = isFields(entry) ? messageOf(entry) : null;
     if (!message) throw columnError(row, column, `${shape}; look at entry ${i + 1}`);
-    return withKnownRole(row, column, message);
+    return checkedMessage(row, column, message);
   });
 }
 
@@ -23,12 +24,19 @@ export function turnsColumn(row: JsonlRow, column: string, role: string): ChatMe
   const value = row.value[column];
   if (typeof value === "string") return [{ role, content: value }];
   const message = isFields(value) ? messageOf(value) : null;
-  return message ? [withKnownRole(row, column, message)] : messagesColumn(row, column);
+  return message ? [checkedMessage(row, column, message)] : messagesColumn(row, column);
 }
 
 /** A role that no template knows would be said to the model as it stands, and a turn so marked is not learnt. */
-function withKnownRole(row: JsonlRow, column: string, message: ChatMessage): ChatMessage {
-  if (knownRoles.includes(message.role)) return message;
+function checkedMessage(row: JsonlRow, column: string, message: ChatMessage): ChatMessage {
+  const { role, weight, train } = message;
+  if (![undefined, 0, 1].includes(weight as number | undefined)) {
+    throw columnError(row, column, `messages whose "weight" is 0 (context only) or 1, not ${JSON.stringify(weight)}`);
+  }
+  if (!["undefined", "boolean"].includes(typeof train)) {
+    throw columnError(row, column, `messages whose "train" is true or false, not ${JSON.stringify(train)}`);
+  }
+  if (knownRoles.includes(role)) return message;
   throw columnError(row, column, `messages of the roles ${knownRoles.join(", ")}, not ${JSON.stringify(message.role)}`);
 }
 
@@ -45,7 +53,8 @@ export function answerColumn(row: JsonlRow, column: string, prompt: readonly Cha
   if (answer?.role !== assistantRole || more.length > 0) throw columnError(row, column, "one turn of the assistant");
   if (answer.content.trim() === "" && !("tool_calls" in answer))
     throw columnError(row, column, "an answer that is not empty");
-  return answer;
+  const { weight: _, train: __, ...compared } = answer;
+  return compared;
 }
 
 /** Whether a conversation begins with `beginning`. */
@@ -66,6 +75,31 @@ export function promptColumns(row: JsonlRow): ChatMessage[] {
   const content = [value.instruction, value.input].filter((part) => typeof part === "string" && part !== "").join("\n");
   if (content === "") throw columnError(row, "instruction", "a text that is not empty");
   return [...system, ...historyColumn(row), { role: "user", content }];
+}
+
+/**
+ * What a row has for the chat template beside its messages: the column `tools`, a list of functions or JSON text of one,
+ * and the entries of `chat_template_kwargs`.
+ *
+ * @throws {DataError} when they hold something else.
+ */
+export function templateColumns(row: JsonlRow): TemplateVariables {
+  const { tools, chat_template_kwargs: more = {} } = row.value;
+  if (!isFields(more)) throw columnError(row, "chat_template_kwargs", "an object");
+  if (tools === undefined || tools === "") return more;
+  const list = typeof tools === "string" ? parsedList(tools) : tools;
+  if (!Array.isArray(list) || !list.every(isFields)) {
+    throw columnError(row, "tools", "a list of functions that may be called, or JSON text of one");
+  }
+  return list.length > 0 ? { ...more, tools: list } : more;
+}
+
+function parsedList(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Columns that {@link promptColumns} finds a prompt in. */
@@ -105,7 +139,7 @@ function messageOf({ role, content, from, value, ...rest }: Fields): ChatMessage
   if (typeof from === "string" && typeof value === "string") {
     return { ...rest, role: shareGptRoles[from] ?? from, content: value };
   }
-  const text = textOf(content) ?? ("tool_calls" in rest ? "" : null);
+  const text = textOf(content) ?? (content === undefined && "tool_calls" in rest ? "" : null);
   return typeof role === "string" && text !== null ? { ...rest, role, content: text } : null;
 }
 

@@ -70,9 +70,9 @@ export function chatRows(
 }
 
 /** As {@link ChatEncoder.encode}, with errors that name the row of the file. */
-export function encodeRow({ where, messages }: Conversation, encoder: ChatEncoder): EncodedChat {
+export function encodeRow({ where, messages, variables }: Conversation, encoder: ChatEncoder): EncodedChat {
   try {
-    return encoder.encode(messages);
+    return encoder.encode(messages, variables);
   } catch (error) {
     if (error instanceof DataError) throw new DataError(`${where}: ${error.message}`, { cause: error });
     throw error;

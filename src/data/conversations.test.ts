@@ -181,3 +181,47 @@ test("prompts of any data set, each once", async () => {
   const [talk] = await readPrompts(jsonl({ messages: [user("Q"), assistant("A"), user("R"), assistant("B")] }));
   expect(talk?.messages).toEqual([user("Q"), assistant("A"), user("R")]);
 });
+
+test("keys that are null are absent, and tools stand beside the messages", async () => {
+  const call = { function: { name: "find", arguments: { to: "Ulm", from: null } } };
+  const [talk] = await readConversations(
+    jsonl({
+      messages: [
+        { role: "user", content: "To Ulm?", name: null, tool_calls: null },
+        { role: "assistant", content: null, tool_calls: [call] },
+        { role: "tool", content: "9:10", tool_calls: null },
+        { role: "assistant", content: "At ten past nine.", weight: 1 },
+      ],
+      ...{ prompt: null, completion: null, system: null },
+      tools: JSON.stringify([{ type: "function", function: { name: "find" } }]),
+      chat_template_kwargs: { enable_thinking: false },
+    }),
+  );
+  expect(talk?.messages).toEqual([
+    user("To Ulm?"),
+    { ...assistant(""), tool_calls: [{ function: { name: "find", arguments: { to: "Ulm" } } }] },
+    { role: "tool", content: "9:10" },
+    { ...assistant("At ten past nine."), weight: 1 },
+  ]);
+  expect(talk?.variables).toEqual({
+    tools: [{ type: "function", function: { name: "find" } }],
+    enable_thinking: false,
+  });
+});
+
+test.each<[string, object, string]>([
+  [
+    "weight",
+    { messages: [user("Q"), { ...assistant("A"), weight: 0.5 }] },
+    '"weight" is 0 (context only) or 1, not 0.5',
+  ],
+  ["train", { messages: [user("Q"), { ...assistant("A"), train: "no" }] }, '"train" is true or false, not "no"'],
+  [
+    "nothing to learn",
+    { messages: [user("Q"), { ...assistant("A"), weight: 0 }] },
+    "every turn of the assistant is context",
+  ],
+  ["tools", { messages: [user("Q"), assistant("A")], tools: "find" }, 'column "tools" must be a list of functions'],
+])("%s that means nothing is refused", async (_, row, message) => {
+  await expect(readConversations(jsonl(row))).rejects.toThrow(message);
+});

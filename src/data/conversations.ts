@@ -1,16 +1,19 @@
 import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
-import { assistantRole } from "../text/chat-message.ts";
-import { messagesColumn, promptColumns, turnsColumn } from "./chat-columns.ts";
+import { assistantRole, isLearnt } from "../text/chat-message.ts";
+import type { TemplateVariables } from "../text/chat-template.ts";
+import { messagesColumn, promptColumns, templateColumns, turnsColumn } from "./chat-columns.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import type { Layout } from "./records.ts";
 import { columnError, readAll } from "./records.ts";
 
-/** Turns to learn from, at least one of them the assistant's. */
+/** Turns to learn from, at least one of them the assistant's and not context only. */
 export interface Conversation {
   /** How messages name it. */
   readonly where: string;
   readonly messages: readonly ChatMessage[];
+  /** What the chat template may refer to beside the messages, such as `tools`. */
+  readonly variables?: TemplateVariables | undefined;
 }
 
 const layouts: readonly Layout<Conversation>[] = [
@@ -48,7 +51,7 @@ function layout(
     read(row) {
       const messages = read(row);
       const empty = messages.findIndex(
-        ({ role, content, tool_calls }) => role === assistantRole && content.trim() === "" && tool_calls === undefined,
+        (message) => isLearnt(message) && message.content.trim() === "" && message.tool_calls === undefined,
       );
       if (empty >= 0) {
         throw new DataError(
@@ -58,7 +61,13 @@ function layout(
       if (!messages.some(({ role }) => role === assistantRole)) {
         throw columnError(row, answers, "a conversation with at least one turn of the assistant");
       }
-      return { where: row.where, messages };
+      if (!messages.some(isLearnt)) {
+        throw new DataError(
+          `${row.where}: column "${answers}": every turn of the assistant is context only (weight 0), so that nothing is ` +
+            "to be learnt; give one weight 1, or remove the row",
+        );
+      }
+      return { where: row.where, messages, variables: templateColumns(row) };
     },
   };
 }

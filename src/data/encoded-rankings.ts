@@ -31,12 +31,11 @@ export interface Fitting<Item> {
 
 /** One answer in token ids: what `encoder` gives for the conversation, cut where the answer begins and after its end. */
 export function encodeAnswer(
-  where: string,
-  prompt: readonly ChatMessage[],
+  { where, messages, variables }: Prompt,
   answer: ChatMessage,
   encoder: ChatEncoder,
 ): EncodedAnswer {
-  const { ids, isAnswer } = encodeRow({ where, messages: [...prompt, answer] }, encoder);
+  const { ids, isAnswer } = encodeRow({ where, messages: [...messages, answer], variables }, encoder);
   const end = isAnswer.lastIndexOf(1) + 1;
   const start = isAnswer.subarray(0, end).lastIndexOf(0) + 1;
   return { prompt: ids.slice(0, start), answer: ids.slice(start, end) };
@@ -54,8 +53,9 @@ export function encodeRankings(
   context: number,
   longRows: LongRows,
 ): Fitting<EncodedRanking> {
-  return fitting(rankings, context, longRows, ({ where, prompt, answers, ranks, margin }) => {
-    const encoded = answers.map((answer) => encodeAnswer(where, prompt, answer, encoder));
+  return fitting(rankings, context, longRows, ({ where, prompt, variables, answers, ranks, margin }) => {
+    const asked = { where, messages: prompt, variables };
+    const encoded = answers.map((answer) => encodeAnswer(asked, answer, encoder));
     return { item: { where, ranks, margin, answers: encoded }, length: Math.max(...encoded.map(lengthOf)) };
   });
 }
@@ -67,9 +67,10 @@ export function encodePreferences(
   context: number,
   longRows: LongRows,
 ): Fitting<EncodedPreference> {
-  return fitting(preferences, context, longRows, ({ where, prompt, margin, distance, ...pair }) => {
-    const chosen = encodeAnswer(where, prompt, pair.chosen, encoder);
-    const rejected = encodeAnswer(where, prompt, pair.rejected, encoder);
+  return fitting(preferences, context, longRows, ({ where, prompt, variables, margin, distance, ...pair }) => {
+    const asked = { where, messages: prompt, variables };
+    const chosen = encodeAnswer(asked, pair.chosen, encoder);
+    const rejected = encodeAnswer(asked, pair.rejected, encoder);
     return {
       item: { where, margin, distance, chosen, rejected },
       length: Math.max(lengthOf(chosen), lengthOf(rejected)),
@@ -85,8 +86,8 @@ export function encodePrompts(
   answerTokens: number,
   longRows: LongRows,
 ): Fitting<Int32Array> {
-  return fitting(prompts, context - answerTokens, longRows, ({ messages }) => {
-    const item = encoder.encodePrompt(messages);
+  return fitting(prompts, context - answerTokens, longRows, ({ messages, variables }) => {
+    const item = encoder.encodePrompt(messages, variables);
     return { item, length: item.length };
   });
 }

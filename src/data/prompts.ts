@@ -1,7 +1,8 @@
 import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole } from "../text/chat-message.ts";
-import { messagesColumn, promptColumns, promptLayouts } from "./chat-columns.ts";
+import type { TemplateVariables } from "../text/chat-template.ts";
+import { messagesColumn, promptColumns, promptLayouts, templateColumns } from "./chat-columns.ts";
 import { readAll } from "./records.ts";
 
 /** Turns that ask for an answer. */
@@ -9,6 +10,8 @@ export interface Prompt {
   /** How messages name it. */
   readonly where: string;
   readonly messages: readonly ChatMessage[];
+  /** What the chat template may refer to beside the messages, such as `tools`. */
+  readonly variables?: TemplateVariables | undefined;
 }
 
 /**
@@ -27,10 +30,10 @@ export async function readPrompts(paths: readonly string[]): Promise<Prompt[]> {
       const end = turns.findLastIndex(({ role }) => role === assistantRole);
       const messages = end === turns.length - 1 ? turns.slice(0, end) : turns;
       if (messages.length === 0) throw new DataError(`${row.where}: column "${column}": there is no turn to answer`);
-      return { where: row.where, messages };
+      return { where: row.where, messages, variables: templateColumns(row) };
     },
   }));
   const all = await readAll(paths, layouts);
-  const key = (prompt: Prompt | undefined): string => JSON.stringify(prompt?.messages);
+  const key = (prompt: Prompt | undefined): string => JSON.stringify([prompt?.messages, prompt?.variables]);
   return all.filter((prompt, i) => i === 0 || key(prompt) !== key(all[i - 1]));
 }

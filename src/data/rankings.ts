@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
-import { answerColumn, messagesColumn, promptColumns, startsWith } from "./chat-columns.ts";
+import type { TemplateVariables } from "../text/chat-template.ts";
+import { answerColumn, messagesColumn, promptColumns, startsWith, templateColumns } from "./chat-columns.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import type { Layout } from "./records.ts";
 import { columnError, readAll } from "./records.ts";
@@ -10,6 +11,8 @@ export interface Ranking {
   /** How messages name it. */
   readonly where: string;
   readonly prompt: readonly ChatMessage[];
+  /** What the chat template may refer to beside the messages, such as `tools`. */
+  readonly variables?: TemplateVariables | undefined;
   readonly answers: readonly ChatMessage[];
   /** One for each answer: 1 is best, equal ranks are ties. */
   readonly ranks: readonly number[];
@@ -21,6 +24,8 @@ export interface Ranking {
 export interface Preference {
   readonly where: string;
   readonly prompt: readonly ChatMessage[];
+  /** What the chat template may refer to beside the messages, such as `tools`. */
+  readonly variables?: TemplateVariables | undefined;
   readonly chosen: ChatMessage;
   readonly rejected: ChatMessage;
   readonly margin: number | null;
@@ -49,11 +54,11 @@ export async function readRankings(paths: readonly string[]): Promise<Ranking[]>
 }
 
 /** Every pair of a ranking but the ties, each as a preference of its own. */
-export function pairsOf({ where, prompt, answers, ranks, margin }: Ranking): Preference[] {
+export function pairsOf({ where, prompt, variables, answers, ranks, margin }: Ranking): Preference[] {
   return answers.flatMap((chosen, i) =>
     answers.flatMap((rejected, j) => {
       const distance = (ranks[j] ?? 0) - (ranks[i] ?? 0);
-      return distance > 0 ? [{ where, prompt, chosen, rejected, margin, distance }] : [];
+      return distance > 0 ? [{ where, prompt, variables, chosen, rejected, margin, distance }] : [];
     }),
   );
 }
@@ -86,7 +91,7 @@ function ranked(name: string, column: "ranks" | "scores", order: (value: number)
       }
       const ranks = denseRanks(values.map(order));
       if (column === "ranks" && "scores" in row.value) refuseContradiction(row, ranks);
-      return { where: row.where, prompt, answers, ranks, margin: null };
+      return { where: row.where, prompt, variables: templateColumns(row), answers, ranks, margin: null };
     },
   };
 }
@@ -125,7 +130,7 @@ function pair(name: string, columns: readonly string[]): Layout<Ranking> {
       if (answers[0]?.content === answers[1]?.content) {
         throw new DataError(`${row.where}: columns "chosen" and "rejected" are the same text; remove the row`);
       }
-      return { where: row.where, prompt, answers, ranks: [1, 2], margin };
+      return { where: row.where, prompt, variables: templateColumns(row), answers, ranks: [1, 2], margin };
     },
   };
 }

@@ -38,7 +38,8 @@ export async function readAll<Item>(paths: readonly string[], layouts: readonly 
   const items: Item[] = [];
   for (const path of await expandGlobs(paths)) {
     let layout: Layout<Item> | null = null;
-    for await (const row of readRecords([path])) {
+    for await (const read of readRecords([path])) {
+      const row = { ...read, value: withoutNulls(read.value) as JsonlRow["value"] };
       layout ??= layouts.find(({ columns }) => columns.every((column) => column in row.value)) ?? null;
       if (!layout) throw unknownLayout(row, layouts);
       const missing = layout.columns.find((column) => !(column in row.value));
@@ -53,6 +54,14 @@ export async function readAll<Item>(paths: readonly string[], layouts: readonly 
   }
   if (items.length === 0) throw new DataError("data: no file is given; name a JSONL or Parquet file");
   return items;
+}
+
+/** Keys that are null are absent, at any depth: libraries of tables write every key in every row. */
+export function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  const known = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
+  return Object.fromEntries(known.map(([name, item]) => [name, withoutNulls(item)]));
 }
 
 function unknownLayout(row: JsonlRow, layouts: readonly Layout<unknown>[]): DataError {

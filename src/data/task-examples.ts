@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { stringColumn } from "./jsonl.ts";
-import { columnError, readRecords } from "./records.ts";
+import { columnError, readRecords, withoutNulls } from "./records.ts";
 
 /** What a model can be fine-tuned to do. */
 export const taskKinds = ["classification", "entailment", "similarity", "multiple-choice"] as const;
@@ -59,7 +59,9 @@ export interface TaskReading {
  */
 export async function readTaskExamples(paths: readonly string[], reading: TaskReading): Promise<TaskExample[]> {
   const examples: TaskExample[] = [];
-  for await (const row of readRecords(paths)) examples.push(readExample(row, reading));
+  for await (const row of readRecords(paths)) {
+    examples.push(readExample({ ...row, value: withoutNulls(row.value) as JsonlRow["value"] }, reading));
+  }
   if (examples.length === 0) throw new DataError("data: no file is given; name a JSONL, CSV or Parquet file");
   return examples;
 }

@@ -16,6 +16,7 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import { openChatEncoder, rewardContents } from "../generate/assistant.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
+import { isLearnt } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
@@ -194,10 +195,10 @@ async function readDemonstrations(
   if (demonstrations.length === 0) {
     return rankings.flatMap(({ ranks, answers }) => answers.filter((_, i) => ranks[i] === Math.min(...ranks)));
   }
-  return (await readConversations(demonstrations)).flatMap(({ where, messages }) => {
-    const last = messages.findLastIndex(({ role }) => role === "assistant");
+  return (await readConversations(demonstrations)).flatMap(({ messages, ...row }) => {
+    const last = messages.findLastIndex(isLearnt);
     const answer = messages[last];
-    return answer ? [encodeAnswer(where, messages.slice(0, last), answer, encoder)] : [];
+    return answer ? [encodeAnswer({ ...row, messages: messages.slice(0, last) }, answer, encoder)] : [];
   });
 }
 

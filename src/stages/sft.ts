@@ -9,6 +9,7 @@ import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, withTemplate } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { parameters } from "../nn/parameters.ts";
+import { isLearnt } from "../text/chat-message.ts";
 import { epochSteps } from "../train/epoch-batches.ts";
 import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import type { Metrics, MicroBatch } from "../train/run.ts";
@@ -32,10 +33,11 @@ const SftSettings = z.object({
     .meta({ placeholder: "file", isData: true }),
   validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the data that is held out"),
   chatTemplate: z
-    .string()
+    .union([z.enum(["chatml", "none"]), z.string()])
     .nullable()
     .default(null)
-    .describe("chatml, none, or a Jinja file; default: the model's own, ChatML where it has none"),
+    .describe("chatml, none, or a Jinja file; default: the model's own, ChatML where it has none")
+    .meta({ placeholder: "chatml|none|file" }),
   specialTokens: z.array(z.string()).default([]).describe("texts that become one token each, for your own template"),
   packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
   longRows: z
@@ -135,11 +137,9 @@ async function sample(
   { maxNewTokens, seed }: SftSettings,
   environment: StageEnvironment,
 ): Promise<void> {
-  const chosen = conversations.slice(0, 3).map(({ messages }) => {
-    const end = messages.findIndex(({ role }) => role === "assistant");
-    return messages.slice(0, end);
-  });
-  const prompts = chosen.map((messages) => encoder.encodePrompt(messages));
+  const prompts = conversations
+    .slice(0, 3)
+    .map(({ messages, variables }) => encoder.encodePrompt(messages.slice(0, messages.findIndex(isLearnt)), variables));
   const fitting = prompts.filter(({ length }) => length > 0 && length <= model.settings.context);
   const options = { maxNewTokens, seed, endTokens: encoder.endTokens(), batchSize: 3 };
   const answers = await sampleAnswers(model, fitting, { ...options, sampling: SamplingSettings.parse({}) });

@@ -10,5 +10,10 @@ export interface ChatMessage {
 /** The role whose turns a model writes. */
 export const assistantRole = "assistant";
 
+/** Whether the assistant says a turn and it is to be learnt: one with `weight` 0 or `train` false is context only. */
+export function isLearnt({ role, weight, train }: ChatMessage): boolean {
+  return role === assistantRole && weight !== 0 && train !== false;
+}
+
 /** Roles that turns in data may have. */
 export const knownRoles: readonly string[] = ["system", "developer", "user", assistantRole, "tool"];

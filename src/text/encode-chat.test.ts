@@ -41,3 +41,18 @@ test("what ends an answer", () => {
   expect(new ChatEncoder(tokenizer, new ChatTemplate(chatMl)).endTokens()).toEqual(new Set([endOfText, end]));
   expect(new ChatEncoder(tokenizer, null).endTokens()).toEqual(new Set([endOfText]));
 });
+
+test("an answer of weight 0 is context, and tools reach the template", () => {
+  const template = new ChatTemplate(
+    "{% if tools %}{{ tools[0].name }};{% endif %}{% for m in messages %}{{ m.content }};{% endfor %}",
+  );
+  const turns = talk.map((turn, i) => (i === 1 ? { ...turn, weight: 0 } : turn));
+  const learnt = (encoder: ChatEncoder): string => {
+    const { ids, isAnswer } = encoder.encode(turns, { tools: [{ name: "find" }] });
+    return tokenizer.decode(ids.filter((_, i) => isAnswer[i]));
+  };
+  expect(learnt(new ChatEncoder(tokenizer, template))).toBe("the mat.;");
+  expect(learnt(new ChatEncoder(tokenizer, null))).toBe("the mat.<|endoftext|>");
+  const prompt = new ChatEncoder(tokenizer, template).encodePrompt(talk.slice(0, 1), { tools: [{ name: "find" }] });
+  expect(tokenizer.decode(prompt)).toBe("find;what did the cat do?;");
+});

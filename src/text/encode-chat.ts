@@ -1,12 +1,12 @@
 import type { ChatMessage } from "./chat-message.ts";
-import { assistantRole } from "./chat-message.ts";
+import { assistantRole, isLearnt } from "./chat-message.ts";
 import type { ChatTemplate, TemplateVariables, TextSpan } from "./chat-template.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Token ids of a conversation. */
 export interface EncodedChat {
   readonly ids: Int32Array;
-  /** 1 for each token that the assistant wrote, its end mark included; 0 for the others. */
+  /** 1 for each token that the assistant wrote and that is to be learnt, its end mark included; 0 for the others. */
   readonly isAnswer: Uint8Array;
 }
 
@@ -31,21 +31,23 @@ export class ChatEncoder {
    * A whole conversation. Text is cut where the assistant's turns begin and end before it is encoded, because so it is
    * cut when the assistant's part is generated.
    *
+   * @param variables - What the template may refer to beside the messages, such as `tools`.
    * @throws {DataError} as the template does.
    */
-  encode(messages: readonly ChatMessage[]): EncodedChat {
-    if (!this.template) return this.#encodePlain(messages);
-    const { text, answers } = this.template.renderMarked(messages, this.#variables);
-    return join(this.#encodeSpans(text, answers));
+  encode(messages: readonly ChatMessage[], variables: TemplateVariables = {}): EncodedChat {
+    if (!this.template) return join(learntParts(this.#plainParts(messages), messages));
+    const { text, answers } = this.template.renderMarked(messages, { ...this.#variables, ...variables });
+    return join(learntParts(this.#encodeSpans(text, answers), messages));
   }
 
   /** A conversation up to where the assistant's next turn begins. */
-  encodePrompt(messages: readonly ChatMessage[]): Int32Array {
+  encodePrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
     if (!this.template) return join(this.#plainParts(messages)).ids;
     const answered = messages.some(({ role }) => role === assistantRole);
-    const text = this.template.render(messages, this.#variables, true);
+    const all = { ...this.#variables, ...variables };
+    const text = this.template.render(messages, all, true);
     if (!answered) return this.tokenizer.encode(text);
-    const { answers } = this.template.renderMarked(messages, this.#variables);
+    const { answers } = this.template.renderMarked(messages, all);
     return join(this.#encodeSpans(text, answers)).ids;
   }
 
@@ -74,10 +76,6 @@ export class ChatEncoder {
     return [...parts, { ids: this.tokenizer.encode(text.slice(done)), isAnswer: false }];
   }
 
-  #encodePlain(messages: readonly ChatMessage[]): EncodedChat {
-    return join(this.#plainParts(messages));
-  }
-
   #plainParts(messages: readonly ChatMessage[]): Part[] {
     const { endOfText } = this.tokenizer;
     return messages.map(({ role, content }) => {
@@ -91,6 +89,12 @@ export class ChatEncoder {
 interface Part {
   readonly ids: Int32Array;
   readonly isAnswer: boolean;
+}
+
+/** Turns of the assistant that are context only count as what the others say. */
+function learntParts(parts: readonly Part[], messages: readonly ChatMessage[]): Part[] {
+  const answers = messages.filter(({ role }) => role === assistantRole).values();
+  return parts.map((part) => (part.isAnswer ? { ...part, isAnswer: isLearnt(answers.next().value!) } : part));
 }
 
 function join(parts: readonly Part[]): EncodedChat {
