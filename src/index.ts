@@ -12,7 +12,7 @@ export { watchAttention } from "./backend/watch-attention.ts";
 export { convertFolder } from "./checkpoint/convert-folder.ts";
 export type { ModelContents } from "./checkpoint/model-folder.ts";
 export { openModelFolder, writeModelFolder } from "./checkpoint/model-folder.ts";
-export { openSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
+export { openSafetensors, writeSafetensors } from "./checkpoint/safetensors-file.ts";
 export {
   CheckpointError,
   DataError,
@@ -61,7 +61,8 @@ export type { ModelFamily, ModelShape } from "./models/family.ts";
 export { exportGguf, importGguf } from "./models/gguf/files.ts";
 export { families, otherFamilies } from "./models/index.ts";
 export type { LanguageModel } from "./models/language-model.ts";
-export { loadModel, loadModelOf, storedTensors } from "./models/load.ts";
+export { loadModel, loadModelOf } from "./models/load.ts";
+export { storedTensors } from "./models/read-model.ts";
 export type { ForwardOptions } from "./nn/attention.ts";
 export { Linear } from "./nn/linear.ts";
 export { LayerNorm } from "./nn/norm.ts";

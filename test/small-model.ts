@@ -3,7 +3,7 @@ import { writeModelFolder } from "../src/checkpoint/model-folder.ts";
 import { Random } from "../src/core/random.ts";
 import type { JsonObject } from "../src/files/json.ts";
 import type { ModelFamily } from "../src/models/family.ts";
-import { storedTensors } from "../src/models/load.ts";
+import { storedTensors } from "../src/models/read-model.ts";
 import { Initializer } from "../src/nn/parameters.ts";
 import { trainByteLevelBpe } from "../src/text/bpe-trainer.ts";
 import { tokenizerFiles } from "../src/text/tokenizer-files.ts";

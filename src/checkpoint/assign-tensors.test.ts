@@ -5,7 +5,7 @@ import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { loadTensors, matchTensors, transpose, writableTensors } from "./assign-tensors.ts";
 import { memorySource } from "./byte-source.ts";
-import { openSafetensors, safetensorsChunks } from "./safetensors.ts";
+import { readSafetensors, safetensorsChunks } from "./safetensors.ts";
 import type { TensorSource, WritableTensor } from "./tensor-source.ts";
 
 const backend = await openBackend({ name: "reference" });
@@ -13,7 +13,7 @@ const backend = await openBackend({ name: "reference" });
 async function fileOf(tensors: Iterable<WritableTensor>): Promise<TensorSource> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of safetensorsChunks("test", tensors)) chunks.push(chunk.slice());
-  return openSafetensors(memorySource(Buffer.concat(chunks), "model.safetensors"));
+  return readSafetensors(memorySource(Buffer.concat(chunks), "model.safetensors"));
 }
 
 const zeros = (name: string, shape: Shape): WritableTensor => ({

@@ -1,6 +1,4 @@
-import { open } from "node:fs/promises";
 import { CheckpointError } from "../core/errors.ts";
-import { fileError } from "../files/file-error.ts";
 
 /** Bytes converted at a time: large enough to be fast, small enough to stay in the cache. */
 export const pieceBytes = 1 << 20;
@@ -13,40 +11,6 @@ export interface ByteSource {
   /** Fills `into` with the bytes from `position` on. Throws a CheckpointError when there are too few. */
   read(into: Uint8Array, position: number): Promise<void>;
   close(): Promise<void>;
-}
-
-/**
- * Opens a file for reads at any position. It stays the same file until closed, whatever takes its name meanwhile.
- *
- * @throws {FileError} when there is no such file, or it cannot be read.
- */
-export async function openFile(path: string): Promise<ByteSource> {
-  try {
-    const file = await open(path, "r");
-    const stats = await file.stat();
-    if (!stats.isFile()) {
-      await file.close();
-      throw new CheckpointError(`${path}: is not a file; check the path`);
-    }
-    return {
-      name: path,
-      sizeBytes: stats.size,
-      read: async (into, position) => {
-        for (let done = 0; done < into.byteLength; ) {
-          // Linux reads at most 2 GiB at once.
-          const length = Math.min(into.byteLength - done, 2 ** 30);
-          const { bytesRead } = await file.read(into, done, length, position + done).catch((error: unknown) => {
-            throw fileError(path, "read", error);
-          });
-          if (bytesRead === 0) throw endsEarly(path, stats.size, position + into.byteLength);
-          done += bytesRead;
-        }
-      },
-      close: () => file.close(),
-    };
-  } catch (error) {
-    throw fileError(path, "read", error);
-  }
 }
 
 /** Bytes in memory as a source. */
@@ -82,7 +46,8 @@ export async function readInPieces(
   }
 }
 
-function endsEarly(name: string, sizeBytes: number, end: number): CheckpointError {
+/** What to throw when bytes up to `end` are asked for of a source that has fewer. */
+export function endsEarly(name: string, sizeBytes: number, end: number): CheckpointError {
   return new CheckpointError(
     `${name}: ends early: bytes up to ${end} were asked for, it had ${sizeBytes}; it is truncated or being overwritten, fetch it again`,
   );

@@ -1,7 +1,7 @@
 import { elementCount } from "../core/shape.ts";
 import { dequantizeQ4, dequantizeQ8, dequantizeQ41, dequantizeQ50, dequantizeQ51 } from "./block-quantization.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { openFile, readInPieces } from "./byte-source.ts";
+import { readInPieces } from "./byte-source.ts";
 import type { FloatDecoder } from "./element-encoding.ts";
 import { floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
 import type { GgufEntry, GgufHeader } from "./gguf-header.ts";
@@ -10,6 +10,7 @@ import type { GgufValue } from "./gguf-values.ts";
 import { ggmlTypes } from "./gguf-values.ts";
 import { parseGrowing } from "./header-cursor.ts";
 import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-quantization.ts";
+import { openFile } from "./open-file.ts";
 import type { TensorSource } from "./tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";
 

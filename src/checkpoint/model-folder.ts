@@ -7,7 +7,7 @@ import type { JsonObject } from "../files/json.ts";
 import { formatJson, sortKeys } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
 import { floatKeys } from "./float-keys.ts";
-import { openSafetensors } from "./safetensors.ts";
+import { openSafetensors } from "./safetensors-file.ts";
 import { indexFile, openShards, weightsFile, writeWeights } from "./shards.ts";
 import type { FloatDtype, TensorSource, WritableTensor } from "./tensor-source.ts";
 

@@ -107,7 +107,7 @@ export function formatHeader(where: string, header: SafetensorsHeader): Uint8Arr
     fields.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
   // Not an object: it would put names that look like numbers first and trip over `__proto__`.
-  const json = Buffer.from(
+  const json = new TextEncoder().encode(
     `{${fields.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`,
   );
   const length = Math.ceil(json.length / 8) * 8;
@@ -116,9 +116,9 @@ export function formatHeader(where: string, header: SafetensorsHeader): Uint8Arr
       `${where}: the header would be ${length} bytes, readers accept ${maxHeaderBytes}; write shards`,
     );
   }
-  const bytes = Buffer.alloc(8 + length, " ");
-  bytes.writeBigUInt64LE(BigInt(length), 0);
-  json.copy(bytes, 8);
+  const bytes = new Uint8Array(8 + length).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, 8);
   return bytes;
 }
 

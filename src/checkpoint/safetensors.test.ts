@@ -8,7 +8,8 @@ import { elementCount } from "../core/shape.ts";
 import { memorySource, pieceBytes } from "./byte-source.ts";
 
 import { bitsOf } from "./float-formats.ts";
-import { openSafetensors, safetensorsChunks, writeSafetensors } from "./safetensors.ts";
+import { readSafetensors, safetensorsChunks } from "./safetensors.ts";
+import { openSafetensors, writeSafetensors } from "./safetensors-file.ts";
 import type { WritableTensor } from "./tensor-source.ts";
 
 let folder = "";
@@ -48,7 +49,7 @@ function fileOf(header: string | Uint8Array, dataBytes = 0): Uint8Array {
   return bytes;
 }
 
-const open = (bytes: Uint8Array) => openSafetensors(memorySource(bytes, "model.safetensors"));
+const open = (bytes: Uint8Array) => readSafetensors(memorySource(bytes, "model.safetensors"));
 
 describe("files of the reference implementation", () => {
   test("are read", async () => {

@@ -1,8 +1,7 @@
 import { CheckpointError } from "../core/errors.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
-import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { openFile, readInPieces } from "./byte-source.ts";
+import { readInPieces } from "./byte-source.ts";
 import { encodeElements, floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
 import type { SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
 import { byteLength, formatHeader, maxHeaderBytes, parseHeader } from "./safetensors-header.ts";
@@ -25,7 +24,7 @@ export class SafetensorsFile implements TensorSource {
   readonly #tensors: ReadonlyMap<string, SafetensorsEntry>;
   readonly #dataStart: number;
 
-  /** Use {@link openSafetensors}: `header` must have been checked against the size of `bytes`. */
+  /** Use {@link readSafetensors}: `header` must have been checked against the size of `bytes`. */
   constructor(bytes: ByteSource, header: SafetensorsHeader, dataStart: number) {
     this.name = bytes.name;
     this.metadata = header.metadata;
@@ -91,13 +90,11 @@ function bytesEach({ dtype }: SafetensorsEntry): number {
 }
 
 /**
- * Opens a safetensors file and checks its header against its size; values are read later.
+ * Reads the header of a safetensors file, wherever its bytes are, and checks it against its size; values are read later.
  *
- * @throws {FileError} when the file is missing.
- * @throws {CheckpointError} when it is truncated, damaged or of another format.
+ * @throws {CheckpointError} when it is truncated, damaged or of another format; the source is then closed.
  */
-export async function openSafetensors(file: string | ByteSource): Promise<SafetensorsFile> {
-  const bytes = typeof file === "string" ? await openFile(file) : file;
+export async function readSafetensors(bytes: ByteSource): Promise<SafetensorsFile> {
   try {
     const start = new Uint8Array(Math.min(8, bytes.sizeBytes));
     await bytes.read(start, 0);
@@ -109,21 +106,6 @@ export async function openSafetensors(file: string | ByteSource): Promise<Safete
     await bytes.close();
     throw error;
   }
-}
-
-/**
- * Writes tensors one at a time, holding one at a time. The same tensors give the same bytes, in whatever order they
- * come: they are laid out as the reference implementation does, widest dtype first, then by name. Atomic.
- *
- * @throws {FileError} when the disk is full.
- * @throws {CheckpointError} when a name comes twice, or values do not fit their shape or dtype.
- */
-export async function writeSafetensors(
-  path: string,
-  tensors: Iterable<WritableTensor>,
-  options: SafetensorsOptions = {},
-): Promise<void> {
-  await writeFileAtomic(path, safetensorsChunks(path, tensors, options));
 }
 
 /** The bytes of a safetensors file, piece by piece. Pieces share memory: use each before asking for the next. */
@@ -173,8 +155,11 @@ function widest(a: WritableDtype, b: WritableDtype): number {
   return layoutOrder.indexOf(a) - layoutOrder.indexOf(b);
 }
 
+/** Order of the UTF-8 bytes, which is that of the code points. */
 function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const [x, y] = [a, b].map((text) => new TextEncoder().encode(text)) as [Uint8Array, Uint8Array];
+  const at = x.findIndex((byte, i) => byte !== y[i]);
+  return at < 0 ? x.length - y.length : (x[at] ?? 0) - (y[at] ?? -1);
 }
 
 function bytesOf(values: Float32Array): Uint8Array {

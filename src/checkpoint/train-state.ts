@@ -9,7 +9,8 @@ import { readJsonObject } from "../files/json-file.ts";
 import { unfinishedTargets } from "../files/leftovers.ts";
 import type { ModelContents, ModelFolder } from "./model-folder.ts";
 import { fillModelFolder, openModelFolder, refuseForeignFiles } from "./model-folder.ts";
-import { openSafetensors, safetensorsChunks } from "./safetensors.ts";
+import { safetensorsChunks } from "./safetensors.ts";
+import { openSafetensors } from "./safetensors-file.ts";
 import { indexFile, weightsFile } from "./shards.ts";
 import type { TensorSource, WritableTensor } from "./tensor-source.ts";
 

@@ -10,7 +10,8 @@ import type { JsonObject } from "../files/json.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { BertClassifier, BertClassifierSettings } from "./bert.ts";
 import { bert, bertClassifier } from "./bert-families.ts";
-import { loadModel, loadModelOf, storedTensors } from "./load.ts";
+import { loadModel, loadModelOf } from "./load.ts";
+import { storedTensors } from "./read-model.ts";
 
 const shape = { vocabularySize: 13, context: 6, width: 8, layers: 2, heads: 2, dropout: 0 };
 const init = new Initializer(exact, new Random(1));

@@ -9,7 +9,8 @@ import { freeze, Initializer, parameters } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Bert, BertClassifier } from "./bert.ts";
 import { bert, bertClassifier } from "./bert-families.ts";
-import { loadModelOf, loadTensors, modelPlacements } from "./load.ts";
+import { loadModelOf } from "./load.ts";
+import { loadTensors, modelPlacements } from "./read-model.ts";
 import type { TaskDescription, TaskModel, TaskStates, TaskStorage } from "./task-model.ts";
 import { readDescription, storedDescription, withAdapters } from "./task-model.ts";
 

@@ -15,7 +15,8 @@ import type { AnyFamily } from "./family.ts";
 import { gpt1, gpt2 } from "./gpt-families.ts";
 import { families, otherFamilies } from "./index.ts";
 import { llama } from "./llama-family.ts";
-import { loadModel, loadModelOf, storedTensors } from "./load.ts";
+import { loadModel, loadModelOf } from "./load.ts";
+import { storedTensors } from "./read-model.ts";
 
 const backend = openReference();
 const shape = { vocabularySize: 11, context: 6, width: 8, layers: 2, heads: 2, dropout: 0 };

@@ -1,39 +1,19 @@
 import type { Backend } from "../backend/kernels.ts";
-import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
-import { loadTensors as assignTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
-import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
-import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
-import { CheckpointError, StemmaError } from "../core/errors.ts";
-import { elementCount } from "../core/shape.ts";
-import { Initializer } from "../nn/parameters.ts";
-import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
-import { families, otherFamilies } from "./index.ts";
-import type { LanguageModel, StoredModel } from "./language-model.ts";
-
-/** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
-export const prefixKey = "prefix_lm";
-
-/** A model and the family that made it. */
-export interface LoadedModel {
-  readonly model: LanguageModel;
-  readonly family: ModelFamily;
-}
+import type { AnyFamily, ModelFamily } from "./family.ts";
+import type { StoredModel } from "./language-model.ts";
+import type { LoadedModel } from "./read-model.ts";
+import { anyFamilyIn, readModel, readModelOf } from "./read-model.ts";
 
 /**
  * Opens a model folder in the Hugging Face layout, anyone's or ours.
  *
- * @throws {CheckpointError} when the folder is missing or damaged, its `model_type` is not one of ours, a config key is
- * not supported, or tensors are missing, unexpected or of another shape.
+ * @throws {CheckpointError} when the folder is missing or damaged, or as {@link readModel} does.
  */
 export async function loadModel(path: string, backend: Backend): Promise<LoadedModel> {
   const folder = await openModelFolder(path);
   try {
-    const family = familyOf(folder.config, path);
-    const model = createEmpty(family, folder, backend);
-    await loadTensors(family, model, folder.tensors);
-    if (folder.config[prefixKey] === true) model.readsPrefix = true;
-    return { model, family };
+    return await readModel(folder, backend);
   } finally {
     await folder.close();
   }
@@ -51,76 +31,10 @@ export async function loadModelOf<Settings, Model extends StoredModel>(
 ): Promise<Model> {
   const folder = await openModelFolder(path);
   try {
-    if (folder.config.model_type !== family.modelType) {
-      throw new CheckpointError(
-        `${path}: config.json has ${faultOf(folder.config)}; a ${family.modelType} folder is wanted here`,
-      );
-    }
-    const model = createEmpty(family, folder, backend);
-    await loadTensors(family, model, folder.tensors);
-    return model;
+    return await readModelOf(family, folder, backend);
   } finally {
     await folder.close();
   }
-}
-
-/**
- * The model that a folder's config describes, its weights unset.
- *
- * @throws {CheckpointError} when the config asks for something impossible, or for a model far larger than the folder's
- * weights, which a damaged number easily does.
- */
-export function createEmpty<Settings, Model extends StoredModel>(
-  family: ModelFamily<Settings, Model>,
-  folder: ModelFolder,
-  backend: Backend,
-): Model {
-  const { config, path, tensors } = folder;
-  const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
-  try {
-    return family.create(family.readConfig(config), new Initializer(backend, null, 2 ** 20 + 8 * stored));
-  } catch (error) {
-    // JavaScript's own limits speak where a number is beyond even them.
-    if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
-    const fault = error.message.replace(/^config\.json: /, "");
-    throw new CheckpointError(`${path}: config.json: ${fault}`, { cause: error });
-  }
-}
-
-/**
- * Reads every parameter of a model from a file that holds the same model.
- *
- * @throws {CheckpointError} when tensors are missing, unexpected or of another shape; the model is then as it was.
- */
-export async function loadTensors(family: AnyFamily, model: StoredModel, source: TensorSource): Promise<void> {
-  const placements = modelPlacements(family, model);
-  await assignTensors(placements, source, renaming(family, placements));
-}
-
-/** The parameters of a model as its folder stores them. */
-export function storedTensors(family: AnyFamily, model: StoredModel): WritableTensor[] {
-  return writableTensors(modelPlacements(family, model));
-}
-
-/** Where every parameter of a model lies in its folder; adapters have files of their own. */
-export function modelPlacements(family: AnyFamily, model: StoredModel): Placement[] {
-  return family
-    .tensors(model)
-    .filter(({ name }) => !name.includes(".adapter."))
-    .map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
-}
-
-/** How names in anyone's file become those of `placements`: with or without the family's prefix, and without buffers. */
-export function renaming(
-  { optionalPrefix, ignoredTensors }: Pick<AnyFamily, "optionalPrefix" | "ignoredTensors">,
-  placements: readonly Placement[],
-): Rename {
-  const expected = new Set(placements.map(({ name }) => name));
-  return (inFile) => {
-    const shorter = inFile.startsWith(optionalPrefix) ? inFile.slice(optionalPrefix.length) : inFile;
-    const name = [inFile, optionalPrefix + inFile, shorter].find((candidate) => expected.has(candidate));
-    return name ?? (ignoredTensors.test(inFile) ? null : inFile);
-  };
 }
 
 /**
@@ -131,39 +45,5 @@ export function renaming(
 export async function familyIn(path: string): Promise<AnyFamily> {
   const { config, close } = await openModelFolder(path);
   await close();
-  const family = anyFamilyOf(config);
-  if (family) return family;
-  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; known are ${typesOf(allFamilies)}`);
-}
-
-const allFamilies: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
-
-function anyFamilyOf({ model_type: type }: ModelConfig): AnyFamily | undefined {
-  return allFamilies.find(({ modelType }) => modelType === type);
-}
-
-function typesOf(list: readonly AnyFamily[]): string {
-  return list.map(({ modelType }) => modelType).join(", ");
-}
-
-/**
- * The decoder family that a config.json names.
- *
- * @throws {CheckpointError} when it is not one of ours, or of another shape, naming `path`.
- */
-export function familyOf(config: ModelConfig, path: string): ModelFamily {
-  const known: readonly ModelFamily[] = Object.values(families);
-  const family = known.find(({ modelType }) => modelType === config.model_type);
-  if (family) return family;
-  const which = anyFamilyOf(config) ? "this is for decoders, which are" : "known are";
-  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; ${which} ${typesOf(known)}`);
-}
-
-/** What is wrong with the `model_type` of a config that should have had another. */
-function faultOf(config: ModelConfig): string {
-  const { model_type: type } = config;
-  if (type === undefined) return "no model_type";
-  const other = anyFamilyOf(config);
-  const why = other ? `which is another shape of model (${other.summary})` : "which is not supported";
-  return `model_type ${JSON.stringify(type)}, ${why}`;
+  return anyFamilyIn(config, path);
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { floatKeys } from "../checkpoint/float-keys.ts";
-import { writeSafetensors } from "../checkpoint/safetensors.ts";
+import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";

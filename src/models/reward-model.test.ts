@@ -12,7 +12,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { ModelFamily } from "./family.ts";
 import { families } from "./index.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { loadModel, storedTensors } from "./load.ts";
+import { loadModel } from "./load.ts";
+import { storedTensors } from "./read-model.ts";
 import { resizeVocabulary } from "./resize-vocabulary.ts";
 import { loadRewardModel, openRewardModel, RewardModel, rewardConfig, rewardTensors } from "./reward-model.ts";
 

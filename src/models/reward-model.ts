@@ -14,7 +14,8 @@ import { linear } from "../tensor/ops/matmul.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { createEmpty, familyOf, loadModel } from "./load.ts";
+import { loadModel } from "./load.ts";
+import { createEmpty, familyOf } from "./read-model.ts";
 import {
   architecturesOf,
   classifierArchitectures,

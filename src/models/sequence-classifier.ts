@@ -5,7 +5,7 @@ import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import type { ModelConfig, ModelFamily } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { modelPlacements, renaming } from "./load.ts";
+import { modelPlacements, renaming } from "./read-model.ts";
 
 /**
  * What decoders with a head in place of their output layer have in common, in the layout of the classes of

@@ -9,7 +9,8 @@ import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { JsonObject } from "../files/json.ts";
 import { Initializer } from "../nn/parameters.ts";
-import { loadModel, loadModelOf, storedTensors } from "./load.ts";
+import { loadModel, loadModelOf } from "./load.ts";
+import { storedTensors } from "./read-model.ts";
 import type { EncodedText } from "./t5.ts";
 import { t5 } from "./t5-family.ts";
 

@@ -16,8 +16,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { lastStates } from "./last-states.ts";
-import { createEmpty, familyOf } from "./load.ts";
 import { mergedWeights } from "./low-rank-adapters.ts";
+import { createEmpty, familyOf } from "./read-model.ts";
 import {
   classifierArchitectures,
   classifierPlacements,

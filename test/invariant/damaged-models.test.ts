@@ -16,7 +16,8 @@ import { ggufAsFolder } from "../../src/models/gguf/folder.ts";
 import { ggufLayouts } from "../../src/models/gguf/layout.ts";
 import { families, otherFamilies } from "../../src/models/index.ts";
 import type { StoredModel } from "../../src/models/language-model.ts";
-import { createEmpty, familyOf, loadModelOf, loadTensors, storedTensors } from "../../src/models/load.ts";
+import { loadModelOf } from "../../src/models/load.ts";
+import { createEmpty, familyOf, loadTensors, storedTensors } from "../../src/models/read-model.ts";
 import { Initializer } from "../../src/nn/parameters.ts";
 import { writeSmallModel } from "../small-model.ts";
 

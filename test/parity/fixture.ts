@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
+import { openSafetensors } from "../../src/checkpoint/safetensors-file.ts";
 import type { TensorSource } from "../../src/checkpoint/tensor-source.ts";
 import type { TensorBinding } from "../../src/models/family.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LoadedModel } from "../../src/models/load.ts";
 import { loadModel } from "../../src/models/load.ts";
+import type { LoadedModel } from "../../src/models/read-model.ts";
 import { parameters } from "../../src/nn/parameters.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
+import { openSafetensors } from "../../src/checkpoint/safetensors-file.ts";
 import type { TensorSource } from "../../src/checkpoint/tensor-source.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import type { Tolerance } from "../closeness.ts";

@@ -14,7 +14,8 @@ import { chatTemplateFile, readChatTemplate } from "../../text/chat-template-fil
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
-import { createEmpty, familyIn, familyOf, loadModel, loadTensors, storedTensors } from "../load.ts";
+import { familyIn, loadModel } from "../load.ts";
+import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents, ggufLayoutFor } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
 

@@ -5,7 +5,7 @@ import type { BertSettings } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
 import type { ModelFamily } from "../../models/family.ts";
 import { families } from "../../models/index.ts";
-import { familyOf } from "../../models/load.ts";
+import { familyOf } from "../../models/read-model.ts";
 
 /** A model as far as a plan needs it: its settings without weights, of a family of decoders or of BERT. */
 export type PlannedModel = { readonly name: string } & (

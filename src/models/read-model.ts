@@ -1,0 +1,161 @@
+import type { Backend } from "../backend/kernels.ts";
+import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
+import { loadTensors as assignTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
+import type { ModelFolder } from "../checkpoint/model-folder.ts";
+import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
+import { CheckpointError, StemmaError } from "../core/errors.ts";
+import { elementCount } from "../core/shape.ts";
+import { Initializer } from "../nn/parameters.ts";
+import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
+import { families, otherFamilies } from "./index.ts";
+import type { LanguageModel, StoredModel } from "./language-model.ts";
+
+/** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
+export const prefixKey = "prefix_lm";
+
+/** A model and the family that made it. */
+export interface LoadedModel {
+  readonly model: LanguageModel;
+  readonly family: ModelFamily;
+}
+
+/** A config.json and its weights, wherever they are; `path` is what messages call them. */
+export type ModelSource = Pick<ModelFolder, "path" | "config" | "tensors">;
+
+/**
+ * The decoder that a config.json and its weights describe, anyone's or ours.
+ *
+ * @throws {CheckpointError} when its `model_type` is not one of ours, a config key is not supported, or tensors are
+ * missing, unexpected or of another shape.
+ */
+export async function readModel(source: ModelSource, backend: Backend): Promise<LoadedModel> {
+  const { config, path, tensors } = source;
+  const family = familyOf(config, path);
+  const model = createEmpty(family, source, backend);
+  await loadTensors(family, model, tensors);
+  if (config[prefixKey] === true) model.readsPrefix = true;
+  return { model, family };
+}
+
+/**
+ * {@link readModel} for a model that has to be of one family, whatever its architecture.
+ *
+ * @throws {CheckpointError} as there, and when it is of another family.
+ */
+export async function readModelOf<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  source: ModelSource,
+  backend: Backend,
+): Promise<Model> {
+  const { config, path, tensors } = source;
+  if (config.model_type !== family.modelType) {
+    throw new CheckpointError(
+      `${path}: config.json has ${faultOf(config)}; a ${family.modelType} folder is wanted here`,
+    );
+  }
+  const model = createEmpty(family, source, backend);
+  await loadTensors(family, model, tensors);
+  return model;
+}
+
+/**
+ * The model that a folder's config describes, its weights unset.
+ *
+ * @throws {CheckpointError} when the config asks for something impossible, or for a model far larger than the folder's
+ * weights, which a damaged number easily does.
+ */
+export function createEmpty<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  source: ModelSource,
+  backend: Backend,
+): Model {
+  const { config, path, tensors } = source;
+  const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
+  try {
+    return family.create(family.readConfig(config), new Initializer(backend, null, 2 ** 20 + 8 * stored));
+  } catch (error) {
+    // JavaScript's own limits speak where a number is beyond even them.
+    if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
+    const fault = error.message.replace(/^config\.json: /, "");
+    throw new CheckpointError(`${path}: config.json: ${fault}`, { cause: error });
+  }
+}
+
+/**
+ * Reads every parameter of a model from a file that holds the same model.
+ *
+ * @throws {CheckpointError} when tensors are missing, unexpected or of another shape; the model is then as it was.
+ */
+export async function loadTensors(family: AnyFamily, model: StoredModel, source: TensorSource): Promise<void> {
+  const placements = modelPlacements(family, model);
+  await assignTensors(placements, source, renaming(family, placements));
+}
+
+/** The parameters of a model as its folder stores them. */
+export function storedTensors(family: AnyFamily, model: StoredModel): WritableTensor[] {
+  return writableTensors(modelPlacements(family, model));
+}
+
+/** Where every parameter of a model lies in its folder; adapters have files of their own. */
+export function modelPlacements(family: AnyFamily, model: StoredModel): Placement[] {
+  return family
+    .tensors(model)
+    .filter(({ name }) => !name.includes(".adapter."))
+    .map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
+}
+
+/** How names in anyone's file become those of `placements`: with or without the family's prefix, and without buffers. */
+export function renaming(
+  { optionalPrefix, ignoredTensors }: Pick<AnyFamily, "optionalPrefix" | "ignoredTensors">,
+  placements: readonly Placement[],
+): Rename {
+  const expected = new Set(placements.map(({ name }) => name));
+  return (inFile) => {
+    const shorter = inFile.startsWith(optionalPrefix) ? inFile.slice(optionalPrefix.length) : inFile;
+    const name = [inFile, optionalPrefix + inFile, shorter].find((candidate) => expected.has(candidate));
+    return name ?? (ignoredTensors.test(inFile) ? null : inFile);
+  };
+}
+
+const allFamilies: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
+
+/**
+ * The family that a config.json names, whatever its architecture.
+ *
+ * @throws {CheckpointError} when its `model_type` is not one of ours.
+ */
+export function anyFamilyIn(config: ModelConfig, path: string): AnyFamily {
+  const family = anyFamilyOf(config);
+  if (family) return family;
+  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; known are ${typesOf(allFamilies)}`);
+}
+
+function anyFamilyOf({ model_type: type }: ModelConfig): AnyFamily | undefined {
+  return allFamilies.find(({ modelType }) => modelType === type);
+}
+
+function typesOf(list: readonly AnyFamily[]): string {
+  return list.map(({ modelType }) => modelType).join(", ");
+}
+
+/**
+ * The decoder family that a config.json names.
+ *
+ * @throws {CheckpointError} when it is not one of ours, or of another shape, naming `path`.
+ */
+export function familyOf(config: ModelConfig, path: string): ModelFamily {
+  const known: readonly ModelFamily[] = Object.values(families);
+  const family = known.find(({ modelType }) => modelType === config.model_type);
+  if (family) return family;
+  const which = anyFamilyOf(config) ? "this is for decoders, which are" : "known are";
+  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; ${which} ${typesOf(known)}`);
+}
+
+/** What is wrong with the `model_type` of a config that should have had another. */
+function faultOf(config: ModelConfig): string {
+  const { model_type: type } = config;
+  if (type === undefined) return "no model_type";
+  const other = anyFamilyOf(config);
+  const why = other ? `which is another shape of model (${other.summary})` : "which is not supported";
+  return `model_type ${JSON.stringify(type)}, ${why}`;
+}
