@@ -18,7 +18,7 @@ export async function runCommand(
     input: typed instanceof Readable ? typed : Readable.from(typed.map((line) => `${line}\n`)),
     isTerminal: false,
     fail: () => {},
-    progress: () => ({ update() {}, note() {}, stop() {} }),
+    progress: () => ({ update() {}, stop() {} }),
     stopSignal: () => new AbortController().signal,
   };
   return { result: await command.run(command.settings.parse(given), io), shown };

@@ -96,7 +96,7 @@ function systemFailure(error: unknown): string | null {
 
 function helpOutput(terminal: Terminal, { stdout, environment }: Surroundings): HelpOutput {
   return {
-    write: (text) => terminal.write(text),
+    write: (text) => terminal.writeStyled(text),
     hasColors: stdout.isTTY === true && !environment.NO_COLOR,
     columns: Math.min(stdout.columns ?? 100, 120),
   };

@@ -1,5 +1,6 @@
-import type { Writable } from "node:stream";
-import { Presets, SingleBar } from "cli-progress";
+import { printable } from "./printable.ts";
+import type { TerminalStream } from "./status-line.ts";
+import { StatusLine } from "./status-line.ts";
 
 /** What a long piece of work is and how many steps it has. */
 export interface ProgressPlan {
@@ -14,34 +15,66 @@ export interface ProgressPlan {
 export interface Progress {
   /** Tells that `done` steps are done, and what there is to say about the last one: `loss 3.21`, `5,200 tokens/s`. */
   update(done: number, facts: readonly string[]): void;
-  /** Writes a line above the bar. */
-  note(line: string): void;
   /** Ends the bar, leaving it as it is. */
   stop(): void;
+}
+
+/** Progress and how other lines come past it. */
+export interface ShownProgress extends Progress {
+  /** Writes a line above the bar. */
+  note(line: string): void;
+  /** Lets `write` write whole lines to standard output, above the bar where that is the same terminal. */
+  makeWay(write: () => void): void;
 }
 
 /** Seconds between lines where there is no terminal: close at first, then rarer. */
 const lineIntervals = [1, 2, 5, 10];
 
+/** Milliseconds between two drawings of a bar. */
+const drawInterval = 100;
+
 /** A bar that redraws itself on a terminal. */
-export function barProgress(plan: ProgressPlan, stream: Writable & NodeJS.WritableStream): Progress {
-  const start = plan.start ?? 0;
-  const clock = remainingTime(plan);
-  const format = `${plan.title} {bar} {value}/{total}  {facts}  {left}`;
-  const bar = new SingleBar(
-    { stream, format, barsize: 20, hideCursor: true, fps: 8, linewrap: false, etaBuffer: 1, gracefulExit: false },
-    Presets.shades_classic,
-  );
-  bar.start(plan.total, start, { facts: "", left: "" });
+export function barProgress(plan: ProgressPlan, stream: TerminalStream, now = () => performance.now()): ShownProgress {
+  const clock = remainingTime(plan, now);
+  let state: BarState = { ...plan, title: printable(plan.title), done: plan.start ?? 0, facts: [], left: "" };
+  let drawnAt = now();
+  const line = new StatusLine(stream, (columns) => barText(state, columns));
   return {
-    update: (done, facts) => bar.update(done, { facts: facts.join("  "), left: done < plan.total ? clock(done) : "" }),
-    note(line) {
-      // The bar's own line is cleared first; it is drawn again with the next update.
-      stream.write(`\r\u001b[K${line}\n`);
-      bar.render();
+    update(done, facts) {
+      state = { ...state, done, facts, left: done < plan.total ? clock(done) : "" };
+      if (done < plan.total && now() - drawnAt < drawInterval) return;
+      drawnAt = now();
+      line.draw();
     },
-    stop: () => bar.stop(),
+    note: (text) => line.writeAbove(text),
+    makeWay: (write) => line.makeWay(write),
+    stop: () => line.end(),
   };
+}
+
+/** What a bar shows. */
+interface BarState {
+  readonly title: string;
+  readonly done: number;
+  readonly total: number;
+  readonly facts: readonly string[];
+  readonly left: string;
+}
+
+/** Title, bar, count, facts and time left, as much as there is room for: last facts go first, then time, then bar. */
+export function barText({ title, done, total, facts, left }: BarState, columns: number): string {
+  const bar = drawBar(total === 0 ? 1 : done / total, columns < 80 ? 10 : 20);
+  const text = (count: number, time: string): string =>
+    [`${title} ${bar} ${done}/${total}`, ...facts.slice(0, count), time].filter((part) => part !== "").join("  ");
+  for (let count = facts.length; count >= 0; count--) {
+    if (text(count, left).length < columns) return text(count, left);
+  }
+  return text(0, "").length < columns ? text(0, "") : `${title} ${done}/${total}`;
+}
+
+function drawBar(share: number, size: number): string {
+  const full = Math.floor(Math.min(1, share) * size);
+  return "█".repeat(full) + "░".repeat(size - full);
 }
 
 /** A line every few seconds, for logs. The first and last step always get one. */
@@ -49,7 +82,7 @@ export function lineProgress(
   plan: ProgressPlan,
   write: (line: string) => void,
   now = () => performance.now(),
-): Progress {
+): ShownProgress {
   const clock = remainingTime(plan, now);
   let lines = 0;
   let lastAt = Number.NEGATIVE_INFINITY;
@@ -63,6 +96,7 @@ export function lineProgress(
       write([`${plan.title} ${done}/${plan.total}`, ...facts, ...left].join("  "));
     },
     note: write,
+    makeWay: (writeOther) => writeOther(),
     stop: () => {},
   };
 }

@@ -60,7 +60,6 @@ async function run(given: Record<string, unknown>, stop = new AbortController())
     fail: () => {},
     progress: ({ title, total }) => ({
       update: (done, facts) => void said.push(`${title} ${done}/${total} ${facts[0]}`),
-      note: (line) => void said.push(line),
       stop: () => void said.push("bar stopped"),
     }),
     stopSignal: () => stop.signal,

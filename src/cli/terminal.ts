@@ -1,13 +1,14 @@
 import type { Readable, Writable } from "node:stream";
 import type { Io } from "./command.ts";
-import type { Progress, ProgressPlan } from "./progress.ts";
+import { printable, printableJson } from "./printable.ts";
+import type { Progress, ProgressPlan, ShownProgress } from "./progress.ts";
 import { barProgress, lineProgress } from "./progress.ts";
 
 /** The outside of a process, so that tests can stand in for it. */
 export interface Surroundings {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly environment: Readonly<Record<string, string | undefined>>;
   onSignal(signal: NodeJS.Signals, handle: () => void): void;
   offSignal(signal: NodeJS.Signals, handle: () => void): void;
@@ -18,15 +19,16 @@ const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 type StopSignal = keyof typeof signalCodes;
 
 /**
- * What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. Its functions are
- * fields rather than methods: commands take them off it and hand them on.
+ * What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. Whatever a person
+ * gets to see is made printable here: all of standard error, and standard output when it is a terminal. Its functions
+ * are fields rather than methods: commands take them off it and hand them on.
  */
 export class Terminal implements Io {
   readonly #around: Surroundings;
   readonly #stop = new AbortController();
   readonly #handlers: [StopSignal, () => void][] = [];
   #stoppedBy: StopSignal | null = null;
-  #progress: Progress | null = null;
+  #progress: ShownProgress | null = null;
   #isSilent = false;
   #isClosed = false;
   #hasFailed = false;
@@ -44,7 +46,7 @@ export class Terminal implements Io {
 
   /** Writes the object that ends standard output under `--json`. */
   writeJson(result: object): void {
-    if (!this.#isClosed) this.#around.stdout.write(`${JSON.stringify(result)}\n`);
+    if (!this.#isClosed) this.#around.stdout.write(`${printableJson(JSON.stringify(result))}\n`);
   }
 
   get input(): Surroundings["stdin"] {
@@ -74,18 +76,31 @@ export class Terminal implements Io {
   };
 
   readonly write = (text: string): void => {
-    if (!this.#isSilent && !this.#isClosed) this.#around.stdout.write(text);
+    if (this.#isSilent) return;
+    if (this.isTerminal) this.writeStyled(printable(text));
+    else if (!this.#isClosed) this.#around.stdout.write(text);
   };
 
+  /** Writes text of our own that has colours in it. */
+  writeStyled(text: string): void {
+    const write = (): void => void this.#around.stdout.write(text);
+    if (this.#isClosed) return;
+    if (this.#progress === null) write();
+    else this.#progress.makeWay(write);
+  }
+
   readonly note = (line: string): void => {
-    if (this.#progress === null) this.#around.stderr.write(`${line}\n`);
-    else this.#progress.note(line);
+    const shown = printable(line);
+    if (this.#progress === null) this.#around.stderr.write(`${shown}\n`);
+    else this.#progress.note(shown);
   };
 
   readonly progress = (plan: ProgressPlan): Progress => {
-    const { stderr } = this.#around;
-    const isBar = stderr.isTTY === true;
-    const progress = isBar ? barProgress(plan, stderr) : lineProgress(plan, (line) => stderr.write(`${line}\n`));
+    const { stderr, environment } = this.#around;
+    const isBar = stderr.isTTY === true && environment.TERM !== "dumb";
+    const progress = isBar
+      ? barProgress(plan, stderr)
+      : lineProgress(plan, (line) => stderr.write(`${printable(line)}\n`));
     const stop = (): void => {
       progress.stop();
       this.#progress = null;
@@ -112,7 +127,7 @@ export class Terminal implements Io {
 
   #onSignal(signal: StopSignal): void {
     if (this.#stoppedBy !== null) {
-      this.#progress?.stop(); // gives the terminal its cursor back
+      this.#progress?.stop(); // what the shell writes next begins in a line of its own
       this.#around.exit(signalCodes[signal]);
     }
     this.#stoppedBy = signal;
