@@ -8,7 +8,7 @@ namespace {
 
 /**
  * batch, heads, keyValueHeads, queries, keys, headDim, scale, causal, useBfloat16, queryStarts… or none,
- * prefixLengths…, keyLengths…, firstKeys…, bias…, drops, rate, draw…
+ * prefixLengths…, keyLengths…, firstKeys…, cap, bias…, slopes…, drops, rate, draw…
  */
 AttentionRule readRule(Call& call) {
   AttentionRule r{};
@@ -22,16 +22,20 @@ AttentionRule readRule(Call& call) {
   r.causal = call.flag();
   r.useBfloat16 = call.flag();
   const View starts = call.optionalView(), prefixes = call.optionalView(), lengths = call.optionalView(),
-             firsts = call.optionalView(), bias = call.optionalView();
+             firsts = call.optionalView();
+  r.cap = (float)call.number();
+  const View bias = call.optionalView(), slopes = call.optionalView();
   r.queryStarts = call.ints(starts, r.batch, "queryStarts");
   r.prefixLengths = call.ints(prefixes, r.batch, "prefixLengths");
   r.keyLengths = call.ints(lengths, r.batch, "keyLengths");
   r.firstKeys = call.ints(firsts, times(r.batch, r.queries), "firstKeys");
   r.bias = call.floats(bias, times(r.heads, times(r.queries, r.keys)), "bias");
+  r.slopes = call.floats(slopes, r.heads, "slopes");
   r.drops = call.flag();
   r.rate = call.number();
   r.draw = call.draw();
   if (r.keyValueHeads == 0 || r.heads % r.keyValueHeads != 0) call.fail("keyValueHeads does not divide heads");
+  if (!(r.cap >= 0)) call.fail("the cap of scores must not be negative");
   if (!(r.rate >= 0 && r.rate < 1)) call.fail("the rate of dropout must be at least 0 and less than 1");
   return r;
 }

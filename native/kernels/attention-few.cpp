@@ -74,13 +74,13 @@ void attendQuery(const Attention& a, int64_t b, int64_t head, int64_t i, float* 
   float* out = a.out + ((b * r.queries + i) * r.heads + head) * d;
   memset(out, 0, d * sizeof(float));
   RowState state{-INFINITY, 0};
+  const ScoreRule rule = scoreRule(r, b, head, i);
   const KeyRange seen = keysOf(r, b, i);
   for (int64_t first = seen.first; first < seen.end; first += kKeyBlock) {
     const int64_t count = seen.end - first < kKeyBlock ? seen.end - first : kKeyBlock;
     scoreKeys(query, rowOf(a.key, r, b, first, group), a.key.rowStride, count, d, scores);
-    const float* bias = r.bias ? r.bias + (head * r.queries + i) * r.keys : nullptr;
     const KeyRange block{first, first + count};
-    const NextPeak next = raisePeak(state, finishScores({block, block}, block, scores - first, bias, r.scale));
+    const NextPeak next = raisePeak(state, finishScores({block, block}, block, scores - first, rule));
     state.sum += exponentiate(scores, next.shift, count);
     if (first > seen.first && next.shrink != 1.0f) scaleVector(out, next.shrink, d);
     if (r.drops) {

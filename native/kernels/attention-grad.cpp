@@ -68,17 +68,16 @@ STEMMA_INLINE float deltaOf(Format format, const float* dOut, const float* out, 
 }
 
 /**
- * From scores and dp = dO · v of one query: weights p ⊙ m and dScores = scale · p ⊙ (m ⊙ dp − delta), where m is
- * `kept`, or 1 when that is null; 0 at keys it does not see. Adds the gradient of the bias to `dBias` where that is not
- * null. All rows are those of key 0.
+ * From products and dp = dO · v of one query: weights p ⊙ m and the gradient of the products, which is
+ * scale · p ⊙ (m ⊙ dp − delta), times 1 − tanh² where scores are capped; m is `kept`, or 1 when that is null; 0 at keys
+ * it does not see. Adds the gradient of the bias to `dBias` where that is not null. All rows are those of key 0.
  */
-STEMMA_INLINE void gradRow(const TileKeys& keys, KeyRange own, float* weights, float* dScores, const float* bias,
-                           const float* kept, float scale, float logSumExp, float delta, float* dBias) {
+STEMMA_INLINE void gradRow(const TileKeys& keys, KeyRange own, float* weights, float* dScores, const ScoreRule& rule,
+                           const float* kept, float logSumExp, float delta, float* dBias) {
   forSeen(keys, own, [&](int64_t j, int64_t count, int64_t room, auto&& mask) STEMMA_EXPANDED {
     const Vec zero = {};
-    Vec score = loadSome(weights + j, count) * scale;
-    if (bias) score += loadSome(bias + j, count);
-    const Vec weight = mask(exp(score - logSumExp), zero);
+    const Vec product = loadSome(weights + j, count);
+    const Vec weight = mask(exp(scoresOf(rule, product, j, count) - logSumExp), zero);
     Vec passed = weight, dWeight = loadSome(dScores + j, count);
     if (kept) {
       const Vec keep = loadSome(kept + j, count);
@@ -88,7 +87,12 @@ STEMMA_INLINE void gradRow(const TileKeys& keys, KeyRange own, float* weights, f
     const Vec dScore = mask(weight * (dWeight - delta), zero);
     if (dBias) storeSome(dBias + j, loadSome(dBias + j, count) + dScore, count);
     storeSome(weights + j, passed, room);
-    storeSome(dScores + j, dScore * scale, room);
+    Vec dProduct = dScore * rule.scale;
+    if (rule.cap != 0) {
+      const Vec saturated = saturation(rule, product);
+      dProduct = mask(dProduct * (1.0f - saturated * saturated), zero);
+    }
+    storeSome(dScores + j, dProduct, room);
   });
 }
 
@@ -102,14 +106,13 @@ void gradWeights(const AttentionGradient& g, const Queries& q, int64_t t, int64_
     clear(dScores, keys.any.first - block.first);
     clear(weights + keys.any.end - block.first, block.end - keys.any.end);
     clear(dScores + keys.any.end - block.first, block.end - keys.any.end);
-    const int64_t biasAt = (q.head * r.queries + q.begin + i) * r.keys;
     if (r.drops) {
       const int64_t row = (q.b * r.heads + q.head) * r.queries + q.begin + i;
       keptWeights(r, row, keys.any.first, keys.any.length(), parts.kept);
     }
-    gradRow(keys, parts.own[i], weights - block.first, dScores - block.first, r.bias ? r.bias + biasAt : nullptr,
-            r.drops ? parts.kept - keys.any.first : nullptr, r.scale, parts.logSumExp[i], parts.delta[i],
-            g.dBias ? g.dBias + biasAt : nullptr);
+    gradRow(keys, parts.own[i], weights - block.first, dScores - block.first, scoreRule(r, q.b, q.head, q.begin + i),
+            r.drops ? parts.kept - keys.any.first : nullptr, parts.logSumExp[i], parts.delta[i],
+            g.dBias ? g.dBias + (q.head * r.queries + q.begin + i) * r.keys : nullptr);
   }
 }
 

@@ -128,17 +128,47 @@ STEMMA_INLINE void forSeen(const TileKeys& keys, KeyRange own, Body&& body) {
   edge(j, keys.any.end, true);
 }
 
+/** How the products of one query with keys become scores: capped(scale · product) + bias + slope · (key − position). */
+struct ScoreRule {
+  float scale;
+  /** 0 caps nothing. */
+  float cap;
+  /** That of key 0, or null. */
+  const float* bias;
+  float slope;
+  float position;
+};
+
+/** The rule of query i of one head of sequence b. */
+static inline ScoreRule scoreRule(const AttentionRule& r, int64_t b, int64_t head, int64_t i) {
+  return {r.scale, r.cap, r.bias ? r.bias + (head * r.queries + i) * r.keys : nullptr, r.slopes ? r.slopes[head] : 0.0f,
+          (float)((r.queryStarts ? r.queryStarts[b] : 0) + i)};
+}
+
+/** tanh(scale · product / cap) where scores are capped. */
+STEMMA_INLINE Vec saturation(const ScoreRule& rule, Vec product) { return tanh(product * (rule.scale / rule.cap)); }
+
+/** Scores of `count` keys from key j on. */
+STEMMA_INLINE Vec scoresOf(const ScoreRule& rule, Vec product, int64_t j, int64_t count) {
+  Vec score = rule.cap == 0 ? product * rule.scale : saturation(rule, product) * rule.cap;
+  if (rule.bias) score += loadSome(rule.bias + j, count);
+  if (rule.slope != 0) {
+    Vec lanes;
+    for (int i = 0; i < kLanes; i++) lanes[i] = (float)i;
+    score = fma(lanes + ((float)j - rule.position), broadcast(rule.slope), score);
+  }
+  return score;
+}
+
 /**
- * scores = scale · scores + bias where the query sees the key, −∞ elsewhere; gives the largest, passing over NaN.
- * Scores and bias, which may be null, are those of key 0.
+ * Products become scores where the query sees the key, −∞ elsewhere; gives the largest, passing over NaN. `scores` is
+ * that of key 0.
  */
-STEMMA_INLINE float finishScores(const TileKeys& keys, KeyRange own, float* scores, const float* bias, float scale) {
+STEMMA_INLINE float finishScores(const TileKeys& keys, KeyRange own, float* scores, const ScoreRule& rule) {
   Vec largest = broadcast(-INFINITY);
   forSeen(keys, own, [&](int64_t j, int64_t count, int64_t room, auto&& mask) STEMMA_EXPANDED {
     const Vec hidden = broadcast(-INFINITY);
-    Vec score = loadSome(scores + j, count) * scale;
-    if (bias) score += loadSome(bias + j, count);
-    score = mask(score, hidden);
+    const Vec score = mask(scoresOf(rule, loadSome(scores + j, count), j, count), hidden);
     storeSome(scores + j, score, room);
     largest = max(score, largest);
   });

@@ -60,8 +60,7 @@ void weighRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int6
   float* out = a.out + (c.b * r.queries + i) * outStride + head * r.headDim;
   float peaks[kTileRows];
   for (int64_t t = 0; t < rows; t++) {
-    const float* bias = r.bias ? r.bias + (head * r.queries + i + t) * r.keys : nullptr;
-    peaks[t] = finishScores(keys, own[t], scores + t * kStride, bias, r.scale);
+    peaks[t] = finishScores(keys, own[t], scores + t * kStride, scoreRule(r, c.b, head, i + t));
   }
   for (int64_t t = 0; t < rows; t++) {
     const bool isFirst = states[t].peak == -INFINITY;

@@ -26,8 +26,12 @@ struct AttentionRule {
   const int32_t* keyLengths;
   /** [batch, queries], or null. */
   const int32_t* firstKeys;
+  /** Scaled scores become cap · tanh(score / cap); 0 leaves them. */
+  float cap;
   /** [heads, queries, keys], or null. */
   const float* bias;
+  /** [heads]: slope · (key − position of the query) is added to a score; or null. */
+  const float* slopes;
   /** Whether weights are dropped, at `rate` by the words of `draw`. */
   bool drops;
   double rate;

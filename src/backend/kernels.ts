@@ -194,8 +194,12 @@ export interface AttentionRule {
   readonly keyLengths: View | null;
   /** int32 `[batch, queries]`: first key that the query sees, for packed documents and sliding windows. */
   readonly firstKeys: View | null;
-  /** `[heads, queries, keys]`, added to the scaled scores; its gradient is `dBias`. */
+  /** Scaled scores become cap · tanh(score / cap); null leaves them as they are. */
+  readonly cap: number | null;
+  /** `[heads, queries, keys]`, added to the scores; its gradient is `dBias`. */
   readonly bias: View | null;
+  /** `[heads]`: slope · (j − start − i) is added to the score of query i and key j, so that a slope above 0 prefers near keys. */
+  readonly slopes: View | null;
   /** Drops attention weights: word ((b·heads + h)·queries + i)·keys + j of the draw. */
   readonly dropout: { readonly rate: number; readonly draw: Draw } | null;
 }

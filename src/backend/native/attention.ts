@@ -46,7 +46,16 @@ function rule(of: AttentionRule, useBfloat16: boolean): number[] {
       ...view(of.keyLengths),
       ...view(of.firstKeys),
     ],
-    ...[...view(of.bias), Number(of.dropout !== null), rate, draw.key[0] ?? 0, draw.key[1] ?? 0, draw.stream],
+    ...[
+      of.cap ?? 0,
+      ...view(of.bias),
+      ...view(of.slopes),
+      Number(of.dropout !== null),
+      rate,
+      draw.key[0] ?? 0,
+      draw.key[1] ?? 0,
+      draw.stream,
+    ],
   ];
 }
 

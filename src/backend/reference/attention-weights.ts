@@ -45,6 +45,8 @@ export interface QueryWeights {
   readonly weights: Float64Array;
   /** What dropout multiplies each weight by: 0 or 1 / (1 − rate). */
   readonly kept: Float64Array;
+  /** Derivative of each score by scale · q·k: below 1 where scores are capped. */
+  readonly slopes: Float64Array;
   /** log Σ exp of the scores it sees; −∞ when there are none. */
   readonly logSumExp: number;
 }
@@ -55,34 +57,53 @@ export function attentionWeights(
   query: Float64Array,
   key: Float64Array,
 ): (place: QueryPlace) => QueryWeights {
-  const { keys } = rule;
-  const score = scorer(rule, query, key);
-  const keep = keeper(rule);
-  const [scores, weights, kept] = [new Float64Array(keys), new Float64Array(keys), new Float64Array(keys)];
+  const { keys, cap } = rule;
+  const sees = visibility(rule);
+  const [product, added, keep] = [scaledProduct(rule, query, key), addend(rule), keeper(rule)];
+  const [scores, weights, kept, slopes] = [0, 1, 2, 3].map(() => new Float64Array(keys)) as FourRows;
   return (place) => {
     for (let j = 0; j < keys; j++) {
-      scores[j] = score(place, j);
+      const { score, slope } = sees(place, j) ? capped(product(place, j), cap) : unseen;
+      scores[j] = score + added(place, j);
+      slopes[j] = slope;
       kept[j] = keep(place, j);
     }
     const lse = logSumExp(scores, 0, keys);
     for (let j = 0; j < keys; j++) weights[j] = lse === Number.NEGATIVE_INFINITY ? 0 : Math.exp(scores[j]! - lse);
-    return { weights, kept, logSumExp: lse };
+    return { weights, kept, slopes, logSumExp: lse };
   };
 }
 
+const unseen = { score: Number.NEGATIVE_INFINITY, slope: 0 };
+
+/** cap · tanh(x / cap) and its derivative; x itself without a cap. */
+function capped(x: number, cap: number | null): { score: number; slope: number } {
+  if (cap === null) return { score: x, slope: 1 };
+  const saturated = Math.tanh(x / cap);
+  return { score: cap * saturated, slope: 1 - saturated ** 2 };
+}
+
+type FourRows = [Float64Array, Float64Array, Float64Array, Float64Array];
+
 type OfPair<Value> = (place: QueryPlace, j: number) => Value;
 
-/** scale · q·k + bias of one query and key; −∞ where the key is hidden. */
-function scorer(rule: AttentionRule, query: Float64Array, key: Float64Array): OfPair<number> {
-  const { headDim, scale } = rule;
-  const sees = visibility(rule);
-  const bias = rule.bias ? floats(rule.bias) : null;
+/** scale · q·k of one query and key. */
+function scaledProduct({ headDim, scale }: AttentionRule, query: Float64Array, key: Float64Array): OfPair<number> {
   return (place, j) => {
-    if (!sees(place, j)) return Number.NEGATIVE_INFINITY;
     const at = place.keys + j * headDim;
     let dot = 0;
     for (let d = 0; d < headDim; d++) dot += query[place.query + d]! * key[at + d]!;
-    return dot * scale + (bias ? bias[place.bias + j]! : 0);
+    return dot * scale;
+  };
+}
+
+/** What is added to the score of one query and key: bias + slope · (j − position of the query). */
+function addend({ bias, slopes, queryStarts, heads, queries }: AttentionRule): OfPair<number> {
+  const [biases, ofHead] = [bias && floats(bias), slopes && floats(slopes)];
+  const starts = queryStarts && integers(queryStarts);
+  return ({ sequence, index, row, bias: at }, j) => {
+    const slope = ofHead?.[Math.floor(row / queries) % heads] ?? 0;
+    return (biases?.[at + j] ?? 0) + slope * (j - (starts?.[sequence] ?? 0) - index);
   };
 }
 

@@ -37,8 +37,8 @@ export function attentionsIn(precision: MatmulPrecision): Pick<FusedKernels, "at
 
     /**
      * With p the weights, m what dropout multiplies them by, and dO the gradient of the output:
-     * dV = (p ⊙ m)ᵀ dO, dp = m ⊙ (dO Vᵀ), ds = p ⊙ (dp − Σⱼ p dp), dQ = scale · ds K, dK = scale · dsᵀ Q,
-     * dBias = ds summed over the batch.
+     * dV = (p ⊙ m)ᵀ dO, dp = m ⊙ (dO Vᵀ), ds = p ⊙ (dp − Σⱼ p dp), dBias = ds summed over the batch; and with the
+     * scores' slopes c, 1 unless capped, dx = scale · c ⊙ ds, dQ = dx K, dK = dxᵀ Q.
      */
     attentionGrad(operands) {
       const { heads, keyValueHeads, queries, keys, headDim, scale } = operands;
@@ -49,7 +49,7 @@ export function attentionsIn(precision: MatmulPrecision): Pick<FusedKernels, "at
       const weigh = attentionWeights(operands, query, key);
       const dWeights = new Float64Array(keys);
       eachQuery(operands, (place) => {
-        const { weights, kept } = weigh(place);
+        const { weights, kept, slopes } = weigh(place);
         let total = 0;
         for (let j = 0; j < keys; j++) {
           const at = place.keys + j * headDim;
@@ -60,8 +60,9 @@ export function attentionsIn(precision: MatmulPrecision): Pick<FusedKernels, "at
         for (let j = 0; j < keys; j++) {
           const at = place.keys + j * headDim;
           const dScore = weights[j]! * (dWeights[j]! - total);
-          addScaled(round(dScore * scale), key, at, dQuery, place.query, headDim);
-          addScaled(round(dScore * scale), query, place.query, dKey, at, headDim);
+          const dProduct = round(dScore * slopes[j]! * scale);
+          addScaled(dProduct, key, at, dQuery, place.query, headDim);
+          addScaled(dProduct, query, place.query, dKey, at, headDim);
           if (dBias) dBias[place.bias + j]! += dScore;
         }
       });

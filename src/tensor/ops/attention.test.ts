@@ -142,6 +142,44 @@ describe("queries with keys of their own", () => {
   });
 });
 
+describe("how products become scores", () => {
+  const packed = randomTensor([2, 3, 12], 1);
+  const [query, key, value] = [randomTensor([2, 2, 8], 1), randomTensor([2, 5, 8], 2), randomTensor([2, 5, 8], 3)];
+  const cached: AttentionMask = { causal: true, queryStarts: int(3, 1), keyLengths: int(5, 3) };
+  const slopes = tensor([0.5, 0.125], [2]);
+
+  test.each([{ cap: 1.5 }, { slopes }, { cap: 0.8, slopes }])("gradients, and fused as composed %#", async (more) => {
+    const own = attrs({ causal: true }, more);
+    const bias = randomTensor([2, 3, 3], 2);
+    expect(await gradientGap(selfAttention, [packed, bias], own)).toBeLessThan(1e-8);
+    expect(await composeGap(selfAttention, [packed, bias], own)).toBeLessThan(1e-12);
+    expect(await gradientGap(attention, [query, key, value, null], attrs(cached, more))).toBeLessThan(1e-8);
+    expect(await composeGap(attention, [query, key, value, null], attrs(cached, more))).toBeLessThan(1e-12);
+  });
+
+  test("a capped score", async () => {
+    const one = { heads: 1, keyValueHeads: 1, scale: 2, cap: 3 };
+    const [q, k, v] = [tensor([1], [1, 1, 1]), tensor([4, 0], [1, 2, 1]), tensor([1, 0], [1, 2, 1])];
+    const y = apply(attention, [q, k, v, null], attrs({ causal: false }, one));
+    const score = 3 * Math.tanh((2 * 4) / 3);
+    expectClose(await read(y), [Math.exp(score) / (Math.exp(score) + 1)], { absolute: 1e-6, relative: 0 });
+  });
+
+  test("a slope lowers the score of a key by its distance, counted from where a cache ends", async () => {
+    const one = { heads: 1, keyValueHeads: 1, slopes: tensor([0.25], [1]) };
+    const [q, k, v] = [tensor([0], [1, 1, 1]), tensor([0, 0, 0], [1, 3, 1]), tensor([1, 0, 0], [1, 3, 1])];
+    const y = apply(attention, [q, k, v, null], attrs({ causal: true, queryStarts: int(2) }, one));
+    const weights = [Math.exp(-0.5), Math.exp(-0.25), 1];
+    expectClose(await read(y), [weights[0]! / weights.reduce((a, b) => a + b)], { absolute: 1e-6, relative: 0 });
+  });
+
+  test("slopes are one for each head", () => {
+    expect(() => apply(selfAttention, [packed, null], attrs({ causal: true }, { slopes: tensor([1], [1]) }))).toThrow(
+      "attention: slopes [1] must be [2], one for each head",
+    );
+  });
+});
+
 describe("dropout of weights", () => {
   const dropout = { rate: 0.4, draw: new Random(3).draw() };
 

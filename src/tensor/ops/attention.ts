@@ -18,6 +18,10 @@ export interface AttentionAttrs {
   /** Multiplies the scores: 1/√headDim in most models, 1 in T5. */
   readonly scale: number;
   readonly mask: AttentionMask;
+  /** Scaled scores become cap · tanh(score / cap), as in Gemma 2; without, they stay. */
+  readonly cap?: number | null;
+  /** `[heads]`: slope · (key − query) positions is added to the scores, as in ALiBi; Press et al. (2022), arXiv:2108.12409. */
+  readonly slopes?: Tensor | null;
   /** Drops attention weights. */
   readonly dropout: { readonly rate: number; readonly draw: Draw } | null;
 }
@@ -129,6 +133,12 @@ function checkBias(op: string, bias: Tensor | null, shape: Shape): void {
   }
 }
 
+function checkSlopes(slopes: Tensor | null, heads: number): void {
+  if (slopes && !sameShape(slopes.shape, [heads])) {
+    throw new ShapeError(`attention: slopes ${formatShape(slopes.shape)} must be [${heads}], one for each head`);
+  }
+}
+
 /** Width of a head in a packed projection. */
 function packedHeadDim(qkv: Tensor, { heads, keyValueHeads }: AttentionAttrs): number {
   const headDim = qkv.axis(-1) / (heads + 2 * keyValueHeads);
@@ -161,16 +171,17 @@ function withRule(
   attrs: AttentionAttrs,
   body: (rule: AttentionRule) => void,
 ): void {
-  const { heads, keyValueHeads, scale, dropout: dropped } = attrs;
+  const { heads, keyValueHeads, scale, cap = null, slopes = null, dropout: dropped } = attrs;
   const [batch, queries, keys] = [query.axis(0), query.axis(1), key.axis(1)];
+  checkSlopes(slopes, heads);
   withMaskViews(attrs.mask, query, [batch, queries], (mask) =>
-    body({ ...mask, batch, heads, keyValueHeads, queries, keys, headDim, scale, bias, dropout: dropped }),
+    body({ ...mask, batch, heads, keyValueHeads, queries, keys, headDim, scale, cap, bias, slopes, dropout: dropped }),
   );
 }
 
 /** Attention from ordinary ops, holding all weights `[batch, heads, queries, keys]`. */
 function composed(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | null, attrs: AttentionAttrs): Tensor {
-  const { heads, keyValueHeads, scale, dropout: dropped } = attrs;
+  const { heads, keyValueHeads, scale, cap = null, slopes = null, dropout: dropped } = attrs;
   const [batch, queries, keys] = [query.axis(0), query.axis(1), key.axis(1)];
   const headDim = query.axis(-1) / heads;
   // Query heads that share a key head become rows of one matrix.
@@ -181,7 +192,13 @@ function composed(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | null
       .reshape([batch, keyValueHeads, -1, headDim]);
   let scores = split(query, heads).matmul(split(key, keyValueHeads), { transposeB: true }).mul(scale);
   scores = scores.reshape([batch, heads, queries, keys]); // [batch, heads, queries, keys]
+  if (cap !== null)
+    scores = scores
+      .mul(1 / cap)
+      .map("tanh")
+      .mul(cap);
   if (bias) scores = scores.add(bias);
+  if (slopes) scores = scores.add(slopes.reshape([1, heads, 1, 1]).mul(distances(attrs.mask, query, keys)));
   const { penalty, sees } = denseMask(attrs.mask, query, keys);
   let weights = scores.add(penalty).softmax().mul(sees);
   if (dropped) weights = apply(dropout, [weights], dropped);
@@ -190,6 +207,19 @@ function composed(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | null
     .reshape([batch, heads, queries, headDim])
     .permute([0, 2, 1, 3])
     .reshape([batch, queries, heads * headDim]);
+}
+
+/** Position of each key less that of each query, `[batch, 1, queries, keys]`. */
+function distances({ queryStarts }: AttentionMask, query: Tensor, keys: number): Tensor {
+  const [batch, queries] = [query.axis(0), query.axis(1)];
+  const tensor = query.blank([batch, 1, queries, keys]);
+  tensor.write(
+    Float32Array.from({ length: tensor.size }, (_, at) => {
+      const row = Math.floor(at / keys);
+      return (at % keys) - (queryStarts?.[Math.floor(row / queries)] ?? 0) - (row % queries);
+    }),
+  );
+  return tensor;
 }
 
 /** The mask as numbers: −1e30 where hidden, and 0 or 1 for each query that sees nothing or something. */

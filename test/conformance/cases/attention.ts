@@ -1,7 +1,7 @@
 import type { AttentionRule, FusedKernels, HeadRows, Kernels, View } from "../../../src/backend/kernels.ts";
 import type { Case, CasesOf, Workspace } from "../workspace.ts";
 
-interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "dropout">> {
+interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "cap" | "dropout">> {
   readonly name: string;
   readonly batch?: number;
   readonly heads?: number;
@@ -15,6 +15,7 @@ interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "dropou
   /** First key of query i of sequence b. */
   readonly firstKey?: (b: number, i: number) => number;
   readonly bias?: boolean;
+  readonly slopes?: boolean;
 }
 
 const dropout = { rate: 0.3, draw: { key: [11, 0xfffffff0] as const, stream: 5 } };
@@ -49,11 +50,20 @@ const setups: readonly Setup[] = [
   },
   { name: "bias", queries: 31, keys: 45, headDim: 8, heads: 4, bias: true },
   { name: "causal with bias", causal: true, queries: 300, keys: 300, headDim: 4, batch: 2, heads: 1, bias: true },
+  { name: "capped scores", causal: true, queries: 60, keys: 60, headDim: 24, scale: 3, cap: 5 },
+  { name: "capped scores while decoding", queries: 1, keys: 90, headDim: 24, scale: 2, cap: 3, queryStarts: [89, 70] },
+  { name: "slopes", causal: true, heads: 4, queries: 70, keys: 70, headDim: 16, slopes: true },
+  {
+    name: "slopes while decoding",
+    ...{ causal: true, heads: 4, keyValueHeads: 2, queries: 2, keys: 1100, headDim: 16, slopes: true },
+    queryStarts: [1098, 40],
+  },
   { name: "dropout", causal: true, queries: 33, keys: 33, headDim: 8, dropout },
   { name: "dropout while decoding", queries: 2, keys: 77, headDim: 8, dropout },
   {
     name: "all rules",
     ...{ causal: true, heads: 4, keyValueHeads: 2, queries: 70, keys: 85, headDim: 17, bias: true, dropout },
+    ...{ cap: 4, slopes: true },
     ...{ queryStarts: [5, 15], prefixLengths: [33, 0], keyLengths: [80, 60], firstKey: (b, i) => i - 20 * b - 30 },
   },
 ];
@@ -86,7 +96,9 @@ function operandsOf(setup: Setup, kernels: Kernels, memory: Workspace): Operands
       keyLengths: ids(setup.keyLengths),
     },
     firstKeys: firstKey ? memory.ids(firsts, [batch, queries]) : null,
+    cap: setup.cap ?? null,
     bias: setup.bias ? memory.normal([heads, queries, keys], 9) : null,
+    slopes: setup.slopes ? memory.floats(Float32Array.from({ length: heads }, (_, h) => 2 ** (-2 * h - 1))) : null,
   };
   const rows = headRows(rule, memory, 1);
   if (queries !== keys) spoil(kernels, rows.key.view, setup.keyLengths ?? []);
