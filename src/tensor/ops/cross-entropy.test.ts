@@ -35,6 +35,14 @@ describe.each([
     expect(await composeGap(biasedCrossEntropy, [hidden, weight, bias], attrs)).toBeLessThan(1e-12);
   });
 
+  test("gradients with capped logits, and the same from other ops", async () => {
+    const [capped, bias] = [{ ...attrs, cap: 0.9 }, randomTensor([4], 3)];
+    expect(await gradientGap(linearCrossEntropy, [hidden, weight], capped)).toBeLessThan(1e-8);
+    expect(await composeGap(linearCrossEntropy, [hidden, weight], capped)).toBeLessThan(1e-12);
+    expect(await gradientGap(biasedCrossEntropy, [hidden, weight, bias], capped)).toBeLessThan(1e-8);
+    expect(await composeGap(biasedCrossEntropy, [hidden, weight, bias], capped)).toBeLessThan(1e-12);
+  });
+
   test("gradients under a factor, and with operands that other ops use", async () => {
     const body = (): Tensor => {
       const loss = apply(linearCrossEntropy, [hidden.mul(2), weight], attrs);

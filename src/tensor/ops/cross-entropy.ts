@@ -11,6 +11,8 @@ interface CrossEntropyAttrs {
   readonly targets: Tensor;
   /** Multiplies the sum over rows: 1 / (number of targets ≥ 0) gives the mean. */
   readonly scale: number;
+  /** Logits become cap · tanh(logit / cap) first, as in Gemma 2; without, they stay. */
+  readonly cap?: number | null;
 }
 
 /** Logits that exist at one time, about: 16 M numbers, 64 MB. Every chunk reads the whole weight three times. */
@@ -85,7 +87,7 @@ function classify(
   kernels: Kernels & FusedKernels,
   [hidden, weight, bias]: readonly [Tensor, Tensor, Tensor | null],
   out: Tensor,
-  { targets, scale }: CrossEntropyAttrs,
+  { targets, scale, cap = null }: CrossEntropyAttrs,
   [dHidden, dWeight, dBias]: readonly Tensor[],
 ): void {
   const [rows = 0, width = 0] = hidden.shape;
@@ -94,30 +96,68 @@ function classify(
   const step = Math.ceil(rows / Math.max(chunks, 1));
   const buffer = hidden.blank([step, classes]);
   const losses = hidden.blank([rows]);
+  const sizes = { batch: 1, n: classes, k: width, transposeA: false, batchStrideA: 0, batchStrideB: 0 };
   for (let start = 0; start < rows; start += step) {
     const count = Math.min(step, rows - start);
     const logits = buffer.window(0, [count, classes]);
     const some = hidden.window(start * width, [count, width]);
-    const common = { batch: 1, transposeA: false, transposeB: false, batchStrideA: 0, batchStrideB: 0 };
-    const sizes = { m: count, n: classes, k: width };
-    kernels.matmul({ ...common, ...sizes, a: some, b: weight, out: logits, transposeB: true, bias });
-    const lossRows = losses.window(start, [count]);
-    kernels.crossEntropy(logits, targets.window(start, [count]), lossRows, dHidden ? logits : null, scale);
-    if (dHidden?.size) {
-      const dSome = dHidden.window(start * width, [count, width]);
-      kernels.matmul({ ...common, a: logits, b: weight, out: dSome, m: count, n: width, k: classes });
-    }
-    if (dWeight?.size) {
-      const turned = { m: classes, n: width, k: count, accumulate: start > 0 };
-      kernels.matmul({ ...common, a: logits, b: some, out: dWeight, ...turned, transposeA: true });
-    }
-    if (dBias?.size) sumRows(kernels, logits, dBias, start > 0);
+    kernels.matmul({ ...sizes, m: count, a: some, b: weight, out: logits, transposeB: true, bias });
+    const chunk = { targets: targets.window(start, [count]), losses: losses.window(start, [count]) };
+    lossOf(kernels, logits, { ...chunk, scale, cap, isGradientWanted: dHidden !== undefined });
+    if (dHidden) addGradients(kernels, logits, [some, weight], [dHidden, dWeight, dBias], start);
   }
   if (rows === 0) for (const gradient of [dWeight, dBias]) if (gradient) kernels.fill(gradient, 0);
   kernels.sum(losses, 1, rows, 1, out);
   kernels.affine(out, scale, 0, out);
   buffer.release();
   losses.release();
+}
+
+/** Losses of a chunk's rows; its logits become their gradient where that is wanted. */
+function lossOf(
+  kernels: Kernels & FusedKernels,
+  logits: Tensor,
+  chunk: {
+    readonly targets: Tensor;
+    readonly losses: Tensor;
+    readonly scale: number;
+    readonly cap: number | null;
+    readonly isGradientWanted: boolean;
+  },
+): void {
+  const { targets, losses, scale, cap, isGradientWanted } = chunk;
+  if (cap === null) {
+    kernels.crossEntropy(logits, targets, losses, isGradientWanted ? logits : null, scale);
+    return;
+  }
+  const capped = logits.blank();
+  kernels.affine(logits, 1 / cap, 0, logits);
+  kernels.unary("tanh", logits, capped);
+  kernels.affine(capped, cap, 0, capped);
+  kernels.crossEntropy(capped, targets, losses, isGradientWanted ? capped : null, scale);
+  if (isGradientWanted) kernels.unaryGrad("tanh", logits, capped, logits); // cap · tanh′(x / cap) / cap
+  capped.release();
+}
+
+/** What a chunk's logits, from row `start` on, send back to hidden states, weight and bias. */
+function addGradients(
+  kernels: Kernels,
+  dLogits: Tensor,
+  [hidden, weight]: readonly [Tensor, Tensor],
+  [dHidden, dWeight, dBias]: readonly (Tensor | undefined)[],
+  start: number,
+): void {
+  const [count, width, classes] = [hidden.axis(0), hidden.axis(1), weight.axis(0)];
+  const common = { batch: 1, transposeA: false, transposeB: false, batchStrideA: 0, batchStrideB: 0 };
+  if (dHidden?.size) {
+    const out = dHidden.window(start * width, [count, width]);
+    kernels.matmul({ ...common, a: dLogits, b: weight, out, m: count, n: width, k: classes });
+  }
+  if (dWeight?.size) {
+    const turned = { m: classes, n: width, k: count, accumulate: start > 0, transposeA: true };
+    kernels.matmul({ ...common, ...turned, a: dLogits, b: hidden, out: dWeight });
+  }
+  if (dBias?.size) sumRows(kernels, dLogits, dBias, start > 0);
 }
 
 /** out = Σ rows of x, or out += with `accumulate`. */
@@ -136,8 +176,15 @@ function scaledBy(kernels: Kernels, dy: Tensor, gradient: Tensor): Pull {
   };
 }
 
-function composed(logits: Tensor, { targets, scale }: CrossEntropyAttrs): Tensor {
-  return logits
+function composed(logits: Tensor, { targets, scale, cap = null }: CrossEntropyAttrs): Tensor {
+  const scores =
+    cap === null
+      ? logits
+      : logits
+          .mul(1 / cap)
+          .map("tanh")
+          .mul(cap);
+  return scores
     .logSoftmax()
     .pick(targets.reshape([-1]))
     .sum()
