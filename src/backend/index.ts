@@ -1,4 +1,5 @@
 import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import { environmentChoice } from "./environment-choice.ts";
 import type { Backend, BackendOptions } from "./kernels.ts";
 
 /** A backend, or in one sentence why this machine has none and what to do. */
@@ -17,9 +18,9 @@ export type BackendName = keyof typeof backends;
 
 /** What {@link openBackend} may be asked for. */
 export interface OpenOptions extends BackendOptions {
-  /** Without a name: native where it is built, else the reference. */
+  /** Without a name: what the environment's STEMMA_BACKEND says; without that, native where it is built, else the reference. */
   readonly name?: BackendName | undefined;
-  /** Told in one line when the reference has to stand in for the native backend, why, and what to do about it. */
+  /** Told in one line when the reference stands in for the native backend, why, and what to do about it. */
   readonly onFallback?: ((message: string) => void) | undefined;
 }
 
@@ -34,12 +35,24 @@ export async function openBackend({ name, onFallback, ...options }: OpenOptions 
   if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
     throw new SettingsError(`threads: must be a positive integer, got ${threads}`);
   }
-  if (name !== undefined && !Object.hasOwn(backends, name)) {
-    throw new SettingsError(`backend: there is none called ${name}; choose one of ${Object.keys(backends).join(", ")}`);
+  const asked = name ?? environmentChoice("STEMMA_BACKEND");
+  if (asked !== undefined && !isBackendName(asked)) {
+    const where = name === undefined ? "STEMMA_BACKEND" : "backend";
+    throw new SettingsError(
+      `${where}: there is none called ${asked}; choose one of ${Object.keys(backends).join(", ")}`,
+    );
   }
-  const opened = await backends[name ?? "native"](options);
-  if (opened.backend) return opened.backend;
-  if (name) throw new UnsupportedError(`backend ${name}: ${opened.reason}`);
-  onFallback?.(`computing with the reference backend, which is right but very much slower: ${opened.reason}`);
+  const opened = await backends[asked ?? "native"](options);
+  const slow = "computing with the reference backend, which is right but very much slower";
+  if (opened.backend) {
+    if (name === undefined && asked === "reference") onFallback?.(`${slow}: STEMMA_BACKEND asks for it`);
+    return opened.backend;
+  }
+  if (asked) throw new UnsupportedError(`backend ${asked}: ${opened.reason}`);
+  onFallback?.(`${slow}: ${opened.reason}`);
   return openBackend({ name: "reference", ...options });
+}
+
+function isBackendName(name: string): name is BackendName {
+  return Object.hasOwn(backends, name);
 }

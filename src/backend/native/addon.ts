@@ -82,7 +82,7 @@ interface Addon {
    */
   open(
     threads: number,
-    instructionSet: InstructionSet | "",
+    instructionSet: string,
     stemmaError: typeof StemmaError,
     dataError: typeof DataError,
   ): NativeFunctions | undefined;

@@ -1,5 +1,6 @@
 import { DataError, StemmaError, UnsupportedError } from "../../core/errors.ts";
 import { availableThreads } from "../available-threads.ts";
+import { environmentChoice } from "../environment-choice.ts";
 import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
@@ -23,7 +24,7 @@ export interface NativeBackend extends Backend {
 
 /** What a caller may choose when opening the native backend. */
 export interface NativeOptions extends BackendOptions {
-  /** Default: the best that the processor has. Others are for tests and comparisons. */
+  /** Default: what STEMMA_ISA says, else the best that the processor has. Others are for tests and comparisons. */
   readonly instructionSet?: InstructionSet | undefined;
 }
 
@@ -39,15 +40,13 @@ export type Opened = { readonly backend: NativeBackend } | { readonly backend: n
 export function openNative(options: NativeOptions = {}): Opened {
   const addon = loadAddon();
   if ("reason" in addon) return { backend: null, reason: addon.reason };
-  const native = addon.open(
-    options.threads ?? availableThreads(),
-    options.instructionSet ?? "",
-    StemmaError,
-    DataError,
-  );
+  const chosen = environmentChoice("STEMMA_ISA");
+  const instructionSet = options.instructionSet ?? chosen ?? "";
+  const native = addon.open(options.threads ?? availableThreads(), instructionSet, StemmaError, DataError);
   if (!native) {
+    const where = instructionSet === chosen ? "STEMMA_ISA" : "native backend";
     throw new UnsupportedError(
-      `native backend: this processor cannot run ${options.instructionSet}; it can run ${addon.instructionSets().join(", ")}`,
+      `${where}: this processor cannot run ${instructionSet}; it can run ${addon.instructionSets().join(", ")}`,
     );
   }
   return { backend: assemble(native, options) };
