@@ -5,8 +5,13 @@ import { join } from "node:path";
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
+  /** Without {@link Ended.standIn}. */
   readonly stderr: string;
+  /** What the command said of the reference backend where it stood in for the native one. */
+  readonly standIn?: string;
 }
+
+const standInLine = /^computing with the reference backend[^\n]*\n/;
 
 /** Runs the built command as a process of its own, as a user does, and waits for its end. */
 export async function stemma(
@@ -27,5 +32,7 @@ export async function stemma(
     child.on("error", reject);
     child.on("close", resolve);
   });
-  return { code, ...output };
+  const [standIn] = standInLine.exec(output.stderr) ?? [];
+  if (standIn === undefined) return { code, ...output };
+  return { code, ...output, stderr: output.stderr.slice(standIn.length), standIn };
 }
