@@ -4,7 +4,7 @@ import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import { folderTexts } from "../files/json-file.ts";
 import type { ModelFamily } from "../models/family.ts";
-import type { LanguageModel, StoredModel } from "../models/language-model.ts";
+import type { LanguageModel, TextModel } from "../models/language-model.ts";
 import { loadModel } from "../models/load.ts";
 import { prefixKey, storedTensors } from "../models/read-model.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
@@ -43,7 +43,7 @@ export async function openAssistant(path: string, backend: Backend): Promise<Ass
  *
  * @throws {CheckpointError} when it is missing or damaged, or can give ids that the model does not know.
  */
-export async function loadTokenizerFor({ settings }: StoredModel, path: string): Promise<Tokenizer> {
+export async function loadTokenizerFor({ settings }: TextModel, path: string): Promise<Tokenizer> {
   const tokenizer = await loadTokenizer(path);
   if (tokenizer.vocabularySize <= settings.vocabularySize) return tokenizer;
   throw new CheckpointError(

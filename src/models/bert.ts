@@ -10,7 +10,7 @@ import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { checkPositions } from "./check-positions.ts";
 import { Block } from "./gpt.ts";
-import type { StoredModel } from "./language-model.ts";
+import type { TextModel } from "./language-model.ts";
 
 const size = z.int().positive();
 const rate = z.number().min(0).lt(1).default(0);
@@ -60,7 +60,7 @@ export interface EncoderOptions {
  * @see Devlin et al. (2019), "BERT: Pre-training of deep bidirectional Transformers for language understanding",
  * section 3, arXiv:1810.04805.
  */
-export class Bert implements StoredModel {
+export class Bert implements TextModel {
   readonly settings: BertSettings;
   /** `[vocabularySize, width]` */
   readonly tokenEmbedding: Parameter;
@@ -118,7 +118,7 @@ export class Bert implements StoredModel {
  *
  * @see Devlin et al. (2019), section 3.1.
  */
-export class BertForPretraining implements StoredModel {
+export class BertForPretraining implements TextModel {
   readonly body: Bert;
   readonly transform: Linear;
   readonly transformNorm: LayerNorm;
@@ -186,7 +186,7 @@ export type BertClassifierSettings = z.infer<typeof BertClassifierSettings>;
  *
  * @see Devlin et al. (2019), sections 4.1 and 4.4.
  */
-export class BertClassifier implements StoredModel {
+export class BertClassifier implements TextModel {
   readonly settings: BertClassifierSettings;
   readonly body: Bert;
   readonly classifier: Linear;

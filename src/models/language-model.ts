@@ -4,10 +4,15 @@ import type { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { LstmState } from "../nn/lstm-layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** What every model has: sizes, and a place where its parameters live. Enough to load and store it. */
+/** What every model has, whatever it reads: settings, and a place where its parameters live. Enough to load and store it. */
 export interface StoredModel {
-  readonly settings: { readonly vocabularySize: number; readonly context: number };
+  readonly settings: object;
   readonly backend: Backend;
+}
+
+/** A model that reads text: it knows so many tokens, and sees so many at once. */
+export interface TextModel extends StoredModel {
+  readonly settings: { readonly vocabularySize: number; readonly context: number };
 }
 
 /** A forward pass, and what training adds to the loss of its predictions. */
@@ -21,7 +26,7 @@ export interface TrainingPass {
 }
 
 /** What every decoder offers to training, scoring and generation. Shared code reads these and never asks which model it has. */
-export interface LanguageModel extends StoredModel {
+export interface LanguageModel extends TextModel {
   /**
    * A prefix language model: the tokens that a text begins with are read at once, each seeing all of them. Who gives a
    * model its beginning (a prompt) reads this, and says so to the cache or the mask.

@@ -15,7 +15,7 @@ import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { recomputed } from "../tensor/recompute.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Mlp } from "./gpt.ts";
-import type { StoredModel } from "./language-model.ts";
+import type { TextModel } from "./language-model.ts";
 
 const size = z.int().positive();
 
@@ -71,7 +71,7 @@ export type T5Options = Pick<ForwardOptions, "random" | "recompute" | "cache">;
  * @see Raffel et al. (2020), "Exploring the limits of transfer learning with a unified text-to-text Transformer",
  * arXiv:1910.10683; version 1.1, with gates and an output layer of its own: Shazeer (2020), arXiv:2002.05202.
  */
-export class T5 implements StoredModel {
+export class T5 implements TextModel {
   readonly settings: T5Settings;
   /** `[vocabularySize, width]`, of both stacks. */
   readonly tokenEmbedding: Parameter;

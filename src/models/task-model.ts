@@ -14,7 +14,7 @@ import { freeze, Initializer, Parameter, parameters } from "../nn/parameters.ts"
 import { recordsTape } from "../tensor/op.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
-import type { LanguageModel, StoredModel } from "./language-model.ts";
+import type { LanguageModel, TextModel } from "./language-model.ts";
 import { lastStates } from "./last-states.ts";
 import { mergedWeights } from "./low-rank-adapters.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
@@ -56,7 +56,7 @@ export interface TaskModel {
   readonly description: TaskDescription;
   readonly backend: Backend;
   /** All but the head. */
-  readonly body: StoredModel;
+  readonly body: TextModel;
   /** Parameters of the head by their names in a folder. */
   readonly head: ReadonlyMap<string, Parameter>;
   /** The body where it can predict the next token of its inputs. */

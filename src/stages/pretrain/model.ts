@@ -11,7 +11,7 @@ import type { Assistant } from "../../generate/assistant.ts";
 import { loadTokenizerFor, openAssistant } from "../../generate/assistant.ts";
 import type { AnyFamily, ModelFamily, ModelShape } from "../../models/family.ts";
 import { families, otherFamilies } from "../../models/index.ts";
-import type { StoredModel } from "../../models/language-model.ts";
+import type { TextModel } from "../../models/language-model.ts";
 import { familyIn, loadModelOf } from "../../models/load.ts";
 import { storedTensors } from "../../models/read-model.ts";
 import { Initializer } from "../../nn/parameters.ts";
@@ -95,7 +95,7 @@ export interface OtherModel<Settings> {
  *
  * @throws {SettingsError} as there.
  */
-export async function openOtherModel<Settings, Model extends StoredModel>(
+export async function openOtherModel<Settings, Model extends TextModel>(
   family: ModelFamily<Settings, Model>,
   settings: ModelSettings & { readonly tokenizerKind: "bpe" | "wordpiece" },
   { folder, note }: StageEnvironment,
@@ -117,7 +117,7 @@ export async function openOtherModel<Settings, Model extends StoredModel>(
 }
 
 /** What the model folder of an encoder or an encoder-decoder is made from. */
-export function modelContents<Settings, Model extends StoredModel & { readonly settings: Settings }>(
+export function modelContents<Settings, Model extends TextModel & { readonly settings: Settings }>(
   family: ModelFamily<Settings, Model>,
   model: Model,
   tokenizer: Tokenizer,
@@ -186,7 +186,7 @@ function refuseForExisting(path: string, { tokenizer, dropout }: ModelSettings):
   }
 }
 
-function refuseOtherShape(path: string, { settings }: StoredModel, wanted: ModelSettings): void {
+function refuseOtherShape(path: string, { settings }: TextModel, wanted: ModelSettings): void {
   const own = settings as unknown as Readonly<Record<string, unknown>>;
   for (const key of ["layers", "heads", "width"] as const) {
     // A recurrent model has no heads, whatever it was made with.
