@@ -20,6 +20,7 @@ export {
   CheckpointError,
   DataError,
   FileError,
+  InterruptedError,
   NumericalError,
   SettingsError,
   ShapeError,

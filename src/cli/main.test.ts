@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { defineCommand } from "./command.ts";
@@ -260,16 +260,24 @@ test("--json prints nothing but one JSON object", async () => {
   expect(JSON.parse(stdout)).toMatchObject({ settings: { data: ["a"] } });
 });
 
-test("a signal stops a command that saves first, and a second one ends the process", async () => {
-  const around = surroundings();
-  const done = main(["try", "that", "--how", "stop"], around, [failing]);
-  await expect.poll(() => around.handlers.has("SIGINT")).toBe(true);
-  around.handlers.get("SIGINT")?.();
-  expect(around.exits).toEqual([]);
-  around.handlers.get("SIGINT")?.();
-  expect(around.exits).toEqual([130]);
-  expect(await done).toBe(130);
-  expect(around.handlers.size).toBe(0);
+test("a signal stops a command that saves first, and one that comes later ends the process", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  try {
+    const around = surroundings();
+    const done = main(["try", "that", "--how", "stop"], around, [failing]);
+    await expect.poll(() => around.handlers.has("SIGINT")).toBe(true);
+    around.handlers.get("SIGINT")?.();
+    around.handlers.get("SIGTERM")?.(); // delivered with the first
+    around.handlers.get("SIGINT")?.();
+    expect(around.exits).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    around.handlers.get("SIGINT")?.();
+    expect(around.exits).toEqual([130]);
+    expect(await done).toBe(130);
+    expect(around.handlers.size).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("help shows every flag with its default, and hides other spellings", async () => {

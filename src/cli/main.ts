@@ -1,5 +1,5 @@
 import process from "node:process";
-import { SettingsError, StemmaError } from "../core/errors.ts";
+import { InterruptedError, SettingsError, StemmaError } from "../core/errors.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
 import { kebabCase } from "./flags.ts";
@@ -46,8 +46,10 @@ async function run(request: Request, terminal: Terminal): Promise<number> {
     if (request.json) terminal.writeJson(result ?? {});
     return terminal.exitCode;
   } catch (error) {
-    if (terminal.stopCode !== null && error instanceof Error && error.name === "AbortError") return terminal.stopCode;
-    throw error;
+    const isStopped = error instanceof InterruptedError || (error instanceof Error && error.name === "AbortError");
+    if (terminal.stopCode === null || !isStopped) throw error;
+    if (error instanceof InterruptedError) terminal.note(error.message);
+    return terminal.stopCode;
   } finally {
     terminal.release();
   }

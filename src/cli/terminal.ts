@@ -16,6 +16,12 @@ export interface Surroundings {
 }
 
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Signals this close to the first, in milliseconds, are the same wish: `npm` and `npx` pass on what the terminal has sent
+ * to everyone already, and what arrives while something computes is delivered together afterwards.
+ */
+const sameWishMs = 500;
 type StopSignal = keyof typeof signalCodes;
 
 /**
@@ -28,6 +34,7 @@ export class Terminal implements Io {
   readonly #stop = new AbortController();
   readonly #handlers: [StopSignal, () => void][] = [];
   #stoppedBy: StopSignal | null = null;
+  #stoppedAt = 0;
   #progress: ShownProgress | null = null;
   #isSilent = false;
   #isClosed = false;
@@ -127,10 +134,13 @@ export class Terminal implements Io {
 
   #onSignal(signal: StopSignal): void {
     if (this.#stoppedBy !== null) {
+      if (performance.now() - this.#stoppedAt < sameWishMs) return;
       this.#progress?.stop(); // what the shell writes next begins in a line of its own
       this.#around.exit(signalCodes[signal]);
+      return;
     }
     this.#stoppedBy = signal;
+    this.#stoppedAt = performance.now();
     this.note("stopping as soon as the work so far is safe; press Ctrl-C again to end at once");
     this.#stop.abort();
   }

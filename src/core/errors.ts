@@ -40,3 +40,8 @@ export class NumericalError extends StemmaError {
 export class UnsupportedError extends StemmaError {
   override readonly name = "UnsupportedError";
 }
+
+/** Work of several parts was stopped by its signal before the end; what was done is saved. */
+export class InterruptedError extends StemmaError {
+  override readonly name = "InterruptedError";
+}

@@ -1,4 +1,5 @@
 import { NumericalError, SettingsError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { DrawReader } from "../core/random.ts";
 import { Random } from "../core/random.ts";
 import type { LanguageModel } from "../models/language-model.ts";
@@ -29,6 +30,8 @@ export interface GenerationOptions {
   readonly seed: number;
   /** Sequences decoded side by side; default: all. */
   readonly batchSize?: number;
+  /** Ends everything before the next token, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface Sequence {
@@ -48,6 +51,7 @@ interface Sequence {
  * A sequence that reaches the model's context goes on: the older half is forgotten and the rest read again.
  *
  * @throws {SettingsError} when a prompt is empty, longer than the model's context, or holds ids outside its vocabulary.
+ * @throws {unknown} the reason of `signal` when that is aborted: an `AbortError` unless it says otherwise.
  */
 export async function* generate(
   model: LanguageModel,
@@ -63,6 +67,8 @@ export async function* generate(
   const running: Sequence[] = [];
   try {
     for (;;) {
+      options.signal?.throwIfAborted();
+      const start = performance.now();
       admit(decoder, waiting, running, slots);
       if (running.length === 0) return;
       for (const [slot, sequence] of running.entries()) makeRoom(decoder, slot, sequence, context);
@@ -70,6 +76,7 @@ export async function* generate(
       const chosen = running.map((sequence, slot) => choose(logits[slot] ?? null, sequence, options));
       for (let slot = chosen.length - 1; slot >= 0; slot--) if (chosen[slot]?.finish) close(decoder, running, slot);
       yield* chosen;
+      await turnEventLoopWhenDue(start); // what was made of these tokens is sent before the next are computed
     }
   } finally {
     decoder.release();

@@ -1,5 +1,6 @@
 import type { Backend, Dtype, Storage, UnaryKind, View } from "../backend/kernels.ts";
 import { ShapeError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { Shape } from "../core/shape.ts";
 import { elementCount, formatShape, resolveAxis } from "../core/shape.ts";
 import { backward } from "./autograd.ts";
@@ -78,9 +79,15 @@ export class Tensor implements View {
     return this.shape[resolveAxis("axis", axis, this.shape)] ?? 1;
   }
 
-  /** All values in row-major order, after everything launched so far. float32 (float64 on the exact reference), or int32. */
+  /**
+   * All values in row-major order, after everything launched so far. float32 (float64 on the exact reference), or int32.
+   * Now and then the event loop turns before they are given, so that whatever computes in a loop and looks at what comes
+   * of it leaves room for signals, timers and sockets.
+   */
   async read(): Promise<Float32Array | Float64Array | Int32Array> {
-    return this.backend.read(this.storage, this.offset, this.size);
+    const values = await this.backend.read(this.storage, this.offset, this.size);
+    await turnEventLoopWhenDue();
+    return values;
   }
 
   /** The value of a one-element tensor. */

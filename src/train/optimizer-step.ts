@@ -1,4 +1,5 @@
 import { NumericalError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { Random } from "../core/random.ts";
 import { parameters } from "../nn/parameters.ts";
 import { clipGradients } from "../optim/clip-gradients.ts";
@@ -35,6 +36,7 @@ export async function optimizerStep<Model, Batch>(run: Update<Model, Batch>, ste
     losses.push(loss);
     for (const [name, value] of Object.entries(metrics)) measured.set(name, [...(measured.get(name) ?? []), value]);
     tokens += micro.tokens;
+    await turnEventLoopWhenDue();
   }
   const gradients = [...optimizer.parameters().values()].flatMap(({ grad }) => grad ?? []);
   const { norm, scale } = clipGradients(gradients, run.maxGradientNorm);

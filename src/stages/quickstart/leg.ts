@@ -1,13 +1,8 @@
 import type { z } from "zod";
-import { StemmaError } from "../../core/errors.ts";
+import { InterruptedError } from "../../core/errors.ts";
 import type { StageResult, Watcher } from "../run-stage.ts";
 import { runStage } from "../run-stage.ts";
 import type { Stage } from "../stage.ts";
-
-/** A road was left before its end; what was done is saved. */
-export class InterruptedError extends StemmaError {
-  override readonly name = "InterruptedError";
-}
 
 /**
  * Runs one stage of a road of several.

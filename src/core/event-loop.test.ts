@@ -1,0 +1,48 @@
+import { expect, test, vi } from "vitest";
+import { turnEventLoop, turnEventLoopWhenDue } from "./event-loop.ts";
+
+test("a turn serves timers that wait", async () => {
+  let ticks = 0;
+  const timer = setInterval(() => (ticks += 1), 1);
+  while (ticks < 3) await turnEventLoop(); // a chain of microtasks would go on for ever
+  clearInterval(timer);
+  expect(ticks).toBe(3);
+});
+
+test("a turn is due after 10 ms, or when so much has passed since a moment given", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  try {
+    await turnEventLoop();
+    let turned = false;
+    setImmediate(() => (turned = true));
+    vi.advanceTimersByTime(9);
+    await turnEventLoopWhenDue();
+    expect(turned).toBe(false);
+    await turnEventLoopWhenDue(performance.now() - 10);
+    expect(turned).toBe(true);
+
+    turned = false;
+    setImmediate(() => (turned = true));
+    vi.advanceTimersByTime(10);
+    await turnEventLoopWhenDue();
+    expect(turned).toBe(true);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("without setImmediate, as in a browser, a message to itself does the same", async () => {
+  vi.stubGlobal("setImmediate", undefined);
+  Reflect.deleteProperty(globalThis, "setImmediate");
+  vi.resetModules();
+  try {
+    const { turnEventLoop: turn } = await import("./event-loop.ts");
+    let ticks = 0;
+    const timer = setInterval(() => (ticks += 1), 1);
+    while (ticks < 2) await turn();
+    clearInterval(timer);
+    expect(ticks).toBe(2);
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});

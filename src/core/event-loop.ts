@@ -1,0 +1,37 @@
+/** How long work goes on without handing over to the event loop, in milliseconds. */
+const intervalMs = 10;
+
+let lastTurn = performance.now();
+
+/**
+ * Lets the event loop turn once: timers, signals, sockets and everything else that waits is served before this resolves.
+ * A chain of awaits on values that are there never does so by itself, however long it is.
+ */
+export async function turnEventLoop(): Promise<void> {
+  lastTurn = performance.now();
+  await new Promise<void>(inNextTurn);
+  lastTurn = performance.now();
+}
+
+/**
+ * {@link turnEventLoop}, but no more often than is noticed and costs nothing: only when 10 ms have passed.
+ *
+ * @param since - When the work began that others wait behind, as `performance.now()` says; default: the last turn.
+ */
+export async function turnEventLoopWhenDue(since = lastTurn): Promise<void> {
+  if (performance.now() - since >= intervalMs) await turnEventLoop();
+}
+
+/** A browser has no `setImmediate`, and makes nested timers wait. */
+const inNextTurn: (resolve: () => void) => void = "setImmediate" in globalThis ? setImmediate : postMessageToItself();
+
+function postMessageToItself(): (resolve: () => void) => void {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port1.addEventListener("message", () => waiting.shift()?.());
+  port1.start();
+  return (resolve) => {
+    waiting.push(resolve);
+    port2.postMessage(null);
+  };
+}
