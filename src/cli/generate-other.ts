@@ -48,8 +48,9 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
   const tokenizer = await loadTokenizerFor(model, folder);
   const { endOfText } = model.settings;
   const texts = prompts.map((prompt) => [...tokenizer.encode(prompt), ...(endOfText === null ? [] : [endOfText])]);
+  const drawing = { ...options, tokenizer };
   const written =
-    options.beams > 1 ? await searchTexts(model, texts, options) : await writeTexts(model, texts, options);
+    options.beams > 1 ? await searchTexts(model, texts, drawing) : await writeTexts(model, texts, drawing);
   const continuations = prompts.map((prompt, i): Continuation => {
     const finishReason = written[i]?.ended ? "stop" : "length";
     return { prompt, text: tokenizer.decode(written[i]?.tokens ?? []), finishReason };
@@ -78,7 +79,10 @@ async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer
         `prompt: ${JSON.stringify(prompt)} has no ${tokenizer.roles.mask} to fill in; a bert continues nothing, take a decoder for that`,
       );
     }
-    const filled = await fillIn(model, ids, typeIds, { mask, isWord: (id) => !special.has(id) });
+    const filled = await fillIn(model, ids, typeIds, {
+      mask,
+      isWord: (id) => tokenizer.tokenOf(id) !== null && !special.has(id),
+    });
     continuations.push({ prompt, text: tokenizer.decode(filled, { skipSpecialTokens: true }), finishReason: "stop" });
     tokens += masks;
   }

@@ -72,11 +72,12 @@ async function answerAll(
   const { items } = encodePrompts(prompts, encoder, context, maxNewTokens, "error");
   const repeated = items.flatMap((ids) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
-  const options = { sampling: settings, maxNewTokens, batchSize, seed, endTokens: encoder.endTokens() };
+  const { tokenizer } = encoder;
+  const options = { sampling: settings, maxNewTokens, batchSize, seed, endTokens: encoder.endTokens(), tokenizer };
   const all = await sampleAnswers(model, repeated, options);
   return prompts.map(({ messages }, i) => {
     const own = all.slice(i * count, (i + 1) * count);
-    const completions = own.map(({ answer }) => encoder.tokenizer.decode(answer, { skipSpecialTokens: true }));
+    const completions = own.map(({ answer }) => tokenizer.decode(answer, { skipSpecialTokens: true }));
     const [only, ...more] = messages;
     return { prompt: only?.role === "user" && more.length === 0 ? only.content : messages, completions };
   });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DataError } from "../core/errors.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { defineCommand } from "./command.ts";
 import { readInput } from "./read-input.ts";
 
@@ -21,11 +22,22 @@ export const tokenizerDecode = defineCommand({
   examples: ["stemma tokenizer decode --tokenizer runs/tokenizer --ids 312,87,12"],
   async run({ tokenizer: folder, ids, skipSpecialTokens }, io) {
     const tokenizer = await loadTokenizer(folder);
-    const text = tokenizer.decode(ids ?? parseIds(await readInput(io, "ids", "--ids")), { skipSpecialTokens });
+    const given = ids ?? parseIds(await readInput(io, "ids", "--ids"));
+    refuseUnknown(given, tokenizer);
+    const text = tokenizer.decode(given, { skipSpecialTokens });
     io.print(text);
     return { text };
   },
 });
+
+/** @throws {DataError} naming the first id that no token has: most likely they are another tokenizer's. */
+function refuseUnknown(ids: readonly number[], tokenizer: Tokenizer): void {
+  const unknown = ids.find((id) => tokenizer.tokenOf(id) === null);
+  if (unknown === undefined) return;
+  throw new DataError(
+    `id ${unknown} is no token of this tokenizer, whose ids end at ${tokenizer.vocabularySize - 1}; use the tokenizer that the ids were made with`,
+  );
+}
 
 /** Ids with anything but digits between them, as `encode` and JSON write them. */
 function parseIds(text: string): number[] {

@@ -100,6 +100,7 @@ function likeliest(logits: Float32Array | undefined, count: number, beam: Beam, 
   const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - peak), 0)) + peak;
   const best: number[] = []; // ids, likeliest first
   for (const [id, logit] of logits.entries()) {
+    if (logit === Number.NEGATIVE_INFINITY) continue; // can never follow
     if (best.length === count && logit <= (logits[best.at(-1) ?? 0] ?? 0)) continue;
     const at = best.findIndex((other) => logit > (logits[other] ?? 0));
     best.splice(at < 0 ? best.length : at, 0, id);

@@ -5,7 +5,7 @@ import { generate } from "./generate.ts";
 import { StopStrings } from "./stop-strings.ts";
 
 /** What to generate, with ends that are given as text. */
-export interface TextGenerationOptions extends Omit<GenerationOptions, "shouldStop"> {
+export interface TextGenerationOptions extends Omit<GenerationOptions, "shouldStop" | "tokenizer"> {
   /** Text that ends a sequence; it is not shown. */
   readonly stop?: readonly string[];
 }
@@ -47,7 +47,7 @@ export async function* generateText(
     writer.ready = writer.stop.push(writer.decoder.push(token));
     return writer.stop.stopped;
   };
-  for await (const { index, token, finish } of generate(model, prompts, { ...options, shouldStop })) {
+  for await (const { index, token, finish } of generate(model, prompts, { ...options, tokenizer, shouldStop })) {
     const writer = writers[index] as Writer;
     // An end token is not asked about, so nothing of it is ready.
     const text = options.endTokens?.has(token) ? "" : writer.ready;

@@ -6,6 +6,8 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { Decoder } from "./decoder.ts";
 import type { SamplingSettings } from "./sampling.ts";
 import { sampleToken } from "./sampling.ts";
+import type { TokenNames } from "./spare-rows.ts";
+import { neverDraw, spareRows } from "./spare-rows.ts";
 
 /** Why a sequence ended: an end token, or the limit on new tokens. */
 export type FinishReason = "stop" | "length";
@@ -32,6 +34,8 @@ export interface GenerationOptions {
   readonly batchSize?: number;
   /** Ends everything before the next token, with its reason as the error. */
   readonly signal?: AbortSignal | undefined;
+  /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
+  readonly tokenizer?: TokenNames | undefined;
 }
 
 interface Sequence {
@@ -59,7 +63,8 @@ export async function* generate(
   options: GenerationOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
   checkPrompts(model, prompts);
-  const { context } = model.settings;
+  const { context, vocabularySize } = model.settings;
+  const spare = spareRows(options.tokenizer, vocabularySize);
   const slots = Math.min(options.batchSize ?? prompts.length, prompts.length);
   const longest = prompts.reduce((length, prompt) => Math.max(length, prompt.length), 0);
   const decoder = new Decoder(model, slots, Math.min(context, longest + options.maxNewTokens));
@@ -73,7 +78,7 @@ export async function* generate(
       if (running.length === 0) return;
       for (const [slot, sequence] of running.entries()) makeRoom(decoder, slot, sequence, context);
       const logits = await decoder.feed(running.map((sequence) => sequence.pending));
-      const chosen = running.map((sequence, slot) => choose(logits[slot] ?? null, sequence, options));
+      const chosen = running.map((sequence, slot) => choose(logits[slot] ?? null, spare, sequence, options));
       for (let slot = chosen.length - 1; slot >= 0; slot--) if (chosen[slot]?.finish) close(decoder, running, slot);
       yield* chosen;
       await turnEventLoopWhenDue(start); // what was made of these tokens is sent before the next are computed
@@ -99,11 +104,17 @@ function newSequence(prompt: readonly number[] | Int32Array, index: number, seed
   return { index, tokens, seen: new Set(tokens), reader, promptLength: tokens.length, pending: tokens.slice() };
 }
 
-function choose(logits: Float32Array | null, sequence: Sequence, options: GenerationOptions): GeneratedToken {
+function choose(
+  logits: Float32Array | null,
+  spare: readonly number[],
+  sequence: Sequence,
+  options: GenerationOptions,
+): GeneratedToken {
   if (!logits) throw new Error("internal: a sequence had nothing to feed");
   if (Number.isNaN(logits[0])) {
     throw new NumericalError("generate: the model gives NaN instead of logits; its weights are damaged");
   }
+  neverDraw(logits, spare);
   const token = sampleToken(logits, options.sampling, sequence.seen, sequence.reader);
   sequence.tokens.push(token);
   sequence.seen.add(token);

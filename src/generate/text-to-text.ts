@@ -4,6 +4,8 @@ import type { T5 } from "../models/t5.ts";
 import { BeamSearch } from "./beam-search.ts";
 import type { SamplingSettings } from "./sampling.ts";
 import { sampleToken } from "./sampling.ts";
+import type { TokenNames } from "./spare-rows.ts";
+import { neverDraw, spareRows } from "./spare-rows.ts";
 import { TextWriter } from "./text-writer.ts";
 
 /** A text written after reading another. */
@@ -19,6 +21,8 @@ export interface WritingOptions {
   readonly sampling: SamplingSettings;
   readonly maxNewTokens: number;
   readonly seed: number;
+  /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
+  readonly tokenizer?: TokenNames;
 }
 
 /**
@@ -30,9 +34,10 @@ export interface WritingOptions {
 export async function writeTexts(
   model: T5,
   texts: readonly (readonly number[] | Int32Array)[],
-  { sampling, maxNewTokens, seed }: WritingOptions,
+  { sampling, maxNewTokens, seed, tokenizer }: WritingOptions,
 ): Promise<WrittenText[]> {
-  const { decoderStart, padding, endOfText } = model.settings;
+  const { decoderStart, padding, endOfText, vocabularySize } = model.settings;
+  const spare = spareRows(tokenizer, vocabularySize);
   const writer = new TextWriter(model, texts, 1, maxNewTokens);
   const rows = texts.map((_, index) => ({
     ...{ tokens: [] as number[], seen: new Set<number>(), ended: false },
@@ -41,7 +46,7 @@ export async function writeTexts(
   try {
     let next = new Int32Array(texts.length).fill(decoderStart);
     for (let step = 0; step < maxNewTokens && rows.some(({ ended }) => !ended); step++) {
-      const logits = rowsOf(await writer.feed(next), texts.length);
+      const logits = rowsOf(await writer.feed(next), texts.length, spare);
       next = Int32Array.from(rows, (row, i) => {
         if (row.ended) return padding;
         const token = sampleToken(logits[i] ?? new Float32Array(0), sampling, row.seen, row.reader);
@@ -64,6 +69,8 @@ export interface SearchOptions {
   /** A text's log-probability is divided by its length to this power; 0 favours short texts, 1 none. */
   readonly lengthPenalty: number;
   readonly maxNewTokens: number;
+  /** As in {@link WritingOptions}. */
+  readonly tokenizer?: TokenNames;
 }
 
 /** A text that a search has found. */
@@ -84,13 +91,14 @@ export async function searchTexts(
   texts: readonly (readonly number[] | Int32Array)[],
   options: SearchOptions,
 ): Promise<FoundText[]> {
-  const { decoderStart, endOfText, padding } = model.settings;
+  const { decoderStart, endOfText, padding, vocabularySize } = model.settings;
+  const spare = spareRows(options.tokenizer, vocabularySize);
   const writer = new TextWriter(model, texts, options.beams, options.maxNewTokens);
   const searches = texts.map(() => new BeamSearch({ ...options, endOfText, padding }));
   try {
     let next = new Int32Array(writer.rows).fill(decoderStart);
     for (let step = 0; step < options.maxNewTokens && searches.some(({ isDone }) => !isDone); step++) {
-      const logits = rowsOf(await writer.feed(next), writer.rows);
+      const logits = rowsOf(await writer.feed(next), writer.rows, spare);
       const moves = searches.map((search, i) =>
         search.advance(logits.slice(i * options.beams, (i + 1) * options.beams)),
       );
@@ -105,11 +113,13 @@ export async function searchTexts(
   return searches.map((search) => search.best());
 }
 
-/** `[rows · vocabularySize]` → one array a row. */
-function rowsOf(logits: Float32Array, rows: number): Float32Array[] {
+/** `[rows · vocabularySize]` → one array a row, in which nothing is left to `spare`. */
+function rowsOf(logits: Float32Array, rows: number, spare: readonly number[]): Float32Array[] {
   if (Number.isNaN(logits[0])) {
     throw new NumericalError("generate: the model gives NaN instead of logits; its weights are damaged");
   }
   const width = logits.length / rows;
-  return Array.from({ length: rows }, (_, row) => logits.subarray(row * width, (row + 1) * width));
+  const lists = Array.from({ length: rows }, (_, row) => logits.subarray(row * width, (row + 1) * width));
+  for (const list of lists) neverDraw(list, spare);
+  return lists;
 }

@@ -150,7 +150,12 @@ async function preparePpo(
       ...settings,
       sampling: {
         sampling: { temperature, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
-        ...{ maxNewTokens, endTokens: actor.encoder.endTokens(), batchSize: settings.samplingBatchSize ?? answers },
+        ...{
+          maxNewTokens,
+          endTokens: actor.encoder.endTokens(),
+          tokenizer: actor.encoder.tokenizer,
+          batchSize: settings.samplingBatchSize ?? answers,
+        },
       },
       kl: { coefficient: klCoefficient, target: klTarget, horizon: klHorizon },
     },

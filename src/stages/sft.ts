@@ -141,9 +141,10 @@ async function sample(
     .slice(0, 3)
     .map(({ messages, variables }) => encoder.encodePrompt(messages.slice(0, messages.findIndex(isLearnt)), variables));
   const fitting = prompts.filter(({ length }) => length > 0 && length <= model.settings.context);
-  const options = { maxNewTokens, seed, endTokens: encoder.endTokens(), batchSize: 3 };
+  const { tokenizer } = encoder;
+  const options = { maxNewTokens, seed, endTokens: encoder.endTokens(), batchSize: 3, tokenizer };
   const answers = await sampleAnswers(model, fitting, { ...options, sampling: SamplingSettings.parse({}) });
   for (const { prompt, answer } of answers) {
-    environment.sample(step, { prompt: encoder.tokenizer.decode(prompt), text: encoder.tokenizer.decode(answer) });
+    environment.sample(step, { prompt: tokenizer.decode(prompt), text: tokenizer.decode(answer) });
   }
 }

@@ -77,9 +77,14 @@ function isSpace(character: string): boolean {
   return /\p{White_Space}/u.test(character);
 }
 
+/** Characters that make up words, as Rust's `\w` has them. */
+const wordCharacter = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+
 function standsAlone(text: string, start: number, length: number): boolean {
-  const wordCharacter = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u;
-  return !wordCharacter.test(text[start - 1] ?? "") && !wordCharacter.test(text[start + length] ?? "");
+  // Characters beyond U+FFFF are two units long.
+  const before = [...text.slice(Math.max(0, start - 2), start)].at(-1);
+  const [after] = text.slice(start + length, start + length + 2);
+  return !wordCharacter.test(before ?? "") && !wordCharacter.test(after ?? "");
 }
 
 function escapePattern(text: string): string {

@@ -69,6 +69,60 @@ test("GPT-2's own two files are read", async () => {
   expect(chat.roles).toEqual({ bos: "<|endoftext|>", eos: "<|end|>", unk: "<|endoftext|>", pad: "<|user|>" });
 });
 
+test("tokens that only the files beside tokenizer.json name are matched as a whole, with the ids transformers gives", async () => {
+  const path = folderWith({
+    "tokenizer.json": { ...json, added_tokens: [] },
+    "tokenizer_config.json": {
+      added_tokens_decoder: {
+        306: { content: "<|call|>", special: true },
+        0: { content: "<|taken|>", special: false },
+      },
+      eos_token: "<|endoftext|>",
+      pad_token: "[PAD]",
+    },
+    "added_tokens.json": { "<|old|>": 305 },
+    "special_tokens_map.json": { additional_special_tokens: ["<|more|>", { content: "<|call|>" }] },
+  });
+  const read = await loadTokenizer(path);
+  const ids = ["<|endoftext|>", "<|old|>", "<|call|>", "<|taken|>", "<|more|>", "[PAD]"].map((token) =>
+    read.idOf(token),
+  );
+  expect(ids).toEqual([304, 305, 306, 307, 308, null]);
+  expect([...read.encode("<|call|><|endoftext|><|more|>")]).toEqual([306, 304, 308]);
+  expect([...read.specialTokens.keys()]).not.toContain("<|taken|>");
+  expect(read.roles.pad).toBeUndefined();
+});
+
+test.each([
+  [{ add_bos_token: true }, [305, 7]],
+  [{ add_bos_token: false, add_eos_token: true }, [7, 306]],
+  [{ add_bos_token: true, add_eos_token: true }, [305, 7, 306]],
+  [{ add_bos_token: false }, [7]],
+  [{}, [306, 7]],
+])("%j in tokenizer_config.json replaces what tokenizer.json puts around a text", async (flags, framed) => {
+  const written = trained.withSpecialTokens(["<s>", "</s>"]);
+  const template = {
+    type: "TemplateProcessing",
+    single: [{ SpecialToken: { id: "</s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
+    pair: [],
+    special_tokens: { "</s>": { id: "</s>", ids: [306], tokens: ["</s>"] } },
+  };
+  const path = folderWith({
+    "tokenizer.json": { ...written.toJson(), post_processor: template },
+    "tokenizer_config.json": { bos_token: "<s>", eos_token: "</s>", ...flags },
+  });
+  expect([...(await loadTokenizer(path)).frame(Int32Array.of(7)).ids]).toEqual(framed);
+});
+
+test("a token of whole words is not found inside a word, whatever its letters (as tokenizers has it)", () => {
+  const cat = { id: 310, content: "cat", single_word: true };
+  const tokenizer = tokenizerFromJson("x", { ...json, added_tokens: [cat] });
+  const found = ["cat", "𝐀cat", "cat𝐀", "😀cat😀", "\u200dcat", "cat\u200c", "é\u0301cat", "a‿cat"].map((text) =>
+    tokenizer.encode(text).includes(310),
+  );
+  expect(found).toEqual([true, false, false, true, false, false, false, false]);
+});
+
 const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
 const split = (Regex: string, behavior = "Isolated", invert = false): object => ({
   type: "Split",

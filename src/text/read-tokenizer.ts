@@ -3,6 +3,7 @@ import type { TextFiles } from "../files/text-files.ts";
 import { readJsonOf } from "../files/text-files.ts";
 import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
 import { charactersFromJson, isCharacters } from "./characters.ts";
+import { completedJson, readFolderTokens } from "./folder-tokens.ts";
 import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
 import { isSentencePieceBpe, sentencePieceBpeFromJson } from "./sentence-piece-json.ts";
 import { rolesFromConfig } from "./token-roles.ts";
@@ -26,8 +27,8 @@ const readers: readonly {
 
 /**
  * The tokenizer among files of anyone's making: `tokenizer.json`, or the older `vocab.json` with `merges.txt` (GPT-2,
- * GPT-1) or `vocab.txt` (BERT). What tokens are for is read from `tokenizer_config.json` and `special_tokens_map.json`.
- * Null where there is none.
+ * GPT-1) or `vocab.txt` (BERT). What tokens are for, and tokens that only they name, is read from
+ * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`. Null where there is none.
  *
  * @param file - Another name for `tokenizer.json`; the older files are then not looked for.
  * @throws {CheckpointError} when a file is damaged.
@@ -37,11 +38,14 @@ export async function readTokenizer(files: TextFiles, file?: string): Promise<To
   const config = (await readJsonOf(files, "tokenizer_config.json")) ?? {};
   const map = (await readJsonOf(files, "special_tokens_map.json")) ?? {};
   const roles = { ...rolesFromConfig(map), ...rolesFromConfig(config) };
+  const tokens = await readFolderTokens(files, config, map);
   const name = file ?? "tokenizer.json";
   const json = await readJsonOf(files, name);
-  if (json !== null) return tokenizerFromJson(files.where(name), json, roles);
-  const older = file === undefined ? await readVocabularyFiles(files, config, roles) : null;
-  return older && tokenizerFromJson(older.where, older.json, older.roles);
+  if (json !== null) return tokenizerFromJson(files.where(name), completedJson(json, tokens, config, roles), roles);
+  const older = file === undefined ? await readVocabularyFiles(files, config) : null;
+  if (older === null) return null;
+  const all = { ...older.roles, ...roles };
+  return tokenizerFromJson(older.where, completedJson(older.json, tokens, config, all), all);
 }
 
 /**

@@ -1,9 +1,9 @@
 import { bytesOfSpelling } from "./byte-alphabet.ts";
 import type { DecodeOptions, StreamDecoder } from "./tokenizer.ts";
 import type { Vocabulary } from "./vocabulary.ts";
-import { unknownId } from "./vocabulary.ts";
 
 const utf8 = new TextEncoder();
+const noBytes = new Uint8Array(0);
 
 /** The bytes of every token of a byte-level vocabulary, and decoding with them. */
 export class TokenBytes {
@@ -55,8 +55,8 @@ export class TokenBytes {
   }
 
   #bytesOf(id: number): Uint8Array {
-    if (this.#vocabulary.tokenOf(id) === null) throw unknownId(id, this.#vocabulary.size);
-    return this.#bytes.subarray(this.#starts[id], this.#starts[id + 1]);
+    const isToken = this.#vocabulary.tokenOf(id) !== null;
+    return isToken ? this.#bytes.subarray(this.#starts[id], this.#starts[id + 1]) : noBytes;
   }
 }
 

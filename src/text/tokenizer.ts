@@ -74,9 +74,8 @@ export interface Tokenizer {
   encode(text: string, options?: EncodeOptions): Int32Array;
 
   /**
-   * Text of token ids; bytes that are no valid UTF-8 become U+FFFD.
-   *
-   * @throws {DataError} when an id is not in the vocabulary.
+   * Text of token ids; bytes that are no valid UTF-8 become U+FFFD. An id that no token has, such as a row by which an
+   * embedding was rounded up, is no text.
    */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
 

@@ -1,17 +1,20 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { JsonRecord } from "../files/json.ts";
-import { isJsonObject } from "../files/json.ts";
 import type { TextFiles } from "../files/text-files.ts";
 import { readJsonOf } from "../files/text-files.ts";
-import { addedTokensToJson, specialToken } from "./added-token.ts";
 import { endOfWord } from "./gpt1-bpe.ts";
 import type { TokenRoles } from "./tokenizer.ts";
 
-/** A tokenizer of older files, put as a `tokenizer.json` would put it. */
-interface OlderTokenizer {
-  readonly where: string;
+interface Layout {
   readonly json: JsonRecord;
+  /** What tokens are for where no file says it. */
   readonly roles: TokenRoles;
+}
+
+/** A tokenizer of older files, put as a `tokenizer.json` would put it. */
+interface OlderTokenizer extends Layout {
+  /** What messages call the file. */
+  readonly where: string;
 }
 
 /**
@@ -20,18 +23,13 @@ interface OlderTokenizer {
  *
  * @throws {CheckpointError} when one is damaged or lacks its companion.
  */
-export async function readVocabularyFiles(
-  files: TextFiles,
-  config: JsonRecord,
-  roles: TokenRoles,
-): Promise<OlderTokenizer | null> {
-  const added = await readAddedTokens(files, config);
+export async function readVocabularyFiles(files: TextFiles, config: JsonRecord): Promise<OlderTokenizer | null> {
   const vocab = await readJsonOf(files, "vocab.json");
   if (vocab !== null) {
     const merges = await readMerges(files);
     const isGpt1 = merges.some(([, right]) => right.endsWith(endOfWord));
     const layout = isGpt1 ? gpt1Layout(vocab, merges) : gpt2Layout(vocab, merges, config);
-    return describe(files.where("vocab.json"), layout, vocab, added, roles);
+    return { where: files.where("vocab.json"), ...layout };
   }
   const listPath = files.where("vocab.txt");
   const list = await files.read("vocab.txt");
@@ -42,13 +40,7 @@ export async function readVocabularyFiles(
     const repeated = tokens.find((token, id) => ids[token] !== id);
     throw new CheckpointError(`${listPath}: has the token ${JSON.stringify(repeated)} twice; the file is damaged`);
   }
-  return describe(listPath, bertLayout(ids, config), ids, added, roles);
-}
-
-interface Layout {
-  readonly json: JsonRecord;
-  /** What tokens are for where no file says it. */
-  readonly roles: TokenRoles;
+  return { where: listPath, ...bertLayout(ids, config) };
 }
 
 function gpt2Layout(vocab: JsonRecord, merges: unknown, config: JsonRecord): Layout {
@@ -97,40 +89,6 @@ function bertNormalizer(config: JsonRecord): object {
     strip_accents: typeof config.strip_accents === "boolean" ? config.strip_accents : null,
     lowercase: config.do_lower_case !== false,
   };
-}
-
-/** Tokens that have a role are special; so are those that the files add, unless they say otherwise. */
-function describe(
-  where: string,
-  layout: Layout,
-  vocab: JsonRecord,
-  added: ReadonlyMap<string, JsonRecord>,
-  given: TokenRoles,
-): OlderTokenizer {
-  const roles = { ...layout.roles, ...given };
-  const tokens = new Map(added);
-  for (const content of Object.values(roles)) {
-    const id = vocab[content];
-    if (typeof id === "number" && !tokens.has(content)) {
-      const [token] = addedTokensToJson([specialToken(content, id)]);
-      tokens.set(content, { ...token });
-    }
-  }
-  return { where, json: { ...layout.json, added_tokens: [...tokens.values()] }, roles };
-}
-
-/** What `tokenizer_config.json` and the older `added_tokens.json` add to the vocabulary, by content. */
-async function readAddedTokens(files: TextFiles, config: JsonRecord): Promise<Map<string, JsonRecord>> {
-  const tokens = new Map<string, JsonRecord>();
-  for (const [content, id] of Object.entries((await readJsonOf(files, "added_tokens.json")) ?? {})) {
-    tokens.set(content, { id, content, special: true, normalized: false });
-  }
-  const decoder = isJsonObject(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
-  for (const [id, token] of Object.entries(decoder)) {
-    if (isJsonObject(token) && typeof token.content === "string")
-      tokens.set(token.content, { ...token, id: Number(id) });
-  }
-  return tokens;
 }
 
 async function readMerges(files: TextFiles): Promise<[string, string][]> {

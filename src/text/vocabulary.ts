@@ -1,4 +1,4 @@
-import { CheckpointError, DataError, SettingsError } from "../core/errors.ts";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { AddedToken } from "./added-token.ts";
 import { AddedTokenMatcher, specialToken } from "./added-token.ts";
 import type { DecodeOptions, TokenRoles } from "./tokenizer.ts";
@@ -69,15 +69,9 @@ export class Vocabulary {
     return this.#specialIds.has(id);
   }
 
-  /**
-   * Spelling of a token as decoding shows it: null for a special token that is to be left out.
-   *
-   * @throws {DataError} when it does not exist.
-   */
+  /** Spelling of a token as decoding shows it: null for a special token that is to be left out, and where there is none. */
   shown(id: number, { skipSpecialTokens = false }: DecodeOptions): string | null {
-    const token = this.#tokens[id];
-    if (token === undefined) throw unknownId(id, this.size);
-    return skipSpecialTokens && this.isSpecial(id) ? null : token;
+    return skipSpecialTokens && this.isSpecial(id) ? null : this.tokenOf(id);
   }
 
   /** Roles of tokens that there are: published folders name some that there are not. */
@@ -104,13 +98,6 @@ export class Vocabulary {
     }
     return { addedTokens: [...added.values()], roles: { ...this.roles, ...roles } };
   }
-}
-
-/** The error for an id that no token has. */
-export function unknownId(id: number, size: number): DataError {
-  return new DataError(
-    `decode: token id ${id} is not in the vocabulary of ${size} tokens; use the tokenizer that the model was trained with`,
-  );
 }
 
 /** Cuts text at added tokens and normalizes what lies between them. */

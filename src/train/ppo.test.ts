@@ -24,6 +24,7 @@ const defaults: PpoSettings = {
     maxNewTokens: 6,
     endTokens: new Set([end]),
     batchSize: 8,
+    tokenizer: undefined,
   },
   kl: { coefficient: 0.01, target: null, horizon: 1000 },
   ...{ klEstimator: "k1", missingEndPenalty: 0, rewardClip: 0, whitenRewards: false, whitenAdvantages: true },

@@ -1,5 +1,6 @@
 import { generate } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
+import type { TokenNames } from "../generate/spare-rows.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Answered } from "./answers.ts";
 
@@ -17,6 +18,8 @@ export interface AnswerSampling {
   readonly seed: number;
   /** Sequences decoded side by side. */
   readonly batchSize: number;
+  /** What may be drawn: ids that it has a token for. All where there is no tokenizer. */
+  readonly tokenizer: TokenNames | undefined;
 }
 
 /** One answer to each prompt, in the order of the prompts, from batched decoding with a cache. */

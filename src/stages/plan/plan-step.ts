@@ -124,6 +124,7 @@ function ppoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): Prep
       sampling: {
         sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
         ...{ maxNewTokens: answers[0]?.answer.length ?? 1, endTokens: new Set<number>(), batchSize: run.batchSize },
+        tokenizer: undefined,
       },
       kl: { coefficient: 0.05, target: null, horizon: 1 },
     },

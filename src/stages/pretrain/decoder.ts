@@ -69,7 +69,7 @@ async function sample(
   environment: StageEnvironment,
 ): Promise<void> {
   const endTokens = new Set(tokenizer.endOfText === null ? [] : [tokenizer.endOfText]);
-  const options = { maxNewTokens, seed, endTokens, batchSize: prompts.length };
+  const options = { maxNewTokens, seed, endTokens, batchSize: prompts.length, tokenizer };
   const sampling = SamplingSettings.parse({ temperature: 0.8, topP: 0.95 });
   for (const { prompt, answer } of await sampleAnswers(model, prompts, { ...options, sampling })) {
     const shown = (ids: Int32Array): string => tokenizer.decode(ids, { skipSpecialTokens: true });

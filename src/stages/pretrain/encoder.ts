@@ -84,7 +84,8 @@ export async function pretrainEncoder(
       typeIds: masked.segments.slice(0, masked.lengths[0]),
     };
     for (const { ids, typeIds } of given.length > 0 ? given : own ? [own] : []) {
-      const filled = await fillIn(of, ids, typeIds, { mask: tokens.mask, isWord: (id) => !tokens.special.has(id) });
+      const isWord = (id: number): boolean => reader.tokenOf(id) !== null && !tokens.special.has(id);
+      const filled = await fillIn(of, ids, typeIds, { mask: tokens.mask, isWord });
       environment.sample(step, { prompt: reader.decode(ids), text: reader.decode(filled), isAnswer: true });
     }
   }

@@ -71,7 +71,7 @@ export async function pretrainTextToText(
     const given = settings.prompts.map((prompt) => Int32Array.of(...tokenizer.encode(prompt), tokens.endOfText));
     const texts = given.length > 0 ? given : pairs ? [pairs.inputs] : [];
     const sampling = SamplingSettings.parse({ temperature: 0 });
-    const options = { sampling, maxNewTokens: settings.sampleTokens, seed };
+    const options = { sampling, maxNewTokens: settings.sampleTokens, seed, tokenizer };
     const written = await writeTexts(model, texts, options);
     texts.forEach((prompt, i) => {
       const answer = written[i]?.tokens ?? [];

@@ -140,12 +140,13 @@ async function judge(
     return Array.from({ length: answersToRank }, () => ids);
   });
   const sampling = SamplingSettings.parse({ temperature });
-  const options = { sampling, maxNewTokens, batchSize: 64, seed, endTokens: encoder.endTokens() };
+  const { tokenizer } = encoder;
+  const options = { sampling, maxNewTokens, batchSize: 64, seed, endTokens: encoder.endTokens(), tokenizer };
   const answers = await sampleAnswers(model, encoded, options);
   for (const parameter of parameters(model).values()) parameter.release();
   return prompts.flatMap(({ prompt }, i) => {
     const own = answers.slice(i * answersToRank, (i + 1) * answersToRank).map(({ answer, ended }) => {
-      const text = encoder.tokenizer.decode(answer, { skipSpecialTokens: true });
+      const text = tokenizer.decode(answer, { skipSpecialTokens: true });
       return { text, score: ended ? kindness(text) : unfinished };
     });
     const distinct = [...new Map(own.map((answer) => [answer.text, answer])).values()];

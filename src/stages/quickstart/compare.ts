@@ -73,7 +73,8 @@ async function standingOf(name: string, own: Assistant, anchor: Assistant, compa
       : tokenizer.encode(anchor.encoder.template?.render([{ role: "user", content }], {}, true) ?? content),
   );
   const endTokens = own.encoder.endTokens();
-  const answers = await sampleAnswers(own.model, encoded, { sampling, maxNewTokens, batchSize, seed, endTokens });
+  const options = { sampling, maxNewTokens, batchSize, seed, endTokens, tokenizer };
+  const answers = await sampleAnswers(own.model, encoded, options);
   const texts = answers.map(({ answer }) => tokenizer.decode(answer, { skipSpecialTokens: true }));
   const scores = texts.map(kindness);
   const mean = meanOf(scores);

@@ -1,0 +1,17 @@
+import type { Tokenizer } from "../text/tokenizer.ts";
+
+/** What says which ids are tokens. */
+export type TokenNames = Pick<Tokenizer, "tokenOf">;
+
+/**
+ * Ids below `rows` that no token has: the rows by which an embedding was rounded up (50,304 for GPT-2's 50,257 tokens),
+ * and gaps in the ids. What a model says of them was never trained. None without a tokenizer.
+ */
+export function spareRows(tokenizer: TokenNames | undefined, rows: number): readonly number[] {
+  return tokenizer === undefined ? [] : [...Array(rows).keys()].filter((id) => tokenizer.tokenOf(id) === null);
+}
+
+/** Takes away, in place, what a distribution gives to some ids: none of them can be drawn. */
+export function neverDraw(logits: Float32Array, ids: readonly number[]): void {
+  for (const id of ids) logits[id] = Number.NEGATIVE_INFINITY;
+}
