@@ -60,7 +60,7 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
 
 /** An encoder fills in the masks of each prompt. */
 async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer>): ReturnType<Answerer> {
-  const model = await loadModelOf(bert, folder, backend);
+  const model = await loadModelOf(bert, folder, backend, { random: null, report: needsWords(folder) });
   const tokenizer = await loadTokenizerFor(model, folder);
   const mask = maskOf(tokenizer, folder);
   const special = new Set(tokenizer.specialTokens.values());
@@ -87,6 +87,18 @@ async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer
     tokens += masks;
   }
   return { continuations, tokens };
+}
+
+/** To fill in masks takes the head that names words, and neither the pooler nor the other head. */
+function needsWords(folder: string): (lacking: readonly string[]) => void {
+  return (lacking) => {
+    const [name] = lacking.filter((missing) => missing.startsWith("cls.predictions."));
+    if (name === undefined) return;
+    throw new CheckpointError(
+      `${folder}: has no head that names masked words (${name}); take a folder of BertForMaskedLM or BertForPreTraining, ` +
+        `or teach this one: stemma pretrain --model ${folder}`,
+    );
+  };
 }
 
 function maskOf({ roles, specialTokens }: Tokenizer, folder: string): number {

@@ -8,6 +8,13 @@ import type { ModelFamily, ModelShape, TensorBinding } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import { packedTensors } from "./packed-tensors.ts";
 
+/** How the first folders call the parameters of norms, and the head's bias where it belongs to the decoder. */
+const spellings = [
+  [/LayerNorm\.gamma$/, "LayerNorm.weight"],
+  [/LayerNorm\.beta$/, "LayerNorm.bias"],
+  [/^cls\.predictions\.decoder\.bias$/, "cls.predictions.bias"],
+] as const;
+
 /** BERT with its two heads for pretraining; folders of `model_type` bert. */
 export const bert: ModelFamily<BertSettings, BertForPretraining> = defineFamily({
   summary: "BERT: bidirectional encoder that fills in masked words",
@@ -19,7 +26,10 @@ export const bert: ModelFamily<BertSettings, BertForPretraining> = defineFamily(
   writeConfig: (settings) => ({ architectures: ["BertForPreTraining"], ...writeSettings(settings) }),
   tensors: (model) => bindings(model, model.settings.width),
   optionalPrefix: "bert.",
-  ignoredTensors: /^(cls\.predictions\.decoder\.(weight|bias)|(bert\.)?embeddings\.position_ids)$/,
+  optionalParts: /^(bert\.pooler|cls)\./,
+  spellings,
+  ignoredTensors: /^(cls\.predictions\.decoder\.weight|(classifier|qa_outputs)\..*|(bert\.)?embeddings\.position_ids)$/,
+  ownHead: { embedding: "bert.embeddings.word_embeddings.weight", head: "cls.predictions.decoder.weight" },
 });
 
 /**
@@ -52,6 +62,7 @@ export const bertClassifier: ModelFamily<BertClassifierSettings, BertClassifier>
   },
   tensors: (model) => bindings(model, model.settings.width),
   optionalPrefix: "bert.",
+  spellings,
   ignoredTensors: /^(cls\..*|(bert\.)?embeddings\.position_ids)$/,
 });
 
@@ -75,7 +86,7 @@ const sharedKeys = {
   pad_token_id: z.int().nonnegative().nullish(),
   position_embedding_type: z.literal("absolute").default("absolute"),
   is_decoder: z.literal(false).default(false),
-  tie_word_embeddings: z.literal(true).default(true),
+  tie_word_embeddings: z.boolean().default(true),
 };
 
 const BertConfig = z.object(sharedKeys);
@@ -106,6 +117,7 @@ function readSettings(keys: Keys): BertSettings {
     attentionDropout: keys.attention_probs_dropout_prob,
     classifierDropout: keys.classifier_dropout ?? keys.hidden_dropout_prob,
     normEpsilon: keys.layer_norm_eps,
+    tiedEmbeddings: keys.tie_word_embeddings,
     initializerRange: keys.initializer_range,
     padding: keys.pad_token_id ?? 0,
   };
@@ -130,7 +142,7 @@ function writeSettings(settings: BertSettings): Keys & { model_type: string } {
     pad_token_id: settings.padding,
     position_embedding_type: "absolute",
     is_decoder: false,
-    tie_word_embeddings: true,
+    tie_word_embeddings: settings.tiedEmbeddings,
   };
 }
 
@@ -145,6 +157,7 @@ function shaped(shape: ModelShape): BertSettings {
     attentionDropout: dropout,
     classifierDropout: dropout,
     normEpsilon: 1e-12,
+    tiedEmbeddings: true,
     initializerRange: 0.02,
     padding: 0,
   };
@@ -166,6 +179,7 @@ const renamings = [
   [/^transformNorm/, "cls.predictions.transform.LayerNorm"],
   [/^transform\./, "cls.predictions.transform.dense."],
   [/^outputBias$/, "cls.predictions.bias"],
+  [/^head$/, "cls.predictions.decoder.weight"],
   [/^relationship/, "cls.seq_relationship"],
   [/\.gain$/, ".weight"],
 ] as const;

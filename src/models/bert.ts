@@ -34,6 +34,8 @@ export const BertSettings = z.object({
   /** Of the pooled state that a classifier reads. */
   classifierDropout: rate,
   normEpsilon: z.number().positive().default(1e-12),
+  /** Whether the matrix that names masked words is the word embedding. */
+  tiedEmbeddings: z.boolean().default(true),
   /** Standard deviation of the initial weights. */
   initializerRange: z.number().positive().default(0.02),
   /** Id that fills sequences up. */
@@ -113,8 +115,8 @@ export class Bert implements TextModel {
 }
 
 /**
- * BERT with what it is pretrained by: a head that names masked words, its output matrix that of the word embedding,
- * and one that tells whether the second segment follows the first.
+ * BERT with what it is pretrained by: a head that names masked words, its output matrix usually that of the word
+ * embedding, and one that tells whether the second segment follows the first.
  *
  * @see Devlin et al. (2019), section 3.1.
  */
@@ -124,6 +126,8 @@ export class BertForPretraining implements TextModel {
   readonly transformNorm: LayerNorm;
   /** `[vocabularySize]` */
   readonly outputBias: Parameter;
+  /** `[vocabularySize, width]`; null where the word embedding serves. */
+  readonly head: Parameter | null;
   /** Logits of "it follows" (0) and "it does not" (1). */
   readonly relationship: Linear;
   readonly #activation: Activation;
@@ -134,6 +138,8 @@ export class BertForPretraining implements TextModel {
     this.transform = new Linear(settings.width, settings.width, linear, init);
     this.transformNorm = new LayerNorm(settings.width, settings.normEpsilon, init);
     this.outputBias = init.constant([settings.vocabularySize], 0);
+    const { vocabularySize, width, initializerRange } = settings;
+    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, width], initializerRange);
     this.relationship = new Linear(settings.width, 2, linear, init);
     this.#activation = settings.activation;
   }
@@ -148,7 +154,7 @@ export class BertForPretraining implements TextModel {
 
   /** `[vocabularySize, width]` */
   get outputWeight(): Parameter {
-    return this.body.tokenEmbedding;
+    return this.head ?? this.body.tokenEmbedding;
   }
 
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */

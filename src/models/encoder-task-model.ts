@@ -64,15 +64,20 @@ export class EncoderTaskModel implements TaskModel {
   }
 }
 
-/** Gives a pretrained BERT a new head. */
+/** Gives a pretrained BERT a new head, and a new pooler where it has none, which `note` is told. */
 export async function newEncoderTaskModel(
   path: string,
   description: TaskDescription,
   backend: Backend,
-  random: Random,
-  headDropout: number,
+  { random, headDropout, note }: { random: Random; headDropout: number; note: (line: string) => void },
 ): Promise<EncoderTaskModel> {
-  const pretrained = await loadModelOf(bert, path, backend);
+  let isPooler = (_: string): boolean => false;
+  const report = (lacking: readonly string[]): void => {
+    if (!lacking.some((name) => name.startsWith("bert.pooler."))) return;
+    note(`${path}: has no pooler, what a head reads; it gets a new one`);
+    isPooler = (name) => name.startsWith("pooler.");
+  };
+  const pretrained = await loadModelOf(bert, path, backend, { random: null, report });
   const task = description.task === "multiple-choice" ? "multiple-choice" : "sequence-classification";
   const labels = description.labels.length > 0 ? [...description.labels] : ["score"];
   const settings = { ...pretrained.settings, task, labels } as const;
@@ -80,7 +85,7 @@ export async function newEncoderTaskModel(
   const known = parameters(pretrained.body);
   for (const [name, parameter] of parameters(classifier.body)) {
     const source = known.get(name);
-    if (source) parameter.write(Float32Array.from(await source.read()));
+    if (source && !isPooler(name)) parameter.write(Float32Array.from(await source.read()));
   }
   for (const parameter of parameters(pretrained).values()) parameter.release();
   return new EncoderTaskModel(description, classifier, headDropout);

@@ -60,6 +60,21 @@ export interface ModelFamily<Settings = unknown, Model extends StoredModel = Lan
   readonly ignoredTensors: RegExp;
   /** Prefixes that files may put before every name, or leave out. */
   readonly optionalPrefix: string;
+  /** Names of tensors that are of heads for one task or another, and that folders for other tasks lack. */
+  readonly optionalParts?: RegExp;
+  /** Other spellings of names in files. Where a file has both, the other spelling is the one that counts. */
+  readonly spellings?: readonly (readonly [RegExp, string])[];
+  /** Without it, the output layer is never another matrix than the config says. */
+  readonly ownHead?: OwnHead;
+}
+
+/**
+ * Names of the two matrices that are one where a family's setting `tiedEmbeddings` is true. A file that holds both, and
+ * not the same numbers in both, is of a model whose output layer is its own, whatever its config says.
+ */
+export interface OwnHead {
+  readonly embedding: string;
+  readonly head: string;
 }
 
 /** A family whatever it does with a text. */

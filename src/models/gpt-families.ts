@@ -31,6 +31,7 @@ export const gpt1: ModelFamily<GptSettings, Gpt> = defineFamily({
   tensors: (model) => bindings(model, { token: "tokens_embed", position: "positions_embed" }),
   optionalPrefix: "transformer.",
   ignoredTensors: /^(lm_head\.weight|(transformer\.)?(position_ids|h\.\d+\.attn\.bias))$/,
+  ownHead: { embedding: "transformer.tokens_embed.weight", head: "lm_head.weight" },
 });
 
 /** GPT-2: norms at each sub-layer's input and at the end; folders of `model_type` gpt2. */
@@ -64,6 +65,7 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
   tensors: (model) => bindings(model, { token: "wte", position: "wpe" }),
   optionalPrefix: "transformer.",
   ignoredTensors: /^(lm_head\.weight|(transformer\.)?h\.\d+\.attn\.(masked_)?bias)$/,
+  ownHead: { embedding: "transformer.wte.weight", head: "lm_head.weight" },
 });
 
 const size = z.int().positive();
@@ -80,11 +82,11 @@ const sharedKeys = {
   attn_pdrop: rate,
   layer_norm_epsilon: z.number().positive().default(1e-5),
   initializer_range: z.number().positive().default(0.02),
+  tie_word_embeddings: z.boolean().default(true),
 };
 
 const Gpt1Config = z.object({
   ...sharedKeys,
-  tie_word_embeddings: z.literal(true).default(true),
   afn: z.enum(["gelu", "relu", "silu", "swish"]).default("gelu"),
 });
 
@@ -95,7 +97,6 @@ const Gpt2Config = z.object({
   scale_attn_weights: z.literal(true).default(true),
   scale_attn_by_inverse_layer_idx: z.literal(false).default(false),
   add_cross_attention: z.literal(false).default(false),
-  tie_word_embeddings: z.literal(true).default(true),
 });
 
 type SharedKeys = z.infer<z.ZodObject<typeof sharedKeys>>;
@@ -111,6 +112,7 @@ function sharedSettings(keys: SharedKeys): Omit<GptSettings, "normPosition" | "h
     attentionDropout: keys.attn_pdrop,
     residualDropout: keys.resid_pdrop,
     normEpsilon: keys.layer_norm_epsilon,
+    tiedEmbeddings: keys.tie_word_embeddings,
     initializerRange: keys.initializer_range,
   };
 }
@@ -127,6 +129,7 @@ function sharedConfig(settings: GptSettings): SharedKeys {
     attn_pdrop: settings.attentionDropout,
     layer_norm_epsilon: settings.normEpsilon,
     initializer_range: settings.initializerRange,
+    tie_word_embeddings: settings.tiedEmbeddings,
   };
 }
 
@@ -141,6 +144,7 @@ function shapedGpt(shape: ModelShape, normPosition: GptSettings["normPosition"])
     attentionDropout: dropout,
     residualDropout: dropout,
     normEpsilon: 1e-5,
+    tiedEmbeddings: true,
     initializerRange: 0.02,
   };
 }
@@ -164,6 +168,7 @@ function bindings(model: Gpt, embeddings: { token: string; position: string }): 
       .reduce((text, [from, to]) => text.replace(from, to), path)
       .replace("tokenEmbedding", `${embeddings.token}.weight`)
       .replace("positionEmbedding", `${embeddings.position}.weight`);
+    if (path === "head") return { name: "lm_head.weight", parameter, transposed: false };
     const transposed = /\.c_\w+\.weight$/.test(name); // these folders store linear maps as [in, out]
     return { name: `transformer.${name}`, parameter, transposed };
   });

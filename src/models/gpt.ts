@@ -33,13 +33,15 @@ export const GptSettings = z.object({
   attentionDropout: z.number().min(0).lt(1).default(0),
   residualDropout: z.number().min(0).lt(1).default(0),
   normEpsilon: z.number().positive().default(1e-5),
+  /** Whether the output layer is the token embedding. */
+  tiedEmbeddings: z.boolean().default(true),
   /** Standard deviation of the initial weights. */
   initializerRange: z.number().positive().default(0.02),
 });
 export type GptSettings = z.infer<typeof GptSettings>;
 
 /**
- * Decoder-only Transformer with learned positions and an output layer tied to the token embedding.
+ * Decoder-only Transformer with learned positions; its output layer is the token embedding unless it is told otherwise.
  *
  * @see Radford et al. (2018), "Improving language understanding by generative pre-training", section 4.1 (GPT-1);
  * Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3 (GPT-2): norms at the
@@ -47,13 +49,15 @@ export type GptSettings = z.infer<typeof GptSettings>;
  */
 export class Gpt implements LanguageModel {
   readonly settings: GptSettings;
-  /** `[vocabularySize, width]`; also the output layer. */
+  /** `[vocabularySize, width]` */
   readonly tokenEmbedding: Parameter;
   /** `[context, width]` */
   readonly positionEmbedding: Parameter;
   readonly blocks: readonly Block[];
   /** Only where norms stand before the sub-layers. */
   readonly finalNorm: LayerNorm | null;
+  /** `[vocabularySize, width]`; null where the token embedding serves. */
+  readonly head: Parameter | null;
 
   constructor(settings: GptSettings, init: Initializer) {
     const { width, heads, layers } = settings;
@@ -63,6 +67,8 @@ export class Gpt implements LanguageModel {
     this.positionEmbedding = init.normal([settings.context, width], settings.initializerRange);
     this.blocks = Array.from({ length: layers }, (_, layer) => new Block(settings, layer, init));
     this.finalNorm = settings.normPosition === "before" ? new LayerNorm(width, settings.normEpsilon, init) : null;
+    const { vocabularySize, initializerRange } = settings;
+    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, width], initializerRange);
   }
 
   get backend(): Tensor["backend"] {
@@ -70,7 +76,7 @@ export class Gpt implements LanguageModel {
   }
 
   get outputWeight(): Parameter {
-    return this.tokenEmbedding;
+    return this.head ?? this.tokenEmbedding;
   }
 
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
@@ -88,7 +94,7 @@ export class Gpt implements LanguageModel {
 
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
   logits(hidden: Tensor): Tensor {
-    return hidden.matmul(this.tokenEmbedding, { transposeB: true });
+    return hidden.matmul(this.outputWeight, { transposeB: true });
   }
 
   newCache(slots: number, capacity: number): KeyValueCache {
@@ -106,7 +112,7 @@ export class Gpt implements LanguageModel {
 }
 
 /** What a block needs to know of its model. */
-export type BlockSettings = Omit<GptSettings, "vocabularySize" | "context" | "embeddingDropout">;
+export type BlockSettings = Omit<GptSettings, "vocabularySize" | "context" | "embeddingDropout" | "tiedEmbeddings">;
 
 /** One Transformer block: attention and a feed-forward layer, each with its residual sum and its norm. */
 export class Block {

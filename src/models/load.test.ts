@@ -11,9 +11,11 @@ import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { JsonObject } from "../files/json.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { AnyFamily } from "./family.ts";
-import { gpt1, gpt2 } from "./gpt-families.ts";
+import { gpt2 } from "./gpt-families.ts";
 import { families, otherFamilies } from "./index.ts";
+import type { StoredModel } from "./language-model.ts";
 import { llama } from "./llama-family.ts";
 import { loadModel, loadModelOf } from "./load.ts";
 import { storedTensors } from "./read-model.ts";
@@ -43,11 +45,23 @@ const buffers = [0, 1].flatMap((layer) => [
 ]);
 
 const layouts: [string, WritableTensor[]][] = [
+  ["with an output layer of zeros", [...tensors, extra("lm_head.weight", [11, 8])]],
   ["as we write it", tensors],
   ["without prefix", unprefixed],
   ["without prefix, with buffers", [...unprefixed, ...buffers]],
-  ["with buffers and the tied output layer", [...tensors, ...prefixed(buffers), extra("lm_head.weight", [11, 8])]],
+  [
+    "with buffers and the tied output layer",
+    [...tensors, ...prefixed(buffers), copyOf("transformer.wte.weight", "lm_head.weight")],
+  ],
 ];
+
+function copyOf(original: string, name: string): WritableTensor {
+  return {
+    name,
+    shape: [11, 8],
+    read: async () => (await tensors.find((t) => t.name === original)?.read()) ?? new Float32Array(),
+  };
+}
 
 function prefixed(list: readonly WritableTensor[]): WritableTensor[] {
   return list.map((tensor) => ({ ...tensor, name: `transformer.${tensor.name}` }));
@@ -97,31 +111,36 @@ test.each(everyFamily)("a %s whose weights hold NaN is refused", async (_, famil
   );
 });
 
-test("a GPT-1 with an output layer of its own is refused", async () => {
-  const ownConfig = {
-    ...(gpt1.writeConfig(model.settings, { endOfText: 0 }) as JsonObject),
-    tie_word_embeddings: false,
-  };
-  await writeModelFolder(path, { config: ownConfig, tensors });
-  await expect(loadModel(path, backend)).rejects.toThrow(
-    "tie_word_embeddings is false; it must be true, other models of this type are not supported; choose another model",
-  );
-});
+const withHeads = everyFamily.filter(([, { ownHead }]) => ownHead);
 
-test("a Llama's own output layer is read, and one that the config ties is passed over", async () => {
-  const settings = { ...llama.shaped(shape), tiedEmbeddings: false };
-  const untied = llama.create(settings, new Initializer(backend, new Random(1)));
-  const untiedConfig = llama.writeConfig(settings, { endOfText: 0 }) as JsonObject;
-  await writeModelFolder(path, { config: untiedConfig, tensors: storedTensors(llama, untied) });
-  const loaded = await loadModel(path, backend);
-  expect(await loaded.model.outputWeight.read()).toEqual(await untied.outputWeight.read());
+describe.each(withHeads)("the output layer of a %s", (_, family) => {
+  const { embedding, head } = family.ownHead ?? { embedding: "", head: "" };
+  const settings = family.shaped(shape) as object;
+  const tied = family.create({ ...settings, tiedEmbeddings: true } as never, new Initializer(backend, new Random(1)));
+  const own = family.create({ ...settings, tiedEmbeddings: false } as never, new Initializer(backend, new Random(1)));
+  const configOf = ({ settings: of }: StoredModel) => family.writeConfig(of as never, { endOfText: 0 }) as JsonObject;
+  const outputOf = async (of: StoredModel) => (of as StoredModel & { outputWeight: Tensor }).outputWeight.read();
 
-  await writeModelFolder(path, {
-    config: { ...untiedConfig, tie_word_embeddings: true },
-    tensors: storedTensors(llama, untied),
+  test("is its own where the file holds another matrix than the embedding, whatever the config says", async () => {
+    for (const from of [own, tied]) {
+      await writeModelFolder(path, { config: configOf(from), tensors: storedTensors(family, own) });
+      const loaded = await loadModelOf(family, path, backend);
+      expect(await outputOf(loaded)).toEqual(await outputOf(own));
+      expect(configOf(loaded)).toMatchObject({ tie_word_embeddings: false });
+    }
   });
-  const tied = await loadModel(path, backend);
-  expect(await tied.model.outputWeight.read()).toEqual(await untied.tokenEmbedding.read());
+
+  test("is the embedding where the file holds it twice, once, or under the name of the output layer", async () => {
+    const stored = storedTensors(family, tied);
+    const renamed = stored.map((tensor) => (tensor.name === embedding ? { ...tensor, name: head } : tensor));
+    const both = [...stored, ...renamed.filter(({ name }) => name === head)];
+    for (const layout of [stored, both, renamed]) {
+      await writeModelFolder(path, { config: configOf(tied), tensors: layout });
+      const loaded = await loadModelOf(family, path, backend);
+      expect(await outputOf(loaded)).toEqual(await outputOf(tied));
+      expect(configOf(loaded)).toEqual(configOf(tied));
+    }
+  });
 });
 
 const { n_embd: _, ...withoutWidth } = config;

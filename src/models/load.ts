@@ -2,7 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
 import type { StoredModel } from "./language-model.ts";
-import type { LoadedModel } from "./read-model.ts";
+import type { LoadedModel, MissingParts } from "./read-model.ts";
 import { anyFamilyIn, readModel, readModelOf } from "./read-model.ts";
 
 /**
@@ -22,16 +22,18 @@ export async function loadModel(path: string, backend: Backend): Promise<LoadedM
 /**
  * Opens a model folder that has to be of one family.
  *
+ * @param missing - What becomes of heads that it lacks; without it, all must be there.
  * @throws {CheckpointError} as {@link loadModel}, and when the folder is of another family.
  */
 export async function loadModelOf<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
   path: string,
   backend: Backend,
+  missing: MissingParts | null = null,
 ): Promise<Model> {
   const folder = await openModelFolder(path);
   try {
-    return await readModelOf(family, folder, backend);
+    return await readModelOf(family, folder, backend, missing);
   } finally {
     await folder.close();
   }

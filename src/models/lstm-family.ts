@@ -42,7 +42,7 @@ export const lstm: ModelFamily<LstmSettings, Lstm> = defineFamily({
   tensors: (model) =>
     [...parameters(model)].map(([path, parameter]) => ({ name: nameOf(path), parameter, transposed: false })),
   optionalPrefix: "model.",
-  ignoredTensors: /^lm_head\.weight$/,
+  ignoredTensors: /^$/,
 });
 
 const size = z.int().positive();

@@ -1,14 +1,16 @@
 import type { Backend } from "../backend/kernels.ts";
-import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
+import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { loadTensors as assignTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError, StemmaError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
 import { elementCount } from "../core/shape.ts";
-import { Initializer } from "../nn/parameters.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
 import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
+import { holdsOwnHead, lackingParts, renaming } from "./tensor-names.ts";
 
 /** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
 export const prefixKey = "prefix_lm";
@@ -31,21 +33,31 @@ export type ModelSource = Pick<ModelFolder, "path" | "config" | "tensors">;
 export async function readModel(source: ModelSource, backend: Backend): Promise<LoadedModel> {
   const { config, path, tensors } = source;
   const family = familyOf(config, path);
-  const model = createEmpty(family, source, backend);
+  const model = await createEmpty(family, source, backend);
   await loadTensors(family, model, tensors);
   if (config[prefixKey] === true) model.readsPrefix = true;
   return { model, family };
+}
+
+/** What becomes of heads that a folder lacks because its task needs none. */
+export interface MissingParts {
+  /** Where they start from; null leaves them unset, for who reads none of them. */
+  readonly random: Random | null;
+  /** Is told their tensors' names, and throws where one of them is needed. */
+  readonly report: (names: readonly string[]) => void;
 }
 
 /**
  * {@link readModel} for a model that has to be of one family, whatever its architecture.
  *
  * @throws {CheckpointError} as there, and when it is of another family.
+ * @param missing - Without it, all parts must be there.
  */
 export async function readModelOf<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
   source: ModelSource,
   backend: Backend,
+  missing: MissingParts | null = null,
 ): Promise<Model> {
   const { config, path, tensors } = source;
   if (config.model_type !== family.modelType) {
@@ -53,26 +65,38 @@ export async function readModelOf<Settings, Model extends StoredModel>(
       `${path}: config.json has ${faultOf(config)}; a ${family.modelType} folder is wanted here`,
     );
   }
-  const model = createEmpty(family, source, backend);
-  await loadTensors(family, model, tensors);
+  let model = await createEmpty(family, source, backend);
+  const lacking = missing ? lackingParts(family, modelPlacements(family, model), tensors) : [];
+  if (lacking.length > 0) missing?.report(lacking);
+  if (lacking.length > 0 && missing?.random) {
+    for (const parameter of parameters(model).values()) parameter.release();
+    model = await createEmpty(family, source, backend, missing.random);
+  }
+  await loadTensors(family, model, tensors, lacking);
   return model;
 }
 
 /**
- * The model that a folder's config describes, its weights unset.
+ * The model that a folder's config describes, its weights unset without a generator. Its output layer is its own where
+ * the weights hold one that is not the embedding.
  *
  * @throws {CheckpointError} when the config asks for something impossible, or for a model far larger than the folder's
  * weights, which a damaged number easily does.
  */
-export function createEmpty<Settings, Model extends StoredModel>(
+export async function createEmpty<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
   source: ModelSource,
   backend: Backend,
-): Model {
+  random: Random | null = null,
+): Promise<Model> {
   const { config, path, tensors } = source;
   const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
   try {
-    return family.create(family.readConfig(config), new Initializer(backend, null, 2 ** 20 + 8 * stored));
+    const settings = family.readConfig(config);
+    const { tiedEmbeddings = false } = settings as { readonly tiedEmbeddings?: boolean };
+    const isOwn = tiedEmbeddings && (await holdsOwnHead(family, tensors));
+    const actual = isOwn ? { ...settings, tiedEmbeddings: false } : settings;
+    return family.create(actual, new Initializer(backend, random, 2 ** 20 + 8 * stored));
   } catch (error) {
     // JavaScript's own limits speak where a number is beyond even them.
     if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
@@ -82,13 +106,18 @@ export function createEmpty<Settings, Model extends StoredModel>(
 }
 
 /**
- * Reads every parameter of a model from a file that holds the same model.
+ * Reads every parameter of a model from a file that holds the same model, but those that it is known to lack.
  *
  * @throws {CheckpointError} when tensors are missing, unexpected or of another shape; the model is then as it was.
  */
-export async function loadTensors(family: AnyFamily, model: StoredModel, source: TensorSource): Promise<void> {
-  const placements = modelPlacements(family, model);
-  await assignTensors(placements, source, renaming(family, placements));
+export async function loadTensors(
+  family: AnyFamily,
+  model: StoredModel,
+  source: TensorSource,
+  lacking: readonly string[] = [],
+): Promise<void> {
+  const placements = modelPlacements(family, model).filter(({ name }) => !lacking.includes(name));
+  await assignTensors(placements, source, renaming(family, placements, source));
 }
 
 /** The parameters of a model as its folder stores them. */
@@ -102,19 +131,6 @@ export function modelPlacements(family: AnyFamily, model: StoredModel): Placemen
     .tensors(model)
     .filter(({ name }) => !name.includes(".adapter."))
     .map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
-}
-
-/** How names in anyone's file become those of `placements`: with or without the family's prefix, and without buffers. */
-export function renaming(
-  { optionalPrefix, ignoredTensors }: Pick<AnyFamily, "optionalPrefix" | "ignoredTensors">,
-  placements: readonly Placement[],
-): Rename {
-  const expected = new Set(placements.map(({ name }) => name));
-  return (inFile) => {
-    const shorter = inFile.startsWith(optionalPrefix) ? inFile.slice(optionalPrefix.length) : inFile;
-    const name = [inFile, optionalPrefix + inFile, shorter].find((candidate) => expected.has(candidate));
-    return name ?? (ignoredTensors.test(inFile) ? null : inFile);
-  };
 }
 
 const allFamilies: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];

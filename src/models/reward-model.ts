@@ -110,7 +110,7 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
     );
   }
   const family = familyOf(config, path);
-  const model = new RewardModel(createEmpty(family, folder, backend), null);
+  const model = new RewardModel(await createEmpty(family, folder, backend), null);
   const hasBias = tensors.has("score.bias");
   await loadClassifier(family, placements(family, model, hasBias), tensors);
   if (!hasBias) backend.kernels.fill(model.bias, 0);

@@ -102,6 +102,7 @@ export function writeRotaryDecoder(
 export const rotaryDecoderNames = {
   optionalPrefix: "model.",
   ignoredTensors: /^(lm_head\.weight|.*rotary_emb\.inv_freq)$/,
+  ownHead: { embedding: "model.embed_tokens.weight", head: "lm_head.weight" },
 } as const;
 
 /**

@@ -5,7 +5,8 @@ import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import type { ModelConfig, ModelFamily } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { modelPlacements, renaming } from "./read-model.ts";
+import { modelPlacements } from "./read-model.ts";
+import { renaming } from "./tensor-names.ts";
 
 /**
  * What decoders with a head in place of their output layer have in common, in the layout of the classes of
@@ -42,7 +43,7 @@ export async function loadClassifier(
   expected: readonly Placement[],
   source: TensorSource,
 ): Promise<void> {
-  const rename = renaming(family, expected);
+  const rename = renaming(family, expected, source);
   await loadTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));
 }
 

@@ -20,6 +20,7 @@ export const t5: ModelFamily<T5Settings, T5> = defineFamily({
   writeConfig,
   tensors: (model) => [...parameters(model)].flatMap(([path, parameter]) => bindings(path, parameter, model.settings)),
   optionalPrefix: "model.",
+  ownHead: { embedding: "shared.weight", head: "lm_head.weight" },
   ignoredTensors:
     /^(lm_head\.weight|(en|de)coder\.embed_tokens\.weight|decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight)$/,
 });
@@ -58,9 +59,15 @@ const T5Config = z.object({
     .regex(/^(gated-)?(relu|gelu|gelu_new|silu|tanh)$/, "must be relu, gelu, gelu_new, silu, tanh, or gated- and one")
     .default("relu"),
   tie_word_embeddings: z.boolean().default(true),
+  /** Releases of the library before this key scale where the config says tied, later ones say tied of every model. */
+  scale_decoder_outputs: z.boolean().nullish(),
   is_encoder_decoder: z.literal(true).default(true),
   pad_token_id: id.default(0),
-  eos_token_id: id.nullable().default(1),
+  /** Of several, the first is the one that ends a text in training. */
+  eos_token_id: z
+    .union([id, z.array(id).transform(([first = null]) => first)])
+    .nullable()
+    .default(1),
   decoder_start_token_id: id.default(0),
 });
 
@@ -84,6 +91,7 @@ function readConfig(config: Record<string, unknown>): T5Settings {
     maxDistance: keys.relative_attention_max_distance,
     normEpsilon: keys.layer_norm_epsilon,
     tiedEmbeddings: keys.tie_word_embeddings,
+    scaledOutput: keys.scale_decoder_outputs ?? keys.tie_word_embeddings,
     initialScale: keys.initializer_factor,
     padding: keys.pad_token_id,
     decoderStart: keys.decoder_start_token_id,
@@ -115,6 +123,7 @@ function writeConfig(settings: T5Settings): Record<string, unknown> {
     is_gated_act: settings.gated,
     is_encoder_decoder: true,
     tie_word_embeddings: settings.tiedEmbeddings,
+    scale_decoder_outputs: settings.scaledOutput ?? settings.tiedEmbeddings,
     pad_token_id: settings.padding,
     eos_token_id: settings.endOfText,
     decoder_start_token_id: settings.decoderStart,
@@ -134,6 +143,7 @@ function shaped(shape: ModelShape): T5Settings {
     maxDistance: 128,
     normEpsilon: 1e-6,
     tiedEmbeddings: true,
+    scaledOutput: true,
     initialScale: 1,
     padding: 0,
     decoderStart: 0,

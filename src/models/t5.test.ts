@@ -108,6 +108,31 @@ test("a config that does not say what ends a text means 1, as in the library's o
   expect(t5.readConfig({ ...config, eos_token_id: null }).endOfText).toBeNull();
 });
 
+test("of several ends of a text the first is learned", () => {
+  expect(t5.readConfig({ ...config, eos_token_id: [3, 1] }).endOfText).toBe(3);
+});
+
+test.each([
+  // As the library has written it over the years: [tie_word_embeddings, scale_decoder_outputs, is it scaled].
+  [undefined, undefined, true],
+  [true, undefined, true],
+  [false, undefined, false],
+  [true, false, false],
+  [true, true, true],
+])("with tied %s and scale %s, what the output layer reads is scaled: %s", async (tie, scale, isScaled) => {
+  const { tie_word_embeddings: _, scale_decoder_outputs: __, ...silent } = config;
+  const said = { ...(tie !== undefined && { tie_word_embeddings: tie }) };
+  const settings = t5.readConfig({ ...silent, ...said, ...(scale !== undefined && { scale_decoder_outputs: scale }) });
+  const hidden = async (scaledOutput: boolean): Promise<number[]> => {
+    const of = t5.create({ ...settings, scaledOutput }, new Initializer(exact, new Random(3)));
+    return read(of.decode(ids([0, 1], [1, 2]), of.encode(ids([4, 5], [1, 2]), null)));
+  };
+  expect(settings.scaledOutput).toBe(isScaled);
+  expect(t5.readConfig(t5.writeConfig(settings, { endOfText: 1 }))).toEqual(settings);
+  const unscaled = await hidden(false);
+  expect(await hidden(true)).toEqual(unscaled.map((x) => x * (1 / Math.sqrt(settings.width))));
+});
+
 test.each([
   [{ feed_forward_proj: "gated-mish" }, "must be relu, gelu, gelu_new, silu, tanh, or gated- and one"],
   [{ is_encoder_decoder: false }, "config.json: is_encoder_decoder is false"],

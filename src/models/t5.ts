@@ -42,6 +42,8 @@ export const T5Settings = z.object({
   normEpsilon: z.number().positive().default(1e-6),
   /** Whether the output layer is the token embedding, as in the first version. */
   tiedEmbeddings: z.boolean().default(true),
+  /** Whether what the output layer reads is divided by √width; without it, where the output layer is the embedding. */
+  scaledOutput: z.boolean().optional(),
   /** Multiplies all initial weights. */
   initialScale: z.number().positive().default(1),
   /** Ids: what fills sequences up, what the decoder starts from, what ends a text. */
@@ -115,7 +117,8 @@ export class T5 implements TextModel {
     const mask = options.cache?.mask() ?? { causal: true };
     const hidden = this.decoder.forward(this.tokenEmbedding.gatherRows(ids), mask, text, options);
     options.cache?.commit();
-    return this.settings.tiedEmbeddings ? hidden.mul(1 / Math.sqrt(this.settings.width)) : hidden;
+    const { tiedEmbeddings, scaledOutput = tiedEmbeddings, width } = this.settings;
+    return scaledOutput ? hidden.mul(1 / Math.sqrt(width)) : hidden;
   }
 
   /** Hidden states `[…, width]` of the decoder → logits `[…, vocabularySize]`. */

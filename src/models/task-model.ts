@@ -174,7 +174,7 @@ export async function openTaskModel(folder: ModelFolder, backend: Backend, headD
   const { config, path, tensors } = folder;
   const family = familyOf(config, path);
   const description = readDescription(config, path);
-  const body = createEmpty(family, folder, backend);
+  const body = await createEmpty(family, folder, backend);
   const model = new DecoderTaskModel(description, body, null, headDropout);
   await loadClassifier(family, classifierPlacements(family, body, model.score), tensors);
   return { model, family };

@@ -47,7 +47,7 @@ export async function openSolver(
   path: string,
   wanted: Omit<TaskDescription, "tokens">,
   backend: Backend,
-  options: { readonly seed: number; readonly headDropout: number },
+  options: { readonly seed: number; readonly headDropout: number; readonly note: (line: string) => void },
 ): Promise<Solver> {
   const { config } = await readFolder(path);
   const isEncoder = config.model_type === bert.modelType;
@@ -59,7 +59,7 @@ export async function openSolver(
   if (isEncoder) {
     const description = { ...wanted, tokens: { start: "[CLS]", delimiter: "[SEP]", extract: "[SEP]" } };
     const random = new Random(options.seed);
-    const model = await newEncoderTaskModel(path, description, backend, random, options.headDropout);
+    const model = await newEncoderTaskModel(path, description, backend, { ...options, random });
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
   const assistant = await openTrainee(path, backend);

@@ -51,7 +51,7 @@ export const finetune = defineStage({
     // Folders have the changes of adapters in the matrices: a run with adapters goes on from where it started.
     const from = settings.loraRank > 0 ? settings.model : (environment.folder.checkpoint?.path ?? settings.model);
     const wanted = { task: settings.task, labels, columns };
-    const solver = await openSolver(from, wanted, backend, settings);
+    const solver = await openSolver(from, wanted, backend, { ...settings, note: environment.note });
     chooseTrained(solver, settings);
     const examples = encode(solver, training, settings, environment);
     const evaluation = encode(solver, heldOut, settings, environment);

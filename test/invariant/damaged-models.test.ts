@@ -79,7 +79,7 @@ test("a weights file with changed bytes opens, or says what is wrong", async () 
       await writeFile(file, changed);
       await exercise(async () => {
         const folder = await openModelFolder(path);
-        const model = createEmpty(families.llama, folder, backend);
+        const model = await createEmpty(families.llama, folder, backend);
         await loadTensors(families.llama, model, folder.tensors).finally(() => folder.close());
       });
     }),
@@ -110,7 +110,7 @@ test.each(exported)("a GGUF file of %s with changed bytes opens, or says what is
         const file = await openGguf(memorySource(changed, "x.gguf"));
         const folder = await ggufAsFolder(file);
         const found = familyOf(folder.config, "x.gguf");
-        await loadTensors(found, createEmpty(found, folder, backend), folder.tensors);
+        await loadTensors(found, await createEmpty(found, folder, backend), folder.tensors);
         tokenizerFromMetadata("x.gguf", file.metadata);
       });
     }),

@@ -57,7 +57,7 @@ export async function importGguf(
   try {
     const source = await ggufAsFolder(file);
     const family = familyOf(source.config, path);
-    const model = createEmpty(family, source, openReference());
+    const model = await createEmpty(family, source, openReference());
     await loadTensors(family, model, source.tensors);
     const { tokenizer, reason } = readTokenizer(path, file.metadata);
     const endOfText = tokenizer?.endOfText ?? null;

@@ -105,7 +105,12 @@ export async function openOtherModel<Settings, Model extends TextModel>(
   const existing = folder.checkpoint?.path ?? (isOtherFamily(settings.model) ? null : settings.model);
   if (existing !== null) {
     if (!folder.checkpoint) refuseForExisting(existing, settings);
-    const model = await loadModelOf(family, existing, backend);
+    const report = (lacking: readonly string[]): void => {
+      const parts = new Set(lacking.map((name) => name.split(".").slice(0, 2).join(".")));
+      note(`${existing}: has no ${[...parts].join(", ")}; what is missing starts from random numbers`);
+    };
+    const random = new Random(settings.seed);
+    const model = await loadModelOf(family, existing, backend, { random, report });
     refuseOtherShape(existing, model, settings);
     return { model, tokenizer: await loadTokenizerFor(model, existing) };
   }

@@ -11,7 +11,7 @@ import { nextTokenLoss } from "./next-token.ts";
 const settings: GptSettings = {
   ...{ normPosition: "before", vocabularySize: 13, context: 8, width: 8, layers: 2, heads: 2, hidden: 16 },
   ...{ activation: "geluTanh", embeddingDropout: 0, attentionDropout: 0, residualDropout: 0 },
-  ...{ normEpsilon: 1e-5, initializerRange: 0.3 },
+  ...{ normEpsilon: 1e-5, tiedEmbeddings: true, initializerRange: 0.3 },
 };
 
 const newModel = (): Gpt => new Gpt(settings, new Initializer(exact, new Random(5)));
