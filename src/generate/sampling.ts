@@ -46,15 +46,8 @@ export function sampleToken(
   const best = likeliest(logits);
   if (settings.temperature === 0) return best;
   const weights = relativeWeights(logits, logits[best] ?? 0, settings.temperature);
-  const candidates = keepLikely(weights, settings);
-  let total = 0;
-  for (const token of candidates) total += weights[token] ?? 0;
-  let left = reader.uniform() * total;
-  for (const token of candidates) {
-    left -= weights[token] ?? 0;
-    if (left < 0) return token;
-  }
-  return candidates.at(-1) ?? best;
+  const ranked = keepLikely(weights, settings);
+  return (ranked ? drawRanked(weights, ranked, reader) : drawInOrder(weights, settings.minP, reader)) ?? best;
 }
 
 /** Id of the largest logit. */
@@ -78,42 +71,110 @@ function relativeWeights(logits: Float32Array, peak: number, temperature: number
   return weights;
 }
 
-/** Tokens that may be sampled. */
-function keepLikely(weights: Float64Array, { topK, topP, minP }: SamplingSettings): Uint32Array {
-  let kept = above(weights, 0);
-  if (topK > 0 && topK < kept.length) kept = likeliestFirst(weights, kept).subarray(0, topK);
-  if (topP < 1) kept = nucleus(weights, kept, topP);
-  return minP > 0 ? kept.filter((token) => (weights[token] ?? 0) >= minP) : kept;
+/**
+ * The weights that top-k and top-p leave, the largest first, or null where neither takes any away. Tokens are not sorted,
+ * only numbers: what is left is a beginning of the weights in falling order, whichever tokens have them. Loops are plain
+ * ones, since a callback for each token of a vocabulary costs more than all the rest.
+ */
+function keepLikely(weights: Float64Array, { topK, topP, minP }: SamplingSettings): Float64Array | null {
+  const possible = atLeast(weights, Number.MIN_VALUE);
+  const isFew = topK > 0 && topK < possible.length;
+  if (!isFew && topP === 1) return null;
+  const kept = isFew ? falling(largest(possible, topK)) : possible;
+  const ranked = topP < 1 ? nucleus(kept, topP) : kept;
+  return minP > 0 ? atLeast(ranked, minP) : ranked;
 }
 
-/** The fewest of `tokens` that hold the share `topP` of their weight. */
-function nucleus(weights: Float64Array, tokens: Uint32Array, topP: number): Uint32Array {
-  const needed = topP * tokens.reduce((sum, token) => sum + (weights[token] ?? 0), 0);
-  // Sorting a vocabulary is slow and a nucleus small, so only tokens above a threshold are sorted, lower if they do not do.
+/** The fewest weights that hold the share `topP` of all, falling. */
+function nucleus(weights: Float64Array, topP: number): Float64Array {
+  const needed = topP * sumOf(weights);
+  // Sorting a vocabulary is slow and a nucleus small, so only weights above a threshold are sorted, lower if they do not do.
   for (let threshold = 1e-2; ; threshold *= threshold > 1e-30 ? 1e-2 : 0) {
-    const sorted = likeliestFirst(
-      weights,
-      tokens.filter((token) => (weights[token] ?? 0) >= threshold),
-    );
+    const sorted = falling(atLeast(weights, threshold));
     let mass = 0;
-    const end = sorted.findIndex((token) => {
-      mass += weights[token] ?? 0;
-      return mass >= needed;
-    });
-    if (end >= 0) return sorted.subarray(0, end + 1);
+    for (let i = 0; i < sorted.length; i++) {
+      mass += sorted[i] ?? 0;
+      if (mass >= needed) return sorted.subarray(0, i + 1);
+    }
     if (threshold === 0) return sorted;
   }
 }
 
-function likeliestFirst(weights: Float64Array, tokens: Uint32Array): Uint32Array {
-  return tokens.slice().sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
-}
-
-function above(weights: Float64Array, threshold: number): Uint32Array {
-  const kept = new Uint32Array(weights.length);
+/** Those of `values` that are no smaller than `threshold`, in their order. */
+function atLeast(values: Float64Array, threshold: number): Float64Array {
+  const kept = new Float64Array(values.length);
   let count = 0;
-  for (let token = 0; token < weights.length; token++) {
-    if ((weights[token] ?? 0) > threshold) kept[count++] = token;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? 0;
+    if (value >= threshold) kept[count++] = value;
   }
   return kept.subarray(0, count);
+}
+
+function sumOf(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] ?? 0;
+  return sum;
+}
+
+/** Sorts numbers in place, the largest first. */
+function falling(values: Float64Array): Float64Array {
+  return values.sort().reverse();
+}
+
+/**
+ * The `count` largest of `values`, in no order; changes their order.
+ *
+ * @see Hoare (1961), "Algorithm 65: find".
+ */
+function largest(values: Float64Array, count: number): Float64Array {
+  let [low, high] = [0, values.length - 1];
+  while (low < high) {
+    const [left, right] = partition(values, low, high);
+    if (count <= right + 1) high = right;
+    else if (count > left) low = left;
+    else break; // what lies between is equal, and in its place
+  }
+  return values.subarray(0, count);
+}
+
+/** Brings what is larger than a middle value of a stretch to its front; where the smaller begin and the larger end. */
+function partition(values: Float64Array, low: number, high: number): readonly [number, number] {
+  const pivot = values[(low + high) >>> 1] ?? 0;
+  let [left, right] = [low, high];
+  while (left <= right) {
+    while ((values[left] ?? 0) > pivot) left++;
+    while ((values[right] ?? 0) < pivot) right--;
+    if (left > right) break;
+    const larger = values[right] ?? 0;
+    values[right--] = values[left] ?? 0;
+    values[left++] = larger;
+  }
+  return [left, right];
+}
+
+/** Draws among falling weights; of tokens with equal ones, the smaller id counts as the first. Null where there are none. */
+function drawRanked(weights: Float64Array, ranked: Float64Array, reader: DrawReader): number | null {
+  let left = reader.uniform() * sumOf(ranked);
+  let rank = -1;
+  while (left >= 0 && rank + 1 < ranked.length) left -= ranked[++rank] ?? 0;
+  const weight = ranked[rank];
+  if (weight === undefined) return null;
+  let token = -1;
+  for (let equal = ranked.indexOf(weight); equal <= rank; equal++) token = weights.indexOf(weight, token + 1);
+  return token;
+}
+
+/** Draws among all tokens that are possible and at least as likely as `minP`, in the order of their ids. */
+function drawInOrder(weights: Float64Array, minP: number, reader: DrawReader): number | null {
+  const floor = Math.max(minP, Number.MIN_VALUE);
+  let left = reader.uniform() * sumOf(atLeast(weights, floor));
+  let drawn: number | null = null;
+  for (let token = 0; token < weights.length && left >= 0; token++) {
+    const weight = weights[token] ?? 0;
+    if (weight < floor) continue;
+    left -= weight;
+    drawn = token;
+  }
+  return drawn;
 }
