@@ -23,7 +23,7 @@ const next = withoutGradients(() =>
     return model.logits(hidden.slice(1, ids.length - 1, ids.length)).softmax(); // [1, 1, vocabularySize]
   }),
 );
-const probabilities = Float32Array.from(await next.read());
+const probabilities = await next.floats();
 const likeliest = [...probabilities.keys()].sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0));
 for (const id of likeliest.slice(0, 5)) {
   console.log(

@@ -64,7 +64,7 @@ async function firstNotFinite(placements: readonly Placement[]): Promise<NotFini
   sums.release();
   for (const [i, { name, tensor, transposed }] of placements.entries()) {
     if (Number.isFinite(totals[i])) continue;
-    const values = Float32Array.from(await tensor.read());
+    const values = await tensor.floats();
     const stored = transposed ? transpose(values, tensor.shape) : values;
     const at = stored.findIndex((value) => !Number.isFinite(value));
     if (at >= 0) return { name, at, value: stored[at] ?? Number.NaN };
@@ -78,9 +78,8 @@ export function writableTensors(placements: Iterable<Placement>): WritableTensor
     name: placement.name,
     shape: storedShape(placement),
     read: async () => {
-      const values = await placement.tensor.read();
-      const floats = values instanceof Float32Array ? values : Float32Array.from(values);
-      return placement.transposed ? transpose(floats, placement.tensor.shape) : floats;
+      const values = await placement.tensor.floats();
+      return placement.transposed ? transpose(values, placement.tensor.shape) : values;
     },
   }));
 }

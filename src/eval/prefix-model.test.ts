@@ -23,7 +23,7 @@ function create(name: "gpt2" | "llama" | "mixtral"): LanguageModel {
 /** Logits behind the last token of a text that is read in one pass. */
 async function lastLogits(model: LanguageModel, ids: readonly number[], mask: AttentionMask): Promise<Float32Array> {
   const hidden = model.forward(Tensor.from(backend, Int32Array.from(ids), [1, ids.length]), { mask });
-  const values = Float32Array.from(await model.logits(hidden).read());
+  const values = await model.logits(hidden).floats();
   return values.subarray(-shape.vocabularySize);
 }
 

@@ -100,7 +100,7 @@ export class Decoder {
         return this.#model.logits(last); // [batch, vocabularySize]
       }),
     );
-    const values = Float32Array.from(await logits.read());
+    const values = await logits.floats();
     logits.release();
     const width = settings.vocabularySize;
     return parts.map((_, slot) => values.subarray(slot * width, (slot + 1) * width));

@@ -50,7 +50,7 @@ async function wordProbabilities(
       return model.logits(rows).logSoftmax();
     }),
   );
-  const values = Float32Array.from(await result.read());
+  const values = await result.floats();
   result.release();
   if (values.some(Number.isNaN)) {
     throw new NumericalError("generate: the model gives NaN instead of probabilities; its weights are damaged");

@@ -59,7 +59,7 @@ async function windowLogProbs(model: LanguageModel, window: readonly number[] | 
       return model.logits(hidden).logSoftmax().pick(targets);
     }),
   );
-  const values = Float32Array.from(await picked.read());
+  const values = await picked.floats();
   picked.release();
   return values;
 }

@@ -47,7 +47,7 @@ export class TextWriter {
         return this.#model.logits(this.#model.decode(ids, this.#text, { cache: this.#cache }));
       }),
     );
-    const values = Float32Array.from(await logits.read());
+    const values = await logits.floats();
     logits.release();
     return values;
   }

@@ -85,7 +85,7 @@ export async function newEncoderTaskModel(
   const known = parameters(pretrained.body);
   for (const [name, parameter] of parameters(classifier.body)) {
     const source = known.get(name);
-    if (source && !isPooler(name)) parameter.write(Float32Array.from(await source.read()));
+    if (source && !isPooler(name)) parameter.write(await source.floats());
   }
   for (const parameter of parameters(pretrained).values()) parameter.release();
   return new EncoderTaskModel(description, classifier, headDropout);

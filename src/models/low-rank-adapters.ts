@@ -150,5 +150,5 @@ function adaptedMatrices(bindings: readonly TensorBinding[], model: object): Ada
 }
 
 function writable(name: string, tensor: Tensor): WritableTensor {
-  return { name, shape: tensor.shape, read: async () => Float32Array.from(await tensor.read()) };
+  return { name, shape: tensor.shape, read: () => tensor.floats() };
 }

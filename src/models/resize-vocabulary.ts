@@ -22,8 +22,8 @@ export async function resizeVocabulary(
   for (const { name, parameter } of family.tensors(larger)) {
     const source = old.get(name);
     if (!source) throw new Error(`internal: ${name} is in the larger model only`);
-    if (source.size === parameter.size) parameter.write(Float32Array.from(await source.read()));
-    else parameter.write(withMeanRows(Float32Array.from(await source.read()), source, parameter));
+    if (source.size === parameter.size) parameter.write(await source.floats());
+    else parameter.write(withMeanRows(await source.floats(), source, parameter));
   }
   return larger;
 }

@@ -2,7 +2,38 @@ import { expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { Parameter } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { ParameterRates } from "./adamw.ts";
 import { AdamW } from "./adamw.ts";
+
+const constants = { beta1: 0.9, beta2: 0.999, epsilon: 1e-12 };
+
+test("each parameter may have a rate and a decay of its own", async () => {
+  const backend = openReference();
+  const one = (shape: readonly number[]): Parameter => {
+    const parameter = Parameter.create(backend, shape);
+    parameter.write(new Float32Array(parameter.size).fill(3));
+    parameter.grad = Tensor.full(backend, shape, -0.25).keep();
+    return parameter;
+  };
+  const named = new Map([
+    ["plain", one([2, 2])],
+    ["slow", one([2, 2])],
+    ["still", one([2, 2])],
+    ["gain", one([2])],
+    ["decayed", one([2])],
+  ]);
+  const own: Record<string, ParameterRates> = {
+    slow: { rate: 0.1, weightDecay: 0 },
+    still: { rate: 0 },
+    decayed: { weightDecay: 0.5 },
+  };
+  const optimizer = new AdamW(named, { ...constants, weightDecay: 0.2 }, (name) => own[name] ?? {});
+  optimizer.update(0.01, Tensor.full(backend, [], 1));
+  const after = await Promise.all([...named.values()].map(async (parameter) => (await parameter.floats())[0]));
+  // The first step of Adam is the rate, against the gradient.
+  const expected = [3 + 0.01 * (1 - 0.2 * 3), 3 + 0.001, 3, 3 + 0.01, 3 + 0.01 * (1 - 0.5 * 3)];
+  expect(after).toEqual(expected.map((value) => expect.closeTo(value, 6)));
+});
 
 test("steps are relative to the size of each parameter, and those at 0 can grow", async () => {
   const backend = openReference();
@@ -17,8 +48,7 @@ test("steps are relative to the size of each parameter, and those at 0 can grow"
     ["small", filled(-0.01, 7)],
     ["zero", filled(0, -1)],
   ]);
-  const constants = { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, weightDecay: 0.5 };
-  new AdamW(named, { ...constants, scaleByParameter: true }).update(0.1, Tensor.full(backend, [], 1));
+  new AdamW(named, { ...constants, weightDecay: 0.5, scaleByParameter: true }).update(0.1, Tensor.full(backend, [], 1));
   const [large = 0, small = 0, zero = 0] = await Promise.all(
     [...named.values()].map(async (own) => (await own.read())[0]),
   );

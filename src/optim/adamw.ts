@@ -1,6 +1,7 @@
 import type { Parameter } from "../nn/parameters.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { Optimizer } from "./optimizer.ts";
 
 /** Constants of {@link AdamW}. */
 export interface AdamWSettings {
@@ -23,9 +24,19 @@ export interface AdamWSettings {
 /** Below it parameters count as of this size, so that those which begin at 0 can grow; ε₂ of Adafactor. */
 const smallestScale = 1e-3;
 
+/** What one parameter has of its own: a group of parameters is those that are told the same. */
+export interface ParameterRates {
+  /** The learning rate is multiplied by it; 0 leaves the parameter as it is. Default 1. */
+  readonly rate?: number;
+  /** In place of {@link AdamWSettings.weightDecay}, for a vector, too. */
+  readonly weightDecay?: number;
+}
+
 /** One trained parameter with its two moments. */
 interface Slot {
   readonly parameter: Parameter;
+  readonly rate: number;
+  readonly weightDecay: number;
   readonly firstMoment: Tensor;
   readonly secondMoment: Tensor;
 }
@@ -37,44 +48,55 @@ interface Slot {
  * @see Loshchilov & Hutter (2019), "Decoupled weight decay regularization", algorithm 2, arXiv:1711.05101. As in
  * PyTorch, the decay is multiplied by the learning rate.
  */
-export class AdamW {
+export class AdamW implements Optimizer {
   readonly settings: AdamWSettings;
   readonly #slots: ReadonlyMap<string, Slot>;
   /** Updates made. */
   step = 0;
 
-  /** Only parameters that require a gradient take part. */
-  constructor(parameters: ReadonlyMap<string, Parameter>, settings: AdamWSettings) {
+  /**
+   * Only parameters that require a gradient take part.
+   *
+   * @param ratesOf - What a parameter has of its own, such as a slower rate for lower layers.
+   */
+  constructor(
+    parameters: ReadonlyMap<string, Parameter>,
+    settings: AdamWSettings,
+    ratesOf: (name: string, parameter: Parameter) => ParameterRates = () => ({}),
+  ) {
     this.settings = settings;
     const trained = [...parameters].filter(([, parameter]) => parameter.requiresGrad);
-    this.#slots = new Map(trained.map(([name, parameter]) => [name, newSlot(parameter)]));
+    const slots = trained.map(([name, parameter]): [string, Slot] => {
+      const { rate = 1, weightDecay = parameter.shape.length > 1 ? settings.weightDecay : 0 } = ratesOf(
+        name,
+        parameter,
+      );
+      return [name, { ...newMoments(parameter), parameter, rate, weightDecay }];
+    });
+    this.#slots = new Map(slots);
   }
 
-  /** The parameters this optimizer changes, by name. */
   parameters(): ReadonlyMap<string, Parameter> {
     return new Map([...this.#slots].map(([name, slot]) => [name, slot.parameter]));
   }
 
-  /** Updates every parameter that has a gradient; each is first multiplied by `gradientScale`, one element. */
   update(learningRate: number, gradientScale: Tensor): void {
     this.step += 1;
     const slots = [...this.#slots.values()].filter(({ parameter }) => parameter.grad !== null);
-    const { beta1, beta2, epsilon, weightDecay, scaleByParameter = false } = this.settings;
-    const parameters = slots.map((slot) => slot.parameter);
+    const { beta1, beta2, epsilon, scaleByParameter = false } = this.settings;
     tensorScope(() =>
       gradientScale.backend.kernels.adamw({
-        parameters,
+        parameters: slots.map((slot) => slot.parameter),
         gradients: slots.map((slot) => slot.parameter.grad as Tensor),
         firstMoments: slots.map((slot) => slot.firstMoment),
         secondMoments: slots.map((slot) => slot.secondMoment),
-        weightDecays: slots.map(({ parameter }) => (parameter.shape.length > 1 ? weightDecay : 0)),
-        rateScales: scaleByParameter && slots.length > 0 ? rootMeanSquares(parameters) : null,
+        weightDecays: slots.map((slot) => slot.weightDecay),
+        rateScales: rateScales(slots, scaleByParameter),
         ...{ learningRate, beta1, beta2, epsilon, step: this.step, gradientScale },
       }),
     );
   }
 
-  /** Forgets all gradients, giving their memory back. */
   clearGradients(): void {
     for (const { parameter } of this.#slots.values()) {
       parameter.grad?.release();
@@ -82,7 +104,7 @@ export class AdamW {
     }
   }
 
-  /** The moments by name, `<parameter>.firstMoment` and `<parameter>.secondMoment`: what a checkpoint holds beside `step`. */
+  /** The moments by name, `<parameter>.firstMoment` and `<parameter>.secondMoment`. */
   state(): Map<string, Tensor> {
     const named = [...this.#slots].flatMap(([name, { firstMoment, secondMoment }]): [string, Tensor][] => [
       [`${name}.firstMoment`, firstMoment],
@@ -90,6 +112,20 @@ export class AdamW {
     ]);
     return new Map(named);
   }
+}
+
+/** `[parameters]`: what the learning rate of each is multiplied by; null is 1 for all. */
+function rateScales(slots: readonly Slot[], scaleByParameter: boolean): Tensor | null {
+  const [first] = slots;
+  if (!first) return null;
+  const isEven = slots.every(({ rate }) => rate === 1);
+  if (isEven && !scaleByParameter) return null;
+  const own = Tensor.from(
+    first.parameter.backend,
+    Float32Array.from(slots, ({ rate }) => rate),
+    [slots.length],
+  );
+  return scaleByParameter ? rootMeanSquares(slots.map(({ parameter }) => parameter)).mul(own) : own;
 }
 
 /** `[parameters]`: √(mean of the squares) of each, {@link smallestScale} at least. */
@@ -103,7 +139,7 @@ function rootMeanSquares(parameters: readonly Parameter[]): Tensor {
   });
 }
 
-function newSlot(parameter: Parameter): Slot {
+function newMoments(parameter: Parameter): Pick<Slot, "firstMoment" | "secondMoment"> {
   const moment = (): Tensor => Tensor.full(parameter.backend, parameter.shape, 0).keep();
-  return { parameter, firstMoment: moment(), secondMoment: moment() };
+  return { firstMoment: moment(), secondMoment: moment() };
 }

@@ -6,7 +6,7 @@ import { openCheckpoint, writeCheckpoint } from "../checkpoint/train-state.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { sameShape } from "../core/shape.ts";
 import type { JsonObject } from "../files/json.ts";
-import type { AdamW } from "../optim/adamw.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { StageEnvironment } from "./stage.ts";
 
@@ -79,7 +79,7 @@ async function restoreTensor(name: string, tensor: Tensor, source: TensorSource)
 }
 
 /** The moments of an optimizer by name, behind a prefix. */
-export function momentsOf(optimizer: AdamW, prefix = ""): Map<string, Tensor> {
+export function momentsOf(optimizer: Optimizer, prefix = ""): Map<string, Tensor> {
   return new Map([...optimizer.state()].map(([name, tensor]) => [prefix + name, tensor]));
 }
 
@@ -87,6 +87,6 @@ function writable(tensors: ReadonlyMap<string, Tensor>): WritableTensor[] {
   return [...tensors].map(([name, tensor]) => ({
     name,
     shape: tensor.shape,
-    read: async () => Float32Array.from(await tensor.read()),
+    read: () => tensor.floats(),
   }));
 }

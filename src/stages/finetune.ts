@@ -240,7 +240,7 @@ async function saveAdapters(
   const head = [...model.head].map(([name, parameter]) => ({
     name: `base_model.model.${name}`,
     shape: parameter.shape,
-    read: async () => Float32Array.from(await parameter.read()),
+    read: () => parameter.floats(),
   }));
   const enlarged = isEnlarged ? (model.languageModel?.tokenEmbedding ?? null) : null;
   await writeAdapters(path, storage.bindings(), model.body, about, head, enlarged);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { AdamW } from "../optim/adamw.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Run } from "../train/run.ts";
@@ -18,6 +19,8 @@ export interface TrainStage<Model, Batch>
   extends Pick<Run<Model, Batch>, "model" | "objective" | "batches" | "evaluate" | "sample"> {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly contents: () => ModelContents;
+  /** Default: {@link newOptimizer} of the settings. */
+  readonly optimizer?: Optimizer;
   /** What a checkpoint holds beside the model and the optimizer's moments. */
   readonly tensors?: () => ReadonlyMap<string, Tensor>;
   /** What tells the share of the machine's peak. */
@@ -45,7 +48,7 @@ export async function trainStage<Model, Batch>(
   settings: Training & OptimizerChoice,
   environment: StageEnvironment,
 ): Promise<StageRun> {
-  const optimizer = newOptimizer(stage.parameters, settings);
+  const optimizer = stage.optimizer ?? newOptimizer(stage.parameters, settings);
   const { checkpoint } = environment.folder;
   const tensors = (): Map<string, Tensor> => new Map([...momentsOf(optimizer), ...(stage.tensors?.() ?? [])]);
   if (checkpoint) await restoreStage(checkpoint.path, tensors());

@@ -33,6 +33,19 @@ describe("making and reading", () => {
     expect((await x.read())[0]).toBe(1);
   });
 
+  test("floats are the caller's own, of integers there are none", async () => {
+    for (const precision of ["float32", "float64"] as const) {
+      const x = Tensor.from(openReference({ precision }), [0.1, -2], [2]);
+      const floats = await x.floats();
+      expect(floats).toEqual(Float32Array.of(0.1, -2));
+      floats[0] = 7;
+      expect(await x.floats()).toEqual(Float32Array.of(0.1, -2));
+    }
+    await expect(Tensor.from(openReference(), Int32Array.of(1), [1]).floats()).rejects.toThrow(
+      "floats: the tensor holds int32; use read() for integers",
+    );
+  });
+
   test("item", async () => {
     expect(await tensor([7], [1, 1]).item()).toBe(7);
     await expect(x.item()).rejects.toThrow(new ShapeError("item: the tensor has 6 elements, [2, 3]"));

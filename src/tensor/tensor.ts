@@ -90,6 +90,18 @@ export class Tensor implements View {
     return values;
   }
 
+  /**
+   * {@link read} as float32, rounded where the backend is exact. The array is the caller's own.
+   *
+   * @throws {ShapeError} for int32: ids and counts are not meant as numbers with a fraction.
+   */
+  async floats(): Promise<Float32Array> {
+    if (this.dtype !== "float32")
+      throw new ShapeError(`floats: the tensor holds ${this.dtype}; use read() for integers`);
+    const values = await this.read();
+    return values instanceof Float32Array ? values : Float32Array.from(values);
+  }
+
   /** The value of a one-element tensor. */
   async item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError(`item: the tensor has ${this.size} elements, ${formatShape(this.shape)}`);

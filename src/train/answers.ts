@@ -97,7 +97,7 @@ export async function readAnswers(
   for (let first = 0; first < answers.length; first += batchSize) {
     const batch = answerBatch(answers.slice(first, first + batchSize));
     const result = withoutGradients(() => tensorScope(() => compute(batch)));
-    const values = Float32Array.from(await result.read());
+    const values = await result.floats();
     result.release();
     const isPerToken = values.length === batch.tokens.length && values.length !== batch.batch;
     let start = 0;

@@ -101,7 +101,7 @@ async function perTokenKl(
       estimator,
     ),
   );
-  const values = Float32Array.from(await result.read());
+  const values = await result.floats();
   result.release();
   let start = 0;
   return answers.map(({ answer }) => {

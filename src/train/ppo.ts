@@ -1,7 +1,7 @@
 import { Random } from "../core/random.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { RewardModel } from "../models/reward-model.ts";
-import type { AdamW } from "../optim/adamw.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { AnswerBatch } from "./answers.ts";
 import {
@@ -38,8 +38,8 @@ export interface Ppo {
   readonly critic: RewardModel;
   /** Judges finished answers; frozen. */
   readonly reward: RewardModel;
-  readonly actorOptimizer: AdamW;
-  readonly criticOptimizer: AdamW;
+  readonly actorOptimizer: Optimizer;
+  readonly criticOptimizer: Optimizer;
   /** Learning rates of an iteration. */
   readonly actorSchedule: (step: number) => number;
   readonly criticSchedule: (step: number) => number;

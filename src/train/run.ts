@@ -1,5 +1,5 @@
 import type { Random } from "../core/random.ts";
-import type { AdamW } from "../optim/adamw.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** A scalar loss to minimise, given the model in its current state. `random` feeds dropout. */
@@ -32,7 +32,7 @@ export interface Run<Model, Batch> {
   readonly objective: Objective<Model, Batch>;
   /** Micro-batches of a step: a function of the step alone, so that a resumed run sees the same ones. */
   readonly batches: (step: number) => readonly MicroBatch<Batch>[] | Promise<readonly MicroBatch<Batch>[]>;
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   /** Learning rate of a step. */
   readonly schedule: (step: number) => number;
   /** Largest norm of all gradients together; 0 does not clip. */

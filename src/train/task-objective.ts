@@ -82,7 +82,7 @@ export async function readTask(
     const some = order.slice(first, first + batchSize);
     const batch = taskBatch(some.map(([, example]) => example));
     const outputs = withoutGradients(() => tensorScope(() => taskOutputs(model, batch, model.read(batch, null), null)));
-    const values = Float32Array.from(await outputs.read());
+    const values = await outputs.floats();
     const width = outputs.axis(1);
     outputs.release();
     for (const [i, [index, { inputs }]] of some.entries()) {

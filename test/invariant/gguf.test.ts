@@ -139,8 +139,8 @@ describe.each(exported)("%s", (name, family) => {
     );
     const originals = parameters(before!);
     for (const [field, parameter] of parameters(after!)) {
-      const values = Float32Array.from(await parameter.read());
-      const expected = Float32Array.from(await originals.get(field)!.read());
+      const values = await parameter.floats();
+      const expected = await originals.get(field)!.floats();
       const largest = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
       const worst = values.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i]!)), 0);
       expect(worst, field).toBeLessThanOrEqual(share * largest);

@@ -13,7 +13,7 @@ for (const one of await lossCases("reward-losses", "pairwise_reward")) {
       worse: Int32Array.from({ length: count }, (_, i) => count + i),
     };
     const given = await one.constant("margins");
-    const margins = given ? Float32Array.from(await given.read()) : pairs.margins;
+    const margins = given ? await given.floats() : pairs.margins;
     const rewards = concat([chosen, rejected], 0);
     const { loss, accuracy } = rankingLoss(rewards, { ...pairs, margins }, one.setting("center_coefficient"));
     await one.expectOutput("accuracy", accuracy);

@@ -5,7 +5,7 @@ import type { StoredModel } from "../../models/language-model.ts";
 import type { TaskDescription } from "../../models/task-model.ts";
 import type { Parameter } from "../../nn/parameters.ts";
 import { parameters } from "../../nn/parameters.ts";
-import type { AdamW } from "../../optim/adamw.ts";
+import type { Optimizer } from "../../optim/optimizer.ts";
 import { optimizerStep } from "../../train/optimizer-step.ts";
 import type { MicroBatch, Objective } from "../../train/run.ts";
 import { newOptimizer } from "../train-stage.ts";
@@ -81,7 +81,7 @@ export function trainingStep<Model, Batch>(
   trained: ReadonlyMap<string, Parameter>,
   { objective, batch, tokens }: StepPart<Model, Batch>,
   mark: Mark,
-): PreparedStep & { readonly optimizer: AdamW } {
+): PreparedStep & { readonly optimizer: Optimizer } {
   mark("weights");
   const optimizer = newOptimizer(trained, { weightDecay: 0.1, adamBeta2: 0.999 });
   mark("optimizer");
@@ -103,7 +103,7 @@ export function trainingStep<Model, Batch>(
 }
 
 /** Gives the memory of models and of what trains them back. */
-export function releaseAll(models: readonly unknown[], optimizers: readonly AdamW[]): void {
+export function releaseAll(models: readonly unknown[], optimizers: readonly Optimizer[]): void {
   for (const optimizer of optimizers) {
     optimizer.clearGradients();
     for (const moment of optimizer.state().values()) moment.release();
