@@ -65,3 +65,28 @@ test("what a template raises reaches the user", () => {
 test("broken Jinja is refused when it is read, with the place it came from", () => {
   expect(() => new ChatTemplate("{% for m in %}", "my.jinja")).toThrow("my.jinja: is not a valid Jinja template");
 });
+
+test("a template of strangers cannot take for ever, nor grow without end", () => {
+  const fails = (source: string): Error => {
+    try {
+      new ChatTemplate(source).render(talk);
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error("did not fail");
+  };
+  expect(fails("{% for i in range(2000000) %}{% for j in range(9) %}x{% endfor %}{% endfor %}").message).toMatch(
+    /^chat template: fails on a conversation of 5 turns .*takes more than 2000000 steps/,
+  );
+  expect(fails("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").message).toContain("calls itself more than 50 times");
+  expect(fails("{{ 'x' * 10 ** 12 }}").message).toContain("characters");
+  expect(new ChatTemplate(`${" ".repeat(40_000)}{{- messages[0].content }}`).render(talk.slice(0, 1))).toBe(
+    "Be brief.",
+  );
+});
+
+test("a tool's result may be written as JSON text", () => {
+  const turns = [...talk.slice(1, 2), { role: "tool", content: '{"at": "9:10"}' }];
+  const source = "{% for m in messages %}{{ m.content | tojson }}{% endfor %}";
+  expect(new ChatTemplate(source).render(turns)).toBe(String.raw`"One?""{\"at\": \"9:10\"}"`);
+});

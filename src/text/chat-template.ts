@@ -1,7 +1,8 @@
-import { Template } from "@huggingface/jinja";
 import { DataError } from "../core/errors.ts";
+import { chatFunctions, readChatJinja } from "./chat-jinja.ts";
 import type { ChatMessage } from "./chat-message.ts";
 import { assistantRole } from "./chat-message.ts";
+import type { Rendered, Template } from "./jinja/template.ts";
 
 /** ChatML, the commonest shape of a conversation, with marks around what the assistant says. */
 export const chatMl = `{%- for message in messages %}
@@ -44,11 +45,6 @@ export interface RenderedChat {
   readonly answers: readonly TextSpan[];
 }
 
-/** Noncharacters of Unicode that no text may hold: they stand for the generation marks while a template runs. */
-const [opening, closing] = ["\uFDD0", "\uFDD1"];
-
-const generationTag = /(\s*)\{%(-?)\s*(end)?generation\s*(-?)%\}(\s*)/g;
-
 /**
  * Writes conversations as the text that a model was, or will be, trained on. The language is Jinja, as in the
  * `chat_template` of Hugging Face models.
@@ -57,8 +53,6 @@ export class ChatTemplate {
   /** The template's own text, to be saved with a model. */
   readonly source: string;
   readonly #template: Template;
-  /** The same with a noncharacter in place of each generation tag; null where there are no tags. */
-  readonly #marked: Template | null;
 
   /**
    * @param where - How messages name it: a path, or the name of a built-in template.
@@ -67,9 +61,7 @@ export class ChatTemplate {
   constructor(source: string, where = "chat template") {
     this.source = source;
     try {
-      this.#template = new Template(source);
-      const marked = withMarks(source);
-      this.#marked = marked === source ? null : new Template(marked);
+      this.#template = readChatJinja(source);
     } catch (error) {
       throw new DataError(`${where}: is not a valid Jinja template (${reasonOf(error)}); correct it`, {
         cause: error,
@@ -83,9 +75,7 @@ export class ChatTemplate {
    * @throws {DataError} when the template refuses the conversation or drops a turn, naming the turn.
    */
   render(messages: readonly ChatMessage[], variables: TemplateVariables = {}, addGenerationPrompt = false): string {
-    const text = run(this.#template, messages, variables, addGenerationPrompt);
-    refuseDropped(messages, text);
-    return text;
+    return this.#render(messages, variables, addGenerationPrompt).text;
   }
 
   /**
@@ -96,11 +86,9 @@ export class ChatTemplate {
    * come.
    */
   renderMarked(messages: readonly ChatMessage[], variables: TemplateVariables = {}): RenderedChat {
-    const text = this.render(messages, variables);
-    return {
-      text,
-      answers: this.#taggedSpans(messages, variables, text) ?? this.#roleSpans(messages, variables, text),
-    };
+    const { text, generations } = this.#render(messages, variables, false);
+    const isTagged = generations.length === messages.filter(isAnswer).length;
+    return { text, answers: isTagged ? generations : this.#roleSpans(messages, variables, text) };
   }
 
   /**
@@ -113,27 +101,17 @@ export class ChatTemplate {
     this.#roleSpans(messages, variables, this.render(messages, variables));
   }
 
-  #taggedSpans(messages: readonly ChatMessage[], variables: TemplateVariables, text: string): TextSpan[] | null {
-    if (!this.#marked || [opening, closing].some((mark) => text.includes(mark))) return null;
-    const marked = run(this.#marked, messages, variables, false);
-    const pieces = marked.split(/([\uFDD0\uFDD1])/);
-    const spans: TextSpan[] = [];
-    let [at, start] = [0, -1];
-    for (const piece of pieces) {
-      if (piece === opening) start = at;
-      else if (piece === closing) spans.push({ start, end: at });
-      else at += piece.length;
-    }
-    // White space that a neighbouring tag would have taken may stop at a mark: such marks cannot be used.
-    const isSame = pieces.filter((piece) => piece !== opening && piece !== closing).join("") === text;
-    return isSame && spans.length === messages.filter(isAnswer).length ? spans : null;
+  #render(messages: readonly ChatMessage[], variables: TemplateVariables, addGenerationPrompt: boolean): Rendered {
+    const rendered = run(this.#template, messages, variables, addGenerationPrompt);
+    refuseDropped(messages, rendered.text);
+    return rendered;
   }
 
   #roleSpans(messages: readonly ChatMessage[], variables: TemplateVariables, text: string): TextSpan[] {
     return [...messages.entries()].flatMap(([index, message]) => {
       if (!isAnswer(message)) return [];
-      const before = run(this.#template, messages.slice(0, index), variables, true);
-      const after = run(this.#template, messages.slice(0, index + 1), variables, false);
+      const before = run(this.#template, messages.slice(0, index), variables, true).text;
+      const after = run(this.#template, messages.slice(0, index + 1), variables, false).text;
       if (!after.startsWith(before) || !text.startsWith(after)) {
         const turn = after.startsWith(before) ? "a later turn" : `turn ${index + 1}`;
         throw new DataError(
@@ -150,24 +128,16 @@ function isAnswer({ role }: ChatMessage): boolean {
   return role === assistantRole;
 }
 
-/** Puts a mark where each generation tag is, taking the white space that the tag would have taken. */
-function withMarks(source: string): string {
-  return source.replace(generationTag, (_, before: string, left: string, end: string, right: string, after: string) => {
-    const mark = end ? closing : opening;
-    return (left ? "" : before.replace(/[ \t]+$/, "")) + mark + (right ? "" : after.replace(/^\n/, ""));
-  });
-}
-
 function run(
   template: Template,
   messages: readonly ChatMessage[],
   variables: TemplateVariables,
   addGenerationPrompt: boolean,
-): string {
+): Rendered {
   try {
     return template.render({
-      bos_token: "",
-      eos_token: "",
+      ...chatFunctions,
+      ...{ bos_token: "", eos_token: "", tools: null, documents: null },
       ...variables,
       messages,
       add_generation_prompt: addGenerationPrompt,
@@ -186,7 +156,9 @@ function refuseDropped(messages: readonly ChatMessage[], text: string): void {
   let from = 0;
   for (const [index, { role, content }] of messages.entries()) {
     const trimmed = content.trim();
-    const at = text.indexOf(trimmed, from);
+    // What a tool says may stand there as JSON text.
+    const written = [trimmed, JSON.stringify(trimmed).slice(1, -1)];
+    const [at = -1] = written.map((one) => text.indexOf(one, from)).filter((place) => place >= 0);
     if (at < 0) {
       throw new DataError(
         `chat template: drops or rewrites turn ${index + 1} (${role}): its text ${JSON.stringify(shorten(trimmed))} is not ` +

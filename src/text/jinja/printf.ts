@@ -46,7 +46,7 @@ function percentSpec(flags: string, width: string, precision: string | undefined
 }
 
 const bracePart = /\{\{|\}\}|\{(\w*)(?:!([rs]))?(?::([^{}]*))?\}/g;
-const spec = /^(?:(.)?([<>^=]))?([-+ ]?)(0?)(\d*)(,?)(?:\.(\d+))?([sdfgeE%]?)$/u;
+const spec = /^(?:(.)?([<>^=]))?([-+ ]?)(0?)(\d*)(,?)(?:\.(\d+))?([sdfgexob%]?)$/u;
 
 /** `'{} has {1:.2f}'.format(a, b)`. */
 function braces(text: string, given: Given): string {
@@ -89,8 +89,38 @@ function bareText(value: Value, type: string, precision: number | null): string 
   }
   const number = numberOf(value);
   if (number === null) throw new JinjaError(`format %${type} needs a number, not ${typeName(value)}`);
+  return numberText(number, type, precision);
+}
+
+function numberText(number: number, type: string, precision: number | null): string {
   if (type === "d") return String(Math.trunc(number));
-  if (type === "f") return number.toFixed(precision ?? 6);
-  if (type === "%") return `${(100 * number).toFixed(precision ?? 6)}%`;
-  throw new JinjaError(`format %${type} is not supported; use s, d, f or r`);
+  if (type === "f") return fixed(number, precision ?? 6);
+  if (type === "%") return `${fixed(100 * number, precision ?? 6)}%`;
+  if (type === "e") return twoDigitExponent(number.toExponential(precision ?? 6));
+  if (type === "g") return general(number, Math.max(1, precision ?? 6));
+  const base = { x: 16, o: 8, b: 2 }[type];
+  if (base !== undefined) return Math.trunc(number).toString(base);
+  throw new JinjaError(`format %${type} is not supported; use s, d, f, e, g, x, o or r`);
+}
+
+/** So many digits behind the point; a number in the middle of two goes to the even one, where `toFixed` goes up. */
+function fixed(number: number, digits: number): string {
+  const places = Math.min(digits, 40);
+  const exact = number.toFixed(100);
+  const cut = exact.length - 100 + places;
+  const [kept, rest] = [exact.slice(0, cut).replace(/\.$/, ""), exact.slice(cut)];
+  const isEven = /[02468]$/.test(kept);
+  return isEven && /^\.?50*$/.test(rest) ? kept : number.toFixed(places);
+}
+
+/** The shorter of digits and exponent, without zeros at the end. */
+function general(number: number, digits: number): string {
+  const [mantissa = "", power = "0"] = number.toExponential(digits - 1).split("e");
+  const bare = (text: string): string => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+  if (Number(power) < -4 || Number(power) >= digits) return twoDigitExponent(`${bare(mantissa)}e${power}`);
+  return bare(number.toFixed(Math.max(0, digits - 1 - Number(power))));
+}
+
+function twoDigitExponent(text: string): string {
+  return text.replace(/e([+-])(\d)$/, "e$10$2");
 }

@@ -44,7 +44,7 @@ function splitFromRight(text: string, separator: string | null, most: number): s
   if (separator !== null) return [all.slice(0, -most || undefined).join(separator), ...all.slice(all.length - most)];
   const found = [...text.matchAll(words)];
   const cut = found.at(-most - 1) as RegExpExecArray;
-  return [strip(text.slice(0, cut.index + cut[0].length), null, "left"), ...all.slice(all.length - most)];
+  return [text.slice(0, cut.index + cut[0].length), ...all.slice(all.length - most)];
 }
 
 /** Upper case for the first character of the text, lower case for the others. */
@@ -55,8 +55,9 @@ export function capitalize(text: string): string {
 
 /** Python's `str.replace`; a negative count is all. */
 export function replace(text: string, old: string, by: string, count = -1): string {
-  if (count < 0) return text.replaceAll(old, () => by);
+  if (count < 0 && old !== "") return text.replaceAll(old, () => by);
   const parts = old === "" ? ["", ...text, ""] : text.split(old);
+  if (count < 0) return parts.join(by);
   const head = parts.slice(0, count + 1).join(by);
   return parts.length <= count + 1 ? head : head + old + parts.slice(count + 1).join(old);
 }
@@ -77,15 +78,27 @@ const found = (text: string, given: Given, from: "left" | "right"): number => {
   return at;
 };
 
-const beginsOrEnds = (given: Given, isSo: (part: string) => boolean): boolean => {
+const beginsOrEnds = (text: string, given: Given, isSo: (window: string, part: string) => boolean): boolean => {
+  const bounds = [given.at(1, "start") ?? null, given.at(2, "end") ?? null];
+  const isWhole = bounds.every((bound) => bound === null);
+  const window = isWhole ? text : [...text].slice(given.integer(1, "start", 0), end(given)).join("");
   const parts = given.at(0, "prefix");
-  return Array.isArray(parts) ? parts.some((part) => isSo(pythonStr(part))) : isSo(given.text(0, "prefix"));
+  return Array.isArray(parts)
+    ? parts.some((part) => isSo(window, pythonStr(part)))
+    : isSo(window, given.text(0, "prefix"));
 };
 
+function end(given: Given): number | undefined {
+  return (given.at(2, "end") ?? null) === null ? undefined : given.integer(2, "end");
+}
+
 const pad = (text: string, given: Given, side: "left" | "right" | "both"): string => {
-  const missing = Math.max(0, given.integer(0, "width") - [...text].length);
+  const width = given.integer(0, "width");
+  const missing = Math.max(0, width - [...text].length);
   const fill = given.text(1, "fillchar", " ");
-  const before = side === "left" ? missing : side === "right" ? 0 : Math.floor(missing / 2);
+  // Python's own rule where the two sides cannot be alike.
+  const half = Math.floor(missing / 2) + (missing & width & 1);
+  const before = side === "left" ? missing : side === "right" ? 0 : half;
   return repeat(fill, before) + text + repeat(fill, missing - before);
 };
 
@@ -141,8 +154,8 @@ export const stringMethods: Readonly<Record<string, StringMethod>> = {
     itemsOf(given.positional[0] ?? null, runtime)
       .map(joined)
       .join(text),
-  startswith: (text, given) => beginsOrEnds(given, (part) => text.startsWith(part)),
-  endswith: (text, given) => beginsOrEnds(given, (part) => text.endsWith(part)),
+  startswith: (text, given) => beginsOrEnds(text, given, (window, part) => window.startsWith(part)),
+  endswith: (text, given) => beginsOrEnds(text, given, (window, part) => window.endsWith(part)),
   removeprefix: (text, given) =>
     text.startsWith(given.text(0, "prefix")) ? text.slice(given.text(0, "prefix").length) : text,
   removesuffix: (text, given) => {
@@ -153,7 +166,10 @@ export const stringMethods: Readonly<Record<string, StringMethod>> = {
   rfind: (text, given) => find(text, given, "right"),
   index: (text, given) => found(text, given, "left"),
   rindex: (text, given) => found(text, given, "right"),
-  count: (text, given) => text.split(given.text(0, "sub")).length - 1,
+  count: (text, given) => {
+    const part = given.text(0, "sub");
+    return part === "" ? [...text].length + 1 : text.split(part).length - 1;
+  },
   center: (text, given) => pad(text, given, "both"),
   ljust: (text, given) => pad(text, given, "right"),
   rjust: (text, given) => pad(text, given, "left"),

@@ -59,7 +59,8 @@ export class Template {
     const scope = new Scope(new Scope(null, globals(budget)));
     for (const [name, value] of Object.entries(variables)) scope.set(name, toValue(value));
     const output = new Output(budget);
-    new Run(new Evaluator(isStrict, budget, filters)).block(this.#program, scope, output);
+    const exit = new Run(new Evaluator(isStrict, budget, filters)).block(this.#program, scope, output);
+    if (exit) throw new JinjaError(`{% ${exit} %} stands outside a loop`);
     return { text: output.text(), generations: output.generations };
   }
 }
