@@ -1,0 +1,102 @@
+"""What transformers and PEFT make of model folders, and folders as they save them.
+
+Reads a JSON command a line and answers each with a line of JSON, {"error": "..."} where it fails:
+
+{"op": "open", "folder", "class", "inputs": {...}, "adapter"?}  outputs of the model, and every complaint on the way
+{"op": "tokenize", "folder", "texts", "pairs"?}                 ids of each text as the folder's tokenizer frames it
+{"op": "classify", "folder", "texts", "pairs"?}                 logits of a batch that is padded
+{"op": "save", "folder", "class", "config": {...}, "inputs", "own_head"?}
+        writes a model of random weights, with an output layer that its config says is tied where own_head is true
+"""
+
+import json
+import logging
+import sys
+import warnings
+
+import torch
+import transformers
+
+complaints = []
+
+
+class Collect(logging.Handler):
+    def emit(self, record):
+        complaints.append(record.getMessage())
+
+
+for name in ("transformers", "peft", "huggingface_hub", "py.warnings"):
+    logger = logging.getLogger(name)
+    logger.handlers = [Collect(level=logging.WARNING)]
+    logger.propagate = False
+logging.captureWarnings(True)
+warnings.simplefilter("always")
+transformers.utils.logging.disable_progress_bar()
+
+
+def load(folder, class_name):
+    model, info = getattr(transformers, class_name).from_pretrained(folder, output_loading_info=True)
+    found = {key: sorted(map(str, value)) for key, value in info.items() if value}
+    complaints.extend(f"{key}: {value}" for key, value in found.items())
+    return model.eval()
+
+
+def outputs_of(model, inputs):
+    with torch.no_grad():
+        out = model(**{key: torch.tensor(value) for key, value in inputs.items()})
+    names = ("logits", "prediction_logits", "seq_relationship_logits", "last_hidden_state")
+    return {name: out[name].flatten().tolist() for name in names if out.get(name) is not None}
+
+
+def open_folder(command):
+    model = load(command["folder"], command["class"])
+    if "adapter" in command:
+        import peft
+
+        if "tokens" in command:
+            model.resize_token_embeddings(command["tokens"])
+        model = peft.PeftModel.from_pretrained(model, command["adapter"]).eval()
+    return outputs_of(model, command["inputs"])
+
+
+def frame(command, **options):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(command["folder"])
+    texts = [command["texts"]] + ([command["pairs"]] if "pairs" in command else [])
+    return tokenizer(*texts, **options)
+
+
+def tokenize(command):
+    return {"ids": frame(command)["input_ids"]}
+
+
+def classify(command):
+    model = load(command["folder"], "AutoModelForSequenceClassification")
+    inputs = frame(command, padding=True)
+    return outputs_of(model, dict(inputs))
+
+
+def save(command):
+    torch.manual_seed(1)
+    config = transformers.AutoConfig.for_model(**command["config"])
+    model = getattr(transformers, command["class"])(config)
+    for parameter in model.parameters():
+        parameter.data += torch.randn_like(parameter) * 0.1
+    if command.get("own_head"):
+        head = model.get_output_embeddings()
+        head.weight = torch.nn.Parameter(torch.randn_like(head.weight) * 0.1)
+    model.eval().save_pretrained(command["folder"])
+    if "tokenizer" in command:
+        transformers.AutoTokenizer.from_pretrained(command["tokenizer"]).save_pretrained(command["folder"])
+    return outputs_of(model, command["inputs"]) if "inputs" in command else {}
+
+
+operations = {"open": open_folder, "tokenize": tokenize, "classify": classify, "save": save}
+
+for line in sys.stdin:
+    complaints.clear()
+    command = json.loads(line)
+    try:
+        answer = operations[command["op"]](command)
+    except Exception as error:  # the test says which command it was
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps({**answer, "complaints": list(complaints)}), flush=True)
