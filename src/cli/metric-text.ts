@@ -1,19 +1,46 @@
 import type { Metrics } from "../train/run.ts";
 
+/** Metrics that tell how a run of any stage goes, the most telling first: their names in the file, and in words. */
+const telling: ReadonlyMap<string, string> = new Map([
+  ["loss", "loss"],
+  ["eval_loss", "eval loss"],
+  ["objective/scores", "reward"],
+  ["objective/kl", "KL"],
+  ["rewards/accuracies", "accuracy"],
+  ["rewards/margins", "margin"],
+  ["accuracy", "accuracy"],
+  ["eval_rewards/accuracies", "eval accuracy"],
+  ["eval_rewards/margins", "eval margin"],
+  ["eval_accuracy", "eval accuracy"],
+  ["eval_pearson", "eval correlation"],
+]);
+
+/** Metrics of a finished run that are worth a word at its end, beside the telling ones. */
+const final = ["eval_perplexity", "eval_bits_per_character"];
+
 /** The few metrics that stand beside a progress bar, in words. */
 export function progressFacts(metrics: Metrics): string[] {
-  const shown = ["loss", "eval_loss", "tokens_per_second", "peak_share"];
-  return shown.flatMap((name) => {
+  return factsOf(metrics, [...telling.keys(), "tokens_per_second", "peak_share"]);
+}
+
+/** What a run came to, in words. */
+export function resultFacts(metrics: Metrics): string[] {
+  return factsOf(metrics, [...telling.keys(), ...final]);
+}
+
+function factsOf(metrics: Metrics, names: readonly string[]): string[] {
+  return names.flatMap((name) => {
     const value = metrics[name];
     return value === undefined ? [] : [formatMetric(name, value)];
   });
 }
 
-/** One metric as a person reads it: `loss 1.832`, `5,210 tokens/s`, `63% of peak`. */
+/** One metric as a person reads it: `loss 1.832`, `accuracy 62.5%`, `5,210 tokens/s`, `63% of peak`. */
 export function formatMetric(name: string, value: number): string {
   if (name === "tokens_per_second") return `${formatCount(value)} tokens/s`;
   if (name === "peak_share") return `${Math.round(value * 100)}% of peak`;
-  return `${name.replaceAll("_", " ")} ${formatNumber(value)}`;
+  const words = telling.get(name) ?? name.replaceAll("_", " ");
+  return `${words} ${words.endsWith("accuracy") ? `${(100 * value).toFixed(1)}%` : formatNumber(value)}`;
 }
 
 /** Whole, with commas between thousands. */
@@ -22,7 +49,7 @@ function formatCount(value: number): string {
 }
 
 /** Four digits that matter; very small and very large ones with an exponent. */
-function formatNumber(value: number): string {
+export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
   return size >= 1000 ? value.toFixed(0) : value.toPrecision(4);

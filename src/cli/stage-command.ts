@@ -11,7 +11,7 @@ import { readRunRecord, runFiles } from "../train/run-folder.ts";
 import type { Command, Io, Remembered } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { kebabCase } from "./flags.ts";
-import { formatMetric, progressFacts } from "./metric-text.ts";
+import { progressFacts, resultFacts } from "./metric-text.ts";
 import type { Progress } from "./progress.ts";
 import { formatDuration } from "./progress.ts";
 
@@ -67,8 +67,8 @@ async function watchStage<Settings extends z.ZodObject>(
   io: Io,
 ): Promise<object> {
   const result = await runStage(stage, settings, { ...stageWatcher(stage.name, io), signal: io.stopSignal() });
-  const facts = resultFacts(result.metrics);
-  const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts}`;
+  const facts = resultFacts(result.metrics).join(", ");
+  const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts && `; ${facts}`}`;
   if (result.interrupted) {
     io.note(`${reached}; stopped and saved, go on with: stemma ${stage.name} --output ${result.output} --resume`);
   } else io.print(`${reached}; model in ${result.model}`);
@@ -91,10 +91,4 @@ export function stageWatcher(name: string, io: Io): Watcher {
     sampled: (step, { prompt, text, isAnswer }) => io.note(`step ${step}: ${prompt}${isAnswer ? " → " : ""}${text}`),
     ended: () => progress?.stop(),
   };
-}
-
-function resultFacts(metrics: Metrics): string {
-  const names = ["loss", "eval_loss", "eval_perplexity", "eval_bits_per_character"];
-  const facts = names.flatMap((name) => (metrics[name] === undefined ? [] : [formatMetric(name, metrics[name])]));
-  return facts.length === 0 ? "" : `; ${facts.join(", ")}`;
 }
