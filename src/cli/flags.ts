@@ -27,6 +27,7 @@ interface Property {
   readonly placeholder?: string;
   readonly group?: string;
   readonly commas?: boolean;
+  readonly positional?: boolean;
 }
 
 /** One setting as it is typed and explained. */
@@ -41,6 +42,8 @@ export interface Flag {
   /** Whether it may be given without a value, meaning yes. */
   readonly isSwitch: boolean;
   readonly isList: boolean;
+  /** Given as a word of its own after the command, without its name. */
+  readonly isPositional: boolean;
   /** In the help, with brackets; empty for a pure yes or no. */
   readonly placeholder: string;
   readonly group: string;
@@ -68,6 +71,7 @@ export function flagsOf(schema: z.ZodObject): readonly Flag[] {
       isRequired: required.has(key),
       isSwitch: kinds.some((kind) => kind.type === "boolean"),
       isList: list !== undefined,
+      isPositional: property.positional === true,
       placeholder: placeholderOf(property, kinds, list),
       group: property.group ?? "Flags",
       description: property.description ?? "",
@@ -75,6 +79,17 @@ export function flagsOf(schema: z.ZodObject): readonly Flag[] {
       parse: list === undefined ? (text) => parseValue(text, kinds) : (text) => parseList(text, property, list),
     };
   });
+}
+
+/** A setting as it is asked for: `--steps <n>`, or `<run>` for a word after the command. */
+export function askFor(flag: Flag): string {
+  if (flag.isPositional) return flag.placeholder;
+  return flag.placeholder === "" ? `--${flag.name}` : `--${flag.name} ${flag.placeholder}`;
+}
+
+/** A setting as messages name it: `--steps`, or `<run>` for a word after the command. */
+export function nameOf(flag: Flag): string {
+  return flag.isPositional ? flag.placeholder : `--${flag.name}`;
 }
 
 /** `batchSize`, `batch_size` and `batch-size` are `batch-size`. */

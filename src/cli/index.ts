@@ -12,6 +12,9 @@ import { plan } from "./plan.ts";
 import { predict } from "./predict.ts";
 import { quickstart } from "./quickstart.ts";
 import { rank } from "./rank.ts";
+import { runs } from "./runs.ts";
+import { runsPlot } from "./runs-plot.ts";
+import { runsShow } from "./runs-show.ts";
 import { sample } from "./sample.ts";
 import { score } from "./score.ts";
 import { stageCommand } from "./stage-command.ts";
@@ -31,6 +34,9 @@ export const commands: readonly Command[] = [
   predict,
   evaluate,
   rank,
+  runs,
+  runsShow,
+  runsPlot,
   data,
   exportModel,
   importModel,

@@ -304,3 +304,20 @@ test("without a command there is help, and every command of the program has one"
 test("the version is the package's", async () => {
   expect((await stemma("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
+
+test("words after a command are its values, and a command may have commands of its own", async () => {
+  const ask = async (...argv: string[]) => {
+    const around = surroundings();
+    const code = await main(argv, around, commands);
+    return { code, stdout: around.stdout.text(), stderr: around.stderr.text() };
+  };
+  const missing = "runs plot: <run...> is missing; give <run...> (folders of the runs)\n";
+  expect(await ask("runs", "plot")).toEqual({ code: 2, stdout: "", stderr: missing });
+  const output = join(folder, "x.svg");
+  const { code, stderr } = await ask("runs", "plot", folder, "b,c", "--json", "--output", output);
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`${folder} holds no run`)]);
+  expect(await ask("runs", folder, folder, "--json")).toMatchObject({ code: 0, stdout: '{"runs":[]}\n' });
+  expect((await ask("runs", "show", "a", "b")).stderr).toContain('unexpected argument "b"');
+  expect((await ask("runs", "--help")).stdout).toContain("Usage: stemma runs [folder...]");
+  expect((await ask("tokenizer", "--help")).stdout).toContain("train · encode · decode");
+});

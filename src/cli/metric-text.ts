@@ -23,6 +23,21 @@ export function progressFacts(metrics: Metrics): string[] {
   return factsOf(metrics, [...telling.keys(), "tokens_per_second", "peak_share"]);
 }
 
+/** Names of the metrics that tell how a run went, as far as it has them, the most telling first. */
+export function tellingNames(metrics: Metrics): string[] {
+  return [...telling.keys()].filter((name) => metrics[name] !== undefined);
+}
+
+/** The metrics that tell how a run went, in words. */
+export function tellingFacts(metrics: Metrics): string[] {
+  return factsOf(metrics, [...telling.keys()]);
+}
+
+/** A metric's name as people say it: `KL`, `eval loss`. */
+export function metricWords(name: string): string {
+  return telling.get(name) ?? name.replaceAll("_", " ");
+}
+
 /** What a run came to, in words. */
 export function resultFacts(metrics: Metrics): string[] {
   return factsOf(metrics, [...telling.keys(), ...final]);
@@ -39,7 +54,7 @@ function factsOf(metrics: Metrics, names: readonly string[]): string[] {
 export function formatMetric(name: string, value: number): string {
   if (name === "tokens_per_second") return `${formatCount(value)} tokens/s`;
   if (name === "peak_share") return `${Math.round(value * 100)}% of peak`;
-  const words = telling.get(name) ?? name.replaceAll("_", " ");
+  const words = metricWords(name);
   return `${words} ${words.endsWith("accuracy") ? `${(100 * value).toFixed(1)}%` : formatNumber(value)}`;
 }
 
@@ -49,7 +64,7 @@ function formatCount(value: number): string {
 }
 
 /** Four digits that matter; very small and very large ones with an exponent. */
-export function formatNumber(value: number): string {
+function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
   return size >= 1000 ? value.toFixed(0) : value.toPrecision(4);

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { CommanderError, Option, Command as Program } from "commander";
+import { Argument, CommanderError, Option, Command as Program } from "commander";
 import { suggestion } from "../core/nearest.ts";
 import type { Command } from "./command.ts";
 import type { Flag } from "./flags.ts";
@@ -45,6 +45,9 @@ export function readCommandLine(
   prepare(program, output).usage("<command> [--config settings.yaml] [flags]");
   program.addHelpText("after", "\nstemma <command> --help explains a command and all its flags.");
   for (const command of commands) addCommand(program, command, output, accept);
+  for (const group of program.commands) {
+    if (group.description() === "") group.description(group.commands.map((member) => member.name()).join(" · "));
+  }
   try {
     program.parse(wantsHelp(argv) ? [...argv.slice(1), "--help"] : [...argv], { from: "user" });
   } catch (error) {
@@ -60,30 +63,57 @@ function addCommand(program: Program, command: Command, output: HelpOutput, acce
   const words = command.name.split(" ");
   const leaf = prepare(new Program(words.at(-1)), output)
     .description(command.summary)
-    .helpGroup(`${command.group}:`);
+    .helpGroup(words.length === 1 ? `${command.group}:` : "Commands:");
   const given: Record<string, unknown> = {};
-  for (const flag of flagsOf(command.settings)) addFlag(leaf, flag, given);
+  const flags = flagsOf(command.settings);
+  const positional = flags.filter((flag) => flag.isPositional);
+  for (const flag of positional) leaf.addArgument(argumentOf(flag));
+  for (const flag of flags) if (!flag.isPositional) addFlag(leaf, flag, given);
   leaf.optionsGroup("Every command:");
   leaf.option("--config <file>", "YAML file of settings; the command line counts more");
   leaf.option("--json", "end standard output with one JSON object");
   leaf.option("--debug", "show where in the program an error comes from");
+  leaf.enablePositionalOptions(); // what follows the name of a command inside it is that command's
   leaf.addHelpOption(new Option("-h, --help", "show this help").helpGroup("Every command:"));
-  leaf.usage("[--config settings.yaml] [flags]");
+  leaf.usage([...positional.map(wordInUsage), "[--config settings.yaml] [flags]"].join(" "));
   if (command.examples !== undefined) {
     leaf.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  $ ${example}`).join("\n")}`);
   }
-  leaf.action((options: { config?: string; json?: boolean }) => {
+  leaf.allowExcessArguments(true).action(() => {
+    if (positional.at(-1)?.isList !== true) refuseExtra(leaf.args[positional.length], command);
+    for (const [i, flag] of positional.entries()) takeWords(leaf.processedArgs[i], flag, given);
+    const options: { config?: string; json?: boolean } = leaf.opts();
     accept({ command, given, config: options.config ?? null, json: options.json ?? false });
   });
   const [first, second] = words;
-  if (second === undefined) program.addCommand(leaf);
-  else {
-    const group = groupNamed(program, first ?? "", command, output).addCommand(leaf);
-    group.description(group.commands.map((member) => member.name()).join(" · "));
-  }
+  const parent = second === undefined ? program : groupNamed(program, first ?? "", command, output);
+  parent.addCommand(leaf);
 }
 
-/** The parent of two-word commands, made when first needed. */
+function wordInUsage({ placeholder, isRequired }: Flag): string {
+  return isRequired ? placeholder : placeholder.replace(/^<(.*)>$/, "[$1]");
+}
+
+/** Words after the command. Whether some are missing is for the schema to say. */
+function argumentOf(flag: Flag): Argument {
+  return new Argument(`[${flag.name}${flag.isList ? "..." : ""}]`, explainFlag(flag));
+}
+
+/** @throws {UsageError} when there is a word that no setting takes. */
+function refuseExtra(word: string | undefined, { name }: Command): void {
+  if (word === undefined) return;
+  const value = JSON.stringify(word);
+  throw new UsageError(
+    `${name}: unexpected argument ${value}; every value follows its flag; see stemma ${name} --help`,
+  );
+}
+
+function takeWords(words: string | readonly string[] | undefined, flag: Flag, given: Record<string, unknown>): void {
+  if (words === undefined || words.length === 0) return;
+  given[flag.key] = typeof words === "string" ? flag.parse(words) : words.flatMap((word) => flag.parse(word));
+}
+
+/** The parent of two-word commands, made when first needed. A command of its own may be one too. */
 function groupNamed(program: Program, name: string, command: Command, output: HelpOutput): Program {
   const existing = program.commands.find((candidate) => candidate.name() === name);
   if (existing !== undefined) return existing;
@@ -163,7 +193,9 @@ function wordsOf(argv: readonly string[]): string {
 function explain(error: CommanderError, argv: readonly string[], commands: readonly Command[]): string {
   const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? "";
   const words = wordsOf(argv);
-  const command = commands.find((candidate) => words === candidate.name || words.startsWith(`${candidate.name} `));
+  const [command] = commands
+    .filter((candidate) => words === candidate.name || words.startsWith(`${candidate.name} `))
+    .sort((a, b) => b.name.length - a.name.length);
   if (command === undefined) return explainUnknownCommand(words.split(" "), quoted, commands);
   const help = `; see stemma ${command.name} --help`;
   const names = flagsOf(command.settings).flatMap((flag) => [flag.name, ...flag.otherNames]);
@@ -173,10 +205,6 @@ function explain(error: CommanderError, argv: readonly string[], commands: reado
       return `${command.name}: unknown flag ${quoted}${suggestion(quoted, known, help)}`;
     case "commander.optionMissingArgument":
       return `${command.name}: ${quoted.split(" ")[0]} needs a value${help}`;
-    case "commander.excessArguments": {
-      const extra = argv.find((word, i) => i >= command.name.split(" ").length && !word.startsWith("-")) ?? "";
-      return `${command.name}: unexpected argument ${JSON.stringify(extra)}; every value follows its flag${help}`;
-    }
     default:
       return `${command.name}: ${error.message.replace(/^error: /, "")}${help}`;
   }

@@ -85,15 +85,18 @@ export function lineProgress(
 ): ShownProgress {
   const clock = remainingTime(plan, now);
   let lines = 0;
+  let last = "";
   let lastAt = Number.NEGATIVE_INFINITY;
   return {
     update(done, facts) {
       const interval = lineIntervals[Math.min(lines >> 2, lineIntervals.length - 1)] ?? 0;
       if (done < plan.total && now() - lastAt < interval * 1000) return;
-      lines += 1;
-      lastAt = now();
       const left = done < plan.total ? [clock(done)].filter((text) => text !== "") : [];
-      write([`${plan.title} ${done}/${plan.total}`, ...facts, ...left].join("  "));
+      const line = [`${plan.title} ${done}/${plan.total}`, ...facts, ...left].join("  ");
+      if (line === last) return;
+      lines += 1;
+      [last, lastAt] = [line, now()];
+      write(line);
     },
     note: write,
     makeWay: (writeOther) => writeOther(),

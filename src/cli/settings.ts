@@ -2,7 +2,7 @@ import { suggestion } from "../core/nearest.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { Flag } from "./flags.ts";
-import { flagsOf } from "./flags.ts";
+import { askFor, flagsOf, nameOf } from "./flags.ts";
 import type { Request } from "./program.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { UsageError } from "./usage-error.ts";
@@ -20,11 +20,11 @@ export async function resolveSettings({ command, given, config }: Request): Prom
   const result = command.settings.safeParse(merged);
   if (result.success) return result.data;
   const label = (key: string): string => {
-    if (key in given) return `--${flags.find((flag) => flag.key === key)?.name}`;
-    if (key in filed) return `${key} in ${config}`;
-    return remembered !== null && key in remembered.settings
-      ? `${key} in ${remembered.path}`
-      : `--${flags.find((flag) => flag.key === key)?.name}`;
+    if (key in filed && !(key in given)) return `${key} in ${config}`;
+    const isRemembered = remembered !== null && key in remembered.settings && !(key in given);
+    if (isRemembered) return `${key} in ${remembered.path}`;
+    const flag = flags.find((candidate) => candidate.key === key);
+    return flag === undefined ? key : nameOf(flag);
   };
   const problems = result.error.issues.map((issue) => describeIssue(issue, merged, flags, label));
   throw new UsageError(`${command.name}: ${[...new Set(problems)].join("; also ")}`);
@@ -41,7 +41,7 @@ function describeIssue(
   const flag = flags.find((candidate) => candidate.key === key);
   const value = valueAt(merged, issue.path);
   if (value === undefined && inner.length === 0 && issue.code !== "custom" && flag !== undefined) {
-    return `--${flag.name} is missing; give --${flag.name} ${flag.placeholder} (${flag.description})`;
+    return `${nameOf(flag)} is missing; give ${askFor(flag)} (${flag.description})`;
   }
   const where = inner.length === 0 ? label(key) : `${label(key)} (${inner.map(entryName).join(" ")})`;
   if (issue.code === "custom") return `${where}: ${issue.message}`;

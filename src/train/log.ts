@@ -87,15 +87,18 @@ async function readLog(path: string): Promise<string> {
 }
 
 function parseLines(text: string): LogRecord[] {
-  return text.split("\n").flatMap((line) => {
-    try {
-      const record: unknown = JSON.parse(line);
-      const isRecord = typeof record === "object" && record !== null && "step" in record;
-      return isRecord && typeof record.step === "number" ? [record as LogRecord] : [];
-    } catch {
-      return [];
-    }
-  });
+  return text.split("\n").flatMap((line) => parseLogLine(line) ?? []);
+}
+
+/** The record of one line, or null where it is none. */
+export function parseLogLine(line: string): LogRecord | null {
+  try {
+    const record: unknown = JSON.parse(line);
+    const isRecord = typeof record === "object" && record !== null && "step" in record;
+    return isRecord && typeof record.step === "number" ? (record as LogRecord) : null;
+  } catch {
+    return null;
+  }
 }
 
 function formatLine(record: LogRecord): string {

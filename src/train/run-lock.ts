@@ -6,6 +6,8 @@ import { FileError } from "../core/errors.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
 import { isRunning } from "../files/writers.ts";
 
+const lockName = "run.lock";
+
 /** Who writes a run folder. */
 interface Owner {
   readonly pid: number;
@@ -26,7 +28,7 @@ interface Owner {
  * @throws {FileError} when the folder cannot be written.
  */
 export function lockRun(folder: string): () => void {
-  const path = join(folder, "run.lock");
+  const path = join(folder, lockName);
   const name = `${process.pid}-${randomBytes(6).toString("hex")}`;
   const prepared = join(folder, `.run.lock-${name}`);
   try {
@@ -42,6 +44,15 @@ export function lockRun(folder: string): () => void {
     rmSync(join(path, name), { force: true });
     removeIfEmpty(path);
   };
+}
+
+/** Whether a process writes a run folder, as far as this machine can know. Changes nothing. */
+export function isRunLocked(folder: string): boolean {
+  const path = join(folder, lockName);
+  return namesIn(path).some((name) => {
+    const owner = readOwner(join(path, name));
+    return owner !== null && isAlive(owner);
+  });
 }
 
 function hasTakenPlace(prepared: string, path: string): boolean {
@@ -115,7 +126,7 @@ function namesIn(path: string): string[] {
   try {
     return readdirSync(path);
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return [];
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return [];
     throw error;
   }
 }

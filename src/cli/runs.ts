@@ -1,0 +1,71 @@
+import { relative } from "node:path";
+import { z } from "zod";
+import { runDifferences } from "../train/run-differences.ts";
+import type { RunReport } from "../train/run-reader.ts";
+import { findRuns, readRun } from "../train/run-reader.ts";
+import { defineCommand } from "./command.ts";
+import { tellingFacts } from "./metric-text.ts";
+import { formatDuration } from "./progress.ts";
+import { tableLines } from "./table.ts";
+
+/** Metrics of a run that stand in its line: the most telling ones. */
+const mostFacts = 3;
+
+/** `stemma runs`: one line a run. */
+export const runs = defineCommand({
+  name: "runs",
+  summary: "list runs: size, steps, losses, time, and in what their settings differ",
+  group: "Data and files",
+  settings: z.object({
+    folders: z
+      .array(z.string().min(1))
+      .default(["runs"])
+      .describe("where to look, folders inside them included")
+      .meta({ positional: true, commas: false, placeholder: "folder" }),
+  }),
+  examples: ["stemma runs", "stemma runs runs/old runs/new --json"],
+  async run({ folders }, io) {
+    const paths = new Set((await Promise.all(folders.map(findRuns))).flat());
+    const reports: RunReport[] = [];
+    for (const path of paths) reports.push(await readRun(path));
+    if (reports.length === 0) io.print(`there are no runs in ${folders.join(", ")}; a stage makes one in its --output`);
+    for (const line of listing(reports)) io.print(line);
+    return { runs: reports };
+  },
+});
+
+function listing(reports: readonly RunReport[]): string[] {
+  if (reports.length === 0) return [];
+  const differences = runDifferences(reports);
+  const head = ["run", "stage", "size", "steps", "", "result", "time", "differs in"];
+  const rows = reports.map((report, i) => [
+    relative("", report.path) || ".",
+    report.command ?? "?",
+    report.parameters === null ? "–" : sizeText(report.parameters),
+    stepsText(report),
+    stateText(report),
+    tellingFacts(report.metrics).slice(0, mostFacts).join(", ") || "–",
+    report.trainingSeconds === 0 ? "–" : formatDuration(report.trainingSeconds),
+    differences[i]?.join(", ") || "–",
+  ]);
+  return tableLines([head, ...rows], ["left", "left", "right", "right", "left", "left", "right", "left"]);
+}
+
+/** `40/60`, or `40` where the end is unknown. */
+export function stepsText({ step, steps }: Pick<RunReport, "step" | "steps">): string {
+  return steps === null ? String(step) : `${step}/${steps}`;
+}
+
+/** What became of a run; a finished one needs no word, a damaged one always gets one. */
+function stateText({ state, troubles }: RunReport): string {
+  const words = [...(state === "finished" ? [] : [state]), ...(troubles.length > 0 ? ["damaged"] : [])];
+  return words.join(", ");
+}
+
+/** `137k`, `1.5M`, `124M`, `1.1B`: parameters of a model in four characters or so. */
+export function sizeText(parameters: number): string {
+  const [unit, letter] =
+    parameters >= 1e9 ? [1e9, "B"] : parameters >= 1e6 ? [1e6, "M"] : parameters >= 1e3 ? [1e3, "k"] : [1, ""];
+  const share = parameters / unit;
+  return `${share < 10 && unit > 1 ? share.toFixed(1) : Math.round(share)}${letter}`;
+}
