@@ -3,9 +3,12 @@ import { describe, expect, test } from "vitest";
 import { anyText } from "../../test/any-text.ts";
 import { UnsupportedError } from "../core/errors.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
 import { tokenizerFromJson } from "../text/read-tokenizer.ts";
+import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer, TokenRoles } from "../text/tokenizer.ts";
-import { tokenizerFromMetadata, tokenizerMetadata } from "./gguf-tokenizer.ts";
+import { endsFromMetadata, tokenizerFromMetadata, tokenizerMetadata } from "./gguf-tokenizer.ts";
 import type { GgufValue } from "./gguf-values.ts";
 
 const end = "<|endoftext|>";
@@ -65,7 +68,7 @@ const kinds: [string, Tokenizer, Record<string, unknown>][] = [
 
 describe.each(kinds)("%s", (_, tokenizer, expected) => {
   const rows = tokenizer.vocabularySize + 2;
-  const metadata = tokenizerMetadata(tokenizer, rows, null);
+  const metadata = tokenizerMetadata(new ChatEncoder(tokenizer, null), rows);
   const value = (key: string): unknown => {
     const found = metadata.get(key);
     return found?.type === "array" ? found.values.length : found?.value;
@@ -95,10 +98,40 @@ describe.each(kinds)("%s", (_, tokenizer, expected) => {
   });
 });
 
+test("every token that ends a turn is named, and comes back: the template's own first", () => {
+  const tokenizer = small.withSpecialTokens([...chatMlTokens, "<|eom|>"]);
+  const [endOfText, turn, message] = [end, "<|im_end|>", "<|eom|>"].map((token) => tokenizer.idOf(token) ?? -1);
+  const folderIds = { beginOfText: 5, ends: [endOfText ?? -1, message ?? -1] };
+  const metadata = tokenizerMetadata(new ChatEncoder(tokenizer, new ChatTemplate(chatMl), folderIds), 320);
+  const ids = ["bos", "eos", "eot", "eom"].map((name) => metadata.get(`tokenizer.ggml.${name}_token_id`));
+  expect(ids).toEqual([endOfText, endOfText, turn, message].map((value) => ({ type: "uint32", value })));
+  const back = tokenizerFromMetadata("x.gguf", metadata);
+  expect([...endsFromMetadata(metadata, back)]).toEqual([endOfText, turn, message]);
+});
+
+test("what is put around a text is what the file says or, where it does not, what llama.cpp takes for granted", () => {
+  const bounds = (tokenizer: Tokenizer, flags: Readonly<Record<string, boolean | null>>): unknown => {
+    const metadata = tokenizerMetadata(new ChatEncoder(tokenizer, null), 400);
+    for (const [name, value] of Object.entries(flags)) {
+      if (value === null) metadata.delete(`tokenizer.ggml.${name}`);
+      else metadata.set(`tokenizer.ggml.${name}`, { type: "bool", value });
+    }
+    return boundsOf(tokenizerFromMetadata("x.gguf", metadata));
+  };
+  const id = small.idOf(end);
+  const llama3 = changed(cutBy(words("\\p{N}{1,3}")));
+  expect(bounds(small, { add_bos_token: null })).toEqual({ before: [], behind: [] });
+  expect(bounds(llama3, { add_bos_token: null })).toEqual({ before: [id], behind: [] });
+  expect(bounds(sentencePiece(true), { add_bos_token: null })).toEqual({ before: [1], behind: [] });
+  expect(bounds(sentencePiece(true), { add_eos_token: true })).toEqual({ before: [], behind: [2] });
+});
+
 test("what llama.cpp has no name for is refused", () => {
   const spaced = changed({ pre_tokenizer: { type: "ByteLevel", add_prefix_space: true, use_regex: true } });
-  expect(() => tokenizerMetadata(spaced, 400, null)).toThrow("llama.cpp has no name for this way to cut text");
-  expect(() => tokenizerMetadata(changed(cutBy("\\p{L}+|.")), 400, null)).toThrow(UnsupportedError);
+  expect(() => tokenizerMetadata(new ChatEncoder(spaced, null), 400)).toThrow(
+    "llama.cpp has no name for this way to cut text",
+  );
+  expect(() => tokenizerMetadata(new ChatEncoder(changed(cutBy("\\p{L}+|.")), null), 400)).toThrow(UnsupportedError);
   const unknown = new Map<string, GgufValue>([["tokenizer.ggml.model", { type: "string", value: "t5" }]]);
   expect(() => tokenizerFromMetadata("x.gguf", unknown)).toThrow(
     "x.gguf: its tokenizer is t5 (gpt-2); known are llama",
@@ -106,7 +139,7 @@ test("what llama.cpp has no name for is refused", () => {
 });
 
 test("scores that are missing or too few are a damaged file", () => {
-  const metadata = tokenizerMetadata(sentencePiece(true), 300, null);
+  const metadata = tokenizerMetadata(new ChatEncoder(sentencePiece(true), null), 300);
   metadata.set("tokenizer.ggml.scores", { type: "array", elementType: "float32", values: Float32Array.of(1) });
   expect(() => tokenizerFromMetadata("x.gguf", metadata)).toThrow("tokenizer.ggml.scores is missing or not as long");
 });

@@ -1,5 +1,8 @@
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
+import type { ChatEncoder } from "../text/encode-chat.ts";
+import { textProcessor } from "../text/folder-tokens.ts";
 import { tokenizerFromJson } from "../text/read-tokenizer.ts";
+import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer, TokenizerJson, TokenRole, TokenRoles } from "../text/tokenizer.ts";
 import { preTokenizerJson, preTokenizerName, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
 import { mergesOf, scoresOf, spacesJson } from "./gguf-sentence-piece.ts";
@@ -7,6 +10,9 @@ import type { GgufValue } from "./gguf-values.ts";
 
 /** What tokens are to ggml. */
 const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** Beside the end of text: what ends a turn, and what ends a message of several. */
+const furtherEnds = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] as const;
 
 const roleKeys: readonly (readonly [TokenRole, key: string])[] = [
   ["bos", "tokenizer.ggml.bos_token_id"],
@@ -18,34 +24,39 @@ const roleKeys: readonly (readonly [TokenRole, key: string])[] = [
 type Metadata = ReadonlyMap<string, GgufValue>;
 
 /**
- * A tokenizer as the metadata of a GGUF file. `rows` is the height of the model's embedding: rows beyond the last token
- * become tokens that no text has.
+ * What reads conversations as the metadata of a GGUF file. `rows` is the height of the model's embedding: rows beyond the
+ * last token become tokens that no text has. llama.cpp ends a text at three tokens: the end of text, and two of those that
+ * end a turn, the template's own first.
  *
  * @throws {UnsupportedError} when llama.cpp has no such tokenizer.
  */
-export function tokenizerMetadata(
-  tokenizer: Tokenizer,
-  rows: number,
-  chatTemplate: string | null,
-): Map<string, GgufValue> {
+export function tokenizerMetadata(encoder: ChatEncoder, rows: number): Map<string, GgufValue> {
+  const { tokenizer, template } = encoder;
   const tokens = Array.from({ length: rows }, (_, id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`);
   const metadata = new Map<string, GgufValue>([
     ...kindMetadata(tokenizer, tokens),
     ["tokenizer.ggml.tokens", strings(tokens)],
     ["tokenizer.ggml.token_type", { type: "array", elementType: "int32", values: typesOf(tokenizer, rows) }],
   ]);
-  const roles = { ...tokenizer.roles };
-  const end = tokenizer.endOfText;
-  if (end !== null) roles.eos ??= tokenizer.tokenOf(end) ?? "";
+  const { endOfText } = tokenizer;
+  const { before, behind } = boundsOf(tokenizer);
+  const idOfRole: Partial<Record<TokenRole, number | null>> = {
+    bos: before[0] ?? encoder.beginOfText ?? endOfText,
+    eos: endOfText,
+  };
   for (const [role, key] of roleKeys) {
-    const id = tokenizer.idOf(roles[role] ?? "");
+    const id = idOfRole[role] ?? tokenizer.idOf(tokenizer.roles[role] ?? "");
     if (id !== null) metadata.set(key, { type: "uint32", value: id });
   }
-  const [first] = tokenizer.frame(new Int32Array(0)).ids;
-  const beginsWithBos = first !== undefined && first === tokenizer.idOf(roles.bos ?? "");
-  metadata.set("tokenizer.ggml.add_bos_token", { type: "bool", value: beginsWithBos });
-  if (chatTemplate !== null) {
-    metadata.set("tokenizer.chat_template", { type: "string", value: withoutGeneration(chatTemplate) });
+  const others = [...encoder.endTokens()].filter((id) => id !== endOfText);
+  for (const [i, key] of furtherEnds.entries()) {
+    const id = others[i];
+    if (id !== undefined) metadata.set(key, { type: "uint32", value: id });
+  }
+  metadata.set("tokenizer.ggml.add_bos_token", { type: "bool", value: before.length > 0 });
+  metadata.set("tokenizer.ggml.add_eos_token", { type: "bool", value: behind.length > 0 && behind[0] === endOfText });
+  if (template !== null) {
+    metadata.set("tokenizer.chat_template", { type: "string", value: withoutGeneration(template.source) });
   }
   return metadata;
 }
@@ -76,15 +87,24 @@ export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokeni
       const special = type === tokenTypes.control || type === tokenTypes.unknown;
       return special || type === tokenTypes.userDefined ? [{ id, content, special, normalized: false }] : [];
     }),
-    post_processor: flag(metadata, "tokenizer.ggml.add_bos_token", isSentencePiece)
-      ? beginningWith(roles.bos, tokens)
-      : null,
+    post_processor: textProcessor(
+      // As llama.cpp has it where a file does not say.
+      flag(metadata, "tokenizer.ggml.add_bos_token", isSentencePiece || pre === "llama-bpe") ? roles.bos : undefined,
+      flag(metadata, "tokenizer.ggml.add_eos_token", false) ? roles.eos : undefined,
+      (token) => tokens.indexOf(token),
+    ),
     ...(isSentencePiece
       ? sentencePieceJson(where, metadata, tokens, typeOf)
       : byteLevelJson(where, metadata, tokens, typeOf)),
     ...(cutting && !isSentencePiece && { pre_tokenizer: cutting }),
   };
   return tokenizerFromJson(where, json, roles);
+}
+
+/** All tokens that end a text or a turn in the metadata of a GGUF file; the end of text comes first. */
+export function endsFromMetadata(metadata: Metadata, tokenizer: Tokenizer): ReadonlySet<number> {
+  const ids = [tokenizer.endOfText, ...furtherEnds.map((key) => idAt(metadata, key))];
+  return new Set(ids.filter((id) => id !== null && tokenizer.tokenOf(id) !== null)) as Set<number>;
 }
 
 /** The chat template in the metadata of a GGUF file, or null. */
@@ -191,26 +211,18 @@ function sentencePieceJson(where: string, metadata: Metadata, tokens: readonly s
   };
 }
 
-function beginningWith(bos: string | undefined, tokens: readonly string[]): object | null {
-  if (bos === undefined) return null;
-  const token = { SpecialToken: { id: bos, type_id: 0 } };
-  const sequence = (id: "A" | "B"): object => ({ Sequence: { id, type_id: id === "A" ? 0 : 1 } });
-  return {
-    type: "TemplateProcessing",
-    single: [token, sequence("A")],
-    pair: [token, sequence("A"), token, sequence("B")],
-    special_tokens: { [bos]: { id: bos, ids: [tokens.indexOf(bos)], tokens: [bos] } },
-  };
-}
-
 function rolesOf(tokens: readonly string[], metadata: Metadata): TokenRoles {
   return Object.fromEntries(
     roleKeys.flatMap(([role, key]) => {
-      const value = metadata.get(key);
-      const token = value?.type === "uint32" ? tokens[value.value] : undefined;
+      const token = tokens[idAt(metadata, key) ?? -1];
       return token === undefined ? [] : [[role, token]];
     }),
   ) as TokenRoles;
+}
+
+function idAt(metadata: Metadata, key: string): number | null {
+  const value = metadata.get(key);
+  return value?.type === "uint32" ? value.value : null;
 }
 
 function strings(values: readonly string[]): GgufValue {

@@ -132,7 +132,8 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   if (baseUrl !== undefined) return new HttpScorer({ baseUrl, model, apiKey, seed });
   const backend = await openMachine(settings, io);
   const { model: own, encoder } = await openAssistant(model, backend);
-  return new ModelScorer(own, encoder.tokenizer, { name: model, batchTokens, sharePrefix, seed });
+  const endTokens = encoder.endTokens();
+  return new ModelScorer(own, encoder.tokenizer, { name: model, batchTokens, sharePrefix, seed, endTokens });
 }
 
 function resultLines({ task, shots, metrics, prompts, seconds }: TaskResult): string[] {

@@ -15,6 +15,8 @@ export interface ModelScorerOptions {
   /** Reads a context once for all of its continuations. Off only to see what it saves. */
   readonly sharePrefix?: boolean;
   readonly seed: number;
+  /** Tokens that end a text; the tokenizer's end of text when left out. */
+  readonly endTokens?: ReadonlySet<number>;
 }
 
 /** Asks one of our models. Texts become tokens as the evaluation harness makes them. */
@@ -91,7 +93,7 @@ export class ModelScorer implements Scorer {
       const { endOfText } = this.#tokenizer;
       const options = {
         ...{ sampling, maxNewTokens, stop: until, seed: this.#options.seed, batchSize: 32 },
-        endTokens: new Set(endOfText === null ? [] : [endOfText]),
+        endTokens: this.#options.endTokens ?? new Set(endOfText === null ? [] : [endOfText]),
       };
       for await (const { index, text, finish } of generateText(this.#model, this.#tokenizer, prompts, options)) {
         const at = group[index]?.index ?? 0;

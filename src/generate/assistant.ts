@@ -2,8 +2,8 @@ import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
-import { folderTexts } from "../files/json-file.ts";
-import type { ModelFamily } from "../models/family.ts";
+import type { ModelFamily, SpecialIds } from "../models/family.ts";
+import { generationConfig } from "../models/generation-config.ts";
 import type { LanguageModel, TextModel } from "../models/language-model.ts";
 import { loadModel } from "../models/load.ts";
 import { prefixKey, storedTensors } from "../models/read-model.ts";
@@ -12,9 +12,9 @@ import type { RewardModel } from "../models/reward-model.ts";
 import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
 import { parameters } from "../nn/parameters.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
-import { chatTemplateFile, readChatTemplate } from "../text/chat-template-file.ts";
+import { chatTemplateFile } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { namedChatTemplate } from "../text/named-chat-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
@@ -34,8 +34,9 @@ export interface Assistant {
  */
 export async function openAssistant(path: string, backend: Backend): Promise<Assistant> {
   const { model, family } = await loadModel(path, backend);
-  const tokenizer = await loadTokenizerFor(model, path);
-  return { model, family, encoder: new ChatEncoder(tokenizer, await readChatTemplate(folderTexts(path))) };
+  const encoder = await loadChatEncoder(path);
+  refuseLarger(path, encoder.tokenizer, model);
+  return { model, family, encoder };
 }
 
 /**
@@ -43,9 +44,14 @@ export async function openAssistant(path: string, backend: Backend): Promise<Ass
  *
  * @throws {CheckpointError} when it is missing or damaged, or can give ids that the model does not know.
  */
-export async function loadTokenizerFor({ settings }: TextModel, path: string): Promise<Tokenizer> {
-  const tokenizer = await loadTokenizer(path);
-  if (tokenizer.vocabularySize <= settings.vocabularySize) return tokenizer;
+export async function loadTokenizerFor(model: TextModel, path: string): Promise<Tokenizer> {
+  const { tokenizer } = await loadChatEncoder(path);
+  refuseLarger(path, tokenizer, model);
+  return tokenizer;
+}
+
+function refuseLarger(path: string, tokenizer: Tokenizer, { settings }: TextModel): void {
+  if (tokenizer.vocabularySize <= settings.vocabularySize) return;
   throw new CheckpointError(
     `${path}: the tokenizer has ${tokenizer.vocabularySize} tokens, the model ${settings.vocabularySize}; ` +
       "they do not belong together, fetch both again",
@@ -74,13 +80,12 @@ export async function withTemplate(
   const tokens = [...(chosen?.source === chatMl ? chatMlTokens : []), ...specialTokens];
   const tokenizer = tokens.length > 0 ? encoder.tokenizer.withSpecialTokens(tokens) : encoder.tokenizer;
   const isLarger = tokenizer.vocabularySize > model.settings.vocabularySize;
-  const ids = { endOfText: tokenizer.endOfText };
-  const larger = isLarger ? await resizeVocabulary(family, model, tokenizer.vocabularySize, ids) : model;
+  const larger = isLarger ? await resizeVocabulary(family, model, tokenizer.vocabularySize) : model;
   if (isLarger) for (const parameter of parameters(model).values()) parameter.release();
   return {
     family,
     model: larger,
-    encoder: new ChatEncoder(tokenizer, chosen),
+    encoder: new ChatEncoder(tokenizer, chosen, encoder.folderIds),
   };
 }
 
@@ -91,14 +96,13 @@ async function chooseTemplate(name: string | null, own: ChatTemplate | null): Pr
 
 /** What the model folder of an assistant is made from. */
 export function assistantContents({ model, family, encoder }: Assistant): ModelContents {
-  const { tokenizer } = encoder;
-  const ids = { endOfText: tokenizer.endOfText };
+  const ids = specialIds(encoder);
   return {
     config: {
       ...(family.writeConfig(model.settings, ids) as JsonObject),
       ...(model.readsPrefix && { [prefixKey]: true }),
     },
-    generationConfig: { eos_token_id: [...encoder.endTokens()] },
+    generationConfig: generationConfig(encoder.endTokens(), ids),
     tensors: storedTensors(family, model),
     extraFiles: chatFiles(encoder),
   };
@@ -107,7 +111,7 @@ export function assistantContents({ model, family, encoder }: Assistant): ModelC
 /** What the model folder of a reward model is made from. */
 export function rewardContents(family: ModelFamily, model: RewardModel, encoder: ChatEncoder): ModelContents {
   return {
-    config: rewardConfig(family, model, { endOfText: encoder.tokenizer.endOfText }) as JsonObject,
+    config: rewardConfig(family, model, specialIds(encoder)) as JsonObject,
     tensors: rewardTensors(family, model),
     extraFiles: chatFiles(encoder),
   };
@@ -117,9 +121,8 @@ function chatFiles({ tokenizer, template }: ChatEncoder): Record<string, string>
   return { ...tokenizerFiles(tokenizer), ...(template ? { [chatTemplateFile]: template.source } : {}) };
 }
 
-/** The tokenizer and template of a model folder, without its weights. */
-export async function openChatEncoder(path: string): Promise<ChatEncoder> {
-  return new ChatEncoder(await loadTokenizer(path), await readChatTemplate(folderTexts(path)));
+function specialIds({ beginOfText, tokenizer: { endOfText } }: ChatEncoder): SpecialIds {
+  return { beginOfText, endOfText };
 }
 
 /**

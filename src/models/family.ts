@@ -25,6 +25,8 @@ export interface TensorBinding {
 
 /** Ids that a model's config.json repeats from its tokenizer. */
 export interface SpecialIds {
+  /** The token that begins a text; null, or left out, where that is the end of the text before. */
+  readonly beginOfText?: number | null;
   readonly endOfText: number | null;
 }
 

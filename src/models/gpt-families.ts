@@ -50,7 +50,7 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
       activation: activationNamed(keys.activation_function),
     };
   },
-  writeConfig: (settings, { endOfText }) => ({
+  writeConfig: (settings, { beginOfText, endOfText }) => ({
     architectures: ["GPT2LMHeadModel"],
     model_type: "gpt2",
     ...sharedConfig(settings),
@@ -59,7 +59,7 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
     scale_attn_weights: true,
     scale_attn_by_inverse_layer_idx: false,
     reorder_and_upcast_attn: false,
-    bos_token_id: endOfText,
+    bos_token_id: beginOfText ?? endOfText,
     eos_token_id: endOfText,
   }),
   tensors: (model) => bindings(model, { token: "wte", position: "wpe" }),

@@ -1,6 +1,6 @@
 import { Initializer } from "../nn/parameters.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { ModelFamily, SpecialIds } from "./family.ts";
+import type { ModelFamily } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 /**
@@ -14,9 +14,8 @@ export async function resizeVocabulary(
   family: ModelFamily,
   model: LanguageModel,
   vocabularySize: number,
-  ids: SpecialIds,
 ): Promise<LanguageModel> {
-  const config = { ...family.writeConfig(model.settings, ids), vocab_size: vocabularySize };
+  const config = { ...family.writeConfig(model.settings, { endOfText: null }), vocab_size: vocabularySize };
   const larger = family.create(family.readConfig(config), new Initializer(model.backend, null));
   const old = new Map(family.tensors(model).map(({ name, parameter }) => [name, parameter]));
   for (const { name, parameter } of family.tensors(larger)) {

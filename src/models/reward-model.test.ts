@@ -90,7 +90,7 @@ test("padding behind an answer does not change its reward", async () => {
 
 test.each(all)("a larger vocabulary leaves what %s says of the old tokens as it was", async (_, family) => {
   const model = newModel(family);
-  const larger = await resizeVocabulary(family, model, 13, none);
+  const larger = await resizeVocabulary(family, model, 13);
   expect(larger.settings.vocabularySize).toBe(13);
   const logits = async (of: LanguageModel): Promise<number[]> => [...(await of.logits(of.forward(ids())).read())];
   const [before, after] = [await logits(model), await logits(larger)];

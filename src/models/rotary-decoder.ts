@@ -76,7 +76,7 @@ export function readRotaryDecoder(keys: Keys, rotaryBase: number): RotaryDecoder
 /** The settings as keys of a config.json. */
 export function writeRotaryDecoder(
   settings: RotaryDecoderSettings,
-  { endOfText }: SpecialIds,
+  { beginOfText, endOfText }: SpecialIds,
 ): Record<string, unknown> {
   return {
     vocab_size: settings.vocabularySize,
@@ -93,7 +93,7 @@ export function writeRotaryDecoder(
     initializer_range: settings.initializerRange,
     tie_word_embeddings: settings.tiedEmbeddings,
     ...writeRotary(settings.rotaryBase, settings.rotaryScaling),
-    bos_token_id: endOfText,
+    bos_token_id: beginOfText ?? endOfText,
     eos_token_id: endOfText,
   };
 }

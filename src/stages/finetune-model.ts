@@ -167,7 +167,7 @@ async function withNewTokens(
 ): Promise<LanguageModel> {
   const old = model.settings.vocabularySize;
   if (tokenizer.vocabularySize <= old) return model;
-  const larger = await resizeVocabulary(family, model, tokenizer.vocabularySize, { endOfText: tokenizer.endOfText });
+  const larger = await resizeVocabulary(family, model, tokenizer.vocabularySize);
   for (const parameter of parameters(model).values()) parameter.release();
   for (const parameter of parameters(larger).values()) {
     if (parameter.shape.length !== 2 || parameter.axis(0) !== tokenizer.vocabularySize) continue;

@@ -9,12 +9,13 @@ import { readPrompts } from "../data/prompts.ts";
 import { defaultTokenCache } from "../data/token-cache.ts";
 import { trainingWindows } from "../data/windows.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import { assistantContents, openChatEncoder, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
+import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters } from "../nn/parameters.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import type { Ppo } from "../train/ppo.ts";
 import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
@@ -130,7 +131,7 @@ async function preparePpo(
   const { tokenizer } = actor.encoder;
   refuseOtherTokenizer(`reference ${settings.reference ?? settings.model}`, tokenizer, reference.encoder.tokenizer);
   for (const path of [settings.reward, ...(settings.critic ? [settings.critic] : [])]) {
-    refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await openChatEncoder(path)).tokenizer);
+    refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await loadChatEncoder(path)).tokenizer);
   }
   const rate = (learningRate: number) => (step: number) =>
     learningRateAt(step, { ...settings, learningRate, shape: settings.schedule, finalShare: 0 });

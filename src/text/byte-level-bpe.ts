@@ -130,8 +130,8 @@ export class ByteLevelBpe extends VocabularyTokenizer {
     return this.#preTokenizer.cutPoint(text);
   }
 
-  protected override encodeSegment(text: string, out: IntList): void {
-    const scanner = this.#preTokenizer.scan(text);
+  protected override encodeSegment(text: string, out: IntList, continues: boolean): void {
+    const scanner = this.#preTokenizer.scan(text, continues);
     const { bytes } = scanner;
     while (scanner.next()) {
       const { start, end } = scanner;

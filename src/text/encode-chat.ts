@@ -1,6 +1,10 @@
 import type { ChatMessage } from "./chat-message.ts";
 import { assistantRole, isLearnt } from "./chat-message.ts";
 import type { ChatTemplate, TemplateVariables, TextSpan } from "./chat-template.ts";
+import { encodeParts } from "./encode-parts.ts";
+import type { FolderIds } from "./folder-ids.ts";
+import { noFolderIds } from "./folder-ids.ts";
+import { begun } from "./text-bounds.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Token ids of a conversation. */
@@ -10,16 +14,27 @@ export interface EncodedChat {
   readonly isAnswer: Uint8Array;
 }
 
+/** A conversation as text, and which parts of it the assistant wrote. */
+interface Written {
+  readonly text: string;
+  readonly answers: readonly TextSpan[];
+}
+
 /** Turns conversations into token ids, always in the same way: in training, when sampling, and in a chat. */
 export class ChatEncoder {
   readonly tokenizer: Tokenizer;
   /** Without one, turns are joined as they are and the end-of-text token follows what the assistant says. */
   readonly template: ChatTemplate | null;
+  /** What the model's folder says of tokens beside its tokenizer. */
+  readonly folderIds: FolderIds;
   readonly #variables: TemplateVariables;
+  /** What a template writes behind each answer, where that is a special token; undefined until asked for. */
+  #endMark: number | null | undefined;
 
-  constructor(tokenizer: Tokenizer, template: ChatTemplate | null) {
+  constructor(tokenizer: Tokenizer, template: ChatTemplate | null, folderIds: FolderIds = noFolderIds) {
     this.tokenizer = tokenizer;
     this.template = template;
+    this.folderIds = folderIds;
     const { bos, eos } = tokenizer.roles;
     this.#variables = {
       ...(bos === undefined ? {} : { bos_token: bos }),
@@ -27,63 +42,106 @@ export class ChatEncoder {
     };
   }
 
+  /** The token that begins a text, as the tokenizer names it or else the model's folder; or null. */
+  get beginOfText(): number | null {
+    const { bos } = this.tokenizer.roles;
+    return (bos === undefined ? null : this.tokenizer.idOf(bos)) ?? this.folderIds.beginOfText;
+  }
+
   /**
-   * A whole conversation. Text is cut where the assistant's turns begin and end before it is encoded, because so it is
-   * cut when the assistant's part is generated.
+   * A whole conversation. Its ids are those of the whole text, as a part of a text is not read as a text; only where a
+   * token would hold the end of a prompt and the beginning of its answer is the text cut, as it is when the answer is
+   * generated. An end mark that an answer already has is not written twice.
    *
    * @param variables - What the template may refer to beside the messages, such as `tools`.
    * @throws {DataError} as the template does.
    */
   encode(messages: readonly ChatMessage[], variables: TemplateVariables = {}): EncodedChat {
-    if (!this.template) return join(learntParts(this.#plainParts(messages), messages));
-    const { text, answers } = this.template.renderMarked(messages, { ...this.#variables, ...variables });
-    return join(learntParts(this.#encodeSpans(text, answers), messages));
+    return join(learntParts(this.#parts(this.#written(messages, variables)), messages));
   }
 
   /** A conversation up to where the assistant's next turn begins. */
   encodePrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
-    if (!this.template) return join(this.#plainParts(messages)).ids;
     const answered = messages.some(({ role }) => role === assistantRole);
-    const all = { ...this.#variables, ...variables };
-    const text = this.template.render(messages, all, true);
-    if (!answered) return this.tokenizer.encode(text);
-    const { answers } = this.template.renderMarked(messages, all);
-    return join(this.#encodeSpans(text, answers)).ids;
+    if (!this.template) return join(this.#parts(this.#written(messages, variables))).ids;
+    const text = this.template.render(this.#unended(messages), { ...this.#variables, ...variables }, true);
+    const answers = answered ? this.#written(messages, variables).answers : [];
+    return join(this.#parts({ text, answers })).ids;
   }
 
-  /** Tokens that end a turn of the assistant: the last token of what the template writes for one, and the end of text. */
+  /**
+   * Tokens that end a turn of the assistant: the end of text, the last token of what the template writes for a turn, and
+   * those that the model's folder names.
+   */
   endTokens(): ReadonlySet<number> {
+    const ids = [this.tokenizer.endOfText, this.template && this.#markOfTemplate(), ...this.folderIds.ends];
+    return new Set(ids.filter((id) => id !== null));
+  }
+
+  #written(messages: readonly ChatMessage[], variables: TemplateVariables): Written {
+    const turns = this.#unended(messages);
+    return this.template
+      ? this.template.renderMarked(turns, { ...this.#variables, ...variables })
+      : plainText(turns, this.#endOfText());
+  }
+
+  /** What lies between the answers of a text, and the answers. */
+  #parts({ text, answers }: Written): Part[] {
+    const cuts = answers.flatMap(({ start, end }) => [start, end]);
+    const parts = encodeParts(this.tokenizer, text, cuts).map((ids, i) => ({ ids, isAnswer: i % 2 === 1 }));
+    // A template writes how a text begins by itself.
+    const [first, ...others] = parts;
+    return this.template || !first ? parts : [{ ...first, ids: begun(this.tokenizer, first.ids) }, ...others];
+  }
+
+  /** The messages without the end marks that are going to be written behind them. */
+  #unended(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+    const special = [...this.tokenizer.specialTokens.keys(), this.#endOfText()];
+    const hasMark = ({ role, content }: ChatMessage): boolean =>
+      role === assistantRole && special.some((token) => token !== "" && content.trimEnd().endsWith(token));
+    if (!messages.some(hasMark)) return messages;
+    const id = this.template ? this.#markOfTemplate() : null;
+    const mark = this.template ? id !== null && this.tokenizer.tokenOf(id) : this.#endOfText();
+    if (!mark) return messages;
+    return messages.map((message) => {
+      const content = message.content.trimEnd();
+      return message.role === assistantRole && content.endsWith(mark)
+        ? { ...message, content: content.slice(0, -mark.length) }
+        : message;
+    });
+  }
+
+  /** The end-of-text token as text; empty where there is none. */
+  #endOfText(): string {
     const { endOfText } = this.tokenizer;
-    const last =
-      this.template &&
-      this.encode([
+    return endOfText === null ? "" : (this.tokenizer.tokenOf(endOfText) ?? "");
+  }
+
+  /** The special token that the template writes last for an answer, or null. */
+  #markOfTemplate(): number | null {
+    if (this.#endMark === undefined) {
+      const { ids, isAnswer } = this.encode([
         { role: "user", content: "?" },
         { role: assistantRole, content: "!" },
       ]);
-    const end = last ? last.ids[last.isAnswer.lastIndexOf(1)] : undefined;
-    const isMark = end !== undefined && [...this.tokenizer.specialTokens.values()].includes(end);
-    return new Set([...(endOfText === null ? [] : [endOfText]), ...(isMark ? [end] : [])]);
-  }
-
-  #encodeSpans(text: string, answers: readonly TextSpan[]): Part[] {
-    let done = 0;
-    const parts: Part[] = [];
-    for (const { start, end } of answers) {
-      parts.push({ ids: this.tokenizer.encode(text.slice(done, start)), isAnswer: false });
-      parts.push({ ids: this.tokenizer.encode(text.slice(start, end)), isAnswer: true });
-      done = end;
+      const end = ids[isAnswer.lastIndexOf(1)];
+      const isMark = end !== undefined && [...this.tokenizer.specialTokens.values()].includes(end);
+      this.#endMark = isMark ? end : null;
     }
-    return [...parts, { ids: this.tokenizer.encode(text.slice(done)), isAnswer: false }];
+    return this.#endMark;
   }
+}
 
-  #plainParts(messages: readonly ChatMessage[]): Part[] {
-    const { endOfText } = this.tokenizer;
-    return messages.map(({ role, content }) => {
-      const isAnswer = role === assistantRole;
-      const ids = this.tokenizer.encode(content);
-      return { isAnswer, ids: isAnswer && endOfText !== null ? Int32Array.of(...ids, endOfText) : ids };
-    });
+/** Turns one after the other, with `end` behind each of the assistant's. */
+function plainText(messages: readonly ChatMessage[], end: string): Written {
+  let text = "";
+  const answers: TextSpan[] = [];
+  for (const { role, content } of messages) {
+    const start = text.length;
+    text += role === assistantRole ? content + end : content;
+    if (role === assistantRole) answers.push({ start, end: text.length });
   }
+  return { text, answers };
 }
 
 interface Part {

@@ -68,8 +68,7 @@ export function completedJson(
     taken.add(id);
     return [{ ...token, id }];
   });
-  const around = surroundings(config, roles, ids);
-  return { ...json, added_tokens: [...own, ...added], ...(around !== null && { post_processor: around.processor }) };
+  return { ...json, added_tokens: [...own, ...added], ...processorOf(config, roles, ids) };
 }
 
 /** The tokens that files add, and those of the vocabulary that play a role. */
@@ -90,29 +89,46 @@ function nextAfter(ids: ReadonlySet<unknown>): number {
   return next;
 }
 
-/** What `add_bos_token` and `add_eos_token` put around a text; null where neither is said. */
-function surroundings(
+/** What `add_bos_token` and `add_eos_token` put around a text; nothing where neither is said. */
+function processorOf(
   { add_bos_token: begins, add_eos_token: ends }: JsonRecord,
   { bos, eos }: TokenRoles,
   ids: ReadonlyMap<unknown, unknown>,
-): { readonly processor: Json } | null {
-  if (typeof begins !== "boolean" && typeof ends !== "boolean") return null;
-  const has = (token: string | undefined): token is string => token !== undefined && ids.has(token);
-  const [first, last] = [begins === true && has(bos) ? [bos] : [], ends === true && has(eos) ? [eos] : []];
-  const used = [...first, ...last];
-  if (used.length === 0) return { processor: null };
-  const around = (sequence: "A" | "B", type_id: 0 | 1): Json[] => [
-    ...first.map((id) => ({ SpecialToken: { id, type_id } })),
-    { Sequence: { id: sequence, type_id } },
-    ...last.map((id) => ({ SpecialToken: { id, type_id } })),
+): JsonRecord {
+  if (typeof begins !== "boolean" && typeof ends !== "boolean") return {};
+  const idOf = (token: string): number => ids.get(token) as number;
+  const [first, last] = [
+    begins === true && ids.has(bos) ? bos : undefined,
+    ends === true && ids.has(eos) ? eos : undefined,
   ];
-  const special = used.map((id) => [id, { id, ids: [ids.get(id) as number], tokens: [id] }] as const);
+  return { post_processor: textProcessor(first, last, idOf) };
+}
+
+/**
+ * The `post_processor` of a `tokenizer.json` that begins each text with one token and ends it with another, or null where
+ * there is neither.
+ */
+export function textProcessor(
+  begin: string | undefined,
+  end: string | undefined,
+  idOf: (token: string) => number,
+): Json {
+  const special =
+    (type_id: number) =>
+    (id: string): Json => ({ SpecialToken: { id, type_id } });
+  const [first, last] = [begin, end].map((token) => (token === undefined ? [] : [token])) as [string[], string[]];
+  if (first.length + last.length === 0) return null;
+  const around = (id: "A" | "B", type_id: 0 | 1): Json[] => [
+    ...first.map(special(type_id)),
+    { Sequence: { id, type_id } },
+    ...last.map(special(type_id)),
+  ];
   return {
-    processor: {
-      type: "TemplateProcessing",
-      single: around("A", 0),
-      pair: [...around("A", 0), ...around("B", 1)],
-      special_tokens: Object.fromEntries(special),
-    },
+    type: "TemplateProcessing",
+    single: around("A", 0),
+    pair: [...around("A", 0), ...around("B", 1)],
+    special_tokens: Object.fromEntries(
+      [...first, ...last].map((id) => [id, { id, ids: [idOf(id)], tokens: [id] }] as const),
+    ),
   };
 }

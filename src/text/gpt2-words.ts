@@ -20,8 +20,9 @@ export class Gpt2Words implements PreTokenizer {
     this.addPrefixSpace = addPrefixSpace;
   }
 
-  scan(text: string): WordScanner {
-    return new Gpt2Scanner(utf8.encode(this.addPrefixSpace && !text.startsWith(" ") ? ` ${text}` : text));
+  scan(text: string, continues = false): WordScanner {
+    const isPrefixed = this.addPrefixSpace && !continues && !text.startsWith(" ");
+    return new Gpt2Scanner(utf8.encode(isPrefixed ? ` ${text}` : text));
   }
 
   cutPoint(text: string): number {

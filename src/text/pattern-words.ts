@@ -25,12 +25,14 @@ export class PatternWords implements PreTokenizer {
     this.#options = options;
   }
 
-  scan(text: string): WordScanner {
+  scan(text: string, continues = false): WordScanner {
     const { cutters, addPrefixSpace } = this.#options;
     // Half of a surrogate pair is three bytes wherever it stands, but two halves that come together are four.
     const whole = text.replace(/\p{Cs}/gu, "\ufffd");
     const pieces = cutters.reduce((words, cutter) => words.flatMap(cutter), [whole]);
-    return new PieceScanner(addPrefixSpace ? pieces.map((word) => (word.startsWith(" ") ? word : ` ${word}`)) : pieces);
+    const isPrefixed = (word: string, i: number): boolean =>
+      addPrefixSpace && !word.startsWith(" ") && !(continues && i === 0);
+    return new PieceScanner(pieces.map((word, i) => (isPrefixed(word, i) ? ` ${word}` : word)));
   }
 
   cutPoint(text: string): number {

@@ -1,7 +1,7 @@
 /** Cuts text into the words within which tokens are merged. */
 export interface PreTokenizer {
-  /** Starts on a text. */
-  scan(text: string): WordScanner;
+  /** Starts on a text; one that `continues` another is read without a space before it. */
+  scan(text: string, continues?: boolean): WordScanner;
   /** As {@link Tokenizer.cutPoint}. */
   cutPoint(text: string): number;
   /** The `pre_tokenizer` entry of `tokenizer.json`. */

@@ -127,10 +127,8 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     };
   }
 
-  protected override encodeSegment(text: string, out: IntList): void {
-    const { spacePrefix } = this.#parts;
-    const isPrefixed = spacePrefix === "unless there" || (spacePrefix === "first, unless there" && out.length === 0);
-    const whole = isPrefixed && !text.startsWith(space) ? space + text : text;
+  protected override encodeSegment(text: string, out: IntList, continues: boolean): void {
+    const whole = continues ? this.#unprefixed(text) : this.#prefixed(text, out.length === 0);
     const start = out.length;
     const append = (id: number): void => {
       const isRepeated = id === this.#unknown && out.length > start && out.at(out.length - 1) === id;
@@ -142,6 +140,17 @@ export class SentencePieceBpe extends VocabularyTokenizer {
 
   protected override wordBoundary(text: string): number {
     return this.#cutsWords && this.#parts.spacePrefix === "never" ? lastWordBoundary(text) : 0;
+  }
+
+  #prefixed(text: string, isFirst: boolean): string {
+    const { spacePrefix } = this.#parts;
+    const isPrefixed = spacePrefix === "unless there" || (spacePrefix === "first, unless there" && isFirst);
+    return isPrefixed && !text.startsWith(space) ? space + text : text;
+  }
+
+  /** Normalized text without the space that normalizing has put before it. */
+  #unprefixed(text: string): string {
+    return this.#parts.spacePrefix === "always" ? text.slice(space.length) : text;
   }
 
   #encodeWord(word: string): readonly number[] {

@@ -16,6 +16,11 @@ export interface EncodeOptions {
    * strangers, which then cannot forge one. On when left out.
    */
   readonly recognizeSpecialTokens?: boolean;
+  /**
+   * Whether the text goes on from another one: a tokenizer that reads every text as if a space came first then puts none
+   * there. Off when left out.
+   */
+  readonly continues?: boolean;
 }
 
 /** How ids become text. */

@@ -51,9 +51,9 @@ export abstract class VocabularyTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): Int32Array {
     const ids = new IntList(Math.ceil(text.length / 3));
-    for (const segment of this.#segmenter.segments(text, options.recognizeSpecialTokens)) {
+    for (const [i, segment] of this.#segmenter.segments(text, options.recognizeSpecialTokens).entries()) {
       if (typeof segment === "number") ids.push(segment);
-      else this.encodeSegment(segment, ids);
+      else this.encodeSegment(segment, ids, i === 0 && options.continues === true);
     }
     return ids.toArray();
   }
@@ -87,8 +87,8 @@ export abstract class VocabularyTokenizer implements Tokenizer {
 
   abstract toJson(): TokenizerJson;
 
-  /** Adds the ids of text between added tokens, already normalized, to `out`. */
-  protected abstract encodeSegment(text: string, out: IntList): void;
+  /** Adds the ids of text between added tokens, already normalized, to `out`. `continues` is of {@link EncodeOptions}. */
+  protected abstract encodeSegment(text: string, out: IntList, continues: boolean): void;
 
   /** As {@link Tokenizer.cutPoint}, for text without added tokens. */
   protected abstract wordBoundary(text: string): number;

@@ -5,7 +5,7 @@ import type { WritableTensor } from "../../checkpoint/tensor-source.ts";
 import { CheckpointError, UnsupportedError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
-import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { ChatEncoder } from "../../text/encode-chat.ts";
 import type { ModelConfig } from "../family.ts";
 import type { HeadCounts } from "./arrangement.ts";
 import { rotaryDivisors } from "./arrangement.ts";
@@ -21,8 +21,7 @@ export interface GgufSource {
   readonly config: ModelConfig;
   /** As the model's folder holds them. */
   readonly tensors: readonly WritableTensor[];
-  readonly tokenizer: Tokenizer;
-  readonly chatTemplate: string | null;
+  readonly encoder: ChatEncoder;
 }
 
 /** ggml's numbers for what most tensors of a file are. */
@@ -37,13 +36,14 @@ const fileTypes: Readonly<Record<GgufDtype, number>> = { F32: 0, F16: 1, Q4_0: 2
  * @throws {CheckpointError} when the tokenizer has more tokens than the model.
  */
 export function ggufContents(source: GgufSource, dtype: GgufDtype): GgufContents {
-  const { config, name } = source;
+  const { config, name, encoder } = source;
+  const { vocabularySize } = encoder.tokenizer;
   const layout = layoutOf(config);
   const tensors = ggufTensors(layout, source, dtype);
   const rows = Number(config.vocab_size);
-  if (source.tokenizer.vocabularySize > rows) {
+  if (vocabularySize > rows) {
     throw new CheckpointError(
-      `${name}: the tokenizer has ${source.tokenizer.vocabularySize} tokens, the model ${rows}; they do not belong together`,
+      `${name}: the tokenizer has ${vocabularySize} tokens, the model ${rows}; they do not belong together`,
     );
   }
   const metadata = new Map<string, GgufValue>([
@@ -53,7 +53,7 @@ export function ggufContents(source: GgufSource, dtype: GgufDtype): GgufContents
     ["general.file_type", { type: "uint32", value: fileTypes[dtype] }],
     ...(tensors.some((tensor) => tensor.dtype.startsWith("Q")) ? [quantizationVersion] : []),
     ...modelMetadata(layout, config),
-    ...tokenizerMetadata(source.tokenizer, rows, source.chatTemplate),
+    ...tokenizerMetadata(encoder, rows),
   ]);
   return { metadata, tensors };
 }

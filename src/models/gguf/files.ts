@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { openReference } from "../../backend/reference/index.ts";
 import { openGguf } from "../../checkpoint/gguf.ts";
-import { chatTemplateFromMetadata, tokenizerFromMetadata } from "../../checkpoint/gguf-tokenizer.ts";
+import { chatTemplateFromMetadata, endsFromMetadata, tokenizerFromMetadata } from "../../checkpoint/gguf-tokenizer.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
 import type { GgufDtype } from "../../checkpoint/gguf-writer.ts";
 import { writeGguf } from "../../checkpoint/gguf-writer.ts";
@@ -9,11 +9,11 @@ import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { JsonObject } from "../../files/json.ts";
-import { folderTexts } from "../../files/json-file.ts";
-import { chatTemplateFile, readChatTemplate } from "../../text/chat-template-file.ts";
-import { loadTokenizer } from "../../text/load-tokenizer.ts";
+import { chatTemplateFile } from "../../text/chat-template-file.ts";
+import { loadChatEncoder } from "../../text/load-chat-encoder.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import { generationConfig } from "../generation-config.ts";
 import { familyIn, loadModel } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents, ggufLayoutFor } from "./contents.ts";
@@ -29,13 +29,12 @@ import { ggufAsFolder } from "./folder.ts";
 export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<string | null> {
   ggufLayoutFor((await familyIn(folder)).modelType); // before a large model is read in vain
   const { model, family } = await loadModel(folder, openReference());
-  const tokenizer = await loadTokenizer(folder);
+  const encoder = await loadChatEncoder(folder);
   const source = {
     name: nameOf(folder),
-    config: family.writeConfig(model.settings, { endOfText: tokenizer.endOfText }),
+    config: family.writeConfig(model.settings, { endOfText: null }),
     tensors: storedTensors(family, model),
-    tokenizer,
-    chatTemplate: (await readChatTemplate(folderTexts(folder)))?.source ?? null,
+    encoder,
   };
   await writeGguf(path, ggufContents(source, dtype));
   return model.readsPrefix ? "llama.cpp reads a prompt from left to right, this prefix language model at once" : null;
@@ -60,11 +59,15 @@ export async function importGguf(
     const model = await createEmpty(family, source, openReference());
     await loadTensors(family, model, source.tensors);
     const { tokenizer, reason } = readTokenizer(path, file.metadata);
-    const endOfText = tokenizer?.endOfText ?? null;
+    const { bos } = tokenizer?.roles ?? {};
+    const ids = {
+      beginOfText: bos === undefined ? null : (tokenizer?.idOf(bos) ?? null),
+      endOfText: tokenizer?.endOfText ?? null,
+    };
     const template = chatTemplateFromMetadata(file.metadata);
     await writeModelFolder(folder, {
-      config: family.writeConfig(model.settings, { endOfText }) as JsonObject,
-      ...(endOfText !== null && { generationConfig: { eos_token_id: endOfText } }),
+      config: family.writeConfig(model.settings, ids) as JsonObject,
+      ...(tokenizer && { generationConfig: generationConfig(endsFromMetadata(file.metadata, tokenizer), ids) }),
       tensors: storedTensors(family, model),
       extraFiles: {
         ...(tokenizer && tokenizerFiles(tokenizer)),

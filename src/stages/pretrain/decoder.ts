@@ -62,14 +62,14 @@ function samplePrompts(
 }
 
 async function sample(
-  { model, encoder: { tokenizer } }: Assistant,
+  { model, encoder }: Assistant,
   prompts: readonly Int32Array[],
   step: number,
   { sampleTokens: maxNewTokens, seed }: PretrainSettings,
   environment: StageEnvironment,
 ): Promise<void> {
-  const endTokens = new Set(tokenizer.endOfText === null ? [] : [tokenizer.endOfText]);
-  const options = { maxNewTokens, seed, endTokens, batchSize: prompts.length, tokenizer };
+  const { tokenizer } = encoder;
+  const options = { maxNewTokens, seed, endTokens: encoder.endTokens(), batchSize: prompts.length, tokenizer };
   const sampling = SamplingSettings.parse({ temperature: 0.8, topP: 0.95 });
   for (const { prompt, answer } of await sampleAnswers(model, prompts, { ...options, sampling })) {
     const shown = (ids: Int32Array): string => tokenizer.decode(ids, { skipSpecialTokens: true });
