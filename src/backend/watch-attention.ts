@@ -10,9 +10,13 @@ export interface AttentionMap {
   readonly weights: Float32Array;
 }
 
-/** A backend that looks on while models compute on it. */
+/** A backend that looks on while models compute on it, until it is told to stop. */
 export interface WatchedBackend {
   readonly backend: Backend;
+  /** From now on no maps are made: what is on the backend is computed as fast as without. Maps made before stay to be taken. */
+  stop(): void;
+  /** Goes on with maps after {@link stop}. */
+  start(): void;
   /** A map for each call of attention since maps were last taken, in order. */
   takeMaps(): Promise<AttentionMap[]>;
 }
@@ -23,15 +27,22 @@ export interface WatchedBackend {
  */
 export function watchAttention(backend: Backend): WatchedBackend {
   let taken: Promise<AttentionMap>[] = [];
+  let isWatching = true;
   const attention = (own: Attention): void => {
     backend.all.attention(own);
-    taken.push(mapOf(backend, own));
+    if (isWatching) taken.push(mapOf(backend, own));
   };
   return {
     backend: {
       ...backend,
       fused: { ...backend.fused, attention },
       all: { ...backend.all, attention },
+    },
+    stop() {
+      isWatching = false;
+    },
+    start() {
+      isWatching = true;
     },
     takeMaps() {
       const maps = Promise.all(taken);

@@ -31,3 +31,19 @@ test.each(withKernel)("%s: weights are those that mix the values; what is hidden
   expect(weight(0, 0, 0, 1)).toBe(0);
   expect(weight(1, 0, 0, 2)).toBeGreaterThan(0);
 });
+
+test.each(withKernel)("%s: a watcher that was stopped makes no maps, and goes on when started", async (_, backend) => {
+  const watched = watchAttention(backend);
+  const one = (seed: number) => randomTensor([1, 2, 4], seed, watched.backend);
+  const attrs = { heads: 2, keyValueHeads: 2, scale: 1, mask: { causal: true }, dropout: null };
+  const compute = async () => apply(attention, [one(1), one(2), one(3), null], attrs).read();
+  const before = await compute();
+  watched.stop();
+  expect(await compute()).toEqual(before);
+  expect((await watched.takeMaps()).length).toBe(1);
+  expect(await watched.takeMaps()).toEqual([]);
+  watched.start();
+  await compute();
+  const [map] = await watched.takeMaps();
+  expect(map?.weights.slice(0, 2)).toEqual(Float32Array.of(1, 0));
+});

@@ -1,5 +1,7 @@
 import type { AttentionRule, View } from "../../backend/kernels.ts";
+import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
+import { elementCount, formatShape } from "../../core/shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** Which keys each query may see. Lengths are given for each sequence of the batch; all are optional. */
@@ -18,25 +20,34 @@ export interface AttentionMask {
 
 type MaskViews = Pick<AttentionRule, "causal" | "queryStarts" | "prefixLengths" | "keyLengths" | "firstKeys">;
 
-/** Puts a mask's lengths where kernels can read them for the duration of `body`. */
+/** Puts a mask's lengths where kernels can read them for the duration of `body`: stretches of one tensor, written at once. */
 export function withMaskViews(mask: AttentionMask, like: Tensor, shape: Shape, body: (views: MaskViews) => void): void {
-  const made: Tensor[] = [];
-  const upload = (values: Int32Array | undefined, axes: Shape): View | null => {
-    if (!values) return null;
-    const tensor = like.blank(axes, "int32");
-    tensor.write(values);
-    made.push(tensor);
-    return tensor;
+  const { causal, queryStarts, prefixLengths, keyLengths, firstKeys } = mask;
+  const given = [queryStarts, prefixLengths, keyLengths, firstKeys].filter((values) => values !== undefined);
+  const size = given.reduce((sum, { length }) => sum + length, 0);
+  const all = size > 0 ? like.blank([size], "int32") : null;
+  const packed = new Int32Array(size);
+  let end = 0;
+  const place = (values: Int32Array | undefined, axes: Shape): View | null => {
+    if (!values || !all) return null;
+    if (values.length !== elementCount(axes)) {
+      throw new ShapeError(`attention: ${values.length} values of a mask do not fill ${formatShape(axes)}`);
+    }
+    packed.set(values, end);
+    end += values.length;
+    return all.window(end - values.length, axes);
   };
   const [batch = 1, queries = 1] = shape;
-  body({
-    causal: mask.causal,
-    queryStarts: upload(mask.queryStarts, [batch]),
-    prefixLengths: upload(mask.prefixLengths, [batch]),
-    keyLengths: upload(mask.keyLengths, [batch]),
-    firstKeys: upload(mask.firstKeys, [batch, queries]),
-  });
-  for (const tensor of made) tensor.release();
+  const views = {
+    causal,
+    queryStarts: place(queryStarts, [batch]),
+    prefixLengths: place(prefixLengths, [batch]),
+    keyLengths: place(keyLengths, [batch]),
+    firstKeys: place(firstKeys, [batch, queries]),
+  };
+  all?.write(packed);
+  body(views);
+  all?.release();
 }
 
 /** Whether query i of sequence b sees key j: the definition that every kernel implements. */

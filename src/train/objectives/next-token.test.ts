@@ -2,11 +2,13 @@ import { expect, test } from "vitest";
 import { expectClose } from "../../../test/closeness.ts";
 import { exact, read } from "../../../test/exact.ts";
 import { Random } from "../../core/random.ts";
+import { ignoredTarget } from "../../data/windows.ts";
 import type { GptSettings } from "../../models/gpt.ts";
 import { Gpt } from "../../models/gpt.ts";
 import { Initializer, parameters } from "../../nn/parameters.ts";
+import { Tensor } from "../../tensor/tensor.ts";
 import type { TokenBatch } from "./next-token.ts";
-import { nextTokenLoss } from "./next-token.ts";
+import { nextTokenLoss, targetLogProbs } from "./next-token.ts";
 
 const settings: GptSettings = {
   ...{ normPosition: "before", vocabularySize: 13, context: 8, width: 8, layers: 2, heads: 2, hidden: 16 },
@@ -52,6 +54,18 @@ test("texts packed in a row train as they do alone", async () => {
   ]);
   // Rows of the position table that only one of the two reached agree as well, so nothing leaked either way.
   expectClose(await gradients([[packed, 1]]), alone, near);
+});
+
+test("log-probabilities by target are what the loss is the mean of, and those of the softmax", async () => {
+  const model = newModel();
+  const tokens = { ...row([1, 2, 3, 7, 8, 9], [2, 3, ignoredTarget, 8, 9, 10]), batch: 2, time: 3 };
+  const found = await read(targetLogProbs(model, tokens));
+  expect(found[2]).toBe(0);
+  const loss = await nextTokenLoss(model, tokens, null).item();
+  expect(-found.reduce((a, b) => a + b) / 5).toBeCloseTo(loss, 10);
+  const logits = await read(model.logits(model.forward(Tensor.from(exact, Int32Array.of(7, 8), [1, 2]))));
+  const last = logits.slice(13).map(Math.exp);
+  expect(found[4]).toBeCloseTo(Math.log((last[9] ?? 0) / last.reduce((a, b) => a + b)), 10);
 });
 
 test("parts weigh by the tokens they train on, so that cutting a batch changes nothing", async () => {

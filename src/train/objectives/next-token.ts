@@ -8,6 +8,7 @@ import { apply } from "../../tensor/op.ts";
 import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { MeasuredLoss } from "../run.ts";
+import { pickedLogProbs } from "./token-log-probs.ts";
 import type { TrainedRows } from "./trained-rows.ts";
 import { trainedRows } from "./trained-rows.ts";
 
@@ -35,6 +36,19 @@ export function nextTokenLoss(
 ): Tensor {
   const hidden = model.forward(idsOf(model, tokens), { ...options, ...visibility(tokens), random });
   return tokenLoss(model, trainedRows(hidden, tokens.targets));
+}
+
+/**
+ * log p(target | tokens before it) of each target of a batch, in nats, and 0 where the target is negative: what losses
+ * and measures of one's own are made from. All logits are held at once, unlike in {@link nextTokenLoss}.
+ *
+ * Shapes: → `[batch · time]`.
+ */
+export function targetLogProbs(model: LanguageModel, tokens: TokenBatch, random: Random | null = null): Tensor {
+  const hidden = model.forward(idsOf(model, tokens), { ...visibility(tokens), random });
+  const { targets } = tokens;
+  const logits = model.logits(hidden).reshape([targets.length, -1]);
+  return pickedLogProbs(logits, Tensor.from(model.backend, targets, [targets.length]), 1);
 }
 
 /**
