@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { BadRows } from "./bad-rows.ts";
 import { readConversations } from "./conversations.ts";
 import { readPrompts } from "./prompts.ts";
 import { pairsOf, readRankings } from "./rankings.ts";
@@ -224,4 +225,14 @@ test.each<[string, object, string]>([
   ["tools", { messages: [user("Q"), assistant("A")], tools: "find" }, 'column "tools" must be a list of functions'],
 ])("%s that means nothing is refused", async (_, row, message) => {
   await expect(readConversations(jsonl(row))).rejects.toThrow(message);
+});
+
+test("rows that cannot be used are left out where that is asked for; of nothing but bad rows the first is named", async () => {
+  const bad = new BadRows("skip");
+  const good = { messages: [user("Q"), assistant("A")] };
+  const rows = jsonl(good, { messages: [] }, { text: "x" }, good, { messages: [user("Q")] });
+  expect(await readConversations(rows, bad)).toHaveLength(2);
+  expect(bad.notes()[0]).toBe("left out 3 bad rows:");
+  const none = readConversations(jsonl({ messages: [] }, { messages: [] }), new BadRows("skip"));
+  await expect(none).rejects.toThrow(/all 2 rows are bad; the first: .*line 1: column "messages" must be a list/);
 });

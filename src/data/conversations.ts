@@ -2,6 +2,7 @@ import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole, isLearnt } from "../text/chat-message.ts";
 import type { TemplateVariables } from "../text/chat-template.ts";
+import { BadRows } from "./bad-rows.ts";
 import { messagesColumn, promptColumns, templateColumns, turnsColumn } from "./chat-columns.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import type { Layout } from "./records.ts";
@@ -30,13 +31,14 @@ const layouts: readonly Layout<Conversation>[] = [
 ];
 
 /**
- * Conversations from JSONL or Parquet files whose rows have `messages`; `prompt` and `completion`, each a text or
+ * Conversations from files of JSON, CSV or Parquet whose rows have `messages`; `prompt` and `completion`, each a text or
  * messages; Alpaca's `instruction`, `input`, `output`, `system`, `history`; or ShareGPT's `conversations` and `system`.
  *
+ * @param bad - What is done with a row that cannot be used.
  * @throws {DataError} naming row and column, when columns are wrong or mixed, or an answer is empty or missing.
  */
-export async function readConversations(paths: readonly string[]): Promise<Conversation[]> {
-  return readAll(paths, layouts);
+export async function readConversations(paths: readonly string[], bad = new BadRows()): Promise<Conversation[]> {
+  return readAll(paths, layouts, bad);
 }
 
 function layout(

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
+import { BadRows } from "./bad-rows.ts";
 import { readCsv } from "./csv.ts";
 import { readRecords } from "./records.ts";
 
@@ -60,4 +61,17 @@ test.each([
 
 test("names a file that is not there", async () => {
   await expect(Readable.from(readCsv(join(folder, "none.csv"))).toArray()).rejects.toThrow("it does not exist");
+});
+
+test("bad rows are left out and named where that is asked for", async () => {
+  const path = join(folder, "bad.csv");
+  writeFileSync(path, "text,label\na,1\nb,2,3\nc\nd,4\n");
+  const bad = new BadRows("skip");
+  const rows = await Readable.from(readCsv(path, bad)).toArray();
+  expect(rows.map(({ value }) => value.text)).toEqual(["a", "d"]);
+  expect(bad.notes()).toEqual([
+    "left out 2 bad rows:",
+    expect.stringMatching(/bad\.csv: is not CSV: .*line 3/),
+    expect.stringMatching(/bad\.csv: is not CSV: .*line 4/),
+  ]);
 });

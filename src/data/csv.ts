@@ -1,6 +1,7 @@
 import { pipeline, Readable } from "node:stream";
 import { CsvError, parse } from "csv-parse";
 import { DataError } from "../core/errors.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readText } from "./text-file.ts";
 
@@ -13,7 +14,7 @@ import { readText } from "./text-file.ts";
  * @throws {DataError} naming file and line, when a row has more or fewer values than the first
  * line has names, or there are no rows.
  */
-export async function* readCsv(path: string): AsyncGenerator<JsonlRow, void, undefined> {
+export async function* readCsv(path: string, bad = new BadRows()): AsyncGenerator<JsonlRow, void, undefined> {
   const text = readText(path);
   const start = await firstLine(text);
   const separator = /\.tsv(?:\.gz)?$/i.test(path) ? "\t" : separatorOf(start);
@@ -22,6 +23,12 @@ export async function* readCsv(path: string): AsyncGenerator<JsonlRow, void, und
     delimiter: separator,
     info: true,
     skip_empty_lines: true,
+    ...(bad.choice === "skip" && {
+      skip_records_with_error: true,
+      on_skip: (error: unknown): undefined => {
+        bad.add(csvError(path, separator, error) as DataError);
+      },
+    }),
   });
   // Errors of either stream reach the reader through the last one.
   const rows: AsyncIterable<ParsedRow> = pipeline(Readable.from(joined(start, text)), parser, () => {});
@@ -34,7 +41,7 @@ export async function* readCsv(path: string): AsyncGenerator<JsonlRow, void, und
   } catch (error) {
     throw csvError(path, separator, error);
   }
-  if (count === 0) {
+  if (count === 0 && bad.count === 0) {
     throw new DataError(`${path}: has no rows; its first line must name the columns, the others hold values`);
   }
 }

@@ -1,5 +1,7 @@
 import { DataError } from "../core/errors.ts";
-import { readJsonl, stringColumn } from "./jsonl.ts";
+import { BadRows } from "./bad-rows.ts";
+import { stringColumn } from "./jsonl.ts";
+import { readRecords } from "./records.ts";
 import { readText } from "./text-file.ts";
 
 /** A stretch of a document's text. A document short enough is one piece. */
@@ -14,30 +16,45 @@ export interface TextPiece {
 /** Length, in UTF-16 units, from which a text file is handed out in pieces. */
 const pieceLength = 2 ** 17;
 
+/** How documents are read from files of rows. */
+export interface DocumentReading {
+  /** The column of the text. Default: `text`. */
+  readonly textColumn?: string | undefined;
+  /** What is done with a row that has no text, or cannot be read. Default: an error. */
+  readonly bad?: BadRows | undefined;
+}
+
 /**
  * The documents of some files, in order and piece by piece, so that a file larger than memory can be read.
  *
- * A document is what its writer meant to be read as one: a whole text file, or the `text` of one row of a JSONL file
- * (`.jsonl`, `.ndjson`, or `.gz` of them). Rows with an empty text are left out. A text file is cut where a word ends
- * and white space begins, see {@link endOfWord}.
+ * A document is what its writer meant to be read as one: a whole text file, or the text of one row of a file of rows
+ * (`.jsonl`, `.ndjson`, `.json`, or `.gz` of them; `.parquet`). Rows with an empty text are left out. A text file is cut
+ * where a word ends and white space begins, see {@link endOfWord}.
  *
  * @throws {FileError} when a file cannot be read.
- * @throws {DataError} naming file and line, when a file is not UTF-8, without text, or has a row that is
- * no JSON object with a string `text`.
+ * @throws {DataError} naming file and line, when a file is not UTF-8, without text, or has a row without a text.
  */
-export async function* readDocuments(files: readonly string[]): AsyncGenerator<TextPiece, void, undefined> {
-  for (const file of files) yield* isJsonl(file) ? readRows(file) : readTextFile(file);
+export async function* readDocuments(
+  files: readonly string[],
+  reading: DocumentReading = {},
+): AsyncGenerator<TextPiece, void, undefined> {
+  for (const file of files) yield* hasRows(file) ? readRows(file, reading) : readTextFile(file);
 }
 
-async function* readRows(path: string): AsyncGenerator<TextPiece, void, undefined> {
-  let rows = 0;
-  for await (const row of readJsonl(path)) {
-    const text = stringColumn(row, "text");
-    if (text === "") continue;
+async function* readRows(
+  path: string,
+  { textColumn = "text", bad = new BadRows() }: DocumentReading,
+): AsyncGenerator<TextPiece, void, undefined> {
+  let [rows, empty] = [0, 0];
+  for await (const row of readRecords([path], bad)) {
+    const text = bad.attempt(() => stringColumn(row, textColumn, "--text-column"));
+    if (text === "") empty += 1;
+    if (!text) continue;
     rows += 1;
     yield { name: row.where, text, last: true };
   }
-  if (rows === 0) throw new DataError(`${path}: every "text" is empty; give a file with text in it`);
+  if (empty === 0) bad.refuseNone(rows);
+  if (rows === 0) throw new DataError(`${path}: every "${textColumn}" is empty; give a file with text in it`);
 }
 
 async function* readTextFile(name: string): AsyncGenerator<TextPiece, void, undefined> {
@@ -53,8 +70,8 @@ async function* readTextFile(name: string): AsyncGenerator<TextPiece, void, unde
   yield { name, text: pending, last: true };
 }
 
-function isJsonl(path: string): boolean {
-  return /\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path);
+function hasRows(path: string): boolean {
+  return /\.(?:jsonl|ndjson|json)(?:\.gz)?$|\.parquet$/i.test(path);
 }
 
 /** How far from the end a good place to cut is searched for. */

@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
 import { DataError } from "../core/errors.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readJsonl, stringColumn } from "./jsonl.ts";
 
@@ -34,16 +35,19 @@ test("reads rows that lie across many pieces of the file, compressed or not", as
   const texts = [..."aé漢😀"].map((character) => character.repeat(200_000));
   const contents = texts.map((text) => JSON.stringify({ text })).join("\n");
   for (const path of [file("long.jsonl", contents), file("long.jsonl.gz", gzipSync(contents))]) {
-    expect((await rows(path)).map((row) => stringColumn(row, "text") === texts[row.line - 1])).toEqual(
+    expect((await rows(path)).map((row) => stringColumn(row, "text", "--text-column") === texts[row.line - 1])).toEqual(
       texts.map(() => true),
     );
   }
 });
 
 test.each([
-  ['{"text":"a"}\n{"text":', /bad\.jsonl, line 2: is not JSON \(.+\); correct or remove the line/],
-  ['[\n{"text":"a"}\n]', /line 1: is not JSON .+ JSON array: write its items one a line/],
-  ['[{"text":"a"}]', /line 1: is a JSON array, a row must be an object/],
+  ['{"text":"a"}\n{"text":', /bad\.jsonl, line 2: is not JSON \(.+\); correct or remove the row/],
+  ['[{"text":"a"},\n 7]', /bad\.jsonl, line 2: is a JSON number, a row must be an object/],
+  ['[{"text":"a"},\n{"text":]', /bad\.jsonl, line 2: ends in the middle of its JSON array; fetch or write it again/],
+  ['[{"text":"a"}] []', /bad\.jsonl, line 1: has something behind its JSON array/],
+  ['[{"text":"a"}] x', /bad\.jsonl, line 1: has something behind its JSON array/],
+  ["[\n]", /bad\.jsonl: has no rows/],
   ["null", /line 1: is a JSON null/],
   ["\n \n", /bad\.jsonl: has no rows/],
 ])("refuses %j", async (contents, message) => {
@@ -54,7 +58,38 @@ test.each([
 
 test("a missing column names the columns that there are", async () => {
   const [row] = await rows(file("columns.jsonl", '{"prompt":"a","label":true,"turns":[],"text":7}'));
-  expect(() => stringColumn(row!, "text")).toThrow(
+  expect(() => stringColumn(row!, "text", "--text-column")).toThrow(
     /columns\.jsonl, line 1: has no string column "text", it has "prompt" \(string\), "label" \(boolean\), "turns" \(array\), "text" \(number\)/,
   );
+});
+
+test("reads an array of objects as JSON.parse does, wherever the pieces of the file are cut", async () => {
+  const items = Array.from({ length: 400 }, (_, i) => ({
+    text: `"\\"${"\\".repeat(i % 7)},]}[{ ${"é😀".repeat(i * 3)}\n`,
+    inner: { list: [i, [], {}, '"'], none: null },
+  }));
+  for (const contents of [JSON.stringify(items), `\n ${JSON.stringify(items, null, 2)}\n`]) {
+    const read = await rows(file("array.json", gzipSync(contents)));
+    expect(read.map(({ value }) => value)).toEqual(items);
+  }
+  const pretty = await rows(file("pretty.json", JSON.stringify([{ a: 1 }, { b: 2 }], null, 2)));
+  expect(pretty.map(({ where }) => where.split(", ").at(-1))).toEqual(["line 2", "line 5"]);
+});
+
+test("bad rows are left out, counted and named where that is asked for", async () => {
+  const bad = new BadRows("skip");
+  const path = file("some.jsonl", '{"n":1}\nnot json\n[3]\n{"n":4}\n7\n{"n":6');
+  const read = await Readable.from(readJsonl(path, bad)).toArray();
+  expect(read.map(({ line, value }) => [line, value])).toEqual([
+    [1, { n: 1 }],
+    [4, { n: 4 }],
+  ]);
+  expect(bad.count).toBe(4);
+  expect(bad.notes()).toEqual([
+    "left out 4 bad rows:",
+    expect.stringMatching(/some\.jsonl, line 2: is not JSON/),
+    expect.stringMatching(/some\.jsonl, line 3: is a JSON array/),
+    expect.stringMatching(/some\.jsonl, line 5: is a JSON number/),
+    "  and 1 more",
+  ]);
 });

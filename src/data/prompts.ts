@@ -2,6 +2,7 @@ import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole } from "../text/chat-message.ts";
 import type { TemplateVariables } from "../text/chat-template.ts";
+import { BadRows } from "./bad-rows.ts";
 import { messagesColumn, promptColumns, promptLayouts, templateColumns } from "./chat-columns.ts";
 import { readAll } from "./records.ts";
 
@@ -15,13 +16,14 @@ export interface Prompt {
 }
 
 /**
- * Prompts from JSONL or Parquet files: the column `prompt` or `instruction` of any data set, or the turns of `messages`
+ * Prompts from files of JSON, CSV or Parquet: the column `prompt` or `instruction` of any data set, or the turns of `messages`
  * or `conversations` before the last one of the assistant. Further columns are ignored, and a prompt that comes again
  * in the next row is given once.
  *
+ * @param bad - What is done with a row that cannot be used.
  * @throws {DataError} naming row and column, when there is none of these or a prompt is empty.
  */
-export async function readPrompts(paths: readonly string[]): Promise<Prompt[]> {
+export async function readPrompts(paths: readonly string[], bad = new BadRows()): Promise<Prompt[]> {
   const layouts = (["messages", ...promptLayouts] as const).map((column) => ({
     name: `"${column}"`,
     columns: [column],
@@ -33,7 +35,7 @@ export async function readPrompts(paths: readonly string[]): Promise<Prompt[]> {
       return { where: row.where, messages, variables: templateColumns(row) };
     },
   }));
-  const all = await readAll(paths, layouts);
+  const all = await readAll(paths, layouts, bad);
   const key = (prompt: Prompt | undefined): string => JSON.stringify([prompt?.messages, prompt?.variables]);
   return all.filter((prompt, i) => i === 0 || key(prompt) !== key(all[i - 1]));
 }

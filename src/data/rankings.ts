@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import type { TemplateVariables } from "../text/chat-template.ts";
+import { BadRows } from "./bad-rows.ts";
 import { answerColumn, messagesColumn, promptColumns, startsWith, templateColumns } from "./chat-columns.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import type { Layout } from "./records.ts";
@@ -43,14 +44,15 @@ const layouts: readonly Layout<Ranking>[] = [
 ];
 
 /**
- * People's preferences from JSONL or Parquet files: rankings of K answers (`prompt`, `completions`, and `ranks`, 1 the
+ * People's preferences from files of JSON, CSV or Parquet: rankings of K answers (`prompt`, `completions`, and `ranks`, 1 the
  * best, or `scores`, the highest the best), or pairs (`prompt`, `chosen`, `rejected`, and perhaps `margin`).
  *
+ * @param bad - What is done with a row that cannot be used.
  * @throws {DataError} naming row and column, when columns are wrong or mixed, an answer is empty, a ranking has fewer
  * than two answers, all ranks are equal, ranks and scores contradict each other, or a margin is negative.
  */
-export async function readRankings(paths: readonly string[]): Promise<Ranking[]> {
-  return readAll(paths, layouts);
+export async function readRankings(paths: readonly string[], bad = new BadRows()): Promise<Ranking[]> {
+  return readAll(paths, layouts, bad);
 }
 
 /** Every pair of a ranking but the ties, each as a preference of its own. */

@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { BadRows } from "./bad-rows.ts";
 import { readCsv } from "./csv.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { readJsonl } from "./jsonl.ts";
@@ -6,15 +7,20 @@ import { readParquet } from "./parquet.ts";
 import { expandGlobs } from "./sources.ts";
 
 /**
- * The rows of some JSONL (`.jsonl`, `.ndjson`), CSV (`.csv`, `.tsv`; or `.gz` of them) and Parquet files, in order. A
- * path may be a glob.
+ * The rows of some files of JSON (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`; any of these may be `.gz`) and
+ * Parquet, in order. A path may be a glob.
+ *
+ * @param bad - What is done with a row that cannot be read.
  */
-export async function* readRecords(paths: readonly string[]): AsyncGenerator<JsonlRow, void, undefined> {
+export async function* readRecords(
+  paths: readonly string[],
+  bad = new BadRows(),
+): AsyncGenerator<JsonlRow, void, undefined> {
   for (const path of await expandGlobs(paths)) {
     if (/\.parquet$/i.test(path)) yield* readParquet(path);
-    else if (/\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path)) yield* readJsonl(path);
-    else if (/\.[ct]sv(?:\.gz)?$/i.test(path)) yield* readCsv(path);
-    else throw new DataError(`${path}: is neither JSONL nor CSV nor Parquet by its name; rename or convert the file`);
+    else if (/\.(?:jsonl|ndjson|json)(?:\.gz)?$/i.test(path)) yield* readJsonl(path, bad);
+    else if (/\.[ct]sv(?:\.gz)?$/i.test(path)) yield* readCsv(path, bad);
+    else throw new DataError(`${path}: is neither JSON nor CSV nor Parquet by its name; rename or convert the file`);
   }
 }
 
@@ -32,36 +38,55 @@ export interface Layout<Item> {
  * Reads rows that are all of one layout: the first of the list that fits the first row of each file. A path may be a
  * glob.
  *
+ * @param bad - What is done with a row that cannot be used.
  * @throws {DataError} naming file, row and columns, when no layout fits or rows are mixed.
  */
-export async function readAll<Item>(paths: readonly string[], layouts: readonly Layout<Item>[]): Promise<Item[]> {
+export async function readAll<Item>(
+  paths: readonly string[],
+  layouts: readonly Layout<Item>[],
+  bad = new BadRows(),
+): Promise<Item[]> {
   const items: Item[] = [];
   for (const path of await expandGlobs(paths)) {
     let layout: Layout<Item> | null = null;
-    for await (const read of readRecords([path])) {
-      const row = { ...read, value: withoutNulls(read.value) as JsonlRow["value"] };
-      layout ??= layouts.find(({ columns }) => columns.every((column) => column in row.value)) ?? null;
-      if (!layout) throw unknownLayout(row, layouts);
-      const missing = layout.columns.find((column) => !(column in row.value));
-      if (missing !== undefined) {
-        throw new DataError(
-          `${row.where}: has no column "${missing}", unlike the rows before it (${layout.name}), ` +
-            `but ${namesOf(row)}; keep one layout in a file`,
-        );
-      }
-      items.push(layout.read(row));
+    for await (const read of readRecords([path], bad)) {
+      const item = bad.attempt(() => {
+        const row = { ...read, value: withoutNulls(read.value) as JsonlRow["value"] };
+        layout ??= layouts.find(({ columns }) => columns.every((column) => column in row.value)) ?? null;
+        return readRow(row, layout, layouts);
+      });
+      if (item !== undefined) items.push(item);
     }
   }
-  if (items.length === 0) throw new DataError("data: no file is given; name a JSONL or Parquet file");
+  bad.refuseNone(items.length);
+  if (items.length === 0) throw new DataError("data: no file is given; name a JSON, CSV or Parquet file");
   return items;
 }
 
-/** Keys that are null are absent, at any depth: libraries of tables write every key in every row. */
-export function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
+function readRow<Item>(row: JsonlRow, layout: Layout<Item> | null, layouts: readonly Layout<Item>[]): Item {
+  if (!layout) throw unknownLayout(row, layouts);
+  const missing = layout.columns.find((column) => !(column in row.value));
+  if (missing === undefined) return layout.read(row);
+  throw new DataError(
+    `${row.where}: has no column "${missing}", unlike the rows before it (${layout.name}), ` +
+      `but ${namesOf(row)}; keep one layout in a file`,
+  );
+}
+
+/** Deepest nesting of a row's values. */
+const deepest = 200;
+
+/**
+ * Keys that are null are absent, at any depth: libraries of tables write every key in every row.
+ *
+ * @throws {DataError} when it is nested deeper than any row that means something.
+ */
+export function withoutNulls(value: unknown, depth = 0): unknown {
+  if (depth > deepest) throw new DataError(`a row's value is nested more than ${deepest} deep; remove the row`);
+  if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
   const known = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
-  return Object.fromEntries(known.map(([name, item]) => [name, withoutNulls(item)]));
+  return Object.fromEntries(known.map(([name, item]) => [name, withoutNulls(item, depth + 1)]));
 }
 
 function unknownLayout(row: JsonlRow, layouts: readonly Layout<unknown>[]): DataError {

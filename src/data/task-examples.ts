@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { JsonlRow } from "./jsonl.ts";
 import { stringColumn } from "./jsonl.ts";
 import { columnError, readRecords, withoutNulls } from "./records.ts";
@@ -52,17 +53,26 @@ export interface TaskReading {
 }
 
 /**
- * Reads a task's rows from JSONL, CSV or Parquet files.
+ * Reads a task's rows from files of JSON, CSV or Parquet.
  *
+ * @param bad - What is done with a row that cannot be used.
  * @throws {DataError} naming file, row and column, when one is missing or holds something else, a text is empty, or
  * there are fewer than two answers to choose from.
  */
-export async function readTaskExamples(paths: readonly string[], reading: TaskReading): Promise<TaskExample[]> {
+export async function readTaskExamples(
+  paths: readonly string[],
+  reading: TaskReading,
+  bad = new BadRows(),
+): Promise<TaskExample[]> {
   const examples: TaskExample[] = [];
-  for await (const row of readRecords(paths)) {
-    examples.push(readExample({ ...row, value: withoutNulls(row.value) as JsonlRow["value"] }, reading));
+  for await (const row of readRecords(paths, bad)) {
+    const read = (): TaskExample =>
+      readExample({ ...row, value: withoutNulls(row.value) as JsonlRow["value"] }, reading);
+    const example = bad.attempt(read);
+    if (example) examples.push(example);
   }
-  if (examples.length === 0) throw new DataError("data: no file is given; name a JSONL, CSV or Parquet file");
+  bad.refuseNone(examples.length);
+  if (examples.length === 0) throw new DataError("data: no file is given; name a JSON, CSV or Parquet file");
   return examples;
 }
 
@@ -90,7 +100,7 @@ function bothOrders(texts: readonly string[]): string[][] {
 }
 
 function textColumn(row: JsonlRow, column: string): string {
-  const text = stringColumn(row, column);
+  const text = stringColumn(row, column, "--text-columns");
   if (text.trim() === "") throw columnError(row, column, "a text that is not empty");
   return text;
 }
@@ -101,7 +111,7 @@ function labelColumn(
 ): TaskExample["label"] {
   const value = row.value[column];
   if (value === undefined && !needsLabels) return null;
-  if (value === undefined) stringColumn(row, column); // says which columns there are
+  if (value === undefined) stringColumn(row, column, "--label-column"); // says which columns there are
   if (isScore) {
     const score = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
     if (typeof score !== "number" || !Number.isFinite(score)) throw columnError(row, column, "a number");
@@ -115,7 +125,7 @@ function labelColumn(
 /** A list of texts; in CSV files, whose values are all strings, a JSON array. */
 function choicesColumn(row: JsonlRow, column: string): string[] {
   const value = row.value[column];
-  if (value === undefined) stringColumn(row, column);
+  if (value === undefined) stringColumn(row, column, "--choices-column");
   const list = typeof value === "string" ? parseList(value) : value;
   const isList = Array.isArray(list) && list.every((choice) => typeof choice === "string" && choice.trim() !== "");
   if (!isList || list.length < 2) throw columnError(row, column, "a list of two texts or more");
@@ -140,7 +150,7 @@ function parseList(text: string): unknown {
 function answerColumn(row: JsonlRow, column: string, choices: readonly string[], isNeeded: boolean): number | null {
   const value = row.value[column];
   if (value === undefined && !isNeeded) return null;
-  if (value === undefined) stringColumn(row, column);
+  if (value === undefined) stringColumn(row, column, "--label-column");
   const isIndex = typeof value === "number" || (typeof value === "string" && /^\d+$/.test(value));
   const index = isIndex && !choices.includes(String(value)) ? Number(value) : choices.indexOf(String(value));
   if (Number.isInteger(index) && index >= 0 && index < choices.length) return index;

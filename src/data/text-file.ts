@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../core/errors.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
@@ -9,8 +9,8 @@ import { fileError, systemCode } from "../files/file-error.ts";
 const readBytes = 2 ** 18;
 
 /**
- * The text of a UTF-8 file, piece by piece as it is read, without its byte order mark; a file whose name ends in `.gz`
- * is decompressed. Pieces end between characters, and at no other place in particular.
+ * The text of a UTF-8 file, piece by piece as it is read, without its byte order mark. What begins as gzip does is
+ * decompressed. Pieces end between characters, and at no other place in particular.
  *
  * @throws {FileError} when the file cannot be read.
  * @throws {DataError} when the file is damaged gzip, or holds anything but UTF-8 text: a byte that
@@ -36,11 +36,25 @@ export async function* readText(path: string): AsyncGenerator<string, void, unde
   if (carry.length > 0) throw invalidText(path, position, "the last character is cut off", carry);
 }
 
-function openBytes(path: string): AsyncIterable<Buffer> {
-  const file = createReadStream(path, { highWaterMark: readBytes });
-  if (!/\.gz$/i.test(path)) return file;
+/** The bytes of a file, decompressed where they begin as gzip does. */
+async function* openBytes(path: string): AsyncGenerator<Buffer, void, undefined> {
+  const file: AsyncIterable<Buffer> = createReadStream(path, { highWaterMark: readBytes });
+  let start: Buffer = Buffer.alloc(0);
+  const chunks = file[Symbol.asyncIterator]();
+  while (start.length < 2) {
+    const { value, done } = await chunks.next();
+    if (done) break;
+    start = Buffer.concat([start, value]);
+  }
+  const whole = joined(start, { [Symbol.asyncIterator]: () => chunks });
+  const isGzip = start[0] === 0x1f && start[1] === 0x8b;
   // Errors of either stream reach the reader through the last one.
-  return pipeline(file, createGunzip({ chunkSize: readBytes }), () => {});
+  yield* isGzip ? pipeline(Readable.from(whole), createGunzip({ chunkSize: readBytes }), () => {}) : whole;
+}
+
+async function* joined(start: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  yield start;
+  yield* rest;
 }
 
 function gzipError(path: string, error: unknown): DataError | null {
@@ -67,7 +81,6 @@ function invalidText(path: string, offset: number, reason: string, head: Buffer)
 /** What to do, as far as the first bytes of a file tell. */
 function remedy(head: Buffer): string {
   const start = head.subarray(0, 4).toString("latin1");
-  if (start.startsWith("\u001F\u008B")) return "it is gzip data: give it a name that ends in .gz";
   if (start.startsWith("\u00FF\u00FE") || start.startsWith("\u00FE\u00FF")) {
     return "it is UTF-16: convert it (iconv -f utf-16 -t utf-8 IN > OUT)";
   }
