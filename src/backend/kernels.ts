@@ -346,6 +346,10 @@ export type MatmulPrecision = "float32" | "bfloat16";
 /** A place where tensors live and are computed. */
 export interface Backend {
   readonly name: string;
+  /** Threads that compute; absent is one. */
+  readonly threads?: number;
+  /** Of the processor, as far as the backend chooses among several. */
+  readonly instructionSet?: string;
   readonly kernels: Kernels;
   readonly fused: Partial<FusedKernels>;
   /** Both in one object. Calling a fused kernel that `fused` lacks is a defect of the caller. */

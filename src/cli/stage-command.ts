@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { listCheckpoints } from "../checkpoint/train-state.ts";
 import { SettingsError } from "../core/errors.ts";
+import { absolutePaths } from "../stages/run-paths.ts";
 import type { Watcher } from "../stages/run-stage.ts";
 import { runStage } from "../stages/run-stage.ts";
 import type { Stage } from "../stages/stage.ts";
@@ -23,7 +24,7 @@ export function stageCommand<Settings extends z.ZodObject>(stage: Stage<Settings
     group: "Train",
     settings: stage.settings,
     ...(stage.examples === undefined ? {} : { examples: stage.examples }),
-    remembered: (given) => settingsOfRun(given, stage.beginning ?? []),
+    remembered: (given) => settingsOfRun(given, stage),
     run: (settings, io) => watchStage(stage, settings, io),
   });
 }
@@ -31,7 +32,7 @@ export function stageCommand<Settings extends z.ZodObject>(stage: Stage<Settings
 /** A run that is resumed has the settings it was started with, so that they need not be typed again. */
 async function settingsOfRun(
   given: Readonly<Record<string, unknown>>,
-  beginning: readonly string[],
+  { beginning = [], settings: schema }: Pick<Stage, "beginning" | "settings">,
 ): Promise<Remembered | null> {
   const { output, resume } = given;
   if (typeof output !== "string" || resume === undefined || resume === false) return null;
@@ -40,7 +41,9 @@ async function settingsOfRun(
     if (Object.keys(given).length > 2) return null; // a run that starts anew, from the settings given
     throw new SettingsError(`${output} holds no run to resume; check --output`);
   }
-  if ((await listCheckpoints(output)).length > 0) refuseOtherBeginning(given, beginning, output, record);
+  if ((await listCheckpoints(output)).length > 0) {
+    refuseOtherBeginning(absolutePaths(schema, given), beginning, output, record);
+  }
   const { resume: _, output: __, ...rest } = record.settings;
   return { path: join(output, runFiles.settings), settings: rest };
 }

@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { TextPiece } from "./documents.ts";
 import { nextEndOfWord, readDocuments } from "./documents.ts";
 import { checkUnchanged } from "./fingerprint.ts";
@@ -27,6 +28,7 @@ export interface PreparationProgress {
 /** How a source is encoded. */
 export interface EncodingOptions extends WriterOptions {
   readonly onProgress: (progress: PreparationProgress) => void;
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -72,6 +74,7 @@ async function scanSource(source: DataSource, recipe: TokenRecipe, options: Enco
   const seed = recipe.split?.seed ?? 0;
   let length = 0;
   for await (const piece of readDocuments(source.files)) {
+    options.signal?.throwIfAborted();
     if (length === 0) scan.hashes.push(recipe.split ? documentHash(seed, piece.text) : 0);
     length += piece.text.length;
     report(piece.text.length, 0);
@@ -95,6 +98,8 @@ async function writeDocuments(
   let document = 0;
   let position = 0;
   for await (const piece of readDocuments(source.files)) {
+    await turnEventLoopWhenDue();
+    options.signal?.throwIfAborted();
     const place = placeOfSplit(piece, split(document) - position);
     await writePiece(piece, place, training, validation);
     position += piece.text.length;

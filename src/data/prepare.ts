@@ -27,6 +27,8 @@ export interface PreparationSettings {
   /** Where relative paths start. Default: the process's folder. */
   readonly cwd?: string | undefined;
   readonly onProgress?: ((progress: PreparationProgress) => void) | undefined;
+  /** Ends the preparation between two pieces of text, with its reason as the error; nothing is left of it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Token files for a pretraining run, open. */
@@ -116,6 +118,7 @@ async function tokenFiles(
       tokenizer: settings.tokenizer,
       recognizeSpecialTokens,
       onProgress: settings.onProgress ?? (() => {}),
+      signal: settings.signal,
     }),
   );
   const made = await openTokenFiles(folder, source.name, recipe);

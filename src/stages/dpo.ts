@@ -21,13 +21,13 @@ import { defineStage, epochSettings, runSettings, trainingSettings, trainingSett
 import { trainStage } from "./train-stage.ts";
 
 const DpoSettings = z.object({
-  model: z.string().describe("model folder to start from").meta({ placeholder: "folder" }),
+  model: z.string().describe("model folder to start from").meta({ placeholder: "folder", isPath: true }),
   reference: z
     .string()
     .nullable()
     .default(null)
     .describe("model folder to stay near to; default: the one to start from")
-    .meta({ aliases: ["ref_model"], placeholder: "folder" }),
+    .meta({ aliases: ["ref_model"], placeholder: "folder", isPath: true }),
   data: z
     .array(z.string())
     .min(1)
@@ -106,7 +106,7 @@ async function readPairs(
   settings: DpoSettings,
   { model, encoder }: Assistant,
   options: DpoOptions,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<{ training: readonly ReferencedPair[]; heldOut: readonly ReferencedPair[] }> {
   const read = async (paths: readonly string[]): Promise<readonly EncodedPreference[]> => {
     const pairs = (await readRankings(paths)).flatMap(pairsOf);
@@ -123,8 +123,8 @@ async function readPairs(
     throw new SettingsError(`validation-share: ${settings.validationShare} holds out all pairs; use a smaller share`);
   }
   return {
-    training: await referencePairs(model, parts.training, settings.batchSize, options),
-    heldOut: await referencePairs(model, parts.heldOut, settings.batchSize, options),
+    training: await referencePairs(model, parts.training, settings.batchSize, options, signal),
+    heldOut: await referencePairs(model, parts.heldOut, settings.batchSize, options, signal),
   };
 }
 

@@ -36,6 +36,7 @@ export const FinetuneSettings = z.object({
   task: z.enum(taskKinds).describe("what to learn"),
   model: z.string().describe("folder of a pretrained model, or of one fine-tuned for the same task").meta({
     placeholder: "folder",
+    isPath: true,
   }),
   data: z
     .array(z.string())

@@ -3,30 +3,30 @@ import { machineSettings } from "../backend/machine-settings.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
 const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
-const { sampleEvery, saveEvery, saveTotalLimit, seed } = trainingSettings;
+const { sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed } = trainingSettings;
 
 /** Settings of the stage `ppo`. Names and defaults are TRL's where it has them; its spellings are accepted as well. */
 export const PpoStageSettings = z.object({
   model: z
     .string()
     .describe("SFT model to start from")
-    .meta({ aliases: ["sft_model_path"], placeholder: "folder" }),
+    .meta({ aliases: ["sft_model_path"], placeholder: "folder", isPath: true }),
   reference: z
     .string()
     .nullable()
     .default(null)
     .describe("model to stay near to; default: the one to start from")
-    .meta({ placeholder: "folder" }),
+    .meta({ placeholder: "folder", isPath: true }),
   reward: z
     .string()
     .describe("reward model, from stemma reward")
-    .meta({ aliases: ["reward_model_path"], placeholder: "folder" }),
+    .meta({ aliases: ["reward_model_path"], placeholder: "folder", isPath: true }),
   critic: z
     .string()
     .nullable()
     .default(null)
     .describe("model the critic starts from; default: the reward model")
-    .meta({ placeholder: "folder" }),
+    .meta({ placeholder: "folder", isPath: true }),
   prompts: z
     .array(z.string())
     .min(1)
@@ -169,7 +169,7 @@ export const PpoStageSettings = z.object({
     .default(true)
     .describe("scale advantages to mean 0 and variance 1")
     .meta({ group: "PPO" }),
-  ...{ sampleEvery, saveEvery, saveTotalLimit, seed },
+  ...{ sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed },
   ...machineSettings,
 });
 export type PpoStageSettings = z.output<typeof PpoStageSettings>;

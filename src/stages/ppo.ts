@@ -21,8 +21,10 @@ import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
+import { SaveClock } from "../train/save-clock.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
+import { resolvedSettings } from "./resolved-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { newOptimizer } from "./train-stage.ts";
@@ -54,7 +56,9 @@ export const ppo = defineStage({
     if (checkpoint) await restore(run, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
     const { steps } = settings;
-    return { steps, firstStep, train: (signal) => iterate(run, actor, settings, environment, firstStep, signal) };
+    const resolved = resolvedSettings(settings, parameters(actor.model), assistantContents(actor).config);
+    const train = (signal: AbortSignal) => iterate(run, actor, settings, environment, firstStep, signal);
+    return { steps, firstStep, resolved, train };
   },
 });
 
@@ -73,22 +77,37 @@ async function iterate(
     trainer: () => countersOf(run),
   };
   const watch = new TroubleWatch();
-  const { steps, saveEvery, klLimit } = settings;
+  const { steps, saveEvery, saveMinutes, klLimit } = settings;
+  const save = async (step: number): Promise<void> => saveStage(step, state, settings, environment);
+  const clock = new SaveClock(saveMinutes);
   for (let step = firstStep; ; step++) {
     const isOver = step === steps || signal.aborted;
-    if (isOver || (step > firstStep && isDue(saveEvery, step))) await saveStage(step, state, settings, environment);
+    if (isOver || (step > firstStep && isDue(saveEvery, step)) || clock.isDue) {
+      await save(step);
+      clock.restart();
+    }
     if (isOver) return { step, interrupted: step < steps };
 
-    const rolled = await rollOut(run, step);
+    const rolled = await rollOut(run, step, signal).catch((error: unknown) => nullIfAborted(error, signal));
+    if (rolled === null) {
+      await save(step); // rolling out has changed nothing
+      return { step, interrupted: true };
+    }
     const kl = rolled.metrics["objective/kl"];
     if (!Number.isFinite(kl)) throw klUnknown(kl, step, settings);
     if (kl > klLimit) {
-      await saveStage(step, state, settings, environment);
+      await save(step);
       throw klExplosion(kl, step, settings);
     }
     const metrics = await learnFrom(run, step, rolled);
     tell(step + 1, metrics, rolled.rollouts, { actor, settings, environment, watch });
   }
+}
+
+/** @throws {unknown} whatever is not the reason of the signal. */
+function nullIfAborted(error: unknown, signal: AbortSignal): null {
+  if (signal.aborted && error === signal.reason) return null;
+  throw error;
 }
 
 interface Telling {
@@ -181,7 +200,7 @@ async function promptsOf(
 async function pretrainingOf(
   { model, encoder }: Assistant,
   settings: PpoStageSettings,
-  { folder }: StageEnvironment,
+  { folder, signal }: StageEnvironment,
 ): Promise<Ppo["pretraining"]> {
   const { pretrainCoefficient, pretrainData, batchSize, seed } = settings;
   if (pretrainCoefficient === 0 && pretrainData.length === 0) return null;
@@ -193,7 +212,7 @@ async function pretrainingOf(
   }
   const { training } = await preparePretraining({
     ...{ data: pretrainData, validationFraction: 0, tokenizer: encoder.tokenizer },
-    cacheFolder: defaultTokenCache(folder.path),
+    ...{ cacheFolder: defaultTokenCache(folder.path), signal },
   });
   const windows = trainingWindows({ sources: training, context: model.settings.context, seed });
   return (update, microBatches) => windows.batchAt(update, { batchSize: batchSize * microBatches, microBatches });

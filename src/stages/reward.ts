@@ -30,7 +30,7 @@ const RewardSettings = z.object({
   model: z
     .string()
     .describe("model folder to start from: the SFT model, a smaller one of the same tokenizer, or a reward model")
-    .meta({ placeholder: "folder" }),
+    .meta({ placeholder: "folder", isPath: true }),
   data: z
     .array(z.string())
     .min(1)

@@ -1,10 +1,12 @@
 import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
-import { CheckpointError, FileError, NumericalError, SettingsError } from "../core/errors.ts";
+import { CheckpointError, FileError, InterruptedError, NumericalError, SettingsError } from "../core/errors.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
 import { RunFolder, readRunRecord } from "../train/run-folder.ts";
+import type { RunData } from "./run-data.ts";
 import { fingerprintData, refuseChangedData } from "./run-data.ts";
+import { absolutePaths } from "./run-paths.ts";
 import type { Sample, Stage, StageRun } from "./stage.ts";
 import { runSettings } from "./stage.ts";
 import { StepPace } from "./step-pace.ts";
@@ -47,21 +49,17 @@ export async function runStage<Settings extends z.ZodObject>(
 ): Promise<StageResult> {
   const start = performance.now();
   const { output, resume } = z.object(runSettings).parse(settings);
+  const signal = watcher.signal ?? new AbortController().signal;
   const folder = await RunFolder.open(output, resume);
   const newest: Metrics = {};
   try {
     let pace: StepPace | null = null;
-    const { checkpoint } = folder;
-    const record = checkpoint === null ? null : await readRunRecord(dirname(checkpoint.path));
-    if (record && record.command !== stage.name) {
-      throw new SettingsError(
-        `${output} is a run of ${record.command}; go on with stemma ${record.command}, or choose another --output`,
-      );
-    }
-    const data = checkpoint ? await fingerprintData(stage.settings, settings) : null;
-    if (checkpoint && data && record) refuseChangedData(data, settings, record, checkpoint.path);
+    const recorded = absolutePaths(stage.settings, settings);
+    const data = await dataToGoOnWith(stage, recorded, folder);
+    if (resume !== false && !folder.checkpoint) await noteNewBeginning(folder, watcher);
     const preparing = stage.prepare(settings, {
       folder,
+      signal,
       log(step, metrics) {
         const all = { ...metrics, ...pace?.measure(metrics) };
         folder.log(step, all);
@@ -75,12 +73,17 @@ export async function runStage<Settings extends z.ZodObject>(
       },
       note: (line) => watcher.note?.(line),
     });
-    const run = await preparing.catch(async (error: unknown) => Promise.reject(await withoutCheckpoint(error, folder)));
-    await folder.begin(stage.name, settings, data ?? (await fingerprintData(stage.settings, settings)));
+    const run = await preparing.catch(async (error: unknown) => {
+      if (signal.aborted && error === signal.reason) throw stoppedBefore(stage.name);
+      throw await withoutCheckpoint(error, folder);
+    });
+    if (run.firstStep > run.steps) throw alreadyFurther(run, folder);
+    const resolved = absolutePaths(stage.settings, { ...recorded, ...run.resolved });
+    await folder.begin(stage.name, recorded, data ?? (await fingerprintData(stage.settings, settings)), resolved);
     watcher.started?.(run);
     pace = new StepPace(run);
     const outcome = await run
-      .train(watcher.signal ?? new AbortController().signal)
+      .train(signal)
       .catch(async (error: unknown) => Promise.reject(await namingCheckpoint(error, folder.path)));
     const seconds = (performance.now() - start) / 1000;
     return { ...outcome, output, model: outcome.interrupted ? null : folder.finalPath, seconds, metrics: newest };
@@ -88,6 +91,46 @@ export async function runStage<Settings extends z.ZodObject>(
     watcher.ended?.();
     await folder.close();
   }
+}
+
+/**
+ * What identifies the data of a run that has a checkpoint, which is what it was; null of a run that begins.
+ *
+ * @throws {SettingsError} when the checkpoint is of another stage.
+ * @throws {DataError} when the data was changed meanwhile.
+ */
+async function dataToGoOnWith(
+  { name, settings: schema }: Stage,
+  settings: Readonly<Record<string, unknown>>,
+  { checkpoint, path }: RunFolder,
+): Promise<RunData | null> {
+  if (checkpoint === null) return null;
+  const record = await readRunRecord(dirname(checkpoint.path));
+  if (record && record.command !== name) {
+    throw new SettingsError(
+      `${path} is a run of ${record.command}; go on with stemma ${record.command}, or choose another --output`,
+    );
+  }
+  const data = await fingerprintData(schema, settings);
+  if (record) refuseChangedData(data, settings, record, checkpoint.path);
+  return data;
+}
+
+/** Whoever resumes a run expects to find something of it. */
+async function noteNewBeginning({ path }: RunFolder, watcher: Watcher): Promise<void> {
+  if ((await readRunRecord(path)) === null) return;
+  watcher.note?.(`${path} holds no checkpoint yet; the run begins anew`);
+}
+
+function stoppedBefore(stage: string): InterruptedError {
+  return new InterruptedError(`${stage}: stopped before the first step, nothing was to be saved; run it again`);
+}
+
+function alreadyFurther({ steps, firstStep }: StageRun, { path }: RunFolder): SettingsError {
+  return new SettingsError(
+    `steps: ${path} has made ${firstStep} already, which is more than ${steps}; give more steps to go on, or another ` +
+      "--output for a shorter run",
+  );
 }
 
 /** An error about the checkpoint to go on from, which also says how to do without it. */

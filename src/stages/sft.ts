@@ -20,7 +20,7 @@ import { defineStage, epochSettings, runSettings, trainingSettings } from "./sta
 import { trainStage } from "./train-stage.ts";
 
 const SftSettings = z.object({
-  model: z.string().describe("model folder to start from").meta({ placeholder: "folder" }),
+  model: z.string().describe("model folder to start from").meta({ placeholder: "folder", isPath: true }),
   data: z
     .array(z.string())
     .min(1)
@@ -37,7 +37,7 @@ const SftSettings = z.object({
     .nullable()
     .default(null)
     .describe("chatml, none, or a Jinja file; default: the model's own, ChatML where it has none")
-    .meta({ placeholder: "chatml|none|file" }),
+    .meta({ placeholder: "chatml|none|file", isPath: { unless: "^(chatml|none)$" } }),
   specialTokens: z.array(z.string()).default([]).describe("texts that become one token each, for your own template"),
   packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
   longRows: z

@@ -14,6 +14,7 @@ export const runSettings = {
     .meta({
       aliases: ["output_dir"],
       placeholder: "folder",
+      isPath: true,
       group: "Run",
     }),
   resume: z
@@ -98,6 +99,12 @@ export const trainingSettings = {
   evaluateEvery: cadence("evaluations on held-out data", ["eval_steps"]),
   sampleEvery: cadence("samples of text", []),
   saveEvery: cadence("checkpoints", ["save_steps"]),
+  saveMinutes: z
+    .number()
+    .nonnegative()
+    .default(5)
+    .describe("most minutes between checkpoints, beside --save-every; 0 is no limit")
+    .meta({ group: "Run" }),
   saveTotalLimit: z.int().nonnegative().default(2).describe("newest checkpoints to keep; 0 keeps all").meta({
     group: "Run",
   }),
@@ -149,6 +156,8 @@ export interface StageEnvironment {
   readonly sample: (step: number, sample: Sample) => void;
   /** Tells whoever watches something, such as what data was found, in one line. */
   readonly note: (line: string) => void;
+  /** Ends the run: what takes long before the first step throws its reason. */
+  readonly signal: AbortSignal;
 }
 
 /** A run that is ready to go. */
@@ -161,6 +170,8 @@ export interface StageRun {
   readonly operationsPerToken?: number;
   /** Arithmetic operations a second that the machine can do at best. */
   readonly peakOperationsPerSecond?: number;
+  /** What settings came to that data, model or machine decide, and what computes, for the run's record. */
+  readonly resolved?: Readonly<Record<string, unknown>>;
   /** Trains until the last step or, after saving, until the signal. */
   train(signal: AbortSignal): Promise<Outcome>;
 }

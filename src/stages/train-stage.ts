@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Run } from "../train/run.ts";
 import { train } from "../train/train.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
+import { resolvedSettings } from "./resolved-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { trainingSettings } from "./stage.ts";
 
@@ -63,6 +64,7 @@ export async function trainStage<Model, Batch>(
     maxGradientNorm: settings.maxGradientNorm,
     ...{ seed: settings.seed, steps },
     ...{ evaluateEvery: settings.evaluateEvery, sampleEvery: settings.sampleEvery ?? 0, saveEvery: settings.saveEvery },
+    saveMinutes: settings.saveMinutes,
     async save(step) {
       if (step === steps) await stage.finish?.();
       await saveStage(step, state, settings, environment);
@@ -70,5 +72,6 @@ export async function trainStage<Model, Batch>(
     log: environment.log,
   };
   const { speed = {} } = stage;
-  return { steps, firstStep, ...speed, train: (signal) => train(run, firstStep, signal) };
+  const resolved = resolvedSettings(settings, stage.parameters, stage.contents().config);
+  return { steps, firstStep, resolved, ...speed, train: (signal) => train(run, firstStep, signal) };
 }

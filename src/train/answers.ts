@@ -87,14 +87,18 @@ export function sumOverAnswers(values: Tensor, { answerLengths }: AnswerBatch): 
 /**
  * Runs `compute` over answers, `batchSize` at a time and without gradients, and gives the numbers of each answer: one
  * for each of its tokens, or one.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
 export async function readAnswers(
   answers: readonly Answered[],
   batchSize: number,
   compute: (batch: AnswerBatch) => Tensor,
+  signal?: AbortSignal,
 ): Promise<Float32Array[]> {
   const all: Float32Array[] = [];
   for (let first = 0; first < answers.length; first += batchSize) {
+    signal?.throwIfAborted();
     const batch = answerBatch(answers.slice(first, first + batchSize));
     const result = withoutGradients(() => tensorScope(() => compute(batch)));
     const values = await result.floats();

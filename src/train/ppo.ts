@@ -84,16 +84,17 @@ export interface RolledOut {
  * iteration's number.
  *
  * @throws {NumericalError} when a score is not finite.
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
-export async function rollOut(ppo: Ppo, step: number): Promise<RolledOut> {
+export async function rollOut(ppo: Ppo, step: number, signal?: AbortSignal): Promise<RolledOut> {
   const { actor, reference, critic, reward, settings } = ppo;
   const { temperature } = settings.sampling.sampling;
   const start = performance.now();
   const seed = randomOf(ppo, step).child(0).reader().word();
-  const answers = await sampleAnswers(actor, ppo.prompts(step), { ...settings.sampling, seed });
+  const answers = await sampleAnswers(actor, ppo.prompts(step), { ...settings.sampling, seed, signal });
   const sampled = performance.now();
 
-  const read = (compute: (batch: AnswerBatch) => Tensor) => readAnswers(answers, settings.batchSize, compute);
+  const read = (compute: (batch: AnswerBatch) => Tensor) => readAnswers(answers, settings.batchSize, compute, signal);
   const logProbs = await read((batch) => answerLogProbs(actor, batch, temperature));
   const referenceLogProbs = await read((batch) => answerLogProbs(reference, batch, temperature));
   const values = await read((batch) => answerValues(critic, batch));

@@ -20,11 +20,11 @@ export async function referencePairs(
   pairs: readonly EncodedPreference[],
   batchSize: number,
   options: DpoOptions,
+  signal?: AbortSignal,
 ): Promise<ReferencedPair[]> {
   const answers = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-  const all = await readAnswers(answers, 2 * batchSize, (batch) =>
-    overAnswers(answerLogProbs(reference, batch), batch, options),
-  );
+  const compute = (batch: AnswerBatch): Tensor => overAnswers(answerLogProbs(reference, batch), batch, options);
+  const all = await readAnswers(answers, 2 * batchSize, compute, signal);
   return pairs.map((pair, i) => ({
     ...pair,
     referenceLogProbs: [all[2 * i]?.[0] ?? Number.NaN, all[2 * i + 1]?.[0] ?? Number.NaN],

@@ -78,13 +78,14 @@ export class RunFolder {
   }
 
   /**
-   * Records what the run is made with in `settings.json`, with what identifies its data, and opens its logs; those of
-   * an earlier run forget what came after the checkpoint.
+   * Records what the run is made with in `settings.json`, with what identifies its data and what its settings came to,
+   * and opens its logs; those of an earlier run forget what came after the checkpoint.
    */
   async begin(
     command: string,
     settings: Readonly<Record<string, unknown>>,
     data: Readonly<Record<string, unknown>> = {},
+    resolved: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
     const record = {
       command,
@@ -92,6 +93,7 @@ export class RunFolder {
       startedAt: new Date().toISOString(),
       ...(this.checkpoint === null ? {} : { resumedFrom: basename(this.checkpoint.path) }),
       settings,
+      resolved,
       data,
       machine: describeMachine(),
     };

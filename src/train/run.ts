@@ -44,6 +44,8 @@ export interface Run<Model, Batch> {
   readonly evaluateEvery: number;
   readonly sampleEvery: number;
   readonly saveEvery: number;
+  /** Minutes after which the next step is saved whatever its number; 0 or absent is never. No bit depends on it. */
+  readonly saveMinutes?: number;
   readonly evaluate: (step: number) => Promise<Metrics>;
   readonly sample: (step: number) => Promise<void>;
   readonly save: (step: number) => Promise<void>;

@@ -18,6 +18,8 @@ export interface AnswerSampling {
   readonly seed: number;
   /** Sequences decoded side by side. */
   readonly batchSize: number;
+  /** Ends everything before the next token, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
   /** What may be drawn: ids that it has a token for. All where there is no tokenizer. */
   readonly tokenizer: TokenNames | undefined;
 }

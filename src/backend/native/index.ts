@@ -77,6 +77,8 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
   return {
     name: "native",
     machine,
+    threads: machine.threads,
+    instructionSet: machine.instructionSet,
     multipliesBfloat16: machine.hasBfloat16Products,
     peak: () => machine.peak(matmulPrecision, machine.threads),
     kernels,

@@ -50,11 +50,12 @@ interface ModelSettings extends Shape {
  */
 export async function openPretraining(
   settings: ModelSettings,
-  { folder, note }: StageEnvironment,
+  environment: StageEnvironment,
   backend: Backend,
 ): Promise<Assistant> {
+  const { folder } = environment;
   const existing = folder.checkpoint?.path ?? (isFamily(settings.model) ? null : settings.model);
-  if (existing === null) return createModel(settings, note, backend);
+  if (existing === null) return createModel(settings, environment, backend);
   if (!existsSync(existing)) throw unknownModel(existing);
   if (!folder.checkpoint) refuseForExisting(existing, settings);
   const opened = await openAssistant(existing, backend);
@@ -69,14 +70,14 @@ function isFamily(name: string): name is keyof typeof families {
 
 async function createModel(
   settings: ModelSettings,
-  note: (line: string) => void,
+  environment: StageEnvironment,
   backend: Backend,
 ): Promise<Assistant> {
   const { model: name, seed } = settings;
   if (!isFamily(name)) throw unknownModel(name);
   const family: ModelFamily = families[name];
   const sizes = shapeOf(family, settings); // before the tokenizer, which takes its time
-  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, note);
+  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, environment);
   const shape = { ...sizes, vocabularySize: tokenizer.vocabularySize };
   const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
   return { model, family, encoder: new ChatEncoder(tokenizer, null) };
@@ -98,10 +99,11 @@ export interface OtherModel<Settings> {
 export async function openOtherModel<Settings, Model extends TextModel>(
   family: ModelFamily<Settings, Model>,
   settings: ModelSettings & { readonly tokenizerKind: "bpe" | "wordpiece" },
-  { folder, note }: StageEnvironment,
+  environment: StageEnvironment,
   backend: Backend,
   { complete, shape }: OtherModel<Settings>,
 ): Promise<{ model: Model; tokenizer: Tokenizer }> {
+  const { folder, note } = environment;
   const existing = folder.checkpoint?.path ?? (isOtherFamily(settings.model) ? null : settings.model);
   if (existing !== null) {
     if (!folder.checkpoint) refuseForExisting(existing, settings);
@@ -116,7 +118,7 @@ export async function openOtherModel<Settings, Model extends TextModel>(
   }
   const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
   const sizes = shapeOf(family, settings);
-  const tokenizer = complete(await pretrainingTokenizer(name, settings.data, note));
+  const tokenizer = complete(await pretrainingTokenizer(name, settings.data, environment));
   const shaped = shape(family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize }), tokenizer);
   return { model: family.create(shaped, new Initializer(backend, new Random(settings.seed))), tokenizer };
 }

@@ -70,12 +70,12 @@ export function evaluationSteps(
 export async function prepareText(
   settings: PretrainSettings,
   tokenizer: Tokenizer,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<PretrainingData> {
   let source = "";
   return preparePretraining({
     ...{ data: settings.data, validation: settings.validation, validationFraction: settings.validationFraction },
-    ...{ tokenizer, cacheFolder: defaultTokenCache(settings.output) },
+    ...{ tokenizer, cacheFolder: defaultTokenCache(settings.output), signal },
     onProgress(progress) {
       if (progress.source !== source) note(`encoding ${progress.source}`);
       source = progress.source;

@@ -11,7 +11,7 @@ export const PretrainSettings = z.object({
     .describe(
       "family of a new model (gpt1, gpt2, llama, lstm, mixtral, prefix, bert, t5), or a model folder to go on training",
     )
-    .meta({ placeholder: "name|folder" }),
+    .meta({ placeholder: "name|folder", isPath: { unless: "^(gpt1|gpt2|llama|lstm|mixtral|prefix|bert|t5)$" } }),
   data: z
     .array(z.string().min(1))
     .min(1)
@@ -66,7 +66,7 @@ export const PretrainSettings = z.object({
       "characters, bpe-N or wordpiece-N to learn N tokens from the data, or a folder (default: wordpiece-4096 for bert, " +
         "else bpe-4096, or the model's own)",
     )
-    .meta({ placeholder: "name|folder" }),
+    .meta({ placeholder: "name|folder", isPath: { unless: "^(characters|(bpe|wordpiece)-\\d+)$" } }),
   ...shapeSettings,
   ...runSettings,
   ...trainingSettings,

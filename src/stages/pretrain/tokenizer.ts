@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { SettingsError } from "../../core/errors.ts";
+import { turnEventLoopWhenDue } from "../../core/event-loop.ts";
 import { readDocuments } from "../../data/documents.ts";
 import type { SourceSetting } from "../../data/sources.ts";
 import { resolveSources } from "../../data/sources.ts";
@@ -9,6 +10,7 @@ import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { TokenizerTrainer } from "../../text/tokenizer-trainer.ts";
 import { WordPieceTrainer } from "../../text/word-piece-trainer.ts";
+import type { StageEnvironment } from "../stage.ts";
 
 const endOfText = "<|endoftext|>";
 
@@ -17,13 +19,14 @@ const endOfText = "<|endoftext|>";
  * folder of one.
  *
  * @throws {SettingsError} when it is none of these.
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
 export async function pretrainingTokenizer(
   name: string,
   data: readonly SourceSetting[],
-  note: (line: string) => void,
+  { note, signal }: Pick<StageEnvironment, "note" | "signal">,
 ): Promise<Tokenizer> {
-  if (name === "characters") return learn(new CharacterTrainer(), data);
+  if (name === "characters") return learn(new CharacterTrainer(), data, signal);
   const [, kind, size] = /^(bpe|wordpiece)-(\d+)$/.exec(name) ?? [];
   if (kind === undefined) {
     if (existsSync(name)) return loadTokenizer(name);
@@ -36,14 +39,22 @@ export async function pretrainingTokenizer(
   const trainer = isBpe
     ? new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] })
     : new WordPieceTrainer({ vocabularySize });
-  const tokenizer = await learn(trainer, data);
+  const tokenizer = await learn(trainer, data, signal);
   note(`learned a ${isBpe ? "byte-level BPE" : "WordPiece vocabulary"} of ${tokenizer.vocabularySize} tokens`);
   return tokenizer;
 }
 
-async function learn(trainer: TokenizerTrainer, data: readonly SourceSetting[]): Promise<Tokenizer> {
+async function learn(
+  trainer: TokenizerTrainer,
+  data: readonly SourceSetting[],
+  signal: AbortSignal,
+): Promise<Tokenizer> {
   for (const { files } of await resolveSources(data)) {
-    for await (const { text } of readDocuments(files)) trainer.add(text);
+    for await (const { text } of readDocuments(files)) {
+      trainer.add(text);
+      await turnEventLoopWhenDue();
+      signal.throwIfAborted();
+    }
   }
   return trainer.train();
 }
