@@ -7,7 +7,7 @@ import { openAssistant } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
-import { familyIn } from "../models/load.ts";
+import { speakingFamilyIn } from "../models/load.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -74,7 +74,7 @@ export const generate = defineCommand({
   async run(settings, io) {
     const prompts = await promptsOf(settings, io);
     const backend = await openMachine(settings, io);
-    const { architecture = "decoder", modelType } = await familyIn(settings.model);
+    const { architecture = "decoder", modelType } = await speakingFamilyIn(settings.model);
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
     refuseIdle(settings, architecture);

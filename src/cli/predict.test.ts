@@ -12,10 +12,42 @@ import { finetune } from "../stages/finetune.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
 import { runStage } from "../stages/run-stage.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { generate } from "./generate.ts";
 import { predict } from "./predict.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-predict-"));
 afterAll(() => rmSync(root, { recursive: true }));
+
+test("a classifier whose config says only what transformers writes is asked as its tokenizer frames texts", async () => {
+  const at = (name: string): string => join(root, `others-${name}`);
+  const tokenizer = trainByteLevelBpe(["a b"], { vocabularySize: 260 });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 16, width: 8, layers: 1, heads: 2, dropout: 0 };
+  const { llama } = families;
+  const model = llama.create(llama.shaped(shape), new Initializer(openReference(), new Random(1)));
+  await writeModelFolder(at("base"), modelContents(llama, model, tokenizer));
+  const rows = [..."abcdefgh"].map((letter, i) => ({ text: letter, label: i % 2 }));
+  writeFileSync(at("rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const training = { task: "classification", model: at("base"), data: [at("rows.jsonl")], output: at("run") };
+  await runStage(finetune, finetune.settings.parse({ ...training, threads: 1, steps: 3, validationShare: 0.3 }), {});
+  const answers = async (): Promise<string> => {
+    const asked = { model: at("run/final"), data: [at("rows.jsonl")], output: at("answers.jsonl"), threads: 1 };
+    await runCommand(predict, asked);
+    return readFileSync(at("answers.jsonl"), "utf8");
+  };
+  const before = await answers();
+  const file = at("run/final/config.json");
+  const { task_specific_params: _, ...config } = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify(config));
+  expect(await answers()).toBe(before);
+  const unnamed = { ...config, id2label: { 0: "LABEL_0", 1: "LABEL_1" } };
+  writeFileSync(file, JSON.stringify(unnamed));
+  expect(await answers()).toContain('"prediction":"LABEL_');
+  await expect(runCommand(generate, { model: at("run/final"), prompt: ["a"] })).rejects.toThrow(
+    "is a classifier (LlamaForSequenceClassification), which writes no text; stemma predict asks it",
+  );
+  writeFileSync(file, JSON.stringify({ ...config, problem_type: "multi_label_classification" }));
+  await expect(answers()).rejects.toThrow("only models that choose one are asked");
+});
 
 test("answers hold the texts of a pair as the row has them, whichever order the model reads", async () => {
   const at = (name: string): string => join(root, name);

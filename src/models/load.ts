@@ -2,6 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
 import type { StoredModel } from "./language-model.ts";
+import { refuseOtherHead } from "./other-heads.ts";
 import type { LoadedModel, MissingParts } from "./read-model.ts";
 import { anyFamilyIn, readModel, readModelOf } from "./read-model.ts";
 
@@ -48,4 +49,17 @@ export async function familyIn(path: string): Promise<AnyFamily> {
   const { config, close } = await openModelFolder(path);
   await close();
   return anyFamilyIn(config, path);
+}
+
+/**
+ * {@link familyIn} of a model that is going to be asked for text.
+ *
+ * @throws {CheckpointError} as there, and when its head is not that of a language model, saying which command asks it.
+ */
+export async function speakingFamilyIn(path: string): Promise<AnyFamily> {
+  const { config, close } = await openModelFolder(path);
+  await close();
+  const family = anyFamilyIn(config, path);
+  refuseOtherHead(config, path);
+  return family;
 }

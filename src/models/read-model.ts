@@ -10,6 +10,7 @@ import { Initializer, parameters } from "../nn/parameters.ts";
 import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
+import { refuseOtherHead } from "./other-heads.ts";
 import { holdsOwnHead, lackingParts, renaming } from "./tensor-names.ts";
 
 /** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
@@ -33,6 +34,7 @@ export type ModelSource = Pick<ModelFolder, "path" | "config" | "tensors">;
 export async function readModel(source: ModelSource, backend: Backend): Promise<LoadedModel> {
   const { config, path, tensors } = source;
   const family = familyOf(config, path);
+  refuseOtherHead(config, path);
   const model = await createEmpty(family, source, backend);
   await loadTensors(family, model, tensors);
   if (config[prefixKey] === true) model.readsPrefix = true;

@@ -42,7 +42,7 @@ async function save(family: ModelFamily, model: RewardModel): Promise<string> {
 
 test.each(all)("a reward model of %s gives the same after a trip through its folder", async (_, family) => {
   const model = new RewardModel(newModel(family), new Random(2));
-  model.bias.write(Float32Array.of(0.5));
+  model.shift = 0.5;
   const path = await save(family, model);
   const folder = await openModelFolder(path);
   expect(folder.config.architectures).toEqual([expect.stringMatching(/^\w+ForSequenceClassification$/)]);
@@ -67,7 +67,9 @@ test("a language model gets a new head; its folder is no reward model", async ()
 
 test("a reward model is no language model", async () => {
   const path = await save(families.gpt2, new RewardModel(newModel(families.gpt2), new Random(2)));
-  await expect(loadModel(path, backend)).rejects.toThrow("score.weight");
+  await expect(loadModel(path, backend)).rejects.toThrow(
+    "is a reward model, which gives answers a number and writes no text; stemma reward --check measures it",
+  );
 });
 
 test("the bias shifts every reward and is not trained", async () => {

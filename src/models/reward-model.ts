@@ -1,5 +1,5 @@
+import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
-import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
@@ -15,9 +15,9 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { loadModel } from "./load.ts";
+import { architecturesOf, rewardLabel } from "./other-heads.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
 import {
-  architecturesOf,
   classifierArchitectures,
   classifierPlacements,
   isUnusedOutput,
@@ -34,8 +34,9 @@ export class RewardModel {
   readonly body: LanguageModel;
   /** `[1, width]` */
   readonly score: Parameter;
-  /** `[1]`: shifts all rewards. Not trained: comparisons say nothing about it. */
+  /** `[1]`: shifts all rewards. Not trained: comparisons say nothing about it. A critic learns its own. */
   readonly bias: Parameter;
+  #shift = 0;
 
   /** The head starts with normal numbers of standard deviation 1/√(width + 1), or unset without a generator. */
   constructor(body: LanguageModel, random: Random | null) {
@@ -49,6 +50,16 @@ export class RewardModel {
 
   get backend(): Backend {
     return this.body.backend;
+  }
+
+  /** What all rewards are shifted by, as the folder's config says it: `transformers` has no place for a bias. */
+  get shift(): number {
+    return this.#shift;
+  }
+
+  set shift(value: number) {
+    this.#shift = value;
+    this.bias.write(Float32Array.of(value));
   }
 
   /** What an optimizer trains: all but the bias and an output layer that nothing uses. */
@@ -111,9 +122,8 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
   }
   const family = familyOf(config, path);
   const model = new RewardModel(await createEmpty(family, folder, backend), null);
-  const hasBias = tensors.has("score.bias");
-  await loadClassifier(family, placements(family, model, hasBias), tensors);
-  if (!hasBias) backend.kernels.fill(model.bias, 0);
+  await loadClassifier(family, classifierPlacements(family, model.body, model.score), tensors);
+  model.shift = StoredShift.parse(config).task_specific_params.stemma.shift;
   return { model, family };
 }
 
@@ -123,20 +133,19 @@ export function rewardConfig(family: ModelFamily, model: RewardModel, ids: Speci
   return {
     ...config,
     architectures: classifierArchitectures(config),
-    id2label: { 0: "reward" },
-    label2id: { reward: 0 },
+    id2label: { 0: rewardLabel },
+    label2id: { [rewardLabel]: 0 },
+    task_specific_params: { stemma: { shift: model.shift } },
     pad_token_id: ids.endOfText,
   };
 }
 
 /** The parameters of a reward model as its folder stores them. */
 export function rewardTensors(family: ModelFamily, model: RewardModel): WritableTensor[] {
-  return writableTensors(placements(family, model, true));
+  return writableTensors(classifierPlacements(family, model.body, model.score));
 }
 
-function placements(family: ModelFamily, model: RewardModel, withBias: boolean): Placement[] {
-  return [
-    ...classifierPlacements(family, model.body, model.score),
-    ...(withBias ? [{ name: "score.bias", tensor: model.bias }] : []),
-  ];
-}
+const noShift = { stemma: { shift: 0 } };
+const StoredShift = z.object({
+  task_specific_params: z.object({ stemma: z.object({ shift: z.number() }) }).catch(noShift),
+});

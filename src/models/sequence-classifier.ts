@@ -1,10 +1,10 @@
-import { z } from "zod";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { loadTensors } from "../checkpoint/assign-tensors.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import type { ModelConfig, ModelFamily } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
+import { architecturesOf } from "./other-heads.ts";
 import { modelPlacements } from "./read-model.ts";
 import { renaming } from "./tensor-names.ts";
 
@@ -12,11 +12,6 @@ import { renaming } from "./tensor-names.ts";
  * What decoders with a head in place of their output layer have in common, in the layout of the classes of
  * `transformers` that end in `ForSequenceClassification`.
  */
-
-/** `architectures` of a config.json; none where it has no such list. */
-export function architecturesOf(config: ModelConfig): readonly string[] {
-  return z.array(z.string()).catch([]).parse(config.architectures);
-}
 
 /** The `architectures` that a language model's config has with a head in place of the output layer. */
 export function classifierArchitectures(config: ModelConfig): string[] {

@@ -7,7 +7,7 @@ import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.t
 import { CheckpointError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
-import { taskKinds } from "../data/task-examples.ts";
+import { defaultColumns, taskKinds } from "../data/task-examples.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { freeze, Initializer, Parameter, parameters } from "../nn/parameters.ts";
@@ -17,6 +17,7 @@ import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./fami
 import type { LanguageModel, TextModel } from "./language-model.ts";
 import { lastStates } from "./last-states.ts";
 import { mergedWeights } from "./low-rank-adapters.ts";
+import { architecturesOf, classNames, rewardLabel } from "./other-heads.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
 import {
   classifierArchitectures,
@@ -32,8 +33,8 @@ export interface TaskDescription {
   readonly labels: readonly string[];
   /** Columns of the data it was trained on. */
   readonly columns: TaskColumns;
-  /** Special tokens by what they are for. */
-  readonly tokens: TaskTokens;
+  /** Special tokens by what they are for; null where the tokenizer's own template frames texts, as in models of others. */
+  readonly tokens: TaskTokens | null;
 }
 
 /** The texts of the three tokens that frame a decoder's inputs. */
@@ -180,15 +181,33 @@ export async function openTaskModel(folder: ModelFolder, backend: Backend, headD
   return { model, family };
 }
 
-/** @throws {CheckpointError} when the config is not one of a fine-tuned model. */
+/**
+ * What a fine-tuned model was taught: `stemma finetune` writes it into the config; of others' classifiers the
+ * architecture and the names of the classes say it.
+ *
+ * @throws {CheckpointError} when the config is not one of a classifier.
+ */
 export function readDescription(config: ModelConfig, path: string): TaskDescription {
-  const { task_specific_params: specific, id2label } = config as Record<string, Record<string, unknown> | undefined>;
+  const { task_specific_params: specific } = config as Record<string, Record<string, unknown> | undefined>;
   const stored = Stored.safeParse(specific?.stemma);
-  if (!stored.success) {
-    throw new CheckpointError(`${path}: is not a model of a task; make one with stemma finetune`);
+  const description = stored.success ? stored.data : describeOther(config, path);
+  const names = classNames(config);
+  return { ...description, labels: givesScore(description.task, names) ? [] : names };
+}
+
+function describeOther(config: ModelConfig, path: string): Omit<TaskDescription, "labels"> {
+  const [architecture = "model without a head"] = architecturesOf(config);
+  const [, head] = /For(SequenceClassification|MultipleChoice)$/.exec(architecture) ?? [];
+  if (head === undefined || classNames(config)[0] === rewardLabel) {
+    throw new CheckpointError(`${path}: is a ${architecture}, not a model of a task; make one with stemma finetune`);
   }
-  const names = Object.values(id2label ?? {}).map(String);
-  return { ...stored.data, labels: givesScore(stored.data.task, names) ? [] : names };
+  if (config.problem_type === "multi_label_classification") {
+    throw new CheckpointError(
+      `${path}: tells for each class whether it is there; only models that choose one are asked`,
+    );
+  }
+  const task = head === "MultipleChoice" ? "multiple-choice" : "classification";
+  return { task, columns: defaultColumns[task], tokens: null };
 }
 
 /** One output is a score; it has a name in the config only because the format wants one. */

@@ -72,7 +72,7 @@ export async function openSolver(
   return { ...solverOf(model, family, tokenizer), isEnlarged };
 }
 
-/** Opens a model that `stemma finetune` has made. */
+/** Opens a model that `stemma finetune` has made, or anyone's classifier. */
 export async function openTrainedSolver(path: string, backend: Backend, headDropout = 0): Promise<Solver> {
   const { config } = await readFolder(path);
   if (config.model_type === bert.modelType) {
@@ -101,7 +101,7 @@ export async function restoreSolver({ storage }: Solver, path: string): Promise<
 /** What the model folder of a solver is made from. */
 export function solverContents({ model, storage, tokenizer, files }: Solver): ModelContents {
   const { endOfText } = tokenizer;
-  const padding = endOfText ?? tokenizer.idOf(model.description.tokens.start) ?? 0;
+  const padding = endOfText ?? tokenizer.idOf(model.description.tokens?.start ?? "") ?? 0;
   return {
     config: storage.config({ endOfText, padding }) as JsonObject,
     tensors: storage.tensors(),
@@ -133,8 +133,14 @@ function encoderSolver(model: EncoderTaskModel, tokenizer: Tokenizer): Solver {
 }
 
 function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Tokenizer): Solver {
+  const { tokens: framing } = model.description;
+  const storage = decoderStorage(family, model);
+  if (!framing) {
+    const files = (): Record<string, string> => tokenizerFiles(tokenizer);
+    return { model, storage, tokenizer, template: tokenizer, files, isEnlarged: false };
+  }
   const piece = (token: string) => ({ token, ids: [tokenizer.idOf(token) ?? 0], typeId: 0 });
-  const { start, delimiter, extract } = model.description.tokens;
+  const { start, delimiter, extract } = framing;
   const [a, b] = [
     { sequence: "A", typeId: 0 },
     { sequence: "B", typeId: 0 },
@@ -144,7 +150,7 @@ function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Token
     [piece(start), a, piece(delimiter), b, piece(extract)],
   );
   const files = (): Record<string, string> => filesWith(template, tokenizer);
-  return { model, storage: decoderStorage(family, model), tokenizer, template, files, isEnlarged: false };
+  return { model, storage, tokenizer, template, files, isEnlarged: false };
 }
 
 function filesWith(template: SequenceTemplate, tokenizer: Tokenizer): Record<string, string> {

@@ -283,7 +283,7 @@ async function valuesOf(folder: string): Promise<Map<string, readonly number[]>>
   for (const [name, parameter] of parameters(model.body)) values.set(name, [...(await parameter.read())]);
   const table = values.get("tokenEmbedding") ?? [];
   const width = table.length / model.body.settings.vocabularySize;
-  const { start, delimiter, extract } = model.description.tokens;
+  const { start = "", delimiter = "", extract = "" } = model.description.tokens ?? {};
   for (const token of [start, delimiter, extract]) {
     const id = tokenizer.idOf(token) ?? 0;
     values.set(`tokenEmbedding ${token}`, table.slice(id * width, (id + 1) * width));

@@ -225,7 +225,7 @@ function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings)
   }
   if (loraRank > 0) {
     adapt(model.body, { rank: loraRank, alpha: loraAlpha, targets: loraTargets }, new Random(seed).child(1));
-  } else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens.extract) ?? 0);
+  } else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens?.extract ?? "") ?? 0);
   else if (freezeLayers > 0) freezeBottom(model.body, freezeLayers);
 }
 
@@ -270,8 +270,9 @@ function encode(
 export function targetOf({ where, label }: TaskExample, labels: readonly string[]): number {
   if (label === null) return Number.NaN;
   if (typeof label === "number") return label;
-  const index = labels.indexOf(label);
-  if (index >= 0) return index;
+  // Classes that nobody has named are LABEL_0, LABEL_1, …; rows then have their numbers.
+  const index = [label, `LABEL_${label}`].map((name) => labels.indexOf(name)).find((at) => at >= 0);
+  if (index !== undefined) return index;
   throw new DataError(
     `${where}: its class is "${label}", the model knows ${labels.join(", ")}; correct the row, or train with rows of that class`,
   );

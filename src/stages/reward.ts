@@ -207,5 +207,5 @@ async function readDemonstrations(
 async function centre(model: RewardModel, answers: readonly EncodedAnswer[], batchSize: number): Promise<void> {
   const scores = await readAnswers(answers, 4 * batchSize, (batch) => answerScores(model, batch));
   const mean = scores.reduce((sum, [score = 0]) => sum + score, 0) / Math.max(scores.length, 1);
-  model.bias.write(Float32Array.of((await model.bias.item()) - mean));
+  model.shift -= mean;
 }

@@ -14,7 +14,7 @@ import { loadChatEncoder } from "../../text/load-chat-encoder.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
 import { generationConfig } from "../generation-config.ts";
-import { familyIn, loadModel } from "../load.ts";
+import { loadModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents, ggufLayoutFor } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
@@ -27,7 +27,7 @@ import { ggufAsFolder } from "./folder.ts";
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */
 export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<string | null> {
-  ggufLayoutFor((await familyIn(folder)).modelType); // before a large model is read in vain
+  ggufLayoutFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
   const { model, family } = await loadModel(folder, openReference());
   const encoder = await loadChatEncoder(folder);
   const source = {
