@@ -5,11 +5,11 @@ import { writeResults } from "../eval/eval-results.ts";
 import { HttpScorer } from "../eval/http-scorer.ts";
 import { ModelScorer } from "../eval/model-scorer.ts";
 import type { TaskResult } from "../eval/run-task.ts";
-import { runTask } from "../eval/run-task.ts";
+import { checkTask, runTask } from "../eval/run-task.ts";
 import type { Scorer } from "../eval/scorer.ts";
 import type { OpenedTask } from "../eval/task-file.ts";
 import { openTask, taskNames } from "../eval/task-file.ts";
-import { taskPrompts } from "../eval/task-prompts.ts";
+import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -54,6 +54,12 @@ const EvalSettings = z.object({
   sharePrefix: z.boolean().default(true).describe("read the text before a question's choices once for all of them"),
   batchTokens: z.int().positive().default(8192).describe("tokens that go through the model at once, at most"),
   seed: z.int().nonnegative().default(1234).describe("number that the choice of examples follows from"),
+  bootstrapIterations: z
+    .int()
+    .nonnegative()
+    .default(100_000)
+    .describe("samples behind the standard errors that have no formula, such as that of perplexity; 0 is no errors")
+    .meta({ aliases: ["bootstrap_iters"] }),
   ...machineSettings,
 });
 type EvalSettings = z.output<typeof EvalSettings>;
@@ -74,6 +80,8 @@ export const evaluate = defineCommand({
       return { tasks: taskNames() };
     }
     const tasks = await Promise.all(settings.tasks.map(openTask));
+    for (const { config } of tasks) checkTask(config);
+    const questions = await questionCounts(tasks, settings);
     const scorer = await openScorer(settings, io);
     const files: string[] = [];
     const summaries: object[] = [];
@@ -86,6 +94,7 @@ export const evaluate = defineCommand({
       if (settings.output === undefined) continue;
       const record = {
         ...{ modelArguments: `model=${settings.model}`, limit: settings.limit, seed: settings.seed },
+        ...{ questions, bootstrapIterations: settings.bootstrapIterations },
         ...{ batchTokens: settings.batchTokens, device: settings.baseUrl ?? "cpu" },
         ...{ seconds: (performance.now() - start) / 1000, date: new Date() },
       };
@@ -95,6 +104,14 @@ export const evaluate = defineCommand({
     return { results: summaries, files };
   },
 });
+
+/** Questions of each task before the limit, where results record them. */
+async function questionCounts(tasks: readonly OpenedTask[], settings: EvalSettings): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  if (settings.limit === 0 || settings.output === undefined) return counts;
+  for (const task of tasks) counts.set(task.config.task, await questionCount(task, settings.dataFolder));
+  return counts;
+}
 
 async function askTask(
   task: OpenedTask,
@@ -107,7 +124,8 @@ async function askTask(
   const prompts = await taskPrompts(task, { ...settings, shots: own });
   const progress = io.progress({ title: task.config.task, total: prompts.length, start: 0 });
   const { cutRequests: cutBefore, unscoredStarts: unscoredBefore } = scorer;
-  const asked = runTask(task, own, prompts, scorer, (done) => progress.update(done, []));
+  const report = (done: number): void => progress.update(done, []);
+  const asked = runTask(task, own, prompts, scorer, report, settings.bootstrapIterations);
   const result = await asked.finally(() => progress.stop());
   for (const line of resultLines(result)) io.print(line);
   const cut = scorer.cutRequests - cutBefore;
@@ -136,16 +154,23 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   return new ModelScorer(own, encoder.tokenizer, { name: model, batchTokens, sharePrefix, seed, endTokens });
 }
 
-function resultLines({ task, shots, metrics, prompts, seconds }: TaskResult): string[] {
+function resultLines({ task, shots, metrics, filtered, prompts, seconds }: TaskResult): string[] {
   const speed = (prompts.length / seconds).toFixed(1);
-  return metrics.map(({ name, value, error }) => {
+  return metrics.map(({ name: metric, filter, value, error }) => {
+    const name = filtered.length > 1 ? `${metric},${filter}` : metric;
     const shown = Number.isNaN(error) ? "" : `± ${formatResult(error)}`;
     const numbers = `${formatResult(value).padStart(9)} ${shown.padStart(10)} ${String(prompts.length).padStart(12)} ${speed.padStart(13)}`;
     return `${task.config.task.padEnd(24)} ${String(shots).padStart(5)}  ${name.padEnd(18)} ${numbers}`;
   });
 }
 
-function summaryOf({ task, shots, metrics, prompts, seconds }: TaskResult): object {
-  const values = Object.fromEntries(metrics.map(({ name, value, error }) => [name, { value, stderr: error }]));
+/** Metrics go by their name; where there are several filters, by theirs too. */
+function summaryOf({ task, shots, metrics, filtered, prompts, seconds }: TaskResult): object {
+  const values = Object.fromEntries(
+    metrics.map(({ name, filter, value, error }) => [
+      filtered.length > 1 ? `${name},${filter}` : name,
+      { value, stderr: error },
+    ]),
+  );
   return { task: task.config.task, shots, questions: prompts.length, seconds, metrics: values };
 }

@@ -2,16 +2,24 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { floatText, pythonJson, pythonStr } from "../text/jinja/python-text.ts";
+import type { Value } from "../text/jinja/values.ts";
+import { toValue } from "../text/jinja/values.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Answer } from "./eval-metrics.ts";
 import type { TaskResult } from "./run-task.ts";
+import { generationSettings } from "./run-task.ts";
 import type { Scorer } from "./scorer.ts";
+import type { TaskFile } from "./task-file.ts";
 import type { Prompt } from "./task-prompts.ts";
 
 /** What was asked for, as results record it. */
 export interface EvaluationRecord {
   readonly modelArguments: string;
   readonly limit: number;
+  /** Questions of each task before the limit. */
+  readonly questions: ReadonlyMap<string, number>;
+  readonly bootstrapIterations: number;
   readonly seed: number;
   readonly batchTokens: number;
   readonly device: string;
@@ -36,7 +44,10 @@ export function resultsObject(results: readonly TaskResult[], scorer: Scorer, re
     higher_is_better: byTask(({ metrics }) =>
       Object.fromEntries(metrics.map((metric) => [metric.name, metric.higherIsBetter])),
     ),
-    "n-samples": byTask(({ prompts }) => ({ original: prompts.length, effective: prompts.length })),
+    "n-samples": byTask(({ task, prompts }) => ({
+      original: record.questions.get(task.config.task) ?? prompts.length,
+      effective: prompts.length,
+    })),
     config: {
       model: "stemma",
       model_args: record.modelArguments,
@@ -46,7 +57,7 @@ export function resultsObject(results: readonly TaskResult[], scorer: Scorer, re
       device: record.device,
       use_cache: null,
       limit: record.limit > 0 ? record.limit : null,
-      bootstrap_iters: 1000,
+      bootstrap_iters: record.bootstrapIterations,
       gen_kwargs: null,
       random_seed: record.seed,
       numpy_seed: record.seed,
@@ -59,7 +70,9 @@ export function resultsObject(results: readonly TaskResult[], scorer: Scorer, re
     transformers_version: null,
     lm_eval_version: null,
     max_length: scorer.maxLength,
-    task_hashes: byTask(({ prompts }) => hash(prompts.map(({ context }) => context).join("\n"))),
+    task_hashes: byTask(({ task, prompts }) =>
+      hash(prompts.map((prompt) => Object.values(hashesOf(task.config, prompt)).join("")).join("")),
+    ),
     model_source: "stemma",
     model_name: scorer.name,
     model_name_sanitized: sanitized(scorer.name),
@@ -72,55 +85,84 @@ export function resultsObject(results: readonly TaskResult[], scorer: Scorer, re
   };
 }
 
-function metricFields({ task, metrics, prompts, filter }: TaskResult): Record<string, unknown> {
+function metricFields({ task, metrics, prompts }: TaskResult): Record<string, unknown> {
   const { task: name, task_alias: alias } = task.config;
   const fields: Record<string, unknown> = { alias: alias ?? name, name, sample_len: prompts.length };
   for (const metric of metrics) {
-    fields[`${metric.name},${filter}`] = metric.value;
-    fields[`${metric.name}_stderr,${filter}`] = Number.isNaN(metric.error) ? "N/A" : metric.error;
+    fields[`${metric.name},${metric.filter}`] = metric.value;
+    fields[`${metric.name}_stderr,${metric.filter}`] = Number.isNaN(metric.error) ? "N/A" : metric.error;
   }
   return fields;
 }
 
-/** One object a prompt: what was asked, what came back, and what each metric made of it. */
-export function sampleObjects({ prompts, answers, metrics, filter }: TaskResult): object[] {
-  return prompts.map((prompt, i) => {
-    const answer = answers[i] as Answer;
-    const responses = responsesOf(answer);
-    return {
-      doc_id: prompt.index,
-      doc: prompt.doc,
-      target: prompt.target,
-      arguments: argumentsOf(prompt, answer),
-      resps: responses,
-      filtered_resps: answer.kind === "text" ? [answer.filtered] : responses.flat(),
-      filter,
-      metrics: metrics.map(({ name }) => name),
-      doc_hash: hash(JSON.stringify(prompt.doc)),
-      prompt_hash: hash(prompt.context),
-      target_hash: hash(String(prompt.target)),
-      ...Object.fromEntries(metrics.map(({ name, perPrompt }) => [name, perPrompt[i]])),
-    };
+/**
+ * One object a prompt and filter: what was asked, what came back, and what each metric made of it. Answers are texts, as
+ * Python writes them.
+ */
+export function sampleObjects({ task, prompts, answers, metrics, filtered }: TaskResult): Map<string, Value>[] {
+  return filtered.flatMap(({ name: filter, texts }) => {
+    const own = metrics.filter((metric) => metric.filter === filter);
+    return prompts.map((prompt, i) => {
+      const answer = answers[i] as Answer;
+      const responses = responsesOf(answer);
+      return new Map<string, Value>([
+        ["doc_id", prompt.index],
+        ["doc", new Map(Object.entries(prompt.doc))],
+        ["target", pythonStr(prompt.target)],
+        ["arguments", argumentsOf(task.config, prompt, answer)],
+        ["resps", responses.map((one) => [...one])],
+        ["filtered_resps", answer.kind === "texts" ? [texts[i] ?? ""] : responses.map(([first = ""]) => first)],
+        ["filter", filter],
+        ["metrics", own.map(({ name }) => name)],
+        ...Object.entries(hashesOf(task.config, prompt)),
+        ...own.map(({ name, perPrompt }) => [name, toValue(perPrompt[i])] as const),
+      ]);
+    });
   });
 }
 
-function argumentsOf({ context, continuations, choices, target }: Prompt, answer: Answer): object {
-  const texts = continuations.length > 0 ? continuations : [typeof target === "number" ? "" : (target[0] ?? "")];
-  const alone = answer.kind === "likelihoods" && answer.withoutQuestion ? choices : [];
-  const pairs = [...texts.map((text) => [context, text]), ...alone.map((text) => ["", text])];
-  return Object.fromEntries(pairs.map(([before, text], i) => [`gen_args_${i}`, { arg_0: before, arg_1: text }]));
+/** Of what a row holds, what is asked first, and what is right: they tell whether two runs asked the same. */
+function hashesOf(config: TaskFile, { doc, context, answers, target }: Prompt): Record<string, string> {
+  const isWholeText = config.output_type === "loglikelihood_rolling";
+  return {
+    doc_hash: hash(pythonJson(new Map(Object.entries(doc)), { indent: 2 })),
+    prompt_hash: hash(isWholeText ? (answers[0] ?? "") : context),
+    target_hash: hash(pythonStr(target)),
+  };
 }
 
-function responsesOf(answer: Answer): unknown[][] {
+function argumentsOf(config: TaskFile, prompt: Prompt, answer: Answer): Value {
+  return new Map(
+    requestsOf(config, prompt, answer).map((request, i) => {
+      return [`gen_args_${i}`, new Map(request.map((value, k) => [`arg_${k}`, value]))];
+    }),
+  );
+}
+
+/** What was put to the model, each request with its arguments in order. */
+function requestsOf(config: TaskFile, { context, continuations, answers }: Prompt, answer: Answer): Value[][] {
+  switch (answer.kind) {
+    case "texts":
+      return [[context, toValue(generationSettings(config))]];
+    case "text likelihood":
+      return [[answers[0] ?? ""]];
+    case "likelihoods": {
+      const alone = answer.withoutQuestion ? continuations : [];
+      return [...continuations.map((text) => [context, text]), ...alone.map((text) => ["", text])];
+    }
+  }
+}
+
+function responsesOf(answer: Answer): Value[][] {
   switch (answer.kind) {
     case "likelihoods":
       return [...answer.likelihoods, ...(answer.withoutQuestion ?? [])].map(({ logProb, isGreedy }) => [
-        [logProb, isGreedy],
+        [floatText(logProb), pythonStr(isGreedy)],
       ]);
     case "text likelihood":
-      return [[answer.logProb]];
-    case "text":
-      return [[answer.text]];
+      return [[floatText(answer.logProb)]];
+    case "texts":
+      return [[...answer.texts]];
   }
 }
 
@@ -141,7 +183,7 @@ export async function writeResults(
   const path = join(place, `results_${date}.json`);
   await writeFileAtomic(path, `${JSON.stringify(resultsObject(results, scorer, record), null, 2)}\n`);
   for (const result of results) {
-    const lines = sampleObjects(result).map((sample) => `${JSON.stringify(sample)}\n`);
+    const lines = sampleObjects(result).map((sample) => `${pythonJson(sample)}\n`);
     await writeFileAtomic(join(place, `samples_${result.task.config.task}_${date}.jsonl`), lines.join(""));
   }
   return path;

@@ -1,17 +1,17 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { DataError } from "../core/errors.ts";
+import type { JsonlRow } from "../data/jsonl.ts";
 import { recipes } from "../data/recipes/index.ts";
 import { readRecords } from "../data/records.ts";
+import type { Doc } from "./doc-table.ts";
+import { tableOf } from "./doc-table.ts";
 import type { TaskFile } from "./task-file.ts";
-
-/** One row of a task's data. */
-export type Doc = Readonly<Record<string, unknown>>;
 
 const recipePrefix = "stemma/";
 
 /**
- * The rows of one split of a task's data: of a recipe (`dataset_path: stemma/next-verse`), of files
+ * The rows of one split of a task's data, as a table: of a recipe (`dataset_path: stemma/next-verse`), of files
  * (`json`, `csv`, `parquet` with `data_files`), or of a folder that holds `<split>.jsonl`, `.csv` or `.parquet`.
  *
  * @param folder - Where data sets that a task names lie: `<folder>/<dataset_path>[/<dataset_name>]/<split>.jsonl`.
@@ -23,9 +23,9 @@ export async function readDocs(config: TaskFile, split: string, folder: string):
   const files = /^(json|csv|parquet)$/.test(path)
     ? namedFiles(config, split, folder)
     : [splitFile(config, split, folder)];
-  const docs: Doc[] = [];
-  for await (const { value } of readRecords(files)) docs.push(value);
-  return docs;
+  const rows: JsonlRow["value"][] = [];
+  for await (const { value } of readRecords(files)) rows.push(value);
+  return tableOf(rows);
 }
 
 function recipeDocs(name: string, split: string): Doc[] {
@@ -33,7 +33,7 @@ function recipeDocs(name: string, split: string): Doc[] {
   if (!recipe) throw new DataError(`tasks: there is no recipe ${name}; stemma data lists all`);
   const rows = recipe.make()[split === "train" ? "train" : "test"];
   if (rows.length === 0) throw new DataError(`tasks: ${name} has no rows for ${split}`);
-  return rows as Doc[];
+  return tableOf(rows as JsonlRow["value"][]);
 }
 
 function namedFiles(config: TaskFile, split: string, folder: string): string[] {

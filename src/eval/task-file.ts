@@ -19,12 +19,15 @@ class PythonFunction {
 const template = z.string();
 const split = z.string().nullish();
 
-const Filter = z.object({ name: z.string(), filter: z.array(z.looseObject({ function: z.string() })) });
+const targetField = z.union([template, z.number(), z.array(z.union([z.string(), z.number()]))]);
+const choiceField = z.union([template, z.array(z.string()), z.record(z.string(), z.string())]);
+
+const Filter = z.strictObject({ name: z.string(), filter: z.array(z.looseObject({ function: z.string() })) });
 
 const Metric = z.looseObject({
   metric: z.string(),
-  aggregation: z.string().optional(),
-  higher_is_better: z.boolean().optional(),
+  aggregation: z.string().nullish(),
+  higher_is_better: z.boolean().nullish(),
 });
 
 /** A task as the evaluation harness writes it down, as far as it is supported here. */
@@ -43,7 +46,17 @@ export const TaskFile = z.strictObject({
   test_split: split,
   fewshot_split: split,
   fewshot_config: z
-    .strictObject({ sampler: z.enum(["default", "first_n"]).default("default"), split })
+    .strictObject({
+      sampler: z.enum(["default", "first_n"]).nullish(),
+      split,
+      samples: z.array(z.record(z.string(), z.unknown())).nullish(),
+      fewshot_indices: z.array(z.int().nonnegative()).nullish(),
+      doc_to_text: template.nullish(),
+      doc_to_choice: choiceField.nullish(),
+      doc_to_target: targetField.nullish(),
+      target_delimiter: z.string().nullish(),
+      fewshot_delimiter: z.string().nullish(),
+    })
     .partial()
     .nullish(),
   output_type: z
@@ -51,8 +64,8 @@ export const TaskFile = z.strictObject({
     .default("generate_until"),
   description: template.default(""),
   doc_to_text: template.default(""),
-  doc_to_target: z.union([template, z.number(), z.array(z.string())]),
-  doc_to_choice: z.union([template, z.array(z.string()), z.record(z.string(), z.string())]).nullish(),
+  doc_to_target: targetField,
+  doc_to_choice: choiceField.nullish(),
   target_delimiter: z.string().default(" "),
   fewshot_delimiter: z.string().default("\n\n"),
   num_fewshot: z.int().nonnegative().nullish(),
@@ -69,7 +82,7 @@ export const TaskFile = z.strictObject({
     .nullish(),
   metric_list: z.array(Metric).nullish(),
   filter_list: z.array(Filter).nullish(),
-  repeats: z.literal(1).nullish(),
+  repeats: z.int().positive().nullish(),
   should_decontaminate: z.boolean().nullish(),
   doc_to_decontamination_query: template.nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),

@@ -10,9 +10,36 @@ const root = mkdtempSync(join(tmpdir(), "stemma-tasks-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
 const rows = [
-  { question: "sky?", choices: { text: ["green", "blue"], label: ["A", "B"] }, key: "B", n: 1 },
-  { question: "grass?", choices: { text: ["green", "blue"], label: ["A", "B"] }, key: "A", n: 0 },
-  { question: "blood?", choices: { text: ["red", "blue", "black"], label: ["1", "2", "3"] }, key: "1", n: 0 },
+  {
+    question: "sky?",
+    choices: { text: ["green", "blue"], label: ["A", "B"] },
+    key: "B",
+    n: 1,
+    both: [0, 1],
+    flag: true,
+    list: ["a"],
+    rate: 2,
+    inner: { x: 1 },
+  },
+  {
+    question: "grass?",
+    choices: { text: ["green", "blue"], label: ["A", "B"] },
+    key: "A",
+    n: 0,
+    both: [0],
+    flag: false,
+    list: [],
+    rate: 0.5,
+    note: "it's",
+    inner: { y: "z" },
+  },
+  {
+    question: "blood?",
+    choices: { text: ["red", "blue", "black"], label: ["1", "2", "3"] },
+    key: "1",
+    n: 0,
+    both: [0],
+  },
 ];
 writeFileSync(join(root, "rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 
@@ -43,7 +70,29 @@ test.each([
   ["{{choices.text[n]}}", "a template of the text"],
 ])("the right answer as %s: %s", async (target) => {
   const all = await prompts(`${plain}doc_to_target: "${target}"\n`);
-  expect(all.map((prompt) => prompt.target)).toEqual([1, 0, 0]);
+  expect(all.map((prompt) => prompt.right)).toEqual([[1], [0], [0]]);
+});
+
+test("several right answers: by place, by text, as a template writes them", async () => {
+  for (const target of ["both", "{{both}}", "{{[choices.text[0], choices.text[1]]}}", "{{choices.text[:2]}}"]) {
+    const [first] = await prompts(`${plain}doc_to_target: "${target}"\n`);
+    expect(first?.right).toEqual([0, 1]);
+  }
+});
+
+test("values are written as Python writes them, numbers of a column alike, and what a row lacks is None", async () => {
+  const text = '"{{flag}} {{list}} {{rate}} {{note}} {{inner}}"';
+  const all = await prompts(`${choice}doc_to_text: ${text}\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`);
+  expect(all.map(({ context }) => context)).toEqual([
+    "True ['a'] 2.0 None {'x': 1, 'y': None}",
+    "False [] 0.5 it's {'x': None, 'y': 'z'}",
+    "None None None None None",
+  ]);
+});
+
+test("Python's re.sub is there as a filter", async () => {
+  const yaml = `${choice}doc_to_text: "{{question | regex_replace('([a-z]+)\\\\?$', '<\\\\\\\\1>')}}"\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`;
+  expect((await prompts(yaml))[0]?.context).toBe("<sky>");
 });
 
 test("examples come before the question, are never the question, and follow from the seed", async () => {
@@ -65,14 +114,18 @@ test("the first examples are the same for all questions, but for the question it
 
 test("text to generate, with several right answers; a likelihood, with its continuation", async () => {
   const generate = `task: t\n${data}output_type: generate_until\ndoc_to_text: question\ndoc_to_target: "{{choices.text}}"\n`;
-  expect((await prompts(generate))[0]).toMatchObject({ context: "sky?", continuations: [], target: ["green", "blue"] });
+  expect((await prompts(generate))[0]).toMatchObject({
+    context: "sky?",
+    continuations: [],
+    answers: ["green", "blue"],
+  });
   const likelihood = `task: t\n${data}output_type: loglikelihood\ndoc_to_text: question\ndoc_to_target: " {{key}}"\n`;
-  expect((await prompts(likelihood))[0]).toMatchObject({ continuations: [" B"], target: [" B"] });
+  expect((await prompts(likelihood))[0]).toMatchObject({ continuations: [" B"], target: " B" });
 });
 
 test("a file may take over another", async () => {
   writeFileSync(join(root, "base.yaml"), `${plain}doc_to_target: n\n`);
-  expect((await prompts('include: base.yaml\ntask: other\ndoc_to_text: "{{key}}"\n'))[0]?.context).toBe("B");
+  expect((await prompts('include: base.yaml\ntask: other\ndoc_to_text: "{{key}}!"\n'))[0]?.context).toBe("B!");
 });
 
 test.each([
@@ -80,20 +133,32 @@ test.each([
   [`${plain}doc_to_target: n\nprocess_docs: x\n`, /uses process_docs, which is not supported/],
   [`${plain}doc_to_target: n\nunknown_thing: 1\n`, /uses unknown_thing, which is not supported/],
   [`${plain}doc_to_target: n\noutput: [`, /is not YAML/],
-  [`${plain}doc_to_target: "{{key}}"\n`, /row 1: the right answer is "B", none of the 2 choices \["green","blue"\]/],
-  [`${plain}doc_to_target: "{{nothing}}"\n`, /row 1: doc_to_target gives an empty text/],
+  [`${plain}doc_to_target: "{{key}}"\n`, /row 1: the right answer is 'B', none of the 2 choices \['green', 'blue'\]/],
+  [
+    `${plain}doc_to_target: "{{nothing}}"\n`,
+    /row 1: the template .* 'nothing' is undefined; its columns are question, /,
+  ],
+  [`${plain}doc_to_target: "{{key.replace('B', '')}}"\n`, /row 1: the right answer is '', none of/],
   [
     `${choice}doc_to_text: "{{nothing}}"\ndoc_to_choice: "{{choices.text}}"\ndoc_to_target: n\n`,
-    /doc_to_text gives an empty text/,
+    /row 1: the template "\{\{nothing\}\}" asks for what the row does not have: 'nothing' is undefined/,
   ],
   [
     `${choice}doc_to_text: "{{question.nothing()}}"\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`,
-    /the template .* fails on a row/,
+    /'str object' has no attribute 'nothing'/,
   ],
   [`${choice}doc_to_text: "{{question"\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`, /is not a valid Jinja template/],
   [
     `${choice}doc_to_text: question\ndoc_to_choice: "{{key}}"\ndoc_to_target: n\n`,
-    /doc_to_choice gives "B", a list of two or more/,
+    /doc_to_choice gives 'B', a list of two or more/,
+  ],
+  [
+    `${choice}doc_to_text: n\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`,
+    /a context that differs by choice; this is not/,
+  ],
+  [
+    `${choice}doc_to_text: list\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`,
+    /doc_to_text gives \['a'\], a text is needed/,
   ],
   [
     `task: t\ndataset_path: org/name\ntest_split: test\ndoc_to_target: n\n`,

@@ -1,9 +1,13 @@
-import { DataError, SettingsError } from "../core/errors.ts";
-import { Random } from "../core/random.ts";
-import type { Doc } from "./task-docs.ts";
+import { SettingsError } from "../core/errors.ts";
+import type { Value } from "../text/jinja/values.ts";
+import type { Doc } from "./doc-table.ts";
+import { tableOf } from "./doc-table.ts";
+import { ExampleSampler } from "./example-sampler.ts";
 import { readDocs } from "./task-docs.ts";
 import type { OpenedTask, TaskFile } from "./task-file.ts";
-import { fieldText, fieldValue } from "./task-template.ts";
+import type { QuestionFields } from "./task-question.ts";
+import { questionOf } from "./task-question.ts";
+import { fieldText } from "./task-template.ts";
 
 /** One question of a task, ready to be put to a model. */
 export interface Prompt {
@@ -15,8 +19,12 @@ export interface Prompt {
   readonly continuations: readonly string[];
   /** The answers without what stands between question and answer: their lengths count for `acc_norm`. */
   readonly choices: readonly string[];
-  /** Index of the right answer, or the texts that are right. */
-  readonly target: number | readonly string[];
+  /** What `doc_to_target` gave: an index, a text, or a list of several. */
+  readonly target: Value;
+  /** Places of the choices that are right, where one is to be chosen. */
+  readonly right: readonly number[];
+  /** The texts that are right. */
+  readonly answers: readonly string[];
 }
 
 /** What decides which prompts a task gives. */
@@ -30,141 +38,76 @@ export interface PromptOptions {
 }
 
 /**
- * The questions of a task. Examples are drawn anew for each question, by the seed and the question's place; never the
- * question itself.
+ * The questions of a task, with the examples that {@link ExampleSampler} chooses before each.
  *
  * @throws {SettingsError} when there are fewer examples than shots.
- * @throws {DataError} naming the row, when a template fails or gives an empty text, or the answer is none of the choices.
+ * @throws {DataError} naming the row, when a template fails, or the answer is none of the choices.
  */
 export async function taskPrompts({ config }: OpenedTask, options: PromptOptions): Promise<Prompt[]> {
-  const split = config.test_split ?? config.validation_split;
-  if (!split) throw new SettingsError(`task ${config.task}: names neither test_split nor validation_split`);
+  const { test_split: test, validation_split: validation } = config;
+  const split = test ?? validation;
+  if (!split) throw new SettingsError(`task ${config.task}: names neither test_split nor validation_split; add one`);
   const all = await readDocs(config, split, options.dataFolder);
   const docs = options.limit > 0 ? all.slice(0, options.limit) : all;
-  const pool = options.shots > 0 ? await examplesFor(config, split, all, options.dataFolder) : [];
-  if (options.shots > 0 && pool.length <= options.shots) {
-    throw new SettingsError(
-      `shots: task ${config.task} has ${pool.length} examples, ${options.shots} and one more are needed`,
-    );
-  }
-  const random = new Random(options.seed);
+  const examples = await examplesFor(config, split, all, options);
+  const fields = exampleFields(config);
   return docs.map((doc, index) => {
-    const own = new QuestionOf(config, doc, `task ${config.task}, row ${index + 1}`);
-    const examples = chooseExamples(config, pool, doc, options.shots, random.child(index));
-    const shown = examples.map((example, i) =>
-      new QuestionOf(config, example, `task ${config.task}, example ${i + 1}`).solved(),
-    );
-    const description = fieldText(own.where, config.description, doc);
-    return { index, doc, context: description + shown.join("") + own.text(), ...own.answers() };
+    const where = `task ${config.task}, row ${index + 1}`;
+    const { text, ...question } = questionOf(where, config, doc);
+    const shown = examples.next(doc).map((example) => solved(`${where}, an example before it`, fields, example));
+    const context = fieldText(where, config.description, doc) + shown.join("") + text;
+    return { index, doc, context, ...question, continuations: continuationsOf(config, question) };
   });
 }
 
-async function examplesFor(config: TaskFile, split: string, docs: Doc[], folder: string): Promise<readonly Doc[]> {
-  const own = config.fewshot_config?.split ?? config.fewshot_split ?? config.training_split ?? config.validation_split;
-  return !own || own === split ? docs : readDocs(config, own, folder);
+/** How many questions a task has before any limit. */
+export async function questionCount({ config }: OpenedTask, dataFolder: string): Promise<number> {
+  const split = config.test_split ?? config.validation_split;
+  return split ? (await readDocs(config, split, dataFolder)).length : 0;
 }
 
-function chooseExamples(config: TaskFile, pool: readonly Doc[], doc: Doc, shots: number, random: Random): Doc[] {
-  if (shots === 0) return [];
-  if (config.fewshot_config?.sampler === "first_n") {
-    return pool
-      .slice(0, shots + 1)
-      .filter((example) => example !== doc)
-      .slice(0, shots);
-  }
-  const reader = random.reader();
-  const chosen = new Set<number>();
-  while (chosen.size < shots) {
-    const index = reader.integer(pool.length);
-    if (pool[index] !== doc) chosen.add(index);
-  }
-  return [...chosen].map((index) => pool[index] as Doc);
+function continuationsOf(config: TaskFile, { choices, answers }: Pick<Prompt, "choices" | "answers">): string[] {
+  if (config.output_type === "multiple_choice") return choices.map((choice) => config.target_delimiter + choice);
+  return config.output_type === "generate_until" ? [] : answers.slice(0, 1);
 }
 
-/** The fields of a task for one row. */
-class QuestionOf {
-  readonly where: string;
-  readonly #config: TaskFile;
-  readonly #doc: Doc;
-
-  constructor(config: TaskFile, doc: Doc, where: string) {
-    this.#config = config;
-    this.#doc = doc;
-    this.where = where;
+async function examplesFor(
+  config: TaskFile,
+  split: string,
+  docs: readonly Doc[],
+  { shots, seed, dataFolder }: PromptOptions,
+): Promise<ExampleSampler> {
+  const { fewshot_config: own, training_split: training, validation_split: validation } = config;
+  const named = own?.split ?? config.fewshot_split ?? null;
+  const common = { task: config.task, shots, seed, sampler: own?.sampler ?? "default" } as const;
+  // The harness draws one more, and leaves the question out, where these two are alike, even if neither is there.
+  const isSaid = named === (config.test_split ?? null);
+  if (shots === 0) return new ExampleSampler({ ...common, pool: [], mayHoldQuestion: false });
+  if (named === null && own?.samples) {
+    return new ExampleSampler({ ...common, pool: tableOf(own.samples), mayHoldQuestion: isSaid });
   }
+  const from = named ?? training ?? validation ?? split;
+  const rows = from === split ? docs : await readDocs(config, from, dataFolder);
+  const pool = own?.fewshot_indices ? own.fewshot_indices.flatMap((i) => rows.slice(i, i + 1)) : rows;
+  return new ExampleSampler({ ...common, pool, mayHoldQuestion: isSaid || from === split });
+}
 
-  text(): string {
-    const { doc_to_text: source } = this.#config;
-    const text = fieldText(this.where, source, this.#doc);
-    if (source !== "" && text.trim() === "") throw this.#empty("doc_to_text");
-    return text;
-  }
+/** The fields of examples: those of questions, but for what `fewshot_config` says otherwise. */
+function exampleFields(config: TaskFile): QuestionFields & Pick<TaskFile, "target_delimiter" | "fewshot_delimiter"> {
+  const own = config.fewshot_config ?? {};
+  return {
+    ...{ task: config.task, output_type: config.output_type },
+    doc_to_text: own.doc_to_text ?? config.doc_to_text,
+    doc_to_choice: own.doc_to_choice ?? config.doc_to_choice,
+    doc_to_target: own.doc_to_target ?? config.doc_to_target,
+    target_delimiter: own.target_delimiter ?? config.target_delimiter,
+    fewshot_delimiter: own.fewshot_delimiter ?? config.fewshot_delimiter,
+  };
+}
 
-  /** Question and right answer, as an example. */
-  solved(): string {
-    const { target, choices } = this.answers();
-    const answer = typeof target === "number" ? (choices[target] ?? "") : (target[0] ?? "");
-    const { target_delimiter: between, fewshot_delimiter: behind } = this.#config;
-    return `${this.text()}${between}${answer}${behind}`;
-  }
-
-  answers(): Pick<Prompt, "continuations" | "choices" | "target"> {
-    const { output_type: type, target_delimiter: between } = this.#config;
-    const choices = this.#choices();
-    if (type === "multiple_choice") {
-      const continuations = choices.map((choice) => between + choice);
-      return { choices, continuations, target: this.#targetIndex(choices) };
-    }
-    const given = this.#targets();
-    const target = choices.length > 0 && given.length === 1 ? [choices[Number(given[0])] ?? given[0] ?? ""] : given;
-    return { choices: [], continuations: type === "generate_until" ? [] : target.slice(0, 1), target };
-  }
-
-  #choices(): string[] {
-    const { doc_to_choice: source, output_type: type } = this.#config;
-    if (source === null || source === undefined) {
-      if (type !== "multiple_choice") return [];
-      throw new DataError(`${this.where}: output_type multiple_choice needs doc_to_choice`);
-    }
-    const value =
-      typeof source === "string"
-        ? fieldValue(this.where, source, this.#doc)
-        : Array.isArray(source)
-          ? source
-          : Object.values(source);
-    if (!Array.isArray(value) || value.length < 2) {
-      throw new DataError(
-        `${this.where}: doc_to_choice gives ${JSON.stringify(value)}, a list of two or more is needed`,
-      );
-    }
-    const choices = value.map(String);
-    if (choices.includes("")) throw this.#empty("doc_to_choice");
-    return choices;
-  }
-
-  #targets(): string[] {
-    const { doc_to_target: source } = this.#config;
-    const value = typeof source === "string" ? fieldValue(this.where, source, this.#doc) : source;
-    const targets = [value].flat().map((target) => (target === null || target === undefined ? "" : String(target)));
-    if (targets.length === 0 || targets.includes("")) throw this.#empty("doc_to_target");
-    return targets;
-  }
-
-  /** The right answer is given by its index or its text. */
-  #targetIndex(choices: readonly string[]): number {
-    const [target = ""] = this.#targets();
-    const { doc_to_target: source } = this.#config;
-    const byText = choices.indexOf(target);
-    const byNumber = /^\d+$/.test(target) ? Number(target) : -1;
-    const isText = byText >= 0 && typeof source === "string" && typeof this.#doc[source] === "string";
-    const index = isText || byNumber < 0 ? byText : byNumber;
-    if (choices[index] !== undefined) return index;
-    throw new DataError(
-      `${this.where}: the right answer is ${JSON.stringify(target)}, none of the ${choices.length} choices ${JSON.stringify(choices).slice(0, 80)}`,
-    );
-  }
-
-  #empty(field: string): DataError {
-    return new DataError(`${this.where}: ${field} gives an empty text; correct the row or the template`);
-  }
+/** Question and right answer, as an example. */
+function solved(where: string, fields: ReturnType<typeof exampleFields>, doc: Doc): string {
+  const { text, answers } = questionOf(where, fields, doc);
+  const [answer = ""] = answers;
+  return answer === "" ? text : text + fields.target_delimiter + answer + fields.fewshot_delimiter;
 }

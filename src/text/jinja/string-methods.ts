@@ -9,10 +9,10 @@ import { JinjaError, tupleOf } from "./values.ts";
 type StringMethod = (text: string, given: Given, runtime: Runtime) => Value;
 
 /** What Python calls white space. JavaScript counts U+FEFF too and leaves out U+001C to U+001F and U+0085. */
-const space = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const leading = new RegExp(`^[${space}]+`);
-const words = new RegExp(`[^${space}]+`, "g");
-const onlySpace = new RegExp(`^[${space}]+$`);
+export const pythonSpace = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const leading = new RegExp(`^[${pythonSpace}]+`);
+const words = new RegExp(`[^${pythonSpace}]+`, "g");
+const onlySpace = new RegExp(`^[${pythonSpace}]+$`);
 
 /** Without the characters of a set, or white space, at its beginning, its end or both. */
 export function strip(text: string, characters: string | null, sides: "left" | "right" | "both" = "both"): string {
