@@ -16,16 +16,20 @@ const settings = {
 // A run that is stopped by a signal saves a checkpoint first. Ctrl-C on the command line does the same.
 const stop = new AbortController();
 const output = join(folder, "stopped");
-const first = await runStage(pretrain, pretrain.settings.parse({ ...settings, output }), {
-  signal: stop.signal,
-  logged: (step) => step === 12 && stop.abort(),
-});
+const first = await runStage(
+  pretrain,
+  { ...settings, output },
+  {
+    signal: stop.signal,
+    logged: (step) => step === 12 && stop.abort(),
+  },
+);
 console.log(`stopped after step ${first.step}, interrupted: ${first.interrupted}`);
 
-const rest = await runStage(pretrain, pretrain.settings.parse({ ...settings, output, resume: true }));
+const rest = await runStage(pretrain, { ...settings, output, resume: true });
 console.log(`resumed to step ${rest.step}, loss ${rest.metrics.loss?.toFixed(3)}`);
 
-const whole = await runStage(pretrain, pretrain.settings.parse({ ...settings, output: join(folder, "whole") }));
+const whole = await runStage(pretrain, { ...settings, output: join(folder, "whole") });
 const weights = (model: string | null): Buffer => readFileSync(join(model ?? "", "model.safetensors"));
 console.log(`same weights as a run that never stopped: ${weights(rest.model).equals(weights(whole.model))}`);
 rmSync(folder, { recursive: true });

@@ -11,7 +11,6 @@ import {
   optimizerStep,
   parameters,
   Random,
-  SamplingSettings,
   trainingWindows,
 } from "../src/index.ts";
 
@@ -44,7 +43,7 @@ for (let step = 0; step < 120; step++) {
   if (step % 40 === 39) console.log(`step ${step + 1}: loss ${loss.toFixed(3)}`);
 }
 
-const sampling = SamplingSettings.parse({ temperature: 0 });
+const sampling = { temperature: 0 };
 let written = "the quick";
 const prompt = tokenizer.encode(written);
 for await (const piece of generateText(model, tokenizer, [prompt], { sampling, maxNewTokens: 40, seed: 1 })) {

@@ -42,6 +42,16 @@ test("resume: the weights are those of a run that never stopped", async () => {
   expect(printed).toContain("same weights as a run that never stopped: true");
 }, 60_000);
 
+test("own stage: a run like any, whose loss falls", async () => {
+  const output = join(root, "focal");
+  const printed = await run("own-stage", model, join(root, "text.txt"), output);
+  const losses = [...printed.matchAll(/focal loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+  expect(losses.length).toBe(10);
+  expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
+  expect(printed).toMatch(/next-token loss \d\.\d{3}, model in/);
+  expect(readdirSync(output)).toEqual(expect.arrayContaining(["final", "metrics.jsonl", "settings.json"]));
+}, 60_000);
+
 test("stream: three texts, each with why it ended", async () => {
   const lines = (await run("stream", model)).trimEnd().split("\n");
   expect(lines.map((line) => line.replace(/^(stop|length): /, "").slice(0, 3)).sort()).toEqual(["And", "In ", "The"]);

@@ -20,7 +20,11 @@ export type BackendName = keyof typeof backends;
 export interface OpenOptions extends BackendOptions {
   /** Without a name: what the environment's STEMMA_BACKEND says; without that, native where it is built, else the reference. */
   readonly name?: BackendName | undefined;
-  /** Told in one line when the reference stands in for the native backend, why, and what to do about it. */
+  /**
+   * Told in one line when the reference stands in for the native backend, why, and what to do about it. Without it nothing
+   * is said, and everything is computed tens of times slower: `onFallback: console.warn` is a good choice, and
+   * `name: "native"` makes an error of it.
+   */
   readonly onFallback?: ((message: string) => void) | undefined;
 }
 

@@ -29,7 +29,12 @@ export const chat = defineCommand({
   async run({ model: folder, message, system, maxNewTokens, seed, ...settings }, io) {
     const backend = await openMachine(settings, io);
     const { model, encoder } = await openAssistant(folder, backend);
-    const session = new ChatSession(model, encoder, { system, maxNewTokens, seed, sampling: settings });
+    const session = new ChatSession(model, encoder, {
+      system,
+      maxNewTokens,
+      seed,
+      sampling: SamplingSettings.parse(settings),
+    });
     if (message === undefined) await converse(session, io);
     else await show(session.say(message), io);
     return { messages: session.messages };

@@ -185,7 +185,12 @@ async function answerAll(
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
   const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
   const { lengthPenalty = 1 } = settings;
-  const answered = await answer(settings.model, repeated, { ...settings, lengthPenalty, sampling: settings }, backend);
+  const answered = await answer(
+    settings.model,
+    repeated,
+    { ...settings, lengthPenalty, sampling: SamplingSettings.parse(settings) },
+    backend,
+  );
   const isOnly = repeated.length === 1;
   for (const { prompt, text } of answered.continuations) io.print(isOnly ? text : `${prompt} → ${text}\n`);
   return answered;
@@ -205,7 +210,7 @@ async function continueAll(
   const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
   const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
   const isOnly = repeated.length === 1;
-  const options = { sampling: settings, maxNewTokens, seed, stop, endTokens };
+  const options = { sampling: SamplingSettings.parse(settings), maxNewTokens, seed, stop, endTokens };
   let tokens = 0;
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
     const continuation = continuations[index];

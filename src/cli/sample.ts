@@ -73,7 +73,14 @@ async function answerAll(
   const repeated = items.flatMap((ids) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
   const { tokenizer } = encoder;
-  const options = { sampling: settings, maxNewTokens, batchSize, seed, endTokens: encoder.endTokens(), tokenizer };
+  const options = {
+    sampling: SamplingSettings.parse(settings),
+    maxNewTokens,
+    batchSize,
+    seed,
+    endTokens: encoder.endTokens(),
+    tokenizer,
+  };
   const all = await sampleAnswers(model, repeated, options);
   return prompts.map(({ messages }, i) => {
     const own = all.slice(i * count, (i + 1) * count);

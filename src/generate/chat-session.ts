@@ -4,13 +4,13 @@ import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { generateText } from "./generate-text.ts";
-import type { SamplingSettings } from "./sampling.ts";
+import type { SamplingOptions } from "./sampling.ts";
 
 /** How a {@link ChatSession} answers. */
 export interface ChatOptions {
   /** What the conversation starts with; none when empty. */
   readonly system: string;
-  readonly sampling: SamplingSettings;
+  readonly sampling?: SamplingOptions;
   readonly maxNewTokens: number;
   readonly seed: number;
 }
@@ -60,7 +60,7 @@ export class ChatSession {
   }
 
   async *#answer(prompt: Int32Array): AsyncGenerator<string, void, undefined> {
-    const { sampling, maxNewTokens, seed } = this.#options;
+    const { sampling = {}, maxNewTokens, seed } = this.#options;
     const endTokens = this.#encoder.endTokens();
     const options = { sampling, maxNewTokens, endTokens, seed: seed + this.#answers++ };
     let content = "";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseSettings } from "../core/parse-settings.ts";
 import type { DrawReader } from "../core/random.ts";
 
 /** How the next token is chosen from the model's distribution. */
@@ -28,6 +29,18 @@ export const SamplingSettings = z.object({
     .describe("divides positive logits of tokens seen already, multiplies negative ones; 1 is off"),
 });
 export type SamplingSettings = z.infer<typeof SamplingSettings>;
+
+/** {@link SamplingSettings} as a caller gives them: what is left out has its default. */
+export type SamplingOptions = z.input<typeof SamplingSettings>;
+
+/**
+ * Sampling as a caller gives it, checked and complete.
+ *
+ * @throws {SettingsError} naming what is wrong or unknown.
+ */
+export function samplingOf(given: SamplingOptions): SamplingSettings {
+  return parseSettings("sampling", SamplingSettings, given);
+}
 
 /**
  * Chooses the next token from logits, which are changed in place by the repetition penalty. Order as in other tools:

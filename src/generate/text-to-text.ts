@@ -2,8 +2,8 @@ import { NumericalError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { T5 } from "../models/t5.ts";
 import { BeamSearch } from "./beam-search.ts";
-import type { SamplingSettings } from "./sampling.ts";
-import { sampleToken } from "./sampling.ts";
+import type { SamplingOptions } from "./sampling.ts";
+import { sampleToken, samplingOf } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
 import { neverDraw, spareRows } from "./spare-rows.ts";
 import { TextWriter } from "./text-writer.ts";
@@ -18,7 +18,8 @@ export interface WrittenText {
 
 /** How texts are written by sampling; temperature 0 always takes the likeliest token. */
 export interface WritingOptions {
-  readonly sampling: SamplingSettings;
+  /** By default, from the model's own distribution. */
+  readonly sampling?: SamplingOptions;
   readonly maxNewTokens: number;
   readonly seed: number;
   /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
@@ -34,9 +35,10 @@ export interface WritingOptions {
 export async function writeTexts(
   model: T5,
   texts: readonly (readonly number[] | Int32Array)[],
-  { sampling, maxNewTokens, seed, tokenizer }: WritingOptions,
+  { sampling: given = {}, maxNewTokens, seed, tokenizer }: WritingOptions,
 ): Promise<WrittenText[]> {
   const { decoderStart, padding, endOfText, vocabularySize } = model.settings;
+  const sampling = samplingOf(given);
   const spare = spareRows(tokenizer, vocabularySize);
   const writer = new TextWriter(model, texts, 1, maxNewTokens);
   const rows = texts.map((_, index) => ({

@@ -73,3 +73,15 @@ test("a run that is stopped before its first step leaves nothing", async () => {
   await expect(run("run", { steps: 4 }, 0)).rejects.toThrow(InterruptedError);
   expect(existsSync(at("run"))).toBe(false);
 });
+
+test("a setting that a stage does not have is an error before anything is made", async () => {
+  const settings = { data: [data], output: at("run"), stpes: 3 };
+  await expect(runStage(pretrain, settings)).rejects.toThrow(
+    new SettingsError("pretrain: has no setting stpes; did you mean steps?"),
+  );
+  // @ts-expect-error a text where a number belongs
+  await expect(runStage(pretrain, { data: [data], output: at("run"), steps: "3" })).rejects.toThrow(
+    'pretrain: steps must be a number, got "3"',
+  );
+  expect(existsSync(at("run"))).toBe(false);
+});

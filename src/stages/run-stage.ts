@@ -2,6 +2,7 @@ import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { latestCheckpoint, listCheckpoints } from "../checkpoint/train-state.ts";
 import { CheckpointError, FileError, InterruptedError, NumericalError, SettingsError } from "../core/errors.ts";
+import { parseSettings } from "../core/parse-settings.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
 import { RunFolder, readRunRecord } from "../train/run-folder.ts";
 import type { RunData } from "./run-data.ts";
@@ -37,17 +38,18 @@ export interface StageResult extends Outcome {
 }
 
 /**
- * Runs a stage from settings to final model, in a run folder of its own.
+ * Runs a stage from settings to final model, in a run folder of its own. Settings that are left out have their defaults.
  *
- * @throws {SettingsError} when the folder already holds a run that is not resumed, or is in use.
+ * @throws {SettingsError} when a setting is wrong or unknown, or the folder already holds a run that is not resumed, or is in use.
  * @throws {DataError} when a run is resumed whose data was changed meanwhile.
  */
 export async function runStage<Settings extends z.ZodObject>(
   stage: Stage<Settings>,
-  settings: z.output<Settings>,
+  given: z.input<Settings> | z.output<Settings>,
   watcher: Watcher = {},
 ): Promise<StageResult> {
   const start = performance.now();
+  const settings = parseSettings(stage.name, stage.settings, given);
   const { output, resume } = z.object(runSettings).parse(settings);
   const signal = watcher.signal ?? new AbortController().signal;
   const folder = await RunFolder.open(output, resume);
