@@ -29,10 +29,20 @@ double Call::number() {
   return 0;
 }
 
+/** Whether a number is a size: whole, at least 0, and exact. Also false for NaN. */
+static bool isSize(double value) {
+  return value >= 0 && value < 9007199254740992.0 && value == (double)(int64_t)value;
+}
+
+int64_t Call::sizeOf(double entry) {
+  if (isSize(entry)) return (int64_t)entry;
+  fail("a size in the table is not a whole number of at least 0");
+  return 0;
+}
+
 int64_t Call::size() {
   const double value = number();
-  // Also false for NaN.
-  if (value >= 0 && value < 9007199254740992.0 && value == (double)(int64_t)value) return (int64_t)value;
+  if (isSize(value)) return (int64_t)value;
   char what[96];
   snprintf(what, sizeof what, "argument %zu is %g, not a whole number of at least 0", next_, value);
   fail(what);
@@ -83,8 +93,7 @@ Draw Call::draw() {
 
 View Call::viewAt(const double* handleAndOffset) {
   const double handle = handleAndOffset[0], offset = handleAndOffset[1];
-  // Also false for NaN, which has no integer.
-  if (!(handle >= 0 && handle < 9007199254740992.0 && offset >= 0 && offset < 9007199254740992.0)) {
+  if (!isSize(handle) || !isSize(offset)) {
     fail("the table holds something that is not a view");
     return {nullptr, 0};
   }

@@ -51,6 +51,8 @@ class Call {
   double number();
   /** A whole number, at least 0. */
   int64_t size();
+  /** The same, of a table's entry. */
+  int64_t sizeOf(double entry);
   bool flag() { return number() != 0; }
   /** A whole number below `count`, as an enumeration. */
   template <class Kind>

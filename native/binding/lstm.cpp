@@ -13,12 +13,12 @@ napi_value lstmCell(napi_env env, napi_callback_info info) {
   LstmCell cell{};
   cell.rows = call.size();
   cell.width = call.size();
-  const int64_t units = cell.rows * cell.width;
-  cell.gates = call.floats(gates, 4 * units, "gates");
+  const int64_t units = times(cell.rows, cell.width);
+  cell.gates = call.floats(gates, times(4, units), "gates");
   cell.before = call.floats(before, units, "before");
   cell.cells = call.floats(cells, units, "cells");
   cell.hidden = call.floats(hidden, units, "hidden");
-  if (call.ok()) call.kernels().lstmCell(cell, call.threads());
+  if (call.ok() && units > 0) call.kernels().lstmCell(cell, call.threads());
   return nullptr;
 }
 
@@ -30,14 +30,14 @@ napi_value lstmCellGrad(napi_env env, napi_callback_info info) {
   LstmCellGradient gradient{};
   gradient.rows = call.size();
   gradient.width = call.size();
-  const int64_t units = gradient.rows * gradient.width;
-  gradient.gates = call.floats(gates, 4 * units, "gates");
+  const int64_t units = times(gradient.rows, gradient.width);
+  gradient.gates = call.floats(gates, times(4, units), "gates");
   gradient.before = call.floats(before, units, "before");
   gradient.cells = call.floats(cells, units, "cells");
   gradient.dHidden = call.floats(dHidden, units, "dHidden");
   gradient.dCells = call.floats(dCells, units, "dCells");
-  gradient.dSums = call.floats(dSums, 4 * units, "dSums");
-  if (call.ok()) call.kernels().lstmCellGrad(gradient, call.threads());
+  gradient.dSums = call.floats(dSums, times(4, units), "dSums");
+  if (call.ok() && units > 0) call.kernels().lstmCellGrad(gradient, call.threads());
   return nullptr;
 }
 

@@ -56,16 +56,14 @@ napi_value matmuls(napi_env env, napi_callback_info info) {
   Scratched<Matmul> products(count);
   for (int i = 0; i < count && call.ok(); i++) {
     const double* row = table + kColumns * i;
-    auto size = [&](int at) { return row[at] >= 0 ? (int64_t)row[at] : -1; };  // NaN too is refused below
     Matmul p{};
     p.batch = 1;
-    p.m = size(6);
-    p.n = size(7);
-    p.k = size(8);
+    p.m = call.sizeOf(row[6]);
+    p.n = call.sizeOf(row[7]);
+    p.k = call.sizeOf(row[8]);
     p.transposeA = row[9] != 0;
     p.transposeB = row[10] != 0;
     p.useBfloat16 = useBfloat16;
-    if (p.m < 0 || p.n < 0 || p.k < 0) call.fail("a size must be a whole number");
     p.a = call.floats(call.viewAt(row), times(p.m, p.k), "a");
     p.b = call.floats(call.viewAt(row + 2), times(p.k, p.n), "b");
     p.out = call.floats(call.viewAt(row + 4), times(p.m, p.n), "out");

@@ -12,14 +12,12 @@ napi_value number(napi_env env, double value) {
   return result;
 }
 
-/** allocate(length): a handle. */
+/** allocate(length): a handle, or -1 when there is no memory for it. */
 napi_value allocate(napi_env env, napi_callback_info info) {
   Call call(env, info, "allocate");
   const int64_t length = call.size();
   if (!call.ok()) return nullptr;
-  const Handle handle = acquireStorage(length);
-  if (handle < 0) call.fail("out of memory");
-  return number(env, (double)handle);
+  return number(env, (double)acquireStorage(length));
 }
 
 /** release(handle); does nothing for a handle that is no longer live. */

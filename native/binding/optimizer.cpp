@@ -39,7 +39,7 @@ napi_value adamw(napi_env env, napi_callback_info info) {
   for (int i = 0; i < count && call.ok(); i++) {
     const double* row = table.data + 10 * i;
     AdamWTensor& t = tensors[i];
-    t.length = row[8] >= 0 ? (int64_t)row[8] : -1;  // NaN too is refused below
+    t.length = call.sizeOf(row[8]);
     t.weightDecay = (float)row[9];
     t.rateScale = rateScales ? rateScales[i] : 1;
     t.parameter = call.floats(call.viewAt(row), t.length, "parameter");
@@ -62,7 +62,7 @@ napi_value globalNorm(napi_env env, napi_callback_info info) {
   Scratched<Span> spans(count);
   for (int i = 0; i < count && call.ok(); i++) {
     const double* row = table.data + 3 * i;
-    const int64_t length = row[2] >= 0 ? (int64_t)row[2] : -1;
+    const int64_t length = call.sizeOf(row[2]);
     spans[i] = {call.floats(call.viewAt(row), length, "view"), length};
   }
   if (call.ok()) call.kernels().globalNorm(spans.data(), count, out, call.threads());

@@ -8,9 +8,13 @@ export type Opened = { readonly backend: Backend } | { readonly backend: null; r
 /** How to open each backend. */
 export const backends = {
   native: async (options: BackendOptions): Promise<Opened> => (await import("./native/index.ts")).openNative(options),
-  reference: async (options: BackendOptions): Promise<Opened> => ({
-    backend: (await import("./reference/index.ts")).openReference(options),
-  }),
+  async reference(options: BackendOptions): Promise<Opened> {
+    const [{ openReference }, { memoryLeft }] = await Promise.all([
+      import("./reference/index.ts"),
+      import("./memory-left.ts"),
+    ]);
+    return { backend: { ...openReference(options), memoryLeft: () => memoryLeft() } };
+  },
 } satisfies Record<string, (options: BackendOptions) => Promise<Opened>>;
 
 /** Names of the table {@link backends}. */

@@ -362,6 +362,8 @@ export interface Backend {
   finalizer(storage: Storage): () => void;
   /** Copies `values` into a storage from element `offset` on. */
   write(storage: Storage, offset: number, values: Float32Array | Int32Array): void;
+  /** Bytes that may still be allocated without the system running out of them; absent where nobody knows. */
+  readonly memoryLeft?: () => number;
   /**
    * Arithmetic operations a second that matrix products could reach at best, measured on the spot (a tenth of a second);
    * absent where nobody knows.

@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
 import { openNative } from "../backend/native/index.ts";
-import { SettingsError, UnsupportedError } from "../core/errors.ts";
+import { formatBytes, parseBytes } from "../core/byte-size.ts";
+import { UnsupportedError } from "../core/errors.ts";
 import type { Plan } from "../stages/plan/plan-memory.ts";
 import { largestBatch, measureStep, planStep } from "../stages/plan/plan-memory.ts";
 import type { PlannedModel } from "../stages/plan/plan-models.ts";
 import { planModel } from "../stages/plan/plan-models.ts";
 import type { PlannedRun } from "../stages/plan/prepared-step.ts";
-import { mostLayers, plannedStages } from "../stages/plan/prepared-step.ts";
+import { mostLayers, plainRun, plannedStages } from "../stages/plan/prepared-step.ts";
 import { defineCommand } from "./command.ts";
 
 const size = z.int().positive().optional();
@@ -63,7 +64,7 @@ export const plan = defineCommand({
     "stemma plan --model runs/base/final --stage ppo --batch-size 16 --memory 8GB --measure",
   ],
   async run(settings, io) {
-    const limit = settings.memory === undefined ? null : parseSize(settings.memory);
+    const limit = settings.memory === undefined ? null : parseBytes(settings.memory, "memory");
     const model = await planModel(settings.model, settings);
     const { context: own = 1024 } = model.settings as { readonly context?: number };
     const variants = variantsOf(settings, settings.context ?? own);
@@ -78,7 +79,7 @@ export const plan = defineCommand({
         `${model.name}: ${count(parameters)} parameters; ${settings.stage}, batch ${settings.batchSize} × ${variants[0]?.run.context} tokens`,
       );
       for (const line of tableLines(columns)) io.print(line);
-      if (keyValueCache > 0) io.print(`keys and values of one generated sequence: ${bytes(keyValueCache)}`);
+      if (keyValueCache > 0) io.print(`keys and values of one generated sequence: ${formatBytes(keyValueCache)}`);
     }
     return { model: model.name, stage: settings.stage, plans: columns };
   },
@@ -135,10 +136,7 @@ function operationsPerSecond({ peakOperations, threads: own, matmulPrecision: pr
 
 /** The ways in which a stage can be done, cheapest last. */
 function variantsOf({ stage, batchSize, loraRank }: PlanSettings, context: number): Variant[] {
-  const plain = {
-    ...{ stage, batchSize, context, recompute: false, freezeBody: false, loraRank: 0 },
-    keepsReference: false,
-  };
+  const plain = plainRun(stage, batchSize, context);
   switch (stage) {
     case "pretrain":
     case "sft":
@@ -171,12 +169,12 @@ function tableLines(columns: readonly Column[]): string[] {
   return [
     row("", ({ title }) => title),
     row("trained numbers", (column) => count(column.plan.trained)),
-    row("weights", (column) => bytes(column.plan.weights)),
-    row("Adam's two moments", (column) => bytes(column.plan.moments)),
-    row("gradients", (column) => bytes(column.plan.gradients)),
-    row("activations", (column) => bytes(column.plan.activations)),
-    row("most at one time", (column) => bytes(column.plan.peak)),
-    ...(isMeasured ? [row("  measured", ({ measured }) => bytes(measured?.peak ?? 0))] : []),
+    row("weights", (column) => formatBytes(column.plan.weights)),
+    row("Adam's two moments", (column) => formatBytes(column.plan.moments)),
+    row("gradients", (column) => formatBytes(column.plan.gradients)),
+    row("activations", (column) => formatBytes(column.plan.activations)),
+    row("most at one time", (column) => formatBytes(column.plan.peak)),
+    ...(isMeasured ? [row("  measured", ({ measured }) => formatBytes(measured?.peak ?? 0))] : []),
     ...(isMeasured ? [row("  measured / planned", (c) => ((c.measured?.peak ?? 0) / c.plan.peak).toFixed(3))] : []),
     row("operations a token", (column) => count(column.plan.operations / column.plan.tokens)),
     row("time of a step", (column) => seconds(column.secondsPerStep)),
@@ -184,18 +182,6 @@ function tableLines(columns: readonly Column[]): string[] {
     row("time of the run", (column) => seconds(3600 * column.hours)),
     ...(isLimited ? [row("largest batch that fits", (column) => String(column.largestBatch))] : []),
   ];
-}
-
-const units: readonly (readonly [number, string])[] = [
-  [1e12, "TB"],
-  [1e9, "GB"],
-  [1e6, "MB"],
-  [1e3, "kB"],
-];
-
-function bytes(value: number): string {
-  const [size_ = 1, unit = "B"] = units.find(([limit]) => value >= limit) ?? [];
-  return `${(value / size_).toPrecision(3)} ${unit}`;
 }
 
 function count(value: number): string {
@@ -225,17 +211,4 @@ function seconds(value: number): string {
   const [inSeconds = 1e-3, unit = "ms"] = timeUnits.find(([limit]) => value >= limit) ?? [];
   const amount = value / inSeconds;
   return `${amount < 999.5 ? amount.toPrecision(3) : Math.round(amount).toLocaleString("en-US")} ${unit}`;
-}
-
-const powers = ["", "K", "M", "G", "T"];
-
-/** `16GB`, `512 MB`: powers of ten; of 1024 with an i, `16GiB`. */
-function parseSize(text: string): number {
-  const [, digits = "", power = "", binary = ""] = /^([\d.]+)\s*(?:B|([kMGT])(i?)B?)$/i.exec(text.trim()) ?? [];
-  const value = Number(digits) * (binary ? 1024 : 1000) ** powers.indexOf(power.toUpperCase());
-  if (digits !== "" && Number.isFinite(value) && value > 0) return value;
-  if (/^[\d.]+$/.test(text.trim())) {
-    throw new SettingsError(`memory: ${text.trim()} has no unit; write ${text.trim()}GB or ${text.trim()}MB`);
-  }
-  throw new SettingsError(`memory: ${JSON.stringify(text)} is no size; write it as 16GB or 512MB`);
 }

@@ -45,3 +45,8 @@ export class UnsupportedError extends StemmaError {
 export class InterruptedError extends StemmaError {
   override readonly name = "InterruptedError";
 }
+
+/** More memory is asked for than there is. */
+export class MemoryError extends StemmaError {
+  override readonly name = "MemoryError";
+}

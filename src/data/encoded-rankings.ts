@@ -118,3 +118,8 @@ function fitting<Row extends { readonly where: string }, Item>(
   }
   return { items, skipped: rows.length - items.length };
 }
+
+/** Tokens of the longest answer with its prompt. */
+export function longestAnswer(answers: readonly EncodedAnswer[]): number {
+  return answers.reduce((longest, { prompt, answer }) => Math.max(longest, prompt.length + answer.length), 1);
+}

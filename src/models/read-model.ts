@@ -1,3 +1,4 @@
+import { demandMemory } from "../backend/demand-memory.ts";
 import type { Backend } from "../backend/kernels.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { loadTensors as assignTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
@@ -84,6 +85,7 @@ export async function readModelOf<Settings, Model extends StoredModel>(
  *
  * @throws {CheckpointError} when the config asks for something impossible, or for a model far larger than the folder's
  * weights, which a damaged number easily does.
+ * @throws {MemoryError} when there is no memory for the weights.
  */
 export async function createEmpty<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
@@ -93,6 +95,7 @@ export async function createEmpty<Settings, Model extends StoredModel>(
 ): Promise<Model> {
   const { config, path, tensors } = source;
   const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
+  demandMemory(backend, 4 * stored, `${path}: its ${stored.toLocaleString("en-US")} weights`, "take a smaller model");
   try {
     const settings = family.readConfig(config);
     const { tiedEmbeddings = false } = settings as { readonly tiedEmbeddings?: boolean };

@@ -1,3 +1,4 @@
+import { demandMemory } from "../backend/demand-memory.ts";
 import type { Backend } from "../backend/kernels.ts";
 import { ShapeError } from "../core/errors.ts";
 import { record, willRecord } from "../tensor/op.ts";
@@ -32,7 +33,15 @@ export class KeyValueCache {
   #prefixes: Int32Array | undefined;
   #rows: Int32Array = new Int32Array(0);
 
+  /** @throws {MemoryError} when there is no memory for so many positions. */
   constructor(backend: Backend, shape: CacheShape) {
+    const { layers, slots, capacity, width } = shape;
+    demandMemory(
+      backend,
+      2 * layers * slots * capacity * width * 4,
+      `key-value cache: keys and values of ${slots} ${slots === 1 ? "sequence" : "sequences"} of ${capacity} tokens`,
+      "lower --batch-size, --samples or --max-new-tokens, or give a shorter text",
+    );
     const make = (): Tensor => Tensor.full(backend, [shape.slots, shape.capacity, shape.width], 0).keep();
     this.shape = shape;
     this.#backend = backend;

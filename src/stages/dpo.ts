@@ -2,7 +2,7 @@ import { z } from "zod";
 import { openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { EncodedPreference } from "../data/encoded-rankings.ts";
-import { encodePreferences } from "../data/encoded-rankings.ts";
+import { encodePreferences, longestAnswer } from "../data/encoded-rankings.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { pairsOf, readRankings } from "../data/rankings.ts";
 import type { Assistant } from "../generate/assistant.ts";
@@ -16,6 +16,7 @@ import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { ReferencedPair } from "../train/preference-batch.ts";
 import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
 import type { Metrics } from "../train/run.ts";
+import { refuseLargeTraining } from "./plan/fit.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -84,6 +85,8 @@ export const dpo = defineStage({
     for (const parameter of parameters(reference.model).values()) parameter.release();
     const policy = await openTrainee(environment.folder.checkpoint?.path ?? settings.model, backend);
     refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
+    const longest = longestAnswer(training.flatMap(({ chosen, rejected }) => [chosen, rejected]));
+    await refuseLargeTraining({ stage: "dpo", ...policy, batchSize: settings.batchSize, longest });
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     return trainStage(

@@ -14,6 +14,7 @@ import type { TaskAnswers, TaskReport } from "../eval/task-report.ts";
 import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-report.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
+import { familyIn } from "../models/load.ts";
 import { adapt, adapterTensors, writeAdapters } from "../models/low-rank-adapters.ts";
 import type { TaskDescription } from "../models/task-model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -23,6 +24,7 @@ import { BestModel } from "./best-model.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, restoreSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
+import { refuseLargeTraining } from "./plan/fit.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -55,10 +57,23 @@ export const finetune = defineStage({
     chooseTrained(solver, settings);
     const examples = encode(solver, training, settings, environment);
     const evaluation = encode(solver, heldOut, settings, environment);
+    await refuseLargeTask(solver, examples, settings);
     const bagOfWords = (): number | null => bagOfWordsOf(solver.model.description, training, heldOut);
     return solverRun(solver, { examples, evaluation, bagOfWords }, settings, environment);
   },
 });
+
+/** @throws {MemoryError} when a step does not fit into memory. */
+async function refuseLargeTask(
+  { model }: Solver,
+  examples: readonly EncodedExample[],
+  { model: folder, batchSize, freezeBody, loraRank }: FinetuneSettings,
+): Promise<void> {
+  const inputs = Math.max(...examples.map((example) => example.inputs.length));
+  const longest = Math.max(...examples.flatMap((example) => example.inputs.map(({ ids }) => ids.length)));
+  const sizes = { batchSize: batchSize * inputs, longest, freezeBody, loraRank };
+  await refuseLargeTraining({ stage: "finetune", family: await familyIn(folder), model: model.body, ...sizes });
+}
 
 /** What a run learns from and is measured by. */
 interface SolverData {

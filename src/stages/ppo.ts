@@ -23,6 +23,7 @@ import { TroubleWatch } from "../train/ppo-trouble.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
 import { SaveClock } from "../train/save-clock.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
+import { refuseLargeTraining } from "./plan/fit.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
 import { resolvedSettings } from "./resolved-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -143,6 +144,8 @@ async function preparePpo(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
+  const { promptsAt, longest } = await promptsOf(actor, settings, environment);
+  await refuseLargeTraining({ stage: "ppo", ...actor, batchSize: settings.batchSize, longest });
   const reference = await openTrainee(settings.reference ?? settings.model, backend);
   const reward = (await loadRewardModel(settings.reward, backend, null)).model;
   const critic = (await loadRewardModel(settings.critic ?? settings.reward, backend, new Random(settings.seed))).model;
@@ -164,7 +167,7 @@ async function preparePpo(
     criticOptimizer: newOptimizer(critic.trainable(), settings),
     actorSchedule: rate(settings.learningRate),
     criticSchedule: rate(settings.criticLearningRate ?? settings.learningRate),
-    prompts: await promptsOf(actor, settings, environment),
+    prompts: promptsAt,
     pretraining: await pretrainingOf(actor, settings, environment),
     settings: {
       ...settings,
@@ -183,18 +186,22 @@ async function preparePpo(
   };
 }
 
+/** What is asked in each step, and the tokens of the longest question with its answer. */
 async function promptsOf(
   { model, encoder }: Assistant,
   settings: PpoStageSettings,
   { note }: StageEnvironment,
-): Promise<Ppo["prompts"]> {
+): Promise<{ promptsAt: Ppo["prompts"]; longest: number }> {
   const { answers, maxNewTokens, longRows, seed } = settings;
   const all = await readPrompts(settings.prompts);
   const { items, skipped } = encodePrompts(all, encoder, model.settings.context, maxNewTokens, longRows);
   if (skipped > 0) note(`left out ${skipped} of ${all.length} prompts: no room for an answer within the context`);
   const order = epochOrder(seed, items.length);
-  return (step) =>
-    Array.from({ length: answers }, (_, i) => items[order(step * answers + i)]).filter((prompt) => !!prompt);
+  return {
+    promptsAt: (step) =>
+      Array.from({ length: answers }, (_, i) => items[order(step * answers + i)]).filter((prompt) => !!prompt),
+    longest: maxNewTokens + items.reduce((most, { length }) => Math.max(most, length), 0),
+  };
 }
 
 async function pretrainingOf(

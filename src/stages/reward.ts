@@ -5,7 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";
 import type { EncodedAnswer, EncodedRanking } from "../data/encoded-rankings.ts";
-import { encodeAnswer, encodeRankings } from "../data/encoded-rankings.ts";
+import { encodeAnswer, encodeRankings, longestAnswer } from "../data/encoded-rankings.ts";
 import { holdOut } from "../data/hold-out.ts";
 import { readRankings } from "../data/rankings.ts";
 import type { RewardCheck } from "../eval/reward-check.ts";
@@ -22,6 +22,7 @@ import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
+import { refuseLargeTraining } from "./plan/fit.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -92,6 +93,7 @@ export const reward = defineStage({
     const { training, heldOut } = await readData(settings, model, encoder, environment);
     if (settings.check) return checkRun(model, heldOut, settings, environment);
     const { batchSize } = settings;
+    await refuseLargeTraining({ stage: "reward", family, model: model.body, ...sizesOf(training, batchSize) });
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     const demonstrations = await readDemonstrations(settings, encoder, training);
@@ -141,6 +143,13 @@ async function readData(
   throw new SettingsError(
     `validation-share: ${settings.validationShare} holds out all ${all.length} prompts; use a smaller share or more data`,
   );
+}
+
+/** What goes through the model at once, in pairs of answers, and the longest of them. */
+function sizesOf(rankings: readonly EncodedRanking[], batchSize: number): { batchSize: number; longest: number } {
+  const most = Math.max(...rankings.map(({ answers }) => answers.length));
+  const longest = longestAnswer(rankings.flatMap(({ answers }) => answers));
+  return { batchSize: Math.ceil((batchSize * most) / 2), longest };
 }
 
 function tokensOf(rankings: readonly EncodedRanking[]): number {

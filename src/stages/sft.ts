@@ -15,6 +15,7 @@ import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import type { Metrics, MicroBatch } from "../train/run.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
+import { refuseLargeTraining } from "./plan/fit.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -74,6 +75,8 @@ export const sft = defineStage({
     const rows = rowsOf(training, assistant, settings, environment);
     const evaluation = heldOut.length > 0 ? rowsOf(heldOut, assistant, settings, environment) : [];
     const { batchSize, accumulation: microBatches, seed } = settings;
+    const longest = Math.max(...rows.map(({ inputs }) => inputs.length));
+    await refuseLargeTraining({ stage: "sft", ...assistant, batchSize, longest });
     const steps = epochSteps(rows.length, settings);
     const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
     return trainStage(

@@ -67,19 +67,24 @@ const rubbish = [
 /** Functions that take their time, or would free what the test needs. */
 const left = new Set(["floatPeak", "bfloat16Peak", "readBandwidth", "release"]);
 
-test("no call of the addon with wrong numbers brings the process down", () => {
+type Functions = Readonly<Record<string, (...numbers: unknown[]) => void>>;
+
+/** Every function of the addon but those of {@link left}, and what draws what they are given. */
+function addonToTry() {
   const addon = loadAddon();
   if ("reason" in addon) throw new Error(addon.reason);
-  const functions = addon.open(2, "", StemmaError, DataError) as unknown as Record<
-    string,
-    (...numbers: unknown[]) => void
-  >;
+  const functions = addon.open(2, "", StemmaError, DataError) as unknown as Functions;
   const handles = [16, 1000].map((length) => functions.allocate?.(length));
   const reader = new Random(1).reader();
   const pick = <Item>(items: readonly Item[]): Item => items[reader.integer(items.length)]!;
+  const tried = Object.entries(functions).filter(([name, call]) => typeof call === "function" && !left.has(name));
+  return { tried, handles, reader, pick };
+}
+
+test("no call of the addon with wrong numbers brings the process down", () => {
+  const { tried, handles, reader, pick } = addonToTry();
   let refused = 0;
-  for (const [name, call] of Object.entries(functions)) {
-    if (typeof call !== "function" || left.has(name)) continue;
+  for (const [, call] of tried) {
     for (let i = 0; i < 300; i++) {
       const count = reader.integer(40);
       // Mostly handles with their offsets, as real calls have.
@@ -95,3 +100,39 @@ test("no call of the addon with wrong numbers brings the process down", () => {
   }
   expect(refused).toBeGreaterThan(5000);
 });
+
+/** Sizes whose products and sums leave 64 bits, and come out as 0 or as something small where they are not watched. */
+const sizes = [0, 1, 2, 2 ** 31, 2 ** 32, 2 ** 33, 2 ** 52, 2 ** 53 - 1];
+
+test("no sizes whose product is too large for a number bring the process down, or keep it busy", () => {
+  const { tried, handles, pick } = addonToTry();
+  const others = tried.filter(([name]) => name !== "allocate");
+  const operands = (views: number) => Array.from({ length: views }, () => [pick(handles), 0]).flat();
+  for (const [name, call] of others) {
+    const kind = ["binary", "unary", "unaryGrad"].includes(name) ? [0] : [];
+    for (let i = 0; i < 360; i++) {
+      const drawn = Array.from({ length: 20 }, () => pick(sizes));
+      tryCall(() => call(...kind, ...operands(1 + (i % 12)), ...drawn));
+    }
+  }
+});
+
+/** Makes a call that may be refused, in a line of ours. */
+function tryCall(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(StemmaError);
+  }
+}
+
+test("a cell of 2³² rows of 2³² units is refused, not taken for one of none", () => {
+  const small = memoryOf(4);
+  const large = { ...small, shape: [2 ** 32, 2 ** 32] };
+  const cell = { gates: { ...small, shape: [2 ** 32, 2 ** 34] }, before: large, cells: large, hidden: large };
+  expect(() => kernels.lstmCell(cell)).toThrow(/^lstmCell: gates needs \d{19} elements/);
+});
+
+function memoryOf(length: number): View {
+  return { storage: backend.allocate("float32", length), offset: 0, shape: [length] };
+}

@@ -10,7 +10,7 @@ export interface NativeFunctions {
   /** Whether a bfloat16 product is one instruction here; else operands are rounded and multiplied as float32. */
   readonly hasBfloat16Products: boolean;
 
-  /** A handle for `length` elements of four bytes, not cleared. */
+  /** A handle for `length` elements of four bytes, not cleared; negative when the system has no memory for them. */
   allocate(length: number): number;
   /** Does nothing for a handle that was released before. */
   release(handle: number): void;

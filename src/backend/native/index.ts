@@ -2,6 +2,7 @@ import { DataError, StemmaError, UnsupportedError } from "../../core/errors.ts";
 import { availableThreads } from "../available-threads.ts";
 import { environmentChoice } from "../environment-choice.ts";
 import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
+import { memoryLeft } from "../memory-left.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
 import { attentionKernels } from "./attention.ts";
@@ -81,6 +82,7 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     instructionSet: machine.instructionSet,
     multipliesBfloat16: machine.hasBfloat16Products,
     peak: () => machine.peak(matmulPrecision, machine.threads),
+    memoryLeft: () => memoryLeft() + machine.memory().pooled,
     kernels,
     fused,
     all: { ...kernels, ...fused },

@@ -1,4 +1,5 @@
 import { StemmaError, UnsupportedError } from "../../core/errors.ts";
+import { outOfMemory } from "../demand-memory.ts";
 import type { Backend, Dtype, Storage, View } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 
@@ -37,7 +38,11 @@ export function memoryFunctions(
   native: NativeFunctions,
 ): Pick<Backend, "allocate" | "release" | "finalizer" | "write" | "read"> {
   return {
-    allocate: (dtype, length) => new NativeStorage(dtype, length, native.allocate(length)),
+    allocate(dtype, length) {
+      const handle = native.allocate(length);
+      if (handle < 0) throw outOfMemory(4 * length);
+      return new NativeStorage(dtype, length, handle);
+    },
     release: (storage) => native.release((storage as NativeStorage).handle),
     finalizer(storage) {
       const { handle } = storage as NativeStorage;

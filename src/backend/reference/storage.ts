@@ -1,5 +1,6 @@
 import { ShapeError, StemmaError } from "../../core/errors.ts";
 import { elementCount } from "../../core/shape.ts";
+import { outOfMemory } from "../demand-memory.ts";
 import type { Dtype, Storage, View } from "../kernels.ts";
 
 /** Numbers being computed with: float32, or float64 on the exact reference. */
@@ -17,8 +18,7 @@ export class ReferenceStorage implements Storage {
   constructor(dtype: Dtype, length: number, precision: Precision) {
     this.dtype = dtype;
     this.length = length;
-    if (dtype === "int32") this.#values = new Int32Array(length);
-    else this.#values = precision === "float64" ? new Float64Array(length) : new Float32Array(length);
+    this.#values = numbersOf(dtype, length, precision);
   }
 
   get values(): Floats | Int32Array {
@@ -31,6 +31,16 @@ export class ReferenceStorage implements Storage {
 
   release(): void {
     this.#values = null;
+  }
+}
+
+function numbersOf(dtype: Dtype, length: number, precision: Precision): Floats | Int32Array {
+  try {
+    if (dtype === "int32") return new Int32Array(length);
+    return precision === "float64" ? new Float64Array(length) : new Float32Array(length);
+  } catch (error) {
+    if (error instanceof RangeError) throw outOfMemory((precision === "float64" ? 8 : 4) * length, error);
+    throw error;
   }
 }
 

@@ -52,7 +52,7 @@ export async function planStep(model: PlannedModel, run: PlannedRun): Promise<Pl
 }
 
 function cacheBytes(planned: PlannedModel, context: number): number {
-  if (planned.kind === "encoder") return 0;
+  if (planned.kind !== "decoder") return 0;
   const { family, settings } = planned;
   const backend = new CountingBackend();
   const model = family.create(settings, new Initializer(backend, null));

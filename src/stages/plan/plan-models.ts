@@ -3,15 +3,25 @@ import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { BertSettings } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
-import type { ModelFamily } from "../../models/family.ts";
+import type { AnyFamily, ModelFamily } from "../../models/family.ts";
 import { families } from "../../models/index.ts";
-import { familyOf } from "../../models/read-model.ts";
+import { anyFamilyIn } from "../../models/read-model.ts";
+import type { T5Settings } from "../../models/t5.ts";
 
-/** A model as far as a plan needs it: its settings without weights, of a family of decoders or of BERT. */
+/** A model as far as a plan needs it: its settings without weights, of a family of decoders, of BERT or of T5. */
 export type PlannedModel = { readonly name: string } & (
   | { readonly kind: "decoder"; readonly family: ModelFamily; readonly settings: unknown }
   | { readonly kind: "encoder"; readonly settings: BertSettings }
+  | { readonly kind: "encoder-decoder"; readonly settings: T5Settings }
 );
+
+/** What a plan needs to know of a model of any family. */
+export function plannedModel(name: string, family: AnyFamily, settings: unknown): PlannedModel {
+  const { architecture = "decoder" } = family;
+  if (architecture === "encoder") return { name, kind: architecture, settings: settings as BertSettings };
+  if (architecture === "encoder-decoder") return { name, kind: architecture, settings: settings as T5Settings };
+  return { name, kind: architecture, family: family as ModelFamily, settings };
+}
 
 /** Sizes that override those of a named model. */
 export interface ShapeOverrides {
@@ -89,11 +99,8 @@ export async function planModel(name: string, overrides: ShapeOverrides): Promis
   }
   const folder = await openModelFolder(name);
   try {
-    if (folder.config.model_type === bert.modelType) {
-      return { name, kind: "encoder", settings: { ...bert.readConfig(folder.config), ...given } };
-    }
-    const family = familyOf(folder.config, name);
-    return { name, kind: "decoder", family, settings: { ...(family.readConfig(folder.config) as object), ...given } };
+    const family = anyFamilyIn(folder.config, name);
+    return plannedModel(name, family, { ...(family.readConfig(folder.config) as object), ...given });
   } finally {
     await folder.close();
   }

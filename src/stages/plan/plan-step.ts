@@ -23,6 +23,7 @@ import { prepareEncoderStep } from "./encoder-step.ts";
 import type { PlannedModel } from "./plan-models.ts";
 import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
 import { mostTokens, plannedTask, releaseAll, someToken, trainingStep } from "./prepared-step.ts";
+import { prepareTextToTextStep } from "./text-to-text-step.ts";
 
 /**
  * Builds the models, optimizers and one batch of a stage, with the code that the stage itself runs.
@@ -37,6 +38,7 @@ export function prepareStep(backend: Backend, planned: PlannedModel, run: Planne
     );
   }
   if (planned.kind === "encoder") return prepareEncoderStep(backend, planned.settings, run, mark);
+  if (planned.kind === "encoder-decoder") return prepareTextToTextStep(backend, planned.settings, run, mark);
   const create = (): LanguageModel => planned.family.create(planned.settings, new Initializer(backend, null));
   switch (run.stage) {
     case "pretrain":

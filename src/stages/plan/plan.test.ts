@@ -1,7 +1,12 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { CountingBackend } from "../../backend/counting/index.ts";
+import type { Backend } from "../../backend/kernels.ts";
 import { openNative } from "../../backend/native/index.ts";
+import { MemoryError } from "../../core/errors.ts";
+import { t5 } from "../../models/t5-family.ts";
+import { largestContext, refuseLargeStep, stepBytes } from "./fit.ts";
 import { largestBatch, measureStep, planStep } from "./plan-memory.ts";
-import { planModel } from "./plan-models.ts";
+import { planModel, plannedModel } from "./plan-models.ts";
 import type { PlannedRun } from "./prepared-step.ts";
 import { plannedStages } from "./prepared-step.ts";
 
@@ -98,4 +103,64 @@ test("the largest batch fits, and one more does not", async () => {
 
 test("a name that is not known is refused with the nearest", async () => {
   await expect(planModel("gpt2-mediun", {})).rejects.toThrow("did you mean gpt2-medium?");
+});
+
+test.each([
+  ["many layers", { ...small, layers: 120 }, plain],
+  ["many sequences", small, { ...plain, batchSize: 3000 }],
+  ["both, recomputed", { ...small, layers: 96 }, { ...plain, batchSize: 2000, recompute: true }],
+])("%s: what a step takes follows from smaller ones", async (_, sizes, run) => {
+  const model = await planModel("gpt2", sizes);
+  expect((await stepBytes(model, run)) / (await planStep(model, run)).peak).toBeCloseTo(1, 2);
+});
+
+test("the longest context that fits is the longest that fits", async () => {
+  const model = await planModel("gpt2", { ...small, context: 4096 });
+  const run = { ...plain, batchSize: 2, context: 4096 };
+  const context = await largestContext(model, run, 2e7);
+  expect(context).toBeGreaterThan(64);
+  expect((await planStep(model, { ...run, context })).peak).toBeLessThanOrEqual(2e7);
+  expect((await planStep(model, { ...run, context: context + 1 })).peak).toBeGreaterThan(2e7);
+  expect(await largestContext(model, run, 1e3)).toBe(0);
+  expect(await largestContext(model, { ...run, context: 8 }, 1e9)).toBe(8);
+});
+
+describe("a step that is too large is refused with what would fit", () => {
+  const refusal = async (left: number, run: PlannedRun, more: object = {}): Promise<string> => {
+    const backend = { ...new CountingBackend(), memoryLeft: () => left } as unknown as Backend;
+    const demand = { backend, loaded: 0, smaller: "lower --layers", ...more };
+    const refused = refuseLargeStep(await planModel("gpt2", small), run, demand);
+    return refused.then(
+      () => "fits",
+      (error: unknown) => (error instanceof MemoryError ? error.message : "another error"),
+    );
+  };
+  const large = { ...plain, batchSize: 64 };
+
+  test("by a smaller batch", async () => {
+    const message = await refusal(2e7, large);
+    const [, batch] =
+      /^pretrain: a step of 64 × 64 tokens takes [\d.]+ MB, .*; --batch-size (\d+) fits/.exec(message) ?? [];
+    expect(await refusal(2e7, { ...plain, batchSize: Number(batch) })).toBe("fits");
+    expect(await refusal(2e7, { ...plain, batchSize: Number(batch) + 1 })).not.toBe("fits");
+  });
+
+  test("by computing again, by a shorter context, or by another model", async () => {
+    const { peak } = await planStep(await planModel("gpt2", small), { ...large, recompute: true });
+    expect(await refusal(peak, large, { canRecompute: true })).toContain("; --recompute makes it fit");
+    const one = { ...plain, batchSize: 1 };
+    const alone = await planStep(await planModel("gpt2", small), { ...one, context: 1 });
+    expect(await refusal(alone.peak + 1e5, one)).toMatch(/; --batch-size 1 --context \d+ fits$/);
+    expect(await refusal(1e5, one)).toMatch(/moments alone take [\d.]+ MB: lower --layers$/);
+    expect(await refusal(1e5, one, { loaded: peak })).toBe("fits");
+  });
+});
+
+test.skipIf(!native)("a T5: the plan is within a tenth of what the step takes", async () => {
+  const settings = t5.shaped({ ...small, dropout: 0 });
+  const model = plannedModel("t5", t5, settings);
+  const measured = await measureStep(native as NonNullable<typeof native>, model, plain);
+  const { peak } = await planStep(model, plain);
+  expect(measured.peak / peak).toBeGreaterThan(0.9);
+  expect(measured.peak / peak).toBeLessThan(1.1);
 });

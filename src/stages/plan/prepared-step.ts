@@ -34,6 +34,14 @@ export interface PlannedRun {
   readonly keepsReference: boolean;
 }
 
+/** A run of a stage that trains all of its models and keeps no more of them than it has to. */
+export function plainRun(stage: PlannedRun["stage"], batchSize: number, context: number): PlannedRun {
+  return {
+    ...{ stage, batchSize, context, recompute: false, freezeBody: false, loraRank: 0 },
+    keepsReference: false,
+  };
+}
+
 /** Moments of a step at which memory is looked at. */
 export type Moment = "weights" | "optimizer" | "forward";
 

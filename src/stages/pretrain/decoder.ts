@@ -12,7 +12,7 @@ import { sampleAnswers } from "../../train/sample-answers.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import type { DecoderLearning } from "./decoder-learning.ts";
 import { carriedLearning, windowLearning } from "./decoder-learning.ts";
-import { openPretraining } from "./model.ts";
+import { openPretraining, usualContext } from "./model.ts";
 import { prepareText, runTask } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
@@ -29,7 +29,7 @@ export async function pretrainDecoder(
   const opened = await openPretraining(settings, environment, backend);
   const { model } = opened;
   if (settings.objective !== "auto") model.readsPrefix = settings.objective === "prefix";
-  const context = settings.context ?? Math.min(model.settings.context, 256);
+  const context = settings.context ?? Math.min(model.settings.context, usualContext);
   const data = await prepareText(settings, opened.encoder.tokenizer, environment);
   const prompts = samplePrompts(opened, data, settings);
   checkPrompts(model, prompts);

@@ -11,7 +11,7 @@ import type { Tokenizer, TokenRoles } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
 import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
-import { modelContents, openOtherModel } from "./model.ts";
+import { modelContents, openOtherModel, usualContext } from "./model.ts";
 import { evaluationSteps, prepareText, runTask } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
@@ -38,7 +38,7 @@ export async function pretrainEncoder(
     },
   );
   const tokens = maskingTokens(tokenizer);
-  const context = settings.context ?? Math.min(model.settings.context, 256);
+  const context = settings.context ?? Math.min(model.settings.context, usualContext);
   // In token files a separator stands between documents.
   const data = await prepareText(
     settings,

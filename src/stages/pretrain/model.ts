@@ -14,10 +14,13 @@ import { families, otherFamilies } from "../../models/index.ts";
 import type { TextModel } from "../../models/language-model.ts";
 import { familyIn, loadModelOf } from "../../models/load.ts";
 import { storedTensors } from "../../models/read-model.ts";
-import { Initializer } from "../../nn/parameters.ts";
+import { Initializer, parameterCount } from "../../nn/parameters.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import { refuseLargeStep } from "../plan/fit.ts";
+import { plannedModel } from "../plan/plan-models.ts";
+import { plainRun } from "../plan/prepared-step.ts";
 import type { StageEnvironment } from "../stage.ts";
 import { pretrainingTokenizer } from "./tokenizer.ts";
 
@@ -32,7 +35,10 @@ export const shapeSettings = {
   }),
 } as const;
 
-const newShape = { layers: 6, heads: 6, width: 384, context: 256, dropout: 0 } as const;
+/** Tokens that a run's steps see at once where neither settings nor the model say less. */
+export const usualContext = 256;
+
+const newShape = { layers: 6, heads: 6, width: 384, context: usualContext, dropout: 0 } as const;
 
 type Shape = z.output<z.ZodObject<typeof shapeSettings>>;
 
@@ -41,6 +47,8 @@ interface ModelSettings extends Shape {
   readonly tokenizer?: string | undefined;
   readonly data: readonly SourceSetting[];
   readonly seed: number;
+  readonly batchSize: number;
+  readonly recompute: boolean;
 }
 
 /**
@@ -61,6 +69,7 @@ export async function openPretraining(
   const opened = await openAssistant(existing, backend);
   if (!folder.checkpoint) refuseHeads(opened.family, settings);
   refuseOtherShape(existing, opened.model, settings);
+  await refuseLargeRun(opened.family, opened.model.settings, settings, backend, opened.model);
   return opened;
 }
 
@@ -76,10 +85,13 @@ async function createModel(
   const { model: name, seed } = settings;
   if (!isFamily(name)) throw unknownModel(name);
   const family: ModelFamily = families[name];
-  const sizes = shapeOf(family, settings); // before the tokenizer, which takes its time
+  const sizes = shapeOf(family, settings);
+  // Before the tokenizer, which takes its time.
+  await refuseLargeRun(family, family.shaped({ ...sizes, vocabularySize: fewestTokens }), settings, backend);
   const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, environment);
-  const shape = { ...sizes, vocabularySize: tokenizer.vocabularySize };
-  const model = family.create(family.shaped(shape), new Initializer(backend, new Random(seed)));
+  const shaped = family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize });
+  await refuseLargeRun(family, shaped, settings, backend);
+  const model = family.create(shaped, new Initializer(backend, new Random(seed)));
   return { model, family, encoder: new ChatEncoder(tokenizer, null) };
 }
 
@@ -114,13 +126,39 @@ export async function openOtherModel<Settings, Model extends TextModel>(
     const random = new Random(settings.seed);
     const model = await loadModelOf(family, existing, backend, { random, report });
     refuseOtherShape(existing, model, settings);
+    await refuseLargeRun(family, model.settings, settings, backend, model);
     return { model, tokenizer: await loadTokenizerFor(model, existing) };
   }
   const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
   const sizes = shapeOf(family, settings);
+  await refuseLargeRun(family, family.shaped({ ...sizes, vocabularySize: fewestTokens }), settings, backend);
   const tokenizer = complete(await pretrainingTokenizer(name, settings.data, environment));
   const shaped = shape(family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize }), tokenizer);
+  await refuseLargeRun(family, shaped, settings, backend);
   return { model: family.create(shaped, new Initializer(backend, new Random(settings.seed))), tokenizer };
+}
+
+/** Tokens of a tokenizer that is not learned yet, at least. */
+const fewestTokens = 64;
+
+/** @throws {MemoryError} when the steps of a run do not fit into memory. `loaded` is a model that is there already. */
+async function refuseLargeRun(
+  family: AnyFamily,
+  shaped: unknown,
+  { batchSize, context, recompute, model: name }: ModelSettings,
+  backend: Backend,
+  loaded?: object,
+): Promise<void> {
+  const { context: longest = usualContext } = shaped as { readonly context?: number };
+  const run = plainRun("pretrain", batchSize, context ?? Math.min(longest, usualContext));
+  await refuseLargeStep(
+    plannedModel(name, family, shaped),
+    { ...run, recompute },
+    {
+      ...{ backend, loaded: loaded ? 4 * parameterCount(loaded) : 0, canRecompute: true },
+      smaller: loaded ? "take a smaller model" : "lower --layers or --width",
+    },
+  );
 }
 
 /** What the model folder of an encoder or an encoder-decoder is made from. */

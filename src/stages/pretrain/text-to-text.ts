@@ -11,7 +11,7 @@ import type { Tokenizer } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
 import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
-import { modelContents, openOtherModel } from "./model.ts";
+import { modelContents, openOtherModel, usualContext } from "./model.ts";
 import { evaluationSteps, prepareText, runTask } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
@@ -36,7 +36,7 @@ export async function pretrainTextToText(
       return { ...shaped, padding, decoderStart: padding, endOfText: roleId(of, "eos") };
     },
   });
-  const context = settings.context ?? Math.min(model.settings.context, 256);
+  const context = settings.context ?? Math.min(model.settings.context, usualContext);
   const data = await prepareText(settings, tokenizer, environment);
   const { batchSize, recompute, seed, maskRate: density = 0.15, spanLength: meanSpan = 3 } = settings;
   const sentinels = Array.from({ length: sentinelCount }, (_, i) => tokenizer.specialTokens.get(sentinel(i)) ?? -1);
