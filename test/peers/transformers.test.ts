@@ -4,14 +4,23 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PeerProcess } from "../../bench/peers/peer-process.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
+import { readTaskExamples } from "../../src/data/task-examples.ts";
+import { encodeExamples } from "../../src/data/task-inputs.ts";
 import { bert } from "../../src/models/bert-families.ts";
 import { loadModel, loadModelOf } from "../../src/models/load.ts";
+import { loadRewardModel } from "../../src/models/reward-model.ts";
 import { t5 } from "../../src/models/t5-family.ts";
+import { dpo } from "../../src/stages/dpo.ts";
+import { finetune } from "../../src/stages/finetune.ts";
+import { encodingOf, openTrainedSolver } from "../../src/stages/finetune-model.ts";
 import { pretrain } from "../../src/stages/pretrain/index.ts";
+import { reward } from "../../src/stages/reward.ts";
 import { runStage } from "../../src/stages/run-stage.ts";
+import { sft } from "../../src/stages/sft.ts";
 import type { Stage } from "../../src/stages/stage.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { loadTokenizer } from "../../src/text/load-tokenizer.ts";
+import { readTask } from "../../src/train/task-objective.ts";
 import { expectClose } from "../closeness.ts";
 import { peersHint, pythonPeers, startPython } from "./python-peers.ts";
 
@@ -144,30 +153,149 @@ describe.skipIf(pythonPeers === null)(`transformers${peersHint}`, { timeout: 60_
   });
   afterAll(() => peer?.close());
 
-  describe("opens what is pretrained here, and says the same", () => {
-    test.each(pretrained)("%s as %s", async (model, kind, className, given) => {
-      const folder = await trained(pretrain, { model, tokenizer: "bpe-300", ...tiny, ...given });
-      const theirs = await ask({ op: "open", folder, class: className, inputs: inputsOf(kind) });
-      expect(theirs.complaints).toEqual([]);
-      expectEqual(await ours[kind](folder), theirs);
-      const read = await ask({ op: "tokenize", folder, texts: [sentence] });
-      expect(read.complaints).toEqual([]);
-      const tokenizer = await loadTokenizer(folder);
-      expect(read.ids).toEqual([[...tokenizer.frame(tokenizer.encode(sentence)).ids]]);
-    });
-  });
-
-  describe("saves what opens here, and says the same", () => {
-    test.each(saved)("%s", async (name, kind, className, config, more = {}) => {
-      const folder = at(name.replaceAll(" ", "-"));
-      const theirs = await ask({ op: "save", folder, class: className, config, inputs: inputsOf(kind), ...more });
-      expectEqual(await ours[kind](folder), theirs);
-    });
-  });
+  describe("opens what is pretrained here, and says the same", pretrainedHere);
+  describe("opens what is fine-tuned here, and says the same of a padded batch", finetunedHere);
+  test("opens what is aligned here: SFT, a reward model and DPO", alignedHere);
+  describe("saves classifiers that predict asks", classifiersOfOthers);
+  describe("saves what opens here, and says the same", savedThere);
 });
 
+function pretrainedHere(): void {
+  test.each(pretrained)("%s as %s", async (model, kind, className, given) => {
+    const folder = await trained(pretrain, { model, tokenizer: "bpe-300", ...tiny, ...given });
+    const theirs = await ask({ op: "open", folder, class: className, inputs: inputsOf(kind) });
+    expect(theirs.complaints).toEqual([]);
+    expectEqual(await ours[kind](folder), theirs);
+    const read = await ask({ op: "tokenize", folder, texts: [sentence] });
+    expect(read.complaints).toEqual([]);
+    const tokenizer = await loadTokenizer(folder);
+    expect(read.ids).toEqual([[...tokenizer.frame(tokenizer.encode(sentence)).ids]]);
+  });
+}
+
+function finetunedHere(): void {
+  test.each(["gpt1", "gpt2", "llama", "mixtral", "bert"])("%s", async (model) => {
+    const base = await based(model);
+    const folder = await trained(finetune, { model: base, data: [rowsOf("rows")], ...task });
+    const theirs = await ask({ op: "classify", folder, texts });
+    expect(theirs.complaints).toEqual([]);
+    expectClose(await answersOf(folder), theirs.logits ?? [], tolerance);
+  });
+
+  test("bert that chooses", async () => {
+    const chosen = { ...task, task: "multiple-choice", data: [rowsOf("choices")] };
+    const folder = await trained(finetune, { model: await based("bert"), ...chosen });
+    const [context = "", ...choices] = texts;
+    const command = { op: "classify", class: "AutoModelForMultipleChoice", folder };
+    const theirs = await ask({ ...command, texts: choices.map(() => context), pairs: choices });
+    expect(theirs.complaints).toEqual([]);
+    expectClose(await answersOf(folder), theirs.logits ?? [], tolerance);
+  });
+
+  test.each(["gpt2", "llama", "bert"])("adapters of %s, with PEFT", async (model) => {
+    const base = await based(model);
+    const adapted = { ...task, data: [rowsOf("rows")], loraRank: 2, learningRate: 0.05 };
+    const folder = await trained(finetune, { model: base, ...adapted });
+    const adapter = join(folder, "../adapter");
+    const theirs = await ask({ op: "adapt", base, labels: 2, adapter, folder, texts });
+    expect(theirs.complaints).toEqual([]);
+    expectClose(await answersOf(folder), theirs.logits ?? [], tolerance);
+  });
+}
+
+async function alignedHere(): Promise<void> {
+  const machine = { batchSize: 2, steps: 2, validationShare: 0 };
+  const base = await based("llama");
+  const policy = await trained(sft, { model: base, data: [rowsOf("talks")], ...machine });
+  const judge = await trained(reward, { model: policy, data: [rowsOf("rankings")], ...machine });
+  const aligned = await trained(dpo, { model: policy, data: [rowsOf("rankings")], ...machine });
+  for (const folder of [policy, aligned]) {
+    const theirs = await ask({ op: "open", folder, class: "AutoModelForCausalLM", inputs: inputsOf("decoder") });
+    expect(theirs.complaints).toEqual([]);
+    expectEqual(await ours.decoder(folder), theirs);
+    const { ids, complaints } = await ask({ op: "tokenize", folder, texts });
+    expect(complaints).toEqual([]);
+    const tokenizer = await loadTokenizer(folder);
+    expect(ids).toEqual(texts.map((text) => [...tokenizer.frame(tokenizer.encode(text)).ids]));
+  }
+  const asked = { class: "AutoModelForSequenceClassification", inputs: inputsOf("decoder") };
+  const theirs = await ask({ op: "open", folder: judge, ...asked });
+  expect(theirs.complaints).toEqual([]);
+  const { model } = await loadRewardModel(judge, backend, null);
+  const scores = await model.scores(batch(), Int32Array.of(5, 11)).read();
+  const unshifted = [...scores].map((score) => score - model.shift);
+  expectClose(unshifted, theirs.logits ?? [], tolerance);
+}
+
+function classifiersOfOthers(): void {
+  const three = { num_labels: 3, vocab_size: 320, pad_token_id: 0 };
+  test.each([
+    ["bert", "BertForSequenceClassification", { model_type: "bert", ...small, intermediate_size: 32 }],
+    ["gpt2", "GPT2ForSequenceClassification", { model_type: "gpt2", ...gpt }],
+    ["llama", "LlamaForSequenceClassification", { model_type: "llama", ...rotary }],
+  ])("%s", async (model, className, config) => {
+    const folder = at(className);
+    const tokenizer = await based(model);
+    await ask({ op: "save", folder, class: className, config: { ...config, ...three }, tokenizer });
+    const theirs = await ask({ op: "classify", folder, texts });
+    expectClose(await answersOf(folder), theirs.logits ?? [], tolerance);
+  });
+}
+
+function savedThere(): void {
+  test.each(saved)("%s", async (name, kind, className, config, more = {}) => {
+    const folder = at(name.replaceAll(" ", "-"));
+    const theirs = await ask({ op: "save", folder, class: className, config, inputs: inputsOf(kind), ...more });
+    expectEqual(await ours[kind](folder), theirs);
+  });
+}
+
+const bases = new Map<string, Promise<string>>();
+
+/** The folder of a small pretrained model, made once. */
+async function based(model: string): Promise<string> {
+  const tokenizer = model === "bert" ? "wordpiece-150" : "bpe-300";
+  const made = bases.get(model) ?? trained(pretrain, { model, tokenizer, ...tiny });
+  bases.set(model, made);
+  return made;
+}
+
+const texts = ["the cat sat on a mat.", "a dog ran.", "my dog sat on the cat and ran from a log."];
+
+/** What a classifier's folder says of {@link texts}; of the first with each of the others, where it chooses. */
+async function answersOf(folder: string): Promise<number[]> {
+  const solver = await openTrainedSolver(folder, backend);
+  const { task: kind, columns } = solver.model.description;
+  const [context, ...choices] = texts;
+  const asked = kind === "multiple-choice" ? [{ context, choices }] : texts.map((text) => ({ text }));
+  const file = at("asked.jsonl");
+  writeFileSync(file, asked.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const reading = { task: kind, columns, isScore: false, needsLabels: false };
+  const { examples } = encodeExamples(
+    await readTaskExamples([file], reading),
+    encodingOf(solver, "error"),
+    () => Number.NaN,
+  );
+  return (await readTask(solver.model, examples, 8)).flatMap((output) => [...output]);
+}
+
+const task = { task: "classification", steps: 3, validationShare: 0, learningRate: 1e-2, batchSize: 8 };
+
+/** A file of rows for a stage. */
+function rowsOf(name: "rows" | "choices" | "talks" | "rankings"): string {
+  const rowOf = {
+    rows: (i: number) => ({ text: texts[i % 3], label: i % 2 ? "one" : "two" }),
+    choices: (i: number) => ({ context: texts[i % 3], choices: ["a dog.", "the cat."], answer: i % 2 }),
+    talks: (i: number) => ({ prompt: texts[i % 3], completion: "a mat." }),
+    rankings: (i: number) => ({ prompt: texts[i % 3], completions: ["a dog.", "the cat."], ranks: [1, 2 + (i % 2)] }),
+  }[name];
+  const all = Array.from({ length: 12 }, (_, i) => `${JSON.stringify(rowOf(i))}\n`);
+  writeFileSync(at(`${name}.jsonl`), all.join(""));
+  return at(`${name}.jsonl`);
+}
+
 const sentence = "the cat sat on a mat.";
-const tiny = { layers: 2, heads: 2, width: 32, context: 32, batchSize: 4, learningRate: 5e-3, steps: 2 };
+const tiny = { layers: 2, heads: 2, width: 32, context: 64, batchSize: 4, learningRate: 5e-3, steps: 2 };
 
 /** Runs a stage as the command line does, and gives the folder of its model. */
 async function trained(stage: unknown, given: object): Promise<string> {

@@ -2,10 +2,11 @@
 
 Reads a JSON command a line and answers each with a line of JSON, {"error": "..."} where it fails:
 
-{"op": "open", "folder", "class", "inputs": {...}, "adapter"?}  outputs of the model, and every complaint on the way
+{"op": "open", "folder", "class", "inputs": {...}}              outputs of the model, and every complaint on the way
 {"op": "tokenize", "folder", "texts", "pairs"?}                 ids of each text as the folder's tokenizer frames it
-{"op": "classify", "folder", "texts", "pairs"?}                 logits of a batch that is padded
-{"op": "save", "folder", "class", "config": {...}, "inputs", "own_head"?}
+{"op": "classify", "folder", "texts", "pairs"?, "class"?}       logits of a batch that is padded
+{"op": "adapt", "base", "labels", "adapter", "folder", "texts"} logits of the base with PEFT's adapter, tokens as in folder
+{"op": "save", "folder", "class", "config": {...}, "inputs"?, "own_head"?, "tokenizer"?}
         writes a model of random weights, with an output layer that its config says is tied where own_head is true
 """
 
@@ -31,6 +32,8 @@ for name in ("transformers", "peft", "huggingface_hub", "py.warnings"):
     logger.propagate = False
 logging.captureWarnings(True)
 warnings.simplefilter("always")
+for own_business in (FutureWarning, DeprecationWarning):  # of one library towards the other
+    warnings.simplefilter("ignore", own_business)
 transformers.utils.logging.disable_progress_bar()
 
 
@@ -49,18 +52,14 @@ def outputs_of(model, inputs):
 
 
 def open_folder(command):
-    model = load(command["folder"], command["class"])
-    if "adapter" in command:
-        import peft
-
-        if "tokens" in command:
-            model.resize_token_embeddings(command["tokens"])
-        model = peft.PeftModel.from_pretrained(model, command["adapter"]).eval()
-    return outputs_of(model, command["inputs"])
+    return outputs_of(load(command["folder"], command["class"]), command["inputs"])
 
 
 def frame(command, **options):
     tokenizer = transformers.AutoTokenizer.from_pretrained(command["folder"])
+    if options.get("padding") and tokenizer.pad_token is None:
+        config = transformers.AutoConfig.from_pretrained(command["folder"])
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.pad_token_id)
     texts = [command["texts"]] + ([command["pairs"]] if "pairs" in command else [])
     return tokenizer(*texts, **options)
 
@@ -70,9 +69,26 @@ def tokenize(command):
 
 
 def classify(command):
-    model = load(command["folder"], "AutoModelForSequenceClassification")
-    inputs = frame(command, padding=True)
-    return outputs_of(model, dict(inputs))
+    model = load(command["folder"], command.get("class", "AutoModelForSequenceClassification"))
+    inputs = dict(frame(command, padding=True))
+    if "MultipleChoice" in type(model).__name__:
+        inputs = {key: [value] for key, value in inputs.items()}
+    return outputs_of(model, inputs)
+
+
+def adapt(command):
+    import peft
+
+    kind = transformers.AutoModelForSequenceClassification
+    model = kind.from_pretrained(command["base"], num_labels=command["labels"])
+    inputs = dict(frame(command, padding=True))
+    model.config.pad_token_id = transformers.AutoConfig.from_pretrained(command["folder"]).pad_token_id
+    tokens = len(transformers.AutoTokenizer.from_pretrained(command["folder"]))
+    if tokens > model.config.vocab_size:
+        model.resize_token_embeddings(tokens)
+    complaints.clear()  # of the base, which has no head
+    model = peft.PeftModel.from_pretrained(model, command["adapter"])
+    return outputs_of(model.eval(), inputs)
 
 
 def save(command):
@@ -86,11 +102,13 @@ def save(command):
         head.weight = torch.nn.Parameter(torch.randn_like(head.weight) * 0.1)
     model.eval().save_pretrained(command["folder"])
     if "tokenizer" in command:
-        transformers.AutoTokenizer.from_pretrained(command["tokenizer"]).save_pretrained(command["folder"])
+        tokenizer = transformers.AutoTokenizer.from_pretrained(command["tokenizer"])
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.pad_token_id)
+        tokenizer.save_pretrained(command["folder"])
     return outputs_of(model, command["inputs"]) if "inputs" in command else {}
 
 
-operations = {"open": open_folder, "tokenize": tokenize, "classify": classify, "save": save}
+operations = {"open": open_folder, "tokenize": tokenize, "classify": classify, "adapt": adapt, "save": save}
 
 for line in sys.stdin:
     complaints.clear()
