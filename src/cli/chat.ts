@@ -8,6 +8,7 @@ import { ChatSession } from "../generate/chat-session.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import { expandHome } from "./home-path.ts";
 
 const help = "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends";
 
@@ -85,7 +86,8 @@ async function show(pieces: AsyncIterable<string>, io: Io): Promise<void> {
 }
 
 /** As a row that `stemma sft` reads. */
-async function save(path: string, session: ChatSession, io: Io): Promise<void> {
+async function save(file: string, session: ChatSession, io: Io): Promise<void> {
+  const path = expandHome(file);
   if (path === "") return io.note("/save needs a file, such as /save talk.jsonl");
   try {
     await writeFile(path, `${JSON.stringify({ messages: session.messages })}\n`, { flag: "ax" });

@@ -25,7 +25,7 @@ const EvalSettings = z.object({
     .array(z.string().min(1))
     .default([])
     .describe("tasks: names, or paths of YAML files; without, all names are listed")
-    .meta({ placeholder: "name" }),
+    .meta({ placeholder: "name|file" }),
   shots: z
     .array(z.int().nonnegative())
     .default([])

@@ -68,7 +68,7 @@ test("nothing is replaced unasked, and a model never by its own copy", async () 
   await expect(run(exportModel, { ...rounded, output: folder })).resolves.toBeDefined();
   symlinkSync(own, at("link"));
   for (const output of [own, `${own}/`, at("link")]) {
-    await expect(run(exportModel, { ...rounded, output })).rejects.toThrow("is the model that is read");
+    await expect(run(exportModel, { ...rounded, output })).rejects.toThrow("is what is read, and would be lost");
   }
   const weights = join(own, "model.safetensors");
   await expect(run(exportModel, { model: own, output: weights, overwrite: true })).rejects.toThrow("would be lost");

@@ -43,7 +43,7 @@ export const exportModel = defineCommand({
   async run({ model, format, output, quantization, maxShardMegabytes, overwrite }, io) {
     const dtype = dtypes[quantization];
     const kind = format === "gguf" ? "file" : "folder";
-    await refuseTakenOutput({ command: "export", source: model, output, kind, overwrite });
+    await refuseTakenOutput({ command: "export", sources: [model], output, kind, overwrite });
     if (format === "gguf") {
       const difference = await exportGguf(model, output, dtype);
       if (difference !== null) io.note(`answers will differ: ${difference}`);

@@ -44,10 +44,14 @@ export interface Flag {
   readonly isList: boolean;
   /** Given as a word of its own after the command, without its name. */
   readonly isPositional: boolean;
+  /** Its values are paths, or may be. */
+  readonly isPath: boolean;
   /** In the help, with brackets; empty for a pure yes or no. */
   readonly placeholder: string;
   readonly group: string;
   readonly description: string;
+  /** Values that it chooses among, where the placeholder has no room for them. */
+  readonly choices: readonly string[];
   readonly defaultValue: unknown;
   /** The value that a text stands for; the text itself when it fits nothing, for validation to complain about. */
   readonly parse: (text: string) => unknown;
@@ -64,6 +68,8 @@ export function flagsOf(schema: z.ZodObject): readonly Flag[] {
     const all = new Set([...spellings, ...spellings.map((spelling) => spelling.replaceAll("-", "_"))]);
     all.delete(name);
     const list = kinds.find((kind) => kind.type === "array");
+    const placeholder = placeholderOf(property, kinds, list);
+    const choices = (list?.items === undefined ? kinds : alternatives(list.items)).flatMap(choicesOf);
     return {
       key,
       name,
@@ -72,7 +78,9 @@ export function flagsOf(schema: z.ZodObject): readonly Flag[] {
       isSwitch: kinds.some((kind) => kind.type === "boolean"),
       isList: list !== undefined,
       isPositional: property.positional === true,
-      placeholder: placeholderOf(property, kinds, list),
+      isPath: /\b(folder|file|path|checkpoint|run)\b/.test(property.placeholder ?? ""),
+      placeholder,
+      choices: choices.every((choice) => placeholder.includes(choice)) ? [] : choices,
       group: property.group ?? "Flags",
       description: property.description ?? "",
       defaultValue: property.default,
@@ -119,8 +127,12 @@ function placeholderOf(property: Property, kinds: readonly Property[], list: Pro
     : `<${name}${dots}>`;
 }
 
+function choicesOf(kind: Property): string[] {
+  return (kind.enum ?? (kind.const === undefined ? [] : [kind.const])).map(String);
+}
+
 function kindName(kind: Property): string {
-  const choices = kind.enum ?? (kind.const === undefined ? [] : [kind.const]);
+  const choices = choicesOf(kind);
   if (choices.length > 0 && choices.join("|").length <= 30) return choices.join("|");
   if (choices.length > 0) return "name";
   if (kind.type === "integer") return "n";

@@ -9,8 +9,8 @@ export const overwriteSetting = z.boolean().default(false).describe("replace wha
 /** What a command is about to write. */
 export interface OutputPlan {
   readonly command: string;
-  /** Model that is read: a folder or a file. */
-  readonly source: string;
+  /** What is read: folders or files. */
+  readonly sources: readonly string[];
   readonly output: string;
   readonly kind: "file" | "folder";
   readonly overwrite: boolean;
@@ -22,7 +22,7 @@ export interface OutputPlan {
  * @throws {SettingsError} when there is something already and it is not to be replaced, or when it is the source itself,
  * of which a rounded copy would take the place.
  */
-export async function refuseTakenOutput({ command, source, output, kind, overwrite }: OutputPlan): Promise<void> {
+export async function refuseTakenOutput({ command, sources, output, kind, overwrite }: OutputPlan): Promise<void> {
   const there = await stat(output).catch(() => null); // whatever else is wrong with the path, writing it says
   if (there === null) return;
   if (there.isDirectory() && kind === "file") {
@@ -32,11 +32,10 @@ export async function refuseTakenOutput({ command, source, output, kind, overwri
   }
   const isGguf = kind === "file" && output.endsWith(".gguf");
   const place = await realpath(output);
-  const from = await realpath(source).catch(() => null);
-  if (from !== null && (place === from || (dirname(place) === from && !isGguf))) {
-    throw new SettingsError(
-      `${command}: ${output} is the model that is read, and would be lost; choose another --output`,
-    );
+  for (const source of sources) {
+    const from = await realpath(source).catch(() => null);
+    if (from === null || (place !== from && (dirname(place) !== from || isGguf))) continue;
+    throw new SettingsError(`${command}: ${output} is what is read, and would be lost; choose another --output`);
   }
   if (overwrite || (there.isDirectory() && (await readdir(output)).length === 0)) return;
   throw new SettingsError(`${command}: ${output} already exists; choose another --output or add --overwrite`);

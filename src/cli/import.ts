@@ -2,6 +2,7 @@ import { z } from "zod";
 import { importGguf } from "../models/gguf/files.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
+import { shellLine } from "./shell-line.ts";
 
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
@@ -22,10 +23,11 @@ export const importModel = defineCommand({
   }),
   examples: ["stemma import --model model.gguf --output imported"],
   async run({ model, output, quantization, overwrite }, io) {
-    await refuseTakenOutput({ command: "import", source: model, output, kind: "folder", overwrite });
+    await refuseTakenOutput({ command: "import", sources: [model], output, kind: "folder", overwrite });
     const noTokenizer = await importGguf(model, output, { dtype: dtypes[quantization] });
     if (noTokenizer !== null) io.note(`import: no tokenizer was written: ${noTokenizer}; put the original files there`);
-    io.print(`${output}: a model folder of ${quantization}; next: stemma generate --model ${output}`);
+    const next = shellLine("stemma", "generate", "--model", output, "--prompt", "Once upon a time");
+    io.print(`${output}: a model folder of ${quantization}${noTokenizer === null ? `; next: ${next}` : ""}`);
     return { output, quantization, hasTokenizer: noTokenizer === null };
   },
 });

@@ -321,3 +321,14 @@ test("words after a command are its values, and a command may have commands of i
   expect((await ask("runs", "--help")).stdout).toContain("Usage: stemma runs [folder...]");
   expect((await ask("tokenizer", "--help")).stdout).toContain("train · encode · decode");
 });
+
+test("a path may begin with the home folder, also where no shell puts it in", async () => {
+  const { homedir } = await import("node:os");
+  expect(await settingsOf("--data=~/a,~", "--data", "b/~/c", "--stop", "~/no-path")).toMatchObject({
+    data: [join(homedir(), "a"), homedir(), "b/~/c"],
+    stop: ["~/no-path"],
+  });
+  const config = join(folder, "settings.yaml");
+  writeFileSync(config, "data: [~/from/a/file]\n");
+  expect(await settingsOf("--config", config)).toMatchObject({ data: [join(homedir(), "from/a/file")] });
+});

@@ -31,7 +31,7 @@ test("a classifier whose config says only what transformers writes is asked as i
   await runStage(finetune, finetune.settings.parse({ ...training, threads: 1, steps: 3, validationShare: 0.3 }), {});
   const answers = async (): Promise<string> => {
     const asked = { model: at("run/final"), data: [at("rows.jsonl")], output: at("answers.jsonl"), threads: 1 };
-    await runCommand(predict, asked);
+    await runCommand(predict, { ...asked, overwrite: true });
     return readFileSync(at("answers.jsonl"), "utf8");
   };
   const before = await answers();
@@ -49,7 +49,7 @@ test("a classifier whose config says only what transformers writes is asked as i
   await expect(answers()).rejects.toThrow("only models that choose one are asked");
 });
 
-test("answers hold the texts of a pair as the row has them, whichever order the model reads", async () => {
+test("answers stand in the rows, whose own columns are kept, and replace no file", async () => {
   const at = (name: string): string => join(root, name);
   const tokenizer = trainByteLevelBpe(["a b"], { vocabularySize: 260 });
   const shape = { vocabularySize: tokenizer.vocabularySize, context: 16, width: 8, layers: 1, heads: 2, dropout: 0 };
@@ -62,17 +62,28 @@ test("answers hold the texts of a pair as the row has them, whichever order the 
   await runStage(finetune, finetune.settings.parse({ ...training, steps: 1, validationShare: 0.3 }), {});
 
   const rows = [
-    { first: "z", second: "a" },
-    { first: "a", second: "z" },
+    { id: 7, first: "z", second: "a", note: null },
+    { id: 8, first: "a", second: "z", extra: ["kept"] },
   ];
   writeFileSync(at("new.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const asked = { model: at("run/final"), data: [at("new.jsonl")], output: at("answers.jsonl"), threads: 1 };
   await runCommand(predict, asked);
-  const lines = readFileSync(at("answers.jsonl"), "utf8").trim().split("\n");
-  const [one, other] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect([one?.texts, other?.texts]).toEqual([
-    ["z", "a"],
-    ["a", "z"],
-  ]);
-  expect(one?.probabilities).toEqual(other?.probabilities);
+  const answers = (): Record<string, unknown>[] =>
+    readFileSync(at("answers.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  const [one, other] = answers();
+  const { prediction, probabilities, ...own } = one ?? {};
+  expect(own).toEqual(rows[0]);
+  expect(other).toEqual({ ...rows[1], prediction, probabilities }); // the same pair the other way round
+  await expect(runCommand(predict, asked)).rejects.toThrow(
+    "already exists; choose another --output or add --overwrite",
+  );
+  await runCommand(predict, { ...asked, overwrite: true });
+  await expect(runCommand(predict, { ...asked, output: at("new.jsonl"), overwrite: true })).rejects.toThrow(
+    "new.jsonl is what is read, and would be lost",
+  );
+  const again = { ...asked, data: [at("answers.jsonl")], output: at("more.jsonl") };
+  await expect(runCommand(predict, again)).rejects.toThrow('has a column "prediction" already');
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
+import { DataError } from "../core/errors.ts";
 import type { TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
 import type { EncodedExample } from "../data/task-inputs.ts";
@@ -13,6 +14,7 @@ import { encodingOf, openTrainedSolver } from "../stages/finetune-model.ts";
 import { columnSettings, columnsOf } from "../stages/finetune-settings.ts";
 import { readTask } from "../train/task-objective.ts";
 import { defineCommand } from "./command.ts";
+import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
 
 /** `stemma predict`: what a fine-tuned model says of new rows. */
 export const predict = defineCommand({
@@ -22,7 +24,12 @@ export const predict = defineCommand({
   settings: z.object({
     model: z.string().min(1).describe("folder of a fine-tuned model").meta({ placeholder: "folder" }),
     data: z.array(z.string()).min(1).describe("rows: JSONL, CSV or Parquet files").meta({ placeholder: "file" }),
-    output: z.string().min(1).describe("JSONL file for the answers, a line a row").meta({ placeholder: "file" }),
+    output: z
+      .string()
+      .min(1)
+      .describe("JSONL file for the rows with their answers, a line each")
+      .meta({ placeholder: "file" }),
+    overwrite: overwriteSetting,
     ...columnSettings,
     longRows: z
       .enum(["error", "truncate"])
@@ -33,6 +40,9 @@ export const predict = defineCommand({
   }),
   examples: ["stemma predict --model runs/spam/final --data new.csv --output answers.jsonl"],
   async run(settings, io) {
+    const { output, overwrite } = settings;
+    const sources = [settings.model, ...settings.data];
+    await refuseTakenOutput({ command: "predict", sources, output, kind: "file", overwrite });
     const backend = await openMachine(settings, io);
     const solver = await openTrainedSolver(settings.model, backend);
     const { description } = solver.model;
@@ -40,33 +50,46 @@ export const predict = defineCommand({
     const isScore = description.labels.length === 0;
     const reading = { task: description.task, columns, isScore, needsLabels: false };
     const rows = await readTaskExamples(settings.data, reading);
+    refuseTakenColumns(rows);
     const encoding = encodingOf(solver, settings.longRows);
     const { examples } = encodeExamples(rows, encoding, (row) => targetOf(row, description.labels));
     const outputs = await readTask(solver.model, examples, settings.batchSize);
     const lines = outputs.map((output, i) => answerRow(rows[i], output, description));
-    await writeFileAtomic(settings.output, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    await writeFileAtomic(output, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     const known = [...examples.entries()].filter(([, { target }]) => !Number.isNaN(target));
     if (known.length > 0) {
       const targets = known.map(([, { target }]: [number, EncodedExample]) => target);
       const report = taskReport({ description, outputs: known.map(([i]) => outputs[i] as Float32Array), targets });
       for (const line of reportLines(report)) io.print(line);
     }
-    io.print(`${lines.length} answers in ${settings.output}`);
-    return { output: settings.output, answers: lines.length };
+    io.print(`${lines.length} answers in ${output}`);
+    return { output, answers: lines.length };
   },
 });
 
-/** One answer: the class, the index of the answer, or the score, with how sure the model is. */
-function answerRow(row: TaskExample | undefined, output: Float32Array, { task, labels }: TaskDescription): object {
-  const texts =
-    task === "multiple-choice"
-      ? { context: row?.texts[0], choices: row?.inputs.map(([, choice]) => choice) }
-      : { texts: row?.texts };
-  const label = row?.label === null ? {} : { label: row?.label };
-  if (labels.length === 0 && task !== "multiple-choice") return { ...texts, ...label, prediction: output[0] };
+/** Columns of the answers. */
+const answerColumns = ["prediction", "probabilities"];
+
+/** @throws {DataError} when a row has a column of the answers' names, which would be lost. */
+function refuseTakenColumns(rows: readonly TaskExample[]): void {
+  for (const { row, where } of rows) {
+    const taken = answerColumns.find((column) => column in row);
+    if (taken === undefined) continue;
+    throw new DataError(`${where}: has a column "${taken}" already, which the answer would replace; rename it`);
+  }
+}
+
+/** A row with its answer: the class, the index of the answer, or the score, with how sure the model is. */
+function answerRow(
+  example: TaskExample | undefined,
+  output: Float32Array,
+  { task, labels }: TaskDescription,
+): Record<string, unknown> {
+  const row = example?.row ?? {};
+  if (labels.length === 0 && task !== "multiple-choice") return { ...row, prediction: output[0] };
   const best = indexOfLargest(output);
   const probabilities = softmax(output).map((p) => Number(p.toFixed(6)));
   const named =
     labels.length > 0 ? Object.fromEntries(labels.map((name, i) => [name, probabilities[i]])) : probabilities;
-  return { ...texts, ...label, prediction: labels[best] ?? best, probabilities: named };
+  return { ...row, prediction: labels[best] ?? best, probabilities: named };
 }

@@ -145,10 +145,11 @@ function addFlag(leaf: Program, flag: Flag, given: Record<string, unknown>): voi
 }
 
 function explainFlag(flag: Flag): string {
-  const { defaultValue: value } = flag;
-  if (flag.isRequired) return `${flag.description} (required)`;
+  const { defaultValue: value, choices } = flag;
+  const description = [flag.description, ...(choices.length > 0 ? [choices.join(", ")] : [])].join(": ");
+  if (flag.isRequired) return `${description} (required)`;
   const isTelling = value !== undefined && value !== null && value !== false && String(value) !== "";
-  return isTelling ? `${flag.description} (default: ${value === true ? "yes" : String(value)})` : flag.description;
+  return isTelling ? `${description} (default: ${value === true ? "yes" : String(value)})` : description;
 }
 
 /** Settings of commander that every level needs: errors thrown, nothing written but help, our looks. */

@@ -9,6 +9,7 @@ import { kebabCase } from "./flags.ts";
 import { formatMetric, tellingNames } from "./metric-text.ts";
 import { formatDuration } from "./progress.ts";
 import { sizeText, stepsText } from "./runs.ts";
+import { shellLine } from "./shell-line.ts";
 import { sparkline } from "./sparkline.ts";
 import { tableLines } from "./table.ts";
 
@@ -71,15 +72,16 @@ async function metricLines({ path, metrics }: RunReport): Promise<string[]> {
 
 /** What one would type next, or null while the run goes on. */
 function nextCommand({ state, model, command, path, checkpoints }: RunReport): string | null {
-  if (state === "running") return `it goes on; follow it with: tail -f ${join(path, runFiles.metrics)}`;
+  if (state === "running")
+    return `it goes on; follow it with: ${shellLine("tail", "-f", join(path, runFiles.metrics))}`;
   if (state === "stopped" && command !== null && checkpoints.length > 0) {
-    return `go on with: stemma ${command} --output ${path} --resume`;
+    return `go on with: ${shellLine("stemma", command, "--output", path, "--resume")}`;
   }
   if (model === null) return null;
-  const uses: Readonly<Record<string, string>> = {
-    finetune: `stemma predict --model ${model} --data <rows> --output <file>`,
-    reward: `stemma reward --check --model ${model} --data <rankings> --output <folder>`,
-    pretrain: `stemma generate --model ${model} --prompt <text>`,
+  const uses: Readonly<Record<string, readonly string[]>> = {
+    finetune: ["predict", "--model", model, "--data", "rows.jsonl", "--output", "answers.jsonl"],
+    reward: ["reward", "--check", "--model", model, "--data", "rankings.jsonl", "--output", "runs/check"],
+    pretrain: ["generate", "--model", model, "--prompt", "Once upon a time"],
   };
-  return `use it with: ${uses[command ?? ""] ?? `stemma chat --model ${model}`}`;
+  return `use it with: ${shellLine("stemma", ...(uses[command ?? ""] ?? ["chat", "--model", model]))}`;
 }

@@ -12,6 +12,7 @@ import { openAssistant } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { defineCommand } from "./command.ts";
+import { shellLine } from "./shell-line.ts";
 
 /** `stemma sample`: some answers to each prompt, to be ranked. */
 export const sample = defineCommand({
@@ -46,7 +47,8 @@ export const sample = defineCommand({
     const prompts = await readPrompts(files);
     const rows = await answerAll(assistant, prompts, answers, settings);
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-    io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: stemma rank --samples ${output}`);
+    const next = shellLine("stemma", "rank", "--samples", output);
+    io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: ${next}`);
     return { output, prompts: rows.length, answers };
   },
 });

@@ -3,6 +3,7 @@ import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { Flag } from "./flags.ts";
 import { askFor, flagsOf, nameOf } from "./flags.ts";
+import { expandHome } from "./home-path.ts";
 import type { Request } from "./program.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { UsageError } from "./usage-error.ts";
@@ -14,9 +15,10 @@ import { UsageError } from "./usage-error.ts";
  */
 export async function resolveSettings({ command, given, config }: Request): Promise<Record<string, unknown>> {
   const flags = flagsOf(command.settings);
-  const filed = config === null ? {} : readSettingsFile(config, flags, command.name);
-  const remembered = (await command.remembered?.({ ...filed, ...given })) ?? null;
-  const merged = { ...remembered?.settings, ...filed, ...given };
+  const filed = config === null ? {} : readSettingsFile(expandHome(config), flags, command.name);
+  const asked = withHome({ ...filed, ...given }, flags);
+  const remembered = (await command.remembered?.(asked)) ?? null;
+  const merged = { ...remembered?.settings, ...asked };
   const result = command.settings.safeParse(merged);
   if (result.success) return result.data;
   const label = (key: string): string => {
@@ -28,6 +30,15 @@ export async function resolveSettings({ command, given, config }: Request): Prom
   };
   const problems = result.error.issues.map((issue) => describeIssue(issue, merged, flags, label));
   throw new UsageError(`${command.name}: ${[...new Set(problems)].join("; also ")}`);
+}
+
+function withHome(values: Readonly<Record<string, unknown>>, flags: readonly Flag[]): Record<string, unknown> {
+  const expand = (value: unknown): unknown => {
+    if (typeof value === "string") return expandHome(value);
+    return Array.isArray(value) ? value.map(expand) : value;
+  };
+  const paths = flags.filter(({ key, isPath }) => isPath && key in values);
+  return { ...values, ...Object.fromEntries(paths.map(({ key }) => [key, expand(values[key])])) };
 }
 
 function describeIssue(

@@ -15,6 +15,7 @@ import { kebabCase } from "./flags.ts";
 import { progressFacts, resultFacts } from "./metric-text.ts";
 import type { Progress } from "./progress.ts";
 import { formatDuration } from "./progress.ts";
+import { shellLine } from "./shell-line.ts";
 
 /** The command that runs a stage, shows how it goes and stops it cleanly. */
 export function stageCommand<Settings extends z.ZodObject>(stage: Stage<Settings>): Command<Settings> {
@@ -73,7 +74,9 @@ async function watchStage<Settings extends z.ZodObject>(
   const facts = resultFacts(result.metrics).join(", ");
   const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts && `; ${facts}`}`;
   if (result.interrupted) {
-    io.note(`${reached}; stopped and saved, go on with: stemma ${stage.name} --output ${result.output} --resume`);
+    io.note(
+      `${reached}; stopped and saved, go on with: ${shellLine("stemma", stage.name, "--output", result.output, "--resume")}`,
+    );
   } else io.print(`${reached}; model in ${result.model}`);
   return result;
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DataError } from "../core/errors.ts";
+import { parseJsonObject } from "../files/json.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { defineCommand } from "./command.ts";
@@ -25,7 +26,8 @@ export const tokenizerDecode = defineCommand({
     const given = ids ?? parseIds(await readInput(io, "ids", "--ids"));
     refuseUnknown(given, tokenizer);
     const text = tokenizer.decode(given, { skipSpecialTokens });
-    io.print(text);
+    // In a pipe the text as it is, so that encoding it again gives the same ids.
+    io.write(io.isTerminal && !text.endsWith("\n") ? `${text}\n` : text);
     return { text };
   },
 });
@@ -39,13 +41,25 @@ function refuseUnknown(ids: readonly number[], tokenizer: Tokenizer): void {
   );
 }
 
-/** Ids with anything but digits between them, as `encode` and JSON write them. */
-function parseIds(text: string): number[] {
+/** Ids as `encode` writes them, alone or under `--json`, or any list of numbers. */
+function parseIds(input: string): number[] {
+  const text = input.trim();
+  if (text.startsWith("{")) return idsIn(text);
   return text
     .split(/[\s,[\]]+/)
     .filter((word) => word !== "")
     .map((word) => {
       if (/^\d+$/.test(word)) return Number(word);
-      throw new DataError(`standard input: ids are whole numbers, got ${JSON.stringify(word)}`);
+      throw new DataError(
+        `standard input: ids are whole numbers, got ${JSON.stringify(word)}; pipe in what stemma tokenizer encode writes`,
+      );
     });
+}
+
+function idsIn(text: string): number[] {
+  const { ids } = parseJsonObject("standard input", text);
+  if (Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && Number(id) >= 0)) return ids as number[];
+  throw new DataError(
+    'standard input: "ids" must be a list of whole numbers, as stemma tokenizer encode --json writes',
+  );
 }

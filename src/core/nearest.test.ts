@@ -18,5 +18,7 @@ test("a word far from all stands for none", () => {
 
 test("a message ends with the suggestion or with what else to do", () => {
   expect(suggestion("gtp2", ["gpt2", "bert"], "; choose gpt2 or bert")).toBe("; did you mean gpt2?");
+  expect(suggestion("--reward-model", ["--model", "--reward"], "")).toBe("; did you mean --reward?");
+  expect(suggestion("--vocabulary", ["--vocab", "--vocabulary-size"], "")).toBe("; did you mean --vocabulary-size?");
   expect(suggestion("lama", ["gpt2", "bert"], "; choose gpt2 or bert")).toBe("; choose gpt2 or bert");
 });

@@ -12,10 +12,18 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   return best;
 }
 
-/** `; did you mean X?` for the nearest candidate, or `otherwise`, to end a message with. */
+/** `; did you mean X?` for the nearest candidate, or one that begins as the word does up to a hyphen, or `otherwise`, to end a message with. */
 export function suggestion(word: string, candidates: Iterable<string>, otherwise: string): string {
-  const near = nearest(word, candidates);
+  const all = [...candidates];
+  const near = nearest(word, all) ?? all.find((candidate) => startsWithPart(word, candidate)) ?? null;
   return near === null ? otherwise : `; did you mean ${near}?`;
+}
+
+/** `--reward-model` goes on where `--reward` ends, and the other way round. */
+function startsWithPart(word: string, candidate: string): boolean {
+  return (
+    candidate.length > 3 && word.length > 3 && (word.startsWith(`${candidate}-`) || candidate.startsWith(`${word}-`))
+  );
 }
 
 /** Insertions, deletions, substitutions and swaps of neighbours between two words (optimal string alignment). */

@@ -23,6 +23,8 @@ export interface TaskExample {
   readonly inputs: readonly (readonly string[])[];
   /** Name of the class, score of a pair, or index of the right answer; null where the row does not say. */
   readonly label: string | number | null;
+  /** All columns as the file has them. */
+  readonly row: JsonlRow["value"];
 }
 
 /** In which columns a task's data are. */
@@ -66,9 +68,8 @@ export async function readTaskExamples(
 ): Promise<TaskExample[]> {
   const examples: TaskExample[] = [];
   for await (const row of readRecords(paths, bad)) {
-    const read = (): TaskExample =>
-      readExample({ ...row, value: withoutNulls(row.value) as JsonlRow["value"] }, reading);
-    const example = bad.attempt(read);
+    const known = { ...row, value: withoutNulls(row.value) as JsonlRow["value"] };
+    const example = bad.attempt((): TaskExample => ({ ...readExample(known, reading), row: row.value }));
     if (example) examples.push(example);
   }
   bad.refuseNone(examples.length);
@@ -76,7 +77,7 @@ export async function readTaskExamples(
   return examples;
 }
 
-function readExample(row: JsonlRow, reading: TaskReading): TaskExample {
+function readExample(row: JsonlRow, reading: TaskReading): Omit<TaskExample, "row"> {
   const { task, columns } = reading;
   const texts = columns.texts.map((column) => textColumn(row, column));
   const [first = ""] = texts;

@@ -57,3 +57,18 @@ test("a reader that stops reading is no failure", async () => {
   const code = await new Promise((resolve) => child.on("close", resolve));
   expect([code, stderr]).toEqual([0, ""]);
 });
+
+test("env tells what computes, and why it is not the native backend", async () => {
+  const report = async (environment: Record<string, string>) => {
+    const { stdout, code } = await stemma(["env", "--json"], { environment });
+    expect(code).toBe(0);
+    return JSON.parse(stdout).backend;
+  };
+  expect(await report({ STEMMA_BACKEND: "reference" })).toEqual({
+    ...{ name: "reference", instructionSet: null, threads: 1 },
+    reason: expect.stringContaining("STEMMA_BACKEND asks for it"),
+  });
+  expect(await report({ STEMMA_BACKEND: "abacus" })).toMatchObject({
+    ...{ name: null, reason: "STEMMA_BACKEND: there is none called abacus; choose one of native, reference" },
+  });
+});

@@ -16,10 +16,10 @@ const standInLine = /^computing with the reference backend[^\n]*\n/;
 /** Runs the built command as a process of its own, as a user does, and waits for its end. */
 export async function stemma(
   args: readonly string[],
-  options: { readonly cwd?: string; readonly input?: string } = {},
+  options: { readonly cwd?: string; readonly input?: string; readonly environment?: Record<string, string> } = {},
 ): Promise<Ended> {
   const bin = join(import.meta.dirname, "../../bin/stemma.js");
-  const environment = { ...process.env, NO_COLOR: "1" };
+  const environment = { ...process.env, NO_COLOR: "1", ...options.environment };
   const child = spawn(process.execPath, [bin, ...args], { cwd: options.cwd, env: environment });
   child.stdin.end(options.input ?? "");
   const output = { stdout: "", stderr: "" };

@@ -31,13 +31,18 @@ test("text becomes ids and text again", async () => {
   expect(ids.at(-1)).toBe(299);
   expect(tokens.slice(0, 2)).toEqual(["th", "e"]);
   const decoded = await stemma(["tokenizer", "decode", "--tokenizer", "tok", "--ids", ids.join(",")], { cwd: folder });
-  expect(decoded).toEqual({ code: 0, stdout: `${text}\n`, stderr: "" });
+  expect(decoded).toEqual({ code: 0, stdout: text, stderr: "" });
 });
 
 test("commands are joined by pipes", async () => {
   const encoded = await stemma(["tokenizer", "encode", "--tokenizer", "tok"], { cwd: folder, input: verse });
   const decoded = await stemma(["tokenizer", "decode", "--tokenizer", "tok"], { cwd: folder, input: encoded.stdout });
-  expect(decoded.stdout).toBe(`${verse}\n`);
+  expect(decoded.stdout).toBe(verse);
+  const json = await stemma(["tokenizer", "encode", "--tokenizer", "tok", "--json"], { cwd: folder, input: verse });
+  const again = await stemma(["tokenizer", "decode", "--tokenizer", "tok"], { cwd: folder, input: json.stdout });
+  expect(again).toEqual({ code: 0, stdout: verse, stderr: "" });
+  const wrong = await stemma(["tokenizer", "decode", "--tokenizer", "tok"], { cwd: folder, input: '{"tokens":[]}' });
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('"ids" must be a list of whole numbers') });
 });
 
 test.each([
@@ -50,7 +55,7 @@ test.each([
   expect(JSON.parse(trained.stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ kind, vocabularySize: tokens });
   const encoded = await stemma(["tokenizer", "encode", "--tokenizer", kind, "--text", text], { cwd: folder });
   const decoded = await stemma(["tokenizer", "decode", "--tokenizer", kind], { cwd: folder, input: encoded.stdout });
-  expect(decoded).toEqual({ code: 0, stdout: `${text}\n`, stderr: "" });
+  expect(decoded).toEqual({ code: 0, stdout: text, stderr: "" });
 });
 
 test("a tokenizer is not replaced by accident", async () => {
