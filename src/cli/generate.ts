@@ -9,6 +9,7 @@ import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
 import { speakingFamilyIn } from "../models/load.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { begun } from "../text/text-bounds.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { kebabCase } from "./flags.ts";
@@ -228,6 +229,6 @@ async function continueAll(
 
 /** An empty prompt starts a new text. */
 function encodePrompt(prompt: string, tokenizer: Assistant["encoder"]["tokenizer"]): Int32Array {
-  if (prompt === "" && tokenizer.endOfText !== null) return Int32Array.of(tokenizer.endOfText);
-  return tokenizer.encode(prompt);
+  const ids = begun(tokenizer, tokenizer.encode(prompt));
+  return ids.length === 0 && tokenizer.endOfText !== null ? Int32Array.of(tokenizer.endOfText) : ids;
 }

@@ -3,6 +3,7 @@ import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { score as scoreIds } from "../generate/score.ts";
+import { bounded } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -46,10 +47,12 @@ export const score = defineCommand({
 
 async function idsOf(settings: ScoreSettings, tokenizer: Tokenizer, io: Io): Promise<Int32Array | number[]> {
   if (settings.inputIds !== undefined) return parseIds(settings.inputIds);
-  if (settings.text !== undefined) return tokenizer.encode(settings.text);
-  if (settings.input === undefined)
-    return tokenizer.encode(await readInput(io, "text", "--text, --input or --input-ids"));
-  return tokenizer.encode(await readTextFile(settings.input));
+  return bounded(tokenizer, tokenizer.encode(await textOf(settings, io)));
+}
+
+async function textOf({ text, input }: ScoreSettings, io: Io): Promise<string> {
+  if (text !== undefined) return text;
+  return input === undefined ? readInput(io, "text", "--text, --input or --input-ids") : readTextFile(input);
 }
 
 function parseIds(list: string): number[] {

@@ -4,6 +4,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { DataError } from "../core/errors.ts";
 import { fileError } from "../files/file-error.ts";
+import { documentStart } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** What identifies the contents of a file. */
@@ -57,7 +58,8 @@ export function identity(file: FileFingerprint): object {
 /** SHA-256 of everything a tokenizer is. */
 export function tokenizerFingerprint(tokenizer: Tokenizer): string {
   const { kind, vocabularySize, endOfText } = tokenizer;
-  const contents = JSON.stringify([kind, vocabularySize, endOfText, tokenizer.toJson()]);
+  const start = documentStart(tokenizer);
+  const contents = JSON.stringify([kind, vocabularySize, endOfText, tokenizer.toJson(), ...start]);
   return createHash("sha256").update(contents).digest("hex");
 }
 

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { tokenizerFromJson } from "../text/read-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { PreparationSettings, PretrainingData } from "./prepare.ts";
 import { preparePretraining } from "./prepare.ts";
@@ -35,6 +36,8 @@ const codePoints = {
   encode: (text: string) => Int32Array.from(text, (character) => character.codePointAt(0)!),
   decode: (ids: Iterable<number>) => String.fromCodePoint(...ids),
   cutPoint: (text: string) => text.length,
+  roles: {},
+  frame: (ids: Int32Array) => ({ ids, typeIds: new Int32Array(ids.length) }),
   toJson: () => ({ model: { type: "code points" } }),
 } as unknown as Tokenizer;
 
@@ -135,6 +138,26 @@ test("a vocabulary beyond 16 bits is stored in 32, and a tokenizer without end-o
   const { file } = training[0]!;
   expect(String.fromCodePoint(...idsOf(file))).toBe(text);
   expect(file.info).toMatchObject({ dtype: "uint32", endOfText: null, firstToken: { characters: 1, bytes: 3 } });
+});
+
+test("documents begin as their tokenizer begins texts, unless that is the end of the one before", async () => {
+  const beginning = (token: string): Tokenizer => {
+    const own = bpe.withSpecialTokens(["<s>"], { bos: token });
+    const ids = [own.idOf(token)];
+    const pieces = [{ SpecialToken: { id: token, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }];
+    const template = { type: "TemplateProcessing", single: pieces, pair: pieces };
+    const special_tokens = { [token]: { id: token, ids, tokens: [token] } };
+    return tokenizerFromJson("x", { ...own.toJson(), post_processor: { ...template, special_tokens } }, own.roles);
+  };
+  const cwd = project({ "a.jsonl": '{"text":"one"}\n{"text":"two"}\n' });
+  const idsWith = async (tokenizer: Tokenizer): Promise<number[]> => {
+    const { training } = await prepare(cwd, { data: ["a.jsonl"], tokenizer, validationFraction: 0 });
+    return [...idsOf(training[0]!.file)];
+  };
+  const [one, two] = [[...bpe.encode("one")], [...bpe.encode("two")]];
+  const begin = beginning("<s>").idOf("<s>");
+  expect(await idsWith(beginning("<s>"))).toEqual([begin, ...one, ...end, begin, ...two, ...end]);
+  expect(await idsWith(beginning("<|endoftext|>"))).toEqual([...one, ...end, ...two, ...end]);
 });
 
 test("special tokens in the text stay text unless wanted", async () => {

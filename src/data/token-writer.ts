@@ -1,6 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { endianness } from "node:os";
+import { documentStart } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { endOfWord } from "./documents.ts";
 import type { TextSize, TokenDtype, TokenFileInfo } from "./token-file.ts";
@@ -27,6 +28,8 @@ export class TokenWriter {
   #filled = 0;
   #pending = "";
   #inDocument = false;
+  /** Whether ids of the document in hand have been written. */
+  #begun = false;
   #tokens = 0;
   #documents = 0;
   #characters = 0;
@@ -69,6 +72,7 @@ export class TokenWriter {
     const { endOfText } = this.#options.tokenizer;
     if (endOfText !== null) await this.#append(Int32Array.of(endOfText));
     this.#inDocument = false;
+    this.#begun = false;
     this.#documents += 1;
   }
 
@@ -99,7 +103,9 @@ export class TokenWriter {
   async #encodeUpTo(place: number): Promise<void> {
     const { tokenizer, recognizeSpecialTokens } = this.#options;
     const text = this.#pending.slice(0, place);
-    const ids = tokenizer.encode(text, { recognizeSpecialTokens });
+    const ids = tokenizer.encode(text, { recognizeSpecialTokens, continues: this.#begun });
+    if (!this.#begun) await this.#append(Int32Array.from(documentStart(tokenizer)));
+    this.#begun = true;
     const { characters, bytes } = textSize(text);
     this.#characters += characters;
     this.#bytes += bytes;

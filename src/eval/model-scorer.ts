@@ -2,6 +2,7 @@ import { DataError, UnsupportedError } from "../core/errors.ts";
 import { generateText } from "../generate/generate-text.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { parameterCount } from "../nn/parameters.ts";
+import { begun } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { ContinuationRequest, Likelihood, LikelihoodRequest, Report, Scorer } from "./scorer.ts";
 import type { TokenRequest } from "./token-likelihoods.ts";
@@ -92,7 +93,7 @@ export class ModelScorer implements Scorer {
       this.cutRequests += whole.filter((ids) => ids.length > room).length;
       const { endOfText } = this.#tokenizer;
       const options = {
-        ...{ sampling, maxNewTokens, stop: until, seed: this.#options.seed, batchSize: 32 },
+        ...{ sampling, maxNewTokens, stop: until, seed: this.#options.seed, batchSize: 32, isAnswer: true },
         endTokens: this.#options.endTokens ?? new Set(endOfText === null ? [] : [endOfText]),
       };
       for await (const { index, text, finish } of generateText(this.#model, this.#tokenizer, prompts, options)) {
@@ -113,12 +114,13 @@ export class ModelScorer implements Scorer {
     const ids = this.#encodeContext(kept);
     const rest = context.slice(kept.length) + continuation;
     if (kept === "") return { context: ids, continuation: this.#tokenizer.encode(rest) };
-    const behind = this.#tokenizer.encode(kept + rest).slice(ids.length);
-    return { context: ids, continuation: behind.length > 0 ? behind : this.#tokenizer.encode(rest) };
+    const behind = this.#encodeContext(kept + rest).slice(ids.length);
+    const own = behind.length > 0 ? behind : this.#tokenizer.encode(rest, { continues: true });
+    return { context: ids, continuation: own };
   }
 
   #encodeContext(text: string): Int32Array {
-    const ids = this.#tokenizer.encode(text);
+    const ids = begun(this.#tokenizer, this.#tokenizer.encode(text));
     return ids.length > 0 ? ids : Int32Array.of(this.#prefixToken());
   }
 

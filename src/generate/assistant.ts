@@ -16,6 +16,7 @@ import { chatTemplateFile } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { namedChatTemplate } from "../text/named-chat-template.ts";
+import { paddingOf, withPadding } from "../text/padding.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 
@@ -94,6 +95,12 @@ async function chooseTemplate(name: string | null, own: ChatTemplate | null): Pr
   return name === null ? (own ?? new ChatTemplate(chatMl, "chatml")) : namedChatTemplate(name);
 }
 
+/** The same encoder with a padding token that ends no answer, for models that are read at the end of one. */
+export function withPaddingToken(encoder: ChatEncoder): ChatEncoder {
+  const { tokenizer, template, folderIds } = encoder;
+  return new ChatEncoder(withPadding(tokenizer, encoder.endTokens()), template, folderIds);
+}
+
 /** What the model folder of an assistant is made from. */
 export function assistantContents({ model, family, encoder }: Assistant): ModelContents {
   const ids = specialIds(encoder);
@@ -108,10 +115,10 @@ export function assistantContents({ model, family, encoder }: Assistant): ModelC
   };
 }
 
-/** What the model folder of a reward model is made from. */
+/** What the model folder of a reward model is made from; its encoder is one {@link withPaddingToken}. */
 export function rewardContents(family: ModelFamily, model: RewardModel, encoder: ChatEncoder): ModelContents {
   return {
-    config: rewardConfig(family, model, specialIds(encoder)) as JsonObject,
+    config: rewardConfig(family, model, specialIds(encoder), paddingOf(encoder.tokenizer)) as JsonObject,
     tensors: rewardTensors(family, model),
     extraFiles: chatFiles(encoder),
   };

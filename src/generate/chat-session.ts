@@ -62,7 +62,7 @@ export class ChatSession {
   async *#answer(prompt: Int32Array): AsyncGenerator<string, void, undefined> {
     const { sampling = {}, maxNewTokens, seed } = this.#options;
     const endTokens = this.#encoder.endTokens();
-    const options = { sampling, maxNewTokens, endTokens, seed: seed + this.#answers++ };
+    const options = { sampling, maxNewTokens, endTokens, seed: seed + this.#answers++, isAnswer: true };
     let content = "";
     try {
       for await (const { text } of generateText(this.#model, this.#encoder.tokenizer, [prompt], options)) {

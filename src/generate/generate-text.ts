@@ -1,4 +1,5 @@
 import type { LanguageModel } from "../models/language-model.ts";
+import { continuationDecoder } from "../text/continuation-decoder.ts";
 import type { StreamDecoder, Tokenizer } from "../text/tokenizer.ts";
 import type { FinishReason, GenerationOptions } from "./generate.ts";
 import { generate } from "./generate.ts";
@@ -8,6 +9,11 @@ import { StopStrings } from "./stop-strings.ts";
 export interface TextGenerationOptions extends Omit<GenerationOptions, "shouldStop" | "tokenizer"> {
   /** Text that ends a sequence; it is not shown. */
   readonly stop?: readonly string[];
+  /**
+   * Whether what is generated is a text of its own, such as the answer to a question, rather than the rest of its
+   * prompt's: a space that its first token has is then not shown where the tokenizer drops the first of a text.
+   */
+  readonly isAnswer?: boolean;
 }
 
 /** A piece of one sequence's text. */
@@ -38,8 +44,8 @@ export async function* generateText(
   prompts: readonly Int32Array[],
   options: TextGenerationOptions,
 ): AsyncGenerator<TextPiece, void, undefined> {
-  const writers = prompts.map((): Writer => {
-    const decoder = tokenizer.streamDecoder();
+  const writers = prompts.map((prompt): Writer => {
+    const decoder = options.isAnswer ? tokenizer.streamDecoder() : continuationDecoder(tokenizer, prompt);
     return { decoder, stop: new StopStrings(options.stop ?? []), ready: "" };
   });
   const shouldStop = (index: number, token: number): boolean => {

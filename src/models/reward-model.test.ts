@@ -35,7 +35,7 @@ const scoresOf = async (model: RewardModel): Promise<ArrayLike<number>> => model
 
 async function save(family: ModelFamily, model: RewardModel): Promise<string> {
   const path = join(mkdtempSync(join(root, "saved-")), "model");
-  const config = rewardConfig(family, model, none) as JsonObject;
+  const config = rewardConfig(family, model, none, null) as JsonObject;
   await writeModelFolder(path, { config, tensors: rewardTensors(family, model) });
   return path;
 }

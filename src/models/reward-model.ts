@@ -17,6 +17,7 @@ import type { LanguageModel } from "./language-model.ts";
 import { loadModel } from "./load.ts";
 import { architecturesOf, rewardLabel } from "./other-heads.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
+import { resizeVocabulary } from "./resize-vocabulary.ts";
 import {
   classifierArchitectures,
   classifierPlacements,
@@ -127,8 +128,31 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
   return { model, family };
 }
 
-/** The config of a reward model, as `transformers` opens it for sequence classification with one label. */
-export function rewardConfig(family: ModelFamily, model: RewardModel, ids: SpecialIds): ModelConfig {
+/**
+ * The same reward model with rows for more tokens; the one it was made from gives its memory back.
+ *
+ * @param rows - Tokens; a model that has as many is given back as it is.
+ */
+export async function withRows({ model, family }: LoadedRewardModel, rows: number): Promise<LoadedRewardModel> {
+  if (rows <= model.body.settings.vocabularySize) return { model, family };
+  const larger = new RewardModel(await resizeVocabulary(family, model.body, rows), null);
+  larger.score.write(Float32Array.from(await model.score.read()));
+  larger.shift = model.shift;
+  for (const parameter of parameters(model).values()) parameter.release();
+  return { model: larger, family };
+}
+
+/**
+ * The config of a reward model, as `transformers` opens it for sequence classification with one label.
+ *
+ * @param padding - Id that fills up batches, or null; never one that an answer ends with.
+ */
+export function rewardConfig(
+  family: ModelFamily,
+  model: RewardModel,
+  ids: SpecialIds,
+  padding: number | null,
+): ModelConfig {
   const config = family.writeConfig(model.body.settings, ids);
   return {
     ...config,
@@ -136,7 +160,7 @@ export function rewardConfig(family: ModelFamily, model: RewardModel, ids: Speci
     id2label: { 0: rewardLabel },
     label2id: { [rewardLabel]: 0 },
     task_specific_params: { stemma: { shift: model.shift } },
-    pad_token_id: ids.endOfText,
+    pad_token_id: padding,
   };
 }
 

@@ -15,7 +15,9 @@ import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { TaskDescription, TaskModel, TaskStorage, TaskTokens } from "../models/task-model.ts";
 import { DecoderTaskModel, decoderStorage, isTaskModel, openTaskModel } from "../models/task-model.ts";
 import { parameters } from "../nn/parameters.ts";
+import { paddingOf } from "../text/padding.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
+import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 
@@ -99,11 +101,11 @@ export async function restoreSolver({ storage }: Solver, path: string): Promise<
 }
 
 /** What the model folder of a solver is made from. */
-export function solverContents({ model, storage, tokenizer, files }: Solver): ModelContents {
-  const { endOfText } = tokenizer;
-  const padding = endOfText ?? tokenizer.idOf(model.description.tokens?.start ?? "") ?? 0;
+export function solverContents({ storage, tokenizer, files }: Solver): ModelContents {
+  const { endOfText, roles } = tokenizer;
+  const ids = { beginOfText: roles.bos === undefined ? null : tokenizer.idOf(roles.bos), endOfText };
   return {
-    config: storage.config({ endOfText, padding }) as JsonObject,
+    config: storage.config({ ...ids, padding: paddingOf(tokenizer) ?? 0 }) as JsonObject,
     tensors: storage.tensors(),
     extraFiles: files(),
   };
@@ -121,7 +123,8 @@ export function encodingOf({ model, tokenizer, template }: Solver, longRows: Tas
 }
 
 /** BERT's tokenizer frames texts as they were in pretraining. */
-function encoderSolver(model: EncoderTaskModel, tokenizer: Tokenizer): Solver {
+function encoderSolver(model: EncoderTaskModel, read: Tokenizer): Solver {
+  const tokenizer = paddedWith(read, model.body.settings.padding);
   return {
     model,
     storage: encoderStorage(model),
@@ -132,9 +135,11 @@ function encoderSolver(model: EncoderTaskModel, tokenizer: Tokenizer): Solver {
   };
 }
 
-function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Tokenizer): Solver {
+function solverOf(model: DecoderTaskModel, family: ModelFamily, read: Tokenizer): Solver {
   const { tokens: framing } = model.description;
   const storage = decoderStorage(family, model);
+  // With `extract` at the end of every input, the end of text is padding that none ends with.
+  const tokenizer = framing ? paddedWith(read, read.endOfText ?? read.idOf(framing.start)) : read;
   if (!framing) {
     const files = (): Record<string, string> => tokenizerFiles(tokenizer);
     return { model, storage, tokenizer, template: tokenizer, files, isEnlarged: false };
@@ -145,12 +150,24 @@ function solverOf(model: DecoderTaskModel, family: ModelFamily, tokenizer: Token
     { sequence: "A", typeId: 0 },
     { sequence: "B", typeId: 0 },
   ] as const;
+  // A Llama's texts begin with a token of their own; a model that was trained here names it and `start` in its file.
+  const opening = boundsOf(tokenizer)
+    .before.map((id) => tokenizer.tokenOf(id) ?? "")
+    .filter((token) => token !== start)
+    .map(piece);
   const template = new SequenceTemplate(
-    [piece(start), a, piece(extract)],
-    [piece(start), a, piece(delimiter), b, piece(extract)],
+    [...opening, piece(start), a, piece(extract)],
+    [...opening, piece(start), a, piece(delimiter), b, piece(extract)],
   );
   const files = (): Record<string, string> => filesWith(template, tokenizer);
   return { model, storage, tokenizer, template, files, isEnlarged: false };
+}
+
+/** The same tokenizer with `id` as its padding, where it names none. */
+function paddedWith(tokenizer: Tokenizer, id: number | null): Tokenizer {
+  const token = id === null ? null : tokenizer.tokenOf(id);
+  if (token === null || tokenizer.roles.pad !== undefined) return tokenizer;
+  return tokenizer.withSpecialTokens([token], { pad: token });
 }
 
 function filesWith(template: SequenceTemplate, tokenizer: Tokenizer): Record<string, string> {

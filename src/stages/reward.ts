@@ -13,9 +13,9 @@ import { checkRewards } from "../eval/reward-check.ts";
 import { rewardCheckPicture } from "../eval/reward-check-picture.ts";
 import { rewardCheckLines } from "../eval/reward-check-text.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
-import { rewardContents } from "../generate/assistant.ts";
+import { rewardContents, withPaddingToken } from "../generate/assistant.ts";
 import type { RewardModel } from "../models/reward-model.ts";
-import { loadRewardModel } from "../models/reward-model.ts";
+import { loadRewardModel, withRows } from "../models/reward-model.ts";
 import { isLearnt } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
@@ -88,8 +88,10 @@ export const reward = defineStage({
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
     const from = environment.folder.checkpoint?.path ?? settings.model;
-    const { model, family } = await loadRewardModel(from, backend, settings.check ? null : new Random(settings.seed));
-    const encoder = await loadChatEncoder(from);
+    const opened = await loadRewardModel(from, backend, settings.check ? null : new Random(settings.seed));
+    const own = await loadChatEncoder(from);
+    const encoder = settings.check ? own : withPaddingToken(own);
+    const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
     const { training, heldOut } = await readData(settings, model, encoder, environment);
     if (settings.check) return checkRun(model, heldOut, settings, environment);
     const { batchSize } = settings;

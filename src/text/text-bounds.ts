@@ -17,6 +17,16 @@ export function boundsOf(tokenizer: Pick<Tokenizer, "frame">): TextBounds {
 }
 
 /**
+ * Ids that each document of a decoder's training text begins with: what its tokenizer puts before a text, unless that is
+ * the end of the text before. Encoders (with a classification token) frame their inputs themselves.
+ */
+export function documentStart(tokenizer: Pick<Tokenizer, "frame" | "roles" | "endOfText">): readonly number[] {
+  const { before } = boundsOf(tokenizer);
+  const isEnd = before.length === 1 && before[0] === tokenizer.endOfText;
+  return isEnd || tokenizer.roles.cls !== undefined ? [] : before;
+}
+
+/**
  * Ids of a text that may go on, begun as its tokenizer begins texts: once, also where the text itself says how it begins
  * (a prompt that was written with `<s>`).
  */

@@ -7,6 +7,8 @@ import { SamplingSettings } from "../../generate/sampling.ts";
 import { isRecurrent } from "../../models/language-model.ts";
 import { operationsPerToken } from "../../models/operations.ts";
 import { parameters } from "../../nn/parameters.ts";
+import { decodeContinuation } from "../../text/continuation-decoder.ts";
+import { begun, documentStart } from "../../text/text-bounds.ts";
 import type { TokenBatch } from "../../train/objectives/next-token.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
@@ -57,7 +59,9 @@ function samplePrompts(
   { training, validation }: PretrainingData,
   { prompts }: PretrainSettings,
 ): readonly Int32Array[] {
-  if (prompts.length > 0) return prompts.map((prompt) => tokenizer.encode(prompt));
+  if (prompts.length > 0) return prompts.map((prompt) => begun(tokenizer, tokenizer.encode(prompt)));
+  const start = documentStart(tokenizer);
+  if (start.length > 0) return [Int32Array.from(start)];
   return [Int32Array.of(tokenizer.endOfText ?? firstToken(validation[0] ?? training[0]?.file))];
 }
 
@@ -72,8 +76,9 @@ async function sample(
   const options = { maxNewTokens, seed, endTokens: encoder.endTokens(), batchSize: prompts.length, tokenizer };
   const sampling = SamplingSettings.parse({ temperature: 0.8, topP: 0.95 });
   for (const { prompt, answer } of await sampleAnswers(model, prompts, { ...options, sampling })) {
-    const shown = (ids: Int32Array): string => tokenizer.decode(ids, { skipSpecialTokens: true });
-    environment.sample(step, { prompt: shown(prompt), text: shown(answer) });
+    const shown = { skipSpecialTokens: true };
+    const text = decodeContinuation(tokenizer, prompt, answer, shown);
+    environment.sample(step, { prompt: tokenizer.decode(prompt, shown), text });
   }
 }
 
