@@ -7,10 +7,12 @@ import { openGguf } from "../../src/checkpoint/gguf.ts";
 import type { GgufValue } from "../../src/checkpoint/gguf-values.ts";
 import type { GgufDtype } from "../../src/checkpoint/gguf-writer.ts";
 import { openModelFolder } from "../../src/checkpoint/model-folder.ts";
+import type { TensorSource } from "../../src/checkpoint/tensor-source.ts";
 import { UnsupportedError } from "../../src/core/errors.ts";
 import type { ModelFamily } from "../../src/models/family.ts";
 import { exportGguf, importGguf } from "../../src/models/gguf/files.ts";
 import { ggufLayouts } from "../../src/models/gguf/layout.ts";
+import { divisorsOf, scalingConfig } from "../../src/models/gguf/rotary.ts";
 import { families } from "../../src/models/index.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { parameters } from "../../src/nn/parameters.ts";
@@ -222,6 +224,16 @@ test("a head's rows keep each rotary pair together in the file, and GPT-2's matr
   await Promise.all([turned.close(), straight.close()]);
 });
 
+test.each(["gpt2", "llama"] as const)("a %s with an output layer of its own comes back", async (name) => {
+  const folder = await makeFolder(`own-head-${name}`, families[name], { tie_word_embeddings: false });
+  const [path, back] = [join(root, `own-head-${name}.gguf`), join(root, `own-head-${name}-back`)];
+  await exportGguf(folder, path, "F32");
+  await importGguf(path, back);
+  const [before, after] = await Promise.all([folder, back].map(async (from) => (await loadModel(from, backend)).model));
+  expect(await after?.outputWeight.read()).toEqual(await before?.outputWeight.read());
+  expect(await after?.outputWeight.read()).not.toEqual(await after?.tokenEmbedding.read());
+});
+
 test("rows that are no multiple of 32 are F16 in a file of blocks", async () => {
   const settings = { hidden_size: 48, head_dim: 12 };
   const path = join(root, "odd.gguf");
@@ -235,15 +247,36 @@ test("rows that are no multiple of 32 are F16 in a file of blocks", async () => 
 const scalings = [
   { rope_type: "linear", factor: 4 },
   { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 },
+  { rope_type: "llama3", factor: 2.5, low_freq_factor: 1.5, high_freq_factor: 3, original_max_position_embeddings: 64 },
 ];
+test.each([
+  { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 },
+  { factor: 32, low_freq_factor: 1, high_freq_factor: 6, original_max_position_embeddings: 2048 },
+  { factor: 4, low_freq_factor: 2, high_freq_factor: 9, original_max_position_embeddings: 1000 },
+])("Llama 3's scaling is recognised by its divisors alone: %j", async (numbers) => {
+  const scaling = { rope_type: "llama3", ...numbers };
+  const config = { rope_theta: 1e4, head_dim: 64, rope_scaling: scaling };
+  const values = divisorsOf(config) ?? new Float32Array();
+  const file = { name: "x.gguf", has: () => true, read: async () => values } as unknown as TensorSource;
+  const found = await scalingConfig({ rope_theta: 1e4, head_dim: 64 }, () => undefined, file);
+  const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = numbers;
+  // What divides both limits and the context says the same.
+  expect(found).toMatchObject({
+    rope_scaling: { factor: numbers.factor, low_freq_factor: 1, original_max_position_embeddings: original / low },
+  });
+  const [loose, tight] = [divisorsOf({ ...config, ...found }) ?? [], values];
+  expect(Math.max(...tight.map((value, i) => Math.abs((loose[i] ?? 0) / value - 1)))).toBeLessThan(1e-5);
+  expect((found.rope_scaling as typeof numbers).high_freq_factor).toBeCloseTo(high / low, 2);
+});
+
 test.each(scalings)("rotary positions scaled by %j come back", async (scaling) => {
-  const folder = await makeFolder(`scaled-${scaling.rope_type}`, families.llama, {
+  const folder = await makeFolder(`scaled-${scaling.factor}`, families.llama, {
     rope_theta: 5e5,
     rope_scaling: scaling,
   });
-  const path = join(root, "scaled.gguf");
+  const path = join(root, `scaled-${scaling.factor}.gguf`);
   await exportGguf(folder, path, "F32");
-  const back = join(root, `scaled-${scaling.rope_type}-back`);
+  const back = join(root, `scaled-${scaling.factor}-back`);
   await importGguf(path, back);
   const config = JSON.parse(await readFile(join(back, "config.json"), "utf8"));
   expect(config.rope_scaling).toEqual(scaling);

@@ -28,7 +28,7 @@ export async function ggufAsFolder(file: GgufFile): Promise<ModelFolder> {
     ...numbers,
     ...(await scalingConfig(numbers, read, file)),
     vocab_size: file.info("token_embd.weight").shape[0] ?? 0,
-    tie_word_embeddings: !tensors.has("lm_head.weight"),
+    tie_word_embeddings: true, // where the output layer is another matrix, reading finds out
   };
   return { path: file.name, config: config as JsonObject, generationConfig: null, tensors, close: () => file.close() };
 }

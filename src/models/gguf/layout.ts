@@ -82,8 +82,9 @@ const gpt2: GgufLayout = {
     ...withBias("transformer.h.#.mlp.c_fc", "blk.#.ffn_up", transposed),
     ...withBias("transformer.h.#.mlp.c_proj", "blk.#.ffn_down", transposed),
     ...withBias("transformer.ln_f", "output_norm", same),
+    tensor("lm_head.weight", "output.weight"), // in many files a copy of the embedding
   ],
-  ignored: ["output.weight"], // a copy of the embedding
+  ignored: [],
 };
 
 const rotaryDecoderKeys: readonly GgufKey[] = [
