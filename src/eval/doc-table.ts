@@ -6,36 +6,41 @@ export type Doc = Readonly<Record<string, Value>>;
 
 /**
  * Rows as a table of columns, as the harness's data sets are: every row has every column, None where it says nothing, and
- * so have dicts inside; numbers of a column in which one has a fraction are all floats.
+ * numbers of a column in which one has a fraction are all floats. The same holds inside lists, and inside dicts that
+ * have the same keys; others stay as they are.
  */
 export function tableOf(rows: readonly Readonly<Record<string, unknown>>[]): Doc[] {
-  const values = rows.map((row) => toValue(row));
-  return unified(values).map((row) => Object.fromEntries(row instanceof Map ? row : []) as Doc);
+  const values = rows.map((row) => new Map(Object.entries(row).map(([name, value]) => [name, toValue(value)])));
+  const names = new Set(values.flatMap((row) => [...row.keys()]));
+  const columns = [...names].map((name) => [name, alike(values.map((row) => row.get(name) ?? null))] as const);
+  return rows.map((_, i) => Object.fromEntries(columns.map(([name, column]) => [name, column[i] ?? null])));
 }
 
-/** Values of one column, made alike. */
-function unified(values: readonly Value[]): Value[] {
-  if (values.some((value) => value instanceof Map)) return unifiedDicts(values);
-  if (values.some(Array.isArray)) return unifiedLists(values);
-  if (!values.some((value) => value instanceof Float)) return [...values];
+/** Values of one column, made alike where they are of one kind. */
+function alike(values: readonly Value[]): readonly Value[] {
+  const given = values.filter((value) => value !== null);
+  if (given.every((value) => value instanceof Map)) return alikeDicts(values);
+  if (given.every(Array.isArray)) return alikeLists(values);
+  const isNumber = (value: Value): boolean => typeof value === "number" || value instanceof Float;
+  if (!(given.every(isNumber) && given.some((value) => value instanceof Float))) return values;
   return values.map((value) => (typeof value === "number" ? new Float(value) : value));
 }
 
-function unifiedDicts(values: readonly Value[]): Value[] {
-  const names = new Set(values.flatMap((value) => (value instanceof Map ? [...value.keys()] : [])));
-  const dicts = values.map((value) => (value instanceof Map ? new Map(value) : value));
-  const columns = [...names].map((name) => {
-    const own = values.map((value) => (value instanceof Map ? (value.get(name) ?? null) : null));
-    return [name, unified(own)] as const;
-  });
-  return dicts.map((value, row) => {
+function alikeDicts(values: readonly Value[]): readonly Value[] {
+  const dicts = values.filter((value) => value instanceof Map);
+  const names = [...(dicts[0]?.keys() ?? [])];
+  if (!dicts.every((dict) => dict.size === names.length && names.every((name) => dict.has(name)))) return values;
+  const columns = names.map((name) => [name, alike(dicts.map((dict) => dict.get(name) ?? null))] as const);
+  let next = -1;
+  return values.map((value) => {
     if (!(value instanceof Map)) return value;
-    return new Map(columns.map(([name, column]) => [name, column[row] ?? null]));
+    next += 1;
+    return new Map(columns.map(([name, column]) => [name, column[next] ?? null]));
   });
 }
 
-function unifiedLists(values: readonly Value[]): Value[] {
-  const items = unified(values.flatMap((value) => (Array.isArray(value) ? value : [])));
+function alikeLists(values: readonly Value[]): readonly Value[] {
+  const items = alike(values.flatMap((value) => (Array.isArray(value) ? value : [])));
   let next = 0;
   return values.map((value) => {
     if (!Array.isArray(value)) return value;

@@ -70,9 +70,7 @@ export function resultsObject(results: readonly TaskResult[], scorer: Scorer, re
     transformers_version: null,
     lm_eval_version: null,
     max_length: scorer.maxLength,
-    task_hashes: byTask(({ task, prompts }) =>
-      hash(prompts.map((prompt) => Object.values(hashesOf(task.config, prompt)).join("")).join("")),
-    ),
+    task_hashes: byTask(taskHash),
     model_source: "stemma",
     model_name: scorer.name,
     model_name_sanitized: sanitized(scorer.name),
@@ -119,6 +117,12 @@ export function sampleObjects({ task, prompts, answers, metrics, filtered }: Tas
       ]);
     });
   });
+}
+
+/** Of all lines of a samples file. */
+function taskHash({ task, prompts, filtered }: TaskResult): string {
+  const own = prompts.map((prompt) => Object.values(hashesOf(task.config, prompt)).join("")).join("");
+  return hash(own.repeat(filtered.length));
 }
 
 /** Of what a row holds, what is asked first, and what is right: they tell whether two runs asked the same. */

@@ -84,8 +84,8 @@ test("values are written as Python writes them, numbers of a column alike, and w
   const text = '"{{flag}} {{list}} {{rate}} {{note}} {{inner}}"';
   const all = await prompts(`${choice}doc_to_text: ${text}\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`);
   expect(all.map(({ context }) => context)).toEqual([
-    "True ['a'] 2.0 None {'x': 1, 'y': None}",
-    "False [] 0.5 it's {'x': None, 'y': 'z'}",
+    "True ['a'] 2.0 None {'x': 1}",
+    "False [] 0.5 it's {'y': 'z'}",
     "None None None None None",
   ]);
 });
