@@ -15,7 +15,7 @@ export { memorySource } from "./checkpoint/byte-source.ts";
 export { convertFolder } from "./checkpoint/convert-folder.ts";
 export type { ModelContents } from "./checkpoint/model-folder.ts";
 export { openModelFolder, writeModelFolder } from "./checkpoint/model-folder.ts";
-export { readSafetensors } from "./checkpoint/safetensors.ts";
+export { readSafetensors, safetensorsChunks } from "./checkpoint/safetensors.ts";
 export { openSafetensors, writeSafetensors } from "./checkpoint/safetensors-file.ts";
 export {
   CheckpointError,
@@ -72,7 +72,7 @@ export type { LanguageModel } from "./models/language-model.ts";
 export { loadModel, loadModelOf } from "./models/load.ts";
 export { encoderOperationsPerToken, operationsPerToken, textToTextOperationsPerToken } from "./models/operations.ts";
 export type { ModelSource } from "./models/read-model.ts";
-export { readModel, storedTensors } from "./models/read-model.ts";
+export { readModel, readModelOf, storedTensors } from "./models/read-model.ts";
 export type { ForwardOptions, SelfAttentionOptions } from "./nn/attention.ts";
 export { SelfAttention } from "./nn/attention.ts";
 export type { BiasedAttentionOptions } from "./nn/biased-attention.ts";
@@ -116,6 +116,7 @@ export { ByteLevelBpeTrainer, trainByteLevelBpe } from "./text/bpe-trainer.ts";
 export { CharacterTrainer } from "./text/characters.ts";
 export type { ChatMessage } from "./text/chat-message.ts";
 export { ChatTemplate } from "./text/chat-template.ts";
+export { readChatTemplate } from "./text/chat-template-file.ts";
 export { ChatEncoder } from "./text/encode-chat.ts";
 export { Gpt1BpeTrainer } from "./text/gpt1-trainer.ts";
 export { loadTokenizer } from "./text/load-tokenizer.ts";

@@ -88,3 +88,9 @@ test("what a page does not have is named as the page names it", async () => {
     "tokenizer.json: holds an array, a JSON object is expected",
   );
 });
+
+test("all that a browser has, the package's main entry has, too", async () => {
+  const main: Record<string, unknown> = await import("../src/index.ts");
+  const missing = Object.entries(stemma).filter(([name, value]) => main[name] !== value);
+  expect(missing.map(([name]) => name)).toEqual([]);
+});
