@@ -41,6 +41,8 @@ export const maxAxes = 4;
 
 const maxElements = 2 ** 24;
 const maxDepth = 8;
+/** Lists within lists of a whole file: each takes far more memory than its twelve bytes there. */
+const maxInnerLists = 2 ** 15;
 
 /**
  * Checks a header completely: every count against the bytes that are left before anything is allocated for it, and
@@ -53,10 +55,11 @@ export function parseGgufHeader(cursor: HeaderCursor): GgufHeader {
   const tensorCount = cursor.count(24, "tensors");
   const pairCount = cursor.count(13, "metadata pairs");
   const metadata = new Map<string, GgufValue>();
+  const innerLists = { left: maxInnerLists };
   for (let i = 0; i < pairCount; i++) {
     const key = cursor.string(65535, "key");
     if (metadata.has(key)) throw cursor.damaged(`the key ${shown(key)} comes twice`);
-    metadata.set(key, parseValue(cursor, shown(key)));
+    metadata.set(key, parseValue(cursor, shown(key), innerLists));
   }
   const alignment = parseAlignment(metadata, (fault) => cursor.damaged(fault));
   const tensors = new Map<string, GgufEntry>();
@@ -139,16 +142,21 @@ function shown(key: string): string {
   return JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
 }
 
-function parseValue(cursor: HeaderCursor, key: string): GgufValue {
+/** How many lists may still come within others. */
+interface InnerLists {
+  left: number;
+}
+
+function parseValue(cursor: HeaderCursor, key: string, innerLists: InnerLists): GgufValue {
   const type = parseType(cursor, key);
-  if (type === "array") return parseArray(cursor, key, 1);
+  if (type === "array") return parseArray(cursor, key, innerLists, 1);
   if (type === "string") return { type, value: cursor.string(Number.MAX_SAFE_INTEGER, "string") };
   if (type === "bool") return { type, value: parseBool(cursor, key) };
   const [value] = cursor.numbers(type, 1);
   return { type, value } as GgufValue;
 }
 
-function parseArray(cursor: HeaderCursor, key: string, depth: number): GgufArray {
+function parseArray(cursor: HeaderCursor, key: string, innerLists: InnerLists, depth: number): GgufArray {
   if (depth > maxDepth) throw cursor.damaged(`${key} nests lists more than ${maxDepth} deep`);
   const elementType = parseType(cursor, key);
   const smallest = { string: 8, array: 12, bool: 1 } as const;
@@ -158,10 +166,15 @@ function parseArray(cursor: HeaderCursor, key: string, depth: number): GgufArray
   if (isNumberType(elementType)) {
     return { type: "array", elementType, values: cursor.numbers(elementType, length) };
   }
+  if (elementType === "array") {
+    innerLists.left -= length;
+    if (innerLists.left < 0)
+      throw cursor.damaged(`${key} has more lists in lists than the ${maxInnerLists} that can be read`);
+  }
   const element = {
     string: () => cursor.string(Number.MAX_SAFE_INTEGER, "string"),
     bool: () => parseBool(cursor, key),
-    array: () => parseArray(cursor, key, depth + 1),
+    array: () => parseArray(cursor, key, innerLists, depth + 1),
   }[elementType];
   const values: (string | boolean | GgufArray)[] = [];
   for (let i = 0; i < length; i++) values.push(element());

@@ -309,3 +309,28 @@ describe("whatever bytes come", () => {
     );
   });
 });
+
+test("lists of lists that would take far more memory than their file are refused", async () => {
+  const inner = Buffer.alloc(12); // an empty list of uint8
+  const key = Buffer.from("lists");
+  const start = Buffer.alloc(24);
+  start.write("GGUF");
+  start.writeUInt32LE(3, 4);
+  start.writeBigUInt64LE(1n, 16); // one pair
+  const head = Buffer.alloc(8 + key.length + 4 + 4 + 8);
+  head.writeBigUInt64LE(BigInt(key.length));
+  key.copy(head, 8);
+  head.writeUInt32LE(9, 8 + key.length);
+  head.writeUInt32LE(9, 12 + key.length);
+  const withLists = (count: number): Buffer => {
+    head.writeBigUInt64LE(BigInt(count), 16 + key.length);
+    return Buffer.concat([start, head, ...Array.from({ length: count }, () => inner)]);
+  };
+  const open = (count: number) => openGguf(memorySource(withLists(count), "lists.gguf"));
+  expect((await open(100)).metadata.get("lists")).toMatchObject({ type: "array", elementType: "array" });
+  await expect(open(250_000)).rejects.toThrow(
+    new CheckpointError(
+      "lists.gguf: lists has more lists in lists than the 32768 that can be read; the file is damaged, fetch or write it again",
+    ),
+  );
+});

@@ -206,6 +206,13 @@ test.each([
   expect(said).toEqual(message instanceof RegExp ? expect.stringMatching(message) : message);
 });
 
+test("a file that nests without end is wrong usage", async () => {
+  const config = join(folder, "run.yaml");
+  writeFileSync(config, `data: ${"[".repeat(50_000)}`);
+  const { code, stderr } = await stemma("echo", "--config", config);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^echo: .* is no valid YAML: .*; write one [^\n]*\n$/)]);
+});
+
 test("one value in a file may stand for a list of one", async () => {
   const config = join(folder, "run.yaml");
   writeFileSync(config, "data: a, b.txt\n");

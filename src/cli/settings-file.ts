@@ -27,21 +27,30 @@ export function readSettingsFile(path: string, flags: readonly Flag[], command: 
 }
 
 function readMapping(path: string, command: string): object {
-  const document = parseDocument(readText(path, command), { prettyErrors: true });
-  const [error] = document.errors;
-  if (error !== undefined) {
+  const value = parseYaml(readText(path, command), (error) => {
     const line = error.message.split("\n")[0]?.replace(/:$/, "");
-    throw new UsageError(`${command}: ${path} is no valid YAML: ${line}; write one "key: value" a line`, {
+    return new UsageError(`${command}: ${path} is no valid YAML: ${line}; write one "key: value" a line`, {
       cause: error,
     });
-  }
-  const value: unknown = document.toJS();
+  });
   if (value === null) return {};
   if (!isMapping(value)) {
     throw new UsageError(`${command}: ${path} holds ${JSON.stringify(value)}; write one "key: value" a line`);
   }
   const isRunRecord = "command" in value && "settings" in value && isMapping(value.settings);
   return isRunRecord ? (value.settings as object) : value;
+}
+
+/** The value of a document. `fail` makes the error for one that is wrong, or nests deeper than the stack. */
+function parseYaml(text: string, fail: (error: Error) => Error): unknown {
+  try {
+    const document = parseDocument(text, { prettyErrors: true });
+    const [error] = document.errors;
+    if (error !== undefined) throw error;
+    return document.toJS();
+  } catch (error) {
+    throw error instanceof Error ? fail(error) : error;
+  }
 }
 
 /** One value where a list is expected is a list of one, as on the command line. */

@@ -10,10 +10,14 @@ export type JsonObject = { readonly [key: string]: Json };
 /** A parsed object whose values are yet to be checked. */
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
+/** Objects and lists within each other, at most: far more than any format has, and far less than the stack has room for. */
+const deepest = 100;
+
 /**
  * Parses a file that must hold one JSON object.
  *
- * @throws {CheckpointError} naming the file, when it is not valid UTF-8, not JSON, or something else than an object.
+ * @throws {CheckpointError} naming the file, when it is not valid UTF-8, not JSON, something else than an object, or
+ * nests more than a hundred deep.
  */
 export function parseJsonObject(where: string, contents: Uint8Array | string): JsonObject {
   const text = typeof contents === "string" ? contents : decodeUtf8(where, contents);
@@ -30,7 +34,23 @@ export function parseJsonObject(where: string, contents: Uint8Array | string): J
     const found = describe(value);
     throw new CheckpointError(`${where}: holds ${found}, a JSON object is expected; check that it is the right file`);
   }
+  if (isDeeper(value, deepest)) {
+    throw new CheckpointError(
+      `${where}: nests objects and lists more than ${deepest} deep; the file is damaged, fetch or write it again`,
+    );
+  }
   return value;
+}
+
+/** Whether objects and lists nest more than `limit` deep. Goes level by level: the stack ends where nesting does not. */
+function isDeeper(value: Json, limit: number): boolean {
+  let level = [value].filter(holdsOthers);
+  for (let depth = 0; depth < limit; depth++) level = level.flatMap((one) => Object.values(one).filter(holdsOthers));
+  return level.length > 0;
+}
+
+function holdsOthers(value: Json): value is JsonObject | readonly Json[] {
+  return typeof value === "object" && value !== null;
 }
 
 /** Whether a parsed value is an object: neither null nor an array. */
