@@ -3,6 +3,7 @@ import { CheckpointError } from "../core/errors.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { ModelConfig } from "./family.ts";
+import { refuseUnsupportedKeys } from "./unsupported-keys.ts";
 
 /**
  * The keys of a config.json that a family reads, checked.
@@ -11,6 +12,7 @@ import type { ModelConfig } from "./family.ts";
  * what it has to be.
  */
 export function parseConfig<Schema extends z.ZodType>(schema: Schema, config: ModelConfig): z.infer<Schema> {
+  refuseUnsupportedKeys(config);
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const [issue] = result.error.issues;

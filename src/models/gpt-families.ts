@@ -96,7 +96,6 @@ const Gpt2Config = z.object({
   activation_function: ActivationName.default("gelu_new"),
   scale_attn_weights: z.literal(true).default(true),
   scale_attn_by_inverse_layer_idx: z.literal(false).default(false),
-  add_cross_attention: z.literal(false).default(false),
 });
 
 type SharedKeys = z.infer<z.ZodObject<typeof sharedKeys>>;

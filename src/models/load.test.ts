@@ -196,7 +196,7 @@ const refusals: [string, Partial<ModelContents>, string][] = [
   [
     "a flag for another kind of model",
     { config: { ...config, add_cross_attention: true } },
-    "config.json: add_cross_attention is true; it must be false, other models of this type are not supported; choose",
+    "config.json: add_cross_attention is true, which is not supported; choose another model",
   ],
   [
     "an unknown activation",
@@ -216,6 +216,30 @@ const refusals: [string, Partial<ModelContents>, string][] = [
 function integers(name: string, size: readonly number[]): WritableTensor {
   return { name, shape: size, dtype: "I32", read: () => new Int32Array(size.reduce((a, b) => a * b, 1)) };
 }
+
+test.each([
+  [{ sliding_window: 4 }, "sliding_window is 4"],
+  [{ layer_types: ["full_attention", "sliding_attention"] }, "layer_types is"],
+  [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor is 0.5"],
+  [{ final_logit_softcapping: 30 }, "final_logit_softcapping is 30"],
+  [{ quantization_config: { bits: 4 } }, 'quantization_config is {"bits":4}'],
+  [{ attention_bias: true }, "attention_bias is true"],
+  [{ hidden_act: "relu2" }, 'hidden_act is "relu2"'],
+  [{ rope_parameters: { rope_type: "default", partial_rotary_factor: 0.5 } }, "partial_rotary_factor is 0.5"],
+])("a Llama's config with %j asks for another model and is refused", (change, message) => {
+  const usual = llama.writeConfig(llama.shaped(shape), { endOfText: 0 });
+  expect(() => llama.readConfig({ ...usual, ...change })).toThrow(message);
+});
+
+test("keys at values that change nothing pass", () => {
+  const usual = llama.writeConfig(llama.shaped(shape), { endOfText: 0 });
+  const neutral = {
+    ...{ sliding_window: 6, layer_types: ["full_attention"], partial_rotary_factor: 1, pruned_heads: {} },
+    ...{ final_logit_softcapping: null, quantization_config: null, pretraining_tp: 1, use_cache: true },
+  };
+  expect(llama.readConfig({ ...usual, ...neutral })).toEqual(llama.readConfig(usual));
+  expect(llama.readConfig({ ...usual, sliding_window: 4, use_sliding_window: false })).toEqual(llama.readConfig(usual));
+});
 
 test("a wrong key within another is named with its value", () => {
   const config = llama.writeConfig(llama.shaped(shape), { endOfText: 0 });

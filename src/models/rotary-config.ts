@@ -8,6 +8,7 @@ const ScalingKeys = z.object({
   rope_type: z.enum(["default", "linear", "llama3"]).optional(),
   type: z.enum(["default", "linear", "llama3"]).optional(),
   rope_theta: positive.optional(),
+  partial_rotary_factor: z.literal(1).nullish(),
   factor: positive.optional(),
   low_freq_factor: positive.optional(),
   high_freq_factor: positive.optional(),

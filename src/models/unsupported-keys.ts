@@ -1,0 +1,45 @@
+import { CheckpointError } from "../core/errors.ts";
+import type { ModelConfig } from "./family.ts";
+
+/** Whether a key of a config changes nothing about what a model computes. */
+type IsNeutral = (value: unknown, config: ModelConfig) => boolean;
+
+const isOne: IsNeutral = (value) => value === 1;
+const isOff: IsNeutral = (value) => value === false || value === 0;
+const never: IsNeutral = () => false;
+
+/**
+ * Keys, of one family of `transformers` or another, that change what a model computes and that none here implements.
+ * Files hold them at neutral values, too. Keys that a family reads stand in its own schema.
+ */
+const unsupportedKeys: Readonly<Record<string, IsNeutral>> = {
+  add_cross_attention: isOff,
+  attn_logit_softcapping: never,
+  clip_qkv: never,
+  embedding_multiplier: isOne,
+  final_logit_softcapping: never,
+  layer_types: (value) => Array.isArray(value) && value.every((type) => type === "full_attention"),
+  logit_scale: isOne,
+  logits_scaling: isOne,
+  partial_rotary_factor: isOne,
+  pruned_heads: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
+  qk_layernorm: isOff,
+  quantization_config: never,
+  residual_multiplier: isOne,
+  // A window that holds all the model sees is none.
+  sliding_window: (value, { use_sliding_window: isUsed, max_position_embeddings: context }) =>
+    isUsed === false || (typeof value === "number" && typeof context === "number" && value >= context),
+  use_qk_norm: isOff,
+};
+
+/** @throws {CheckpointError} naming the first key that asks for a model of another kind; null is always neutral. */
+export function refuseUnsupportedKeys(config: ModelConfig): void {
+  for (const [key, isNeutral] of Object.entries(unsupportedKeys)) {
+    const value = config[key];
+    if (value === undefined || value === null || isNeutral(value, config)) continue;
+    const shown = JSON.stringify(value);
+    throw new CheckpointError(
+      `config.json: ${key} is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}, which is not supported; choose another model`,
+    );
+  }
+}
