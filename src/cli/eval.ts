@@ -51,6 +51,9 @@ const EvalSettings = z.object({
     .describe("ask an OpenAI-compatible server instead, which must return log-probabilities: http://host:8000/v1")
     .meta({ placeholder: "url" }),
   apiKey: z.string().optional().describe("key of the server").meta({ placeholder: "key" }),
+  concurrency: z.int().positive().max(256).default(4).describe("requests to the server at a time, at most"),
+  timeoutSeconds: z.number().positive().default(120).describe("how long one answer of the server may take"),
+  retries: z.int().nonnegative().default(3).describe("further attempts when the server is busy or fails (429, 5xx)"),
   sharePrefix: z.boolean().default(true).describe("read the text before a question's choices once for all of them"),
   batchTokens: z.int().positive().default(8192).describe("tokens that go through the model at once, at most"),
   seed: z.int().nonnegative().default(1234).describe("number that the choice of examples follows from"),
@@ -147,7 +150,10 @@ async function askTask(
 async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
-  if (baseUrl !== undefined) return new HttpScorer({ baseUrl, model, apiKey, seed });
+  if (baseUrl !== undefined) {
+    const { concurrency, retries, timeoutSeconds } = settings;
+    return new HttpScorer({ baseUrl, model, apiKey, seed, concurrency, retries, timeoutMs: 1000 * timeoutSeconds });
+  }
   const backend = await openMachine(settings, io);
   const { model: own, encoder } = await openAssistant(model, backend);
   const endTokens = encoder.endTokens();

@@ -27,6 +27,7 @@ function answerTo(text: string, index: number): Answer {
 /** What servers that a model's name calls for make of the right answers. */
 const servers: Record<string, (choices: Answer[]) => object[]> = {
   some: (choices) => choices.toReversed(),
+  busy: (choices) => choices,
   unasked: (choices) => choices.map((choice) => ({ ...choice, logprobs: null })),
   deaf: (choices) =>
     choices.map(({ index }) => ({ index, text: "!", logprobs: { text_offset: [0], token_logprobs: [-1] } })),
@@ -50,9 +51,31 @@ function withValues(choice: Answer, of: (value: number | null) => number | null)
   return { ...choice, logprobs: { ...choice.logprobs, token_logprobs: choice.logprobs.token_logprobs.map(of) } };
 }
 
+/** How often each model was asked, how many requests are here, and how many were at most. */
+const [asked, load] = [new Map<string, number>(), { now: 0, most: 0 }];
+
 function reply(response: ServerResponse, body: string): void {
   const { prompt, model: name } = JSON.parse(body) as { prompt: string | string[]; model: string };
-  if (/^\d+$/.test(name)) {
+  const count = (asked.get(name) ?? 0) + 1;
+  asked.set(name, count);
+  if (name === "deadlocked") return;
+  if (name === "busy" && count < 3) {
+    response.writeHead(count === 1 ? 429 : 502, { "retry-after": "0" }).end("later");
+  } else if (name === "flood") {
+    response.writeHead(200);
+    const pour = (): void => {
+      while (!response.destroyed && response.write("x".repeat(1 << 16)));
+    };
+    response.on("drain", pour);
+    pour();
+  } else if (name === "slow") {
+    load.now += 1;
+    load.most = Math.max(load.most, load.now);
+    setTimeout(() => {
+      load.now -= 1;
+      response.end(JSON.stringify({ choices: [prompt].flat().map(answerTo) }));
+    }, 20);
+  } else if (/^\d+$/.test(name)) {
     response.statusCode = Number(name);
     response.end(JSON.stringify({ error: { message: "no such luck" } }));
   } else if (name === "broken") {
@@ -74,9 +97,13 @@ beforeAll(async () => {
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
 });
-afterAll(() => void server.close());
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
 
-const scorer = (model: string): HttpScorer => new HttpScorer({ baseUrl, model, apiKey: "key", seed: 1 });
+const limits = { retries: 2, retryDelayMs: 1, timeoutMs: 10_000 };
+const scorer = (model: string): HttpScorer => new HttpScorer({ baseUrl, model, apiKey: "key", seed: 1, ...limits });
 
 test("a server's log-probabilities count from the context on, without the token it adds", async () => {
   const http = scorer("some");
@@ -128,10 +155,35 @@ test.each([
   ["401", /answers 401: .*; check the key/],
   ["403", /answers 403: .*; check the key/],
   ["404", /answers 404: .*; check the model's name and the address/],
-  ["503", /answers 503: .*; the server failed; .*try again/],
+  ["429", /answers 429, asked 3 times: .*; the server wants fewer requests; lower --concurrency/],
+  ["503", /answers 503, asked 3 times: .*; the server failed; .*try again/],
   ["broken", /^http:.*completions: its answer broke off \(/],
 ])("a server that refuses or fails is named, with what to do: %s", async (name, expected) => {
   await expect(scorer(name).textLikelihoods(["ab"], ignore)).rejects.toThrow(expected);
+});
+
+test("a busy server is asked again", async () => {
+  expect(await scorer("busy").textLikelihoods(["xyz"], ignore)).toEqual([-1 - 2]);
+  expect(asked.get("busy")).toBe(3);
+  await expect(scorer("401").textLikelihoods(["x"], ignore)).rejects.toThrow("check the key");
+});
+
+test("a server that does not answer, or answers without end, is left", async () => {
+  const common = { baseUrl, apiKey: null, seed: 1 };
+  const silent = new HttpScorer({ ...common, model: "deadlocked", timeoutMs: 50 });
+  await expect(silent.textLikelihoods(["x"], ignore)).rejects.toThrow("gave no whole answer within 0.05 s; look at");
+  const flood = new HttpScorer({ ...common, model: "flood", answerBytes: 1 << 20 });
+  await expect(flood.textLikelihoods(["x"], ignore)).rejects.toThrow("answers more than 1 MB");
+});
+
+test("a few requests are on their way at a time, and answers come in order", async () => {
+  const http = new HttpScorer({ baseUrl, model: "slow", apiKey: null, seed: 1, concurrency: 3 });
+  const texts = Array.from({ length: 10 }, (_, i) => "a".repeat(i + 2));
+  const done: number[] = [];
+  const found = await http.textLikelihoods(texts, (count) => done.push(count));
+  expect(found).toEqual(texts.map(({ length }) => (-length * (length - 1)) / 2));
+  expect(done).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect(load.most).toBe(3);
 });
 
 test("a server that is not there is named", async () => {

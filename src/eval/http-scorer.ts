@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UnsupportedError } from "../core/errors.ts";
+import { mapConcurrently, postJson } from "./http-post.ts";
 import type { ContinuationRequest, Likelihood, LikelihoodRequest, Report, Scorer } from "./scorer.ts";
 
 /** What a server's answer must hold for a text to be scored. */
@@ -29,6 +30,16 @@ export interface HttpScorerOptions {
   readonly model: string;
   readonly apiKey: string | null;
   readonly seed: number;
+  /** Requests at a time, at most; 4 unless given. */
+  readonly concurrency?: number;
+  /** For one answer; two minutes unless given. */
+  readonly timeoutMs?: number;
+  /** Further attempts when the server is busy or fails; 3 unless given. */
+  readonly retries?: number;
+  /** Before the first of them; half a second unless given. */
+  readonly retryDelayMs?: number;
+  /** Size of one answer, at most; 64 MB unless given. */
+  readonly answerBytes?: number;
 }
 
 /**
@@ -49,40 +60,46 @@ export class HttpScorer implements Scorer {
     this.#options = options;
   }
 
-  async likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]> {
-    const out: Likelihood[][] = [];
-    for (const { context, continuations } of requests) {
+  likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]> {
+    return this.#each(requests, report, ({ context, continuations }) => {
       const start = lengthOf(context.trimEnd());
-      out.push(await this.#score(continuations.map((continuation) => ({ text: context + continuation, start }))));
-      report(out.length);
-    }
-    return out;
+      return this.#score(continuations.map((continuation) => ({ text: context + continuation, start })));
+    });
   }
 
-  async textLikelihoods(texts: readonly string[], report: Report): Promise<number[]> {
-    const out: number[] = [];
-    for (const text of texts) {
-      const scores = await this.#score([{ text, start: 0 }]);
-      out.push(...scores.map(({ logProb }) => logProb));
-      report(out.length);
-    }
-    return out;
+  textLikelihoods(texts: readonly string[], report: Report): Promise<number[]> {
+    return this.#each(texts, report, async (text) => {
+      const [score] = await this.#score([{ text, start: 0 }]);
+      return score?.logProb ?? Number.NaN;
+    });
   }
 
-  async continuations(requests: readonly ContinuationRequest[], report: Report): Promise<string[]> {
-    const out: string[] = [];
-    for (const { context, until, maxNewTokens, sampling } of requests) {
+  continuations(requests: readonly ContinuationRequest[], report: Report): Promise<string[]> {
+    return this.#each(requests, report, async ({ context, until, maxNewTokens, sampling }, index) => {
       const { temperature, topP } = sampling;
       const [choice] = await this.#complete({
-        ...{ prompt: context, max_tokens: maxNewTokens, temperature, top_p: topP },
+        ...{ prompt: context, max_tokens: maxNewTokens, temperature, top_p: topP, seed: this.#options.seed + index },
         ...(until.length > 0 ? { stop: until.slice(0, 4) } : {}),
       });
       const text = choice?.text ?? "";
       const ends = until.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-      out.push(ends.length > 0 ? text.slice(0, Math.min(...ends)) : text);
-      report(out.length);
-    }
-    return out;
+      return ends.length > 0 ? text.slice(0, Math.min(...ends)) : text;
+    });
+  }
+
+  /** Answers in the order of the requests, a few of which are on their way at a time. */
+  #each<Item, Result>(
+    items: readonly Item[],
+    report: Report,
+    ask: (item: Item, index: number) => Promise<Result>,
+  ): Promise<Result[]> {
+    let done = 0;
+    return mapConcurrently(items, this.#options.concurrency ?? 4, async (item, index) => {
+      const answer = await ask(item, index);
+      done += 1;
+      report(done);
+      return answer;
+    });
   }
 
   /** Likelihoods of the texts, each from its `start` on, in code points. */
@@ -113,10 +130,13 @@ export class HttpScorer implements Scorer {
   async #complete(body: object): Promise<Choice[]> {
     const { model, apiKey, seed } = this.#options;
     const url = this.#url;
-    const headers = { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) };
-    const { status, text } = await post(url, headers, JSON.stringify({ model, seed, ...body }));
+    const headers: Record<string, string> = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
+    const { timeoutMs = 120_000, retries = 3, retryDelayMs = 500, answerBytes = 64 * 2 ** 20 } = this.#options;
+    const limits = { timeoutMs, retries, retryDelayMs, bytes: answerBytes };
+    const { status, text, attempts } = await postJson(url, headers, { model, seed, ...body }, limits);
     if (status < 200 || status > 299) {
-      throw new UnsupportedError(`${url}: answers ${status}: ${text.slice(0, 300)}; ${adviceOn(status)}`);
+      const often = attempts > 1 ? `, asked ${attempts} times` : "";
+      throw new UnsupportedError(`${url}: answers ${status}${often}: ${text.slice(0, 300)}; ${adviceOn(status)}`);
     }
     const parsed = Completion.safeParse(parseJson(text));
     if (!parsed.success) {
@@ -128,30 +148,12 @@ export class HttpScorer implements Scorer {
   }
 }
 
-async function post(
-  url: string,
-  headers: Record<string, string>,
-  body: string,
-): Promise<{ status: number; text: string }> {
-  const failed = (what: string, error: unknown): UnsupportedError => {
-    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    const message = `${url}: ${what} (${reason}); check the address and that the server runs`;
-    return new UnsupportedError(message, { cause: error });
-  };
-  const response = await fetch(url, { method: "POST", headers, body }).catch((error: unknown) => {
-    throw failed("cannot be reached", error);
-  });
-  const text = await response.text().catch((error: unknown) => {
-    throw failed("its answer broke off", error);
-  });
-  return { status: response.status, text };
-}
-
 function adviceOn(status: number): string {
   if (status === 401 || status === 403) return "check the key";
   if (status === 404) return "check the model's name and the address";
   if (status === 400)
     return "it says why; likely a prompt is longer than the model reads, or it lacks echo with logprobs";
+  if (status === 429) return "the server wants fewer requests; lower --concurrency, or wait";
   return status >= 500 ? "the server failed; look at its log, or try again" : "check address, model and key";
 }
 
