@@ -9,6 +9,7 @@ import { checkTask, runTask } from "../eval/run-task.ts";
 import type { Scorer } from "../eval/scorer.ts";
 import type { OpenedTask } from "../eval/task-file.ts";
 import { openTask, taskNames } from "../eval/task-file.ts";
+import { fewExamples } from "../eval/task-metrics.ts";
 import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import type { Io } from "./command.ts";
@@ -131,6 +132,11 @@ async function askTask(
   const asked = runTask(task, own, prompts, scorer, report, settings.bootstrapIterations);
   const result = await asked.finally(() => progress.stop());
   for (const line of resultLines(result)) io.print(line);
+  if (prompts.length < fewExamples) {
+    io.note(
+      `${task.config.task}: ${prompts.length} questions are few: another ${prompts.length} may give quite other values`,
+    );
+  }
   const cut = scorer.cutRequests - cutBefore;
   if (cut > 0) {
     io.note(

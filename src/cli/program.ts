@@ -35,6 +35,7 @@ export function readCommandLine(
   about: { readonly summary: string; readonly version: string },
   output: HelpOutput,
 ): Request | null {
+  refuseUnknown(argv[0] === "help" ? argv.slice(1) : argv, commands);
   let request: Request | null = null;
   const accept = (accepted: Request): void => {
     request = accepted;
@@ -57,6 +58,13 @@ export function readCommandLine(
     throw new UsageError(explain(error, argv, commands), { cause: error });
   }
   return request;
+}
+
+/** @throws {UsageError} for a first word that begins no command, which help would otherwise be given instead of. */
+function refuseUnknown(argv: readonly string[], commands: readonly Command[]): void {
+  const [first = ""] = wordsOf(argv).split(" ");
+  if (first === "" || commands.some(({ name }) => name.split(" ")[0] === first)) return;
+  throw new UsageError(explainUnknownCommand([first], "", commands));
 }
 
 function addCommand(program: Program, command: Command, output: HelpOutput, accept: (request: Request) => void): void {

@@ -67,7 +67,8 @@ function readText(path: string, command: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    const what = reason === "ENOENT" ? "does not exist" : `cannot be read (${reason})`;
+    const known: Readonly<Record<string, string>> = { ENOENT: "does not exist", EISDIR: "is a folder, not a file" };
+    const what = known[reason] ?? `cannot be read (${reason})`;
     throw new UsageError(`${command}: --config ${path} ${what}; check the path`, { cause: error });
   }
 }

@@ -1,3 +1,5 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { DataError } from "../core/errors.ts";
 import { BadRows } from "./bad-rows.ts";
 import { readCsv } from "./csv.ts";
@@ -20,8 +22,17 @@ export async function* readRecords(
     if (/\.parquet$/i.test(path)) yield* readParquet(path);
     else if (/\.(?:jsonl|ndjson|json)(?:\.gz)?$/i.test(path)) yield* readJsonl(path, bad);
     else if (/\.[ct]sv(?:\.gz)?$/i.test(path)) yield* readCsv(path, bad);
-    else throw new DataError(`${path}: is neither JSON nor CSV nor Parquet by its name; rename or convert the file`);
+    else throw await unknownKind(path);
   }
+}
+
+async function unknownKind(path: string): Promise<DataError> {
+  const isFolder = await stat(path).then(
+    (there) => there.isDirectory(),
+    () => false, // that it is missing is not said by its name
+  );
+  if (isFolder) return new DataError(`${path}: is a folder; give its files, such as "${join(path, "*.jsonl")}"`);
+  return new DataError(`${path}: is neither JSON nor CSV nor Parquet by its name; rename or convert the file`);
 }
 
 /** How one kind of row is recognised and read. */

@@ -1,4 +1,5 @@
 import type { Agreement, RewardCheck } from "./reward-check.ts";
+import { fewExamples, wilsonInterval } from "./task-metrics.ts";
 
 /** A {@link RewardCheck} as lines to read. */
 export function rewardCheckLines(check: RewardCheck): string[] {
@@ -18,14 +19,24 @@ export function rewardCheckLines(check: RewardCheck): string[] {
   ];
 }
 
-function verdict({ all, lengthCorrelation, preferredLengthCorrelation }: RewardCheck): string {
+/** Pairs of one prompt are much alike, so how many prompts there are says how far the accuracy can be trusted. */
+function verdict(check: RewardCheck): string {
+  const { all, prompts } = check;
+  const words = `verdict             ${judgement(check)}`;
+  if (prompts >= fewExamples || prompts === 0) return words;
+  const [low, high] = wilsonInterval(all.accuracy, prompts).map((bound) => (100 * bound).toFixed(0));
+  return `${words}; but ${prompts} prompts are few: in truth ${low} to ${high}% may be right`;
+}
+
+function judgement({ all, lengthCorrelation, preferredLengthCorrelation }: RewardCheck): string {
   const bias = lengthCorrelation - preferredLengthCorrelation;
-  if (!(all.accuracy > 0.5)) return "verdict             no better than chance: do not use it";
+  if (all.pairs === 0) return "none: there are no pairs";
+  if (!(all.accuracy > 0.5)) return "no better than chance: do not use it";
   if (Math.abs(bias) > 0.3) {
-    return `verdict             it likes ${bias > 0 ? "long" : "short"} answers more than people do: PPO would find out`;
+    return `it likes ${bias > 0 ? "long" : "short"} answers more than people do: PPO would find out`;
   }
-  if (all.accuracy < 0.65) return "verdict             weak: more rankings, or longer training, would help";
-  return "verdict             it agrees with the rankings it has not seen";
+  if (all.accuracy < 0.65) return "weak: more rankings, or longer training, would help";
+  return "it agrees with the rankings it has not seen";
 }
 
 function share({ accuracy }: Agreement): string {

@@ -45,6 +45,9 @@ test("length is compared among answers to the same prompt only", () => {
 test("it can be read and seen", () => {
   const check = checkRewards(rankings);
   expect(rewardCheckLines(check)[0]).toMatch(/80\.0% of 5 pairs from 2 prompts/);
+  expect(rewardCheckLines(check).at(-1)).toMatch(/; but 2 prompts are few: in truth 22 to 98% may be right$/);
+  const many = Array.from({ length: 100 }, () => rankings[1] as (typeof rankings)[number]);
+  expect(rewardCheckLines(checkRewards(many)).at(-1)).not.toContain("few");
   const picture = rewardCheckPicture(check);
   expect(picture.match(/<svg/g)).toHaveLength(1);
   expect(picture).not.toMatch(/NaN|undefined/);

@@ -8,6 +8,7 @@ import {
   matthews,
   pearson,
   spearman,
+  wilsonInterval,
 } from "./task-metrics.ts";
 
 // Values of scikit-learn and SciPy for the same lists.
@@ -66,3 +67,15 @@ test("an interval holds the value, is the same each time, and shrinks with the e
 function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
+
+// Values of SciPy: binomtest(right, count).proportion_ci(method="wilson").
+test.each([
+  [6, 6, 0.6096657, 1],
+  [0, 10, 0, 0.2775328],
+  [7, 10, 0.3967781, 0.8922087],
+  [80, 100, 0.7111708, 0.8666331],
+])("%d of %d right may be from %d to %d in truth", (right, count, low, high) => {
+  const interval = wilsonInterval(right / count, count);
+  expect(interval[0]).toBeCloseTo(low, 6);
+  expect(interval[1]).toBeCloseTo(high, 6);
+});

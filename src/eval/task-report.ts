@@ -5,12 +5,14 @@ import {
   bootstrap,
   classMetrics,
   confusionMatrix,
+  fewExamples,
   indexOfLargest,
   macroF1,
   matthews,
   pearson,
   scoreMetrics,
   spearman,
+  wilsonInterval,
 } from "./task-metrics.ts";
 
 /** What a model said of some examples, and what they are. */
@@ -77,12 +79,23 @@ export function reportLines({ examples, metrics, majority, bagOfWords, confusion
   return [
     `held out               ${examples} examples`,
     ...lines,
+    ...fewLines(examples, metrics),
     ...(majority === null ? [] : [`commonest class        ${majority.toFixed(4)} of the examples`]),
     ...(bagOfWords === null
       ? []
       : [`bag of words           ${bagOfWords.toFixed(4)} by a linear model of which words there are`]),
     ...(confusion ? confusionLines(confusion, labels) : []),
   ];
+}
+
+/** What so few examples can say, where they are few. */
+function fewLines(examples: number, { accuracy }: TaskReport["metrics"]): string[] {
+  if (examples >= fewExamples) return [];
+  if (accuracy === undefined)
+    return [`few examples           ${examples} say little about a correlation: hold out more`];
+  const [low, high] = wilsonInterval(accuracy.value, examples);
+  const range = `${low.toFixed(2)} … ${high.toFixed(2)}`;
+  return [`few examples           with ${examples}, the accuracy may be ${range} in truth (95 %): hold out more`];
 }
 
 /** Rows are what examples are, columns what they were taken for. */

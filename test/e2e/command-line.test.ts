@@ -29,7 +29,14 @@ test("an unknown flag suggests the near one", async () => {
 
 test("an unknown command suggests the near one", async () => {
   const { code, stderr } = await stemma(["enf"]);
-  expect([code, stderr]).toEqual([2, 'stemma: unknown command "enf"; did you mean env?\n']);
+  const line = 'stemma: unknown command "enf"; did you mean env?\n';
+  expect([code, stderr]).toEqual([2, line]);
+  for (const asked of [
+    ["help", "enf"],
+    ["enf", "--help"],
+  ]) {
+    expect(await stemma(asked)).toMatchObject({ code: 2, stdout: "", stderr: line });
+  }
 });
 
 test("--json ends standard output with one object", async () => {
