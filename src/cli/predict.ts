@@ -12,6 +12,7 @@ import type { TaskDescription } from "../models/task-model.ts";
 import { targetOf } from "../stages/finetune.ts";
 import { encodingOf, openTrainedSolver } from "../stages/finetune-model.ts";
 import { columnSettings, columnsOf } from "../stages/finetune-settings.ts";
+import { readNotingBad } from "../stages/row-settings.ts";
 import { readTask } from "../train/task-objective.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
@@ -23,7 +24,7 @@ export const predict = defineCommand({
   group: "Use a model",
   settings: z.object({
     model: z.string().min(1).describe("folder of a fine-tuned model").meta({ placeholder: "folder" }),
-    data: z.array(z.string()).min(1).describe("rows: JSONL, CSV or Parquet files").meta({ placeholder: "file" }),
+    data: z.array(z.string()).min(1).describe("rows: files of JSON, CSV or Parquet").meta({ placeholder: "file" }),
     output: z
       .string()
       .min(1)
@@ -49,9 +50,9 @@ export const predict = defineCommand({
     const columns = columnsOf(description.task, settings, description.columns);
     const isScore = description.labels.length === 0;
     const reading = { task: description.task, columns, isScore, needsLabels: false };
-    const rows = await readTaskExamples(settings.data, reading);
+    const rows = await readNotingBad(settings, io.print, (bad) => readTaskExamples(settings.data, reading, bad));
     refuseTakenColumns(rows);
-    const encoding = encodingOf(solver, settings.longRows);
+    const encoding = encodingOf(solver, settings);
     const { examples } = encodeExamples(rows, encoding, (row) => targetOf(row, description.labels));
     const outputs = await readTask(solver.model, examples, settings.batchSize);
     const lines = outputs.map((output, i) => answerRow(rows[i], output, description));

@@ -37,13 +37,14 @@ export const tokenizerTrain = defineCommand({
       .array(z.string().min(1))
       .optional()
       .describe("texts that are one token each (default: <|endoftext|> for byte-level BPE, none for others)"),
+    textColumn: z.string().min(1).default("text").describe("column of the text in files of rows"),
     overwrite: z.boolean().default(false).describe("replace a tokenizer that is in the folder"),
   }),
   examples: [
     "stemma tokenizer train --input book.txt --vocab-size 2048 --output runs/tokenizer",
     "stemma tokenizer train --input book.txt --kind characters --output runs/characters",
   ],
-  async run({ input, kind, vocabSize, output, minFrequency, specialTokens, overwrite }, io) {
+  async run({ input, kind, vocabSize, output, minFrequency, specialTokens, textColumn, overwrite }, io) {
     const start = performance.now();
     if (!overwrite && existsSync(join(output, "tokenizer.json"))) {
       throw new SettingsError(`${output} already holds a tokenizer; choose another --output or add --overwrite`);
@@ -55,7 +56,7 @@ export const tokenizerTrain = defineCommand({
     let characters = 0;
     let sample = "";
     for (const { files } of await resolveSources(input)) {
-      for await (const { text } of readDocuments(files)) {
+      for await (const { text } of readDocuments(files, { textColumn })) {
         trainer.add(text);
         characters += text.length;
         if (sample.length < sampleLength) sample += text.slice(0, sampleLength);

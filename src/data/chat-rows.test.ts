@@ -3,7 +3,7 @@ import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import type { ChatRow } from "./chat-rows.ts";
-import { batchOf, chatRows, packRows, rowBatches } from "./chat-rows.ts";
+import { batchOf, chatRows, encodeConversations, packRows, rowBatches } from "./chat-rows.ts";
 
 function row(length: number, first = 0): ChatRow {
   const inputs = Int32Array.from({ length }, (_, i) => first + i);
@@ -62,17 +62,23 @@ const talk = (answer: string): { where: string; messages: { role: string; conten
 });
 
 test("only what the assistant says is a target", () => {
-  const [only] = chatRows([talk("b")], encoder, 99, "error").rows;
+  const [only] = chatRows(encodeConversations([talk("b")], encoder), 99, "error").rows;
   const targets = [...(only?.targets ?? [])].filter((target) => target >= 0);
   expect(tokenizer.decode(targets)).toBe("b<|im_end|>");
 });
 
 test("a conversation longer than the context is an error that names its row, or skipped, or cut", () => {
   const long = talk("b".repeat(60));
-  expect(() => chatRows([long], encoder, 40, "error")).toThrow(
+  expect(() => chatRows(encodeConversations([long], encoder), 40, "error")).toThrow(
     /talks\.jsonl, line 4: the conversation has \d+ tokens, .* is 40/,
   );
-  expect(chatRows([talk("b"), long], encoder, 40, "skip")).toMatchObject({ skipped: 1, rows: { length: 1 } });
-  expect(chatRows([long], encoder, 40, "truncate").rows[0]?.inputs.length).toBe(40);
-  expect(() => chatRows([long], encoder, 4, "truncate")).toThrow("none of 1 conversations fits a context of 4");
+  expect(chatRows(encodeConversations([talk("b"), long], encoder), 40, "skip")).toMatchObject({
+    tooLong: 1,
+    unlearnt: 0,
+    rows: { length: 1 },
+  });
+  expect(chatRows(encodeConversations([long], encoder), 40, "truncate").rows[0]?.inputs.length).toBe(40);
+  expect(() => chatRows(encodeConversations([long], encoder), 4, "truncate")).toThrow(
+    "none of 1 conversations fits a context of 4",
+  );
 });

@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import type { ChatEncoder, EncodedChat } from "../text/encode-chat.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { Conversation } from "./conversations.ts";
 import { epochOrder } from "./epochs.ts";
 import type { TokenBatch } from "./windows.ts";
@@ -33,32 +34,60 @@ export interface ChatRow {
   readonly trained: number;
 }
 
-/** Rows to train on, and how many conversations are not among them. */
+/** A conversation in token ids. */
+export interface EncodedConversation extends EncodedChat {
+  /** How messages name it. */
+  readonly where: string;
+  /** Tokens of its row: all but the last, which is a target only. */
+  readonly length: number;
+}
+
+/** Rows to train on, and what became of the others. */
 export interface ChatRows {
   readonly rows: readonly ChatRow[];
-  readonly skipped: number;
+  /** Conversations left out as longer than the context. */
+  readonly tooLong: number;
+  /** Conversations left out because nothing in them is to be learnt, such as those whose answers were cut off. */
+  readonly unlearnt: number;
 }
 
 /**
- * Conversations as rows of token ids, one each.
+ * Conversations in token ids.
  *
- * @throws {DataError} naming the row of the file, when the template refuses it, or it is longer than the context and
- * `longRows` is `error`; or when none is left.
+ * @param bad - What is done with a conversation that the template refuses.
+ * @throws {DataError} naming its row of the file.
  */
-export function chatRows(
+export function encodeConversations(
   conversations: readonly Conversation[],
   encoder: ChatEncoder,
-  context: number,
-  longRows: LongRows,
-): ChatRows {
-  let skipped = 0;
+  bad = new BadRows(),
+): EncodedConversation[] {
+  const encoded = conversations.flatMap((conversation) => {
+    const ids = bad.attempt(() => encodeRow(conversation, encoder));
+    return ids ? [{ ...ids, where: conversation.where, length: Math.max(0, ids.ids.length - 1) }] : [];
+  });
+  bad.refuseNone(encoded.length);
+  return encoded;
+}
+
+/**
+ * Rows of the conversations, one each.
+ *
+ * @throws {DataError} naming the row of the file, when it is longer than the context and `longRows` is `error`; or when
+ * none is left.
+ */
+export function chatRows(conversations: readonly EncodedConversation[], context: number, longRows: LongRows): ChatRows {
+  let [tooLong, unlearnt] = [0, 0];
   const rows = conversations.flatMap((conversation) => {
-    const encoded = encodeRow(conversation, encoder);
-    const isLong = encoded.ids.length - 1 > context;
-    if (isLong && longRows === "error") throw tooLong(conversation, encoded, context);
-    const row = rowOf(isLong ? cut(encoded, context) : encoded);
-    if (row.trained > 0 && !(isLong && longRows === "skip")) return [row];
-    skipped += 1;
+    const isLong = conversation.length > context;
+    if (isLong && longRows === "error") throw longError(conversation, context);
+    if (isLong && longRows === "skip") {
+      tooLong += 1;
+      return [];
+    }
+    const row = rowOf(isLong ? cut(conversation, context) : conversation);
+    if (row.trained > 0) return [row];
+    unlearnt += 1;
     return [];
   });
   if (rows.length === 0) {
@@ -66,7 +95,7 @@ export function chatRows(
       `data: none of ${conversations.length} conversations fits a context of ${context} tokens; use a larger context`,
     );
   }
-  return { rows, skipped };
+  return { rows, tooLong, unlearnt };
 }
 
 /** As {@link ChatEncoder.encode}, with errors that name the row of the file. */
@@ -79,10 +108,10 @@ export function encodeRow({ where, messages, variables }: Conversation, encoder:
   }
 }
 
-function tooLong({ where }: Conversation, { ids }: EncodedChat, context: number): DataError {
+function longError({ where, length }: EncodedConversation, context: number): DataError {
   return new DataError(
-    `${where}: the conversation has ${ids.length} tokens, the model's context is ${context}; shorten it, or use ` +
-      "--long-rows skip or truncate",
+    `${where}: the conversation has ${length} tokens, the context is ${context}; shorten it, raise --context where the ` +
+      "model reads more, or use --long-rows skip or truncate",
   );
 }
 

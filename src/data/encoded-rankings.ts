@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { LongRows } from "./chat-rows.ts";
 import { encodeRow } from "./chat-rows.ts";
 import type { Prompt } from "./prompts.ts";
@@ -23,10 +24,21 @@ export interface EncodedPreference extends Pick<Preference, "where" | "margin" |
   readonly rejected: EncodedAnswer;
 }
 
-/** What fits a model's context, and how many rows do not. */
+/** What fits a context, and how many rows do not. */
 export interface Fitting<Item> {
   readonly items: readonly Item[];
   readonly skipped: number;
+  /** Tokens of the longest row, with those that are to follow it, whether it fits or not. */
+  readonly longest: number;
+}
+
+/** How rows are made to fit. */
+export interface FittingOptions {
+  /** Most tokens of a row. */
+  readonly context: number;
+  readonly longRows: LongRows;
+  /** What is done with a row that the template refuses. Default: an error. */
+  readonly bad?: BadRows;
 }
 
 /** One answer in token ids: what `encoder` gives for the conversation, cut where the answer begins and after its end. */
@@ -50,10 +62,9 @@ export function encodeAnswer(
 export function encodeRankings(
   rankings: readonly Ranking[],
   encoder: ChatEncoder,
-  context: number,
-  longRows: LongRows,
+  options: FittingOptions,
 ): Fitting<EncodedRanking> {
-  return fitting(rankings, context, longRows, ({ where, prompt, variables, answers, ranks, margin }) => {
+  return fitting(rankings, options, 0, ({ where, prompt, variables, answers, ranks, margin }) => {
     const asked = { where, messages: prompt, variables };
     const encoded = answers.map((answer) => encodeAnswer(asked, answer, encoder));
     return { item: { where, ranks, margin, answers: encoded }, length: Math.max(...encoded.map(lengthOf)) };
@@ -64,10 +75,9 @@ export function encodeRankings(
 export function encodePreferences(
   preferences: readonly Preference[],
   encoder: ChatEncoder,
-  context: number,
-  longRows: LongRows,
+  options: FittingOptions,
 ): Fitting<EncodedPreference> {
-  return fitting(preferences, context, longRows, ({ where, prompt, variables, margin, distance, ...pair }) => {
+  return fitting(preferences, options, 0, ({ where, prompt, variables, margin, distance, ...pair }) => {
     const asked = { where, messages: prompt, variables };
     const chosen = encodeAnswer(asked, pair.chosen, encoder);
     const rejected = encodeAnswer(asked, pair.rejected, encoder);
@@ -82,11 +92,10 @@ export function encodePreferences(
 export function encodePrompts(
   prompts: readonly Prompt[],
   encoder: ChatEncoder,
-  context: number,
   answerTokens: number,
-  longRows: LongRows,
+  options: FittingOptions,
 ): Fitting<Int32Array> {
-  return fitting(prompts, context - answerTokens, longRows, ({ messages, variables }) => {
+  return fitting(prompts, options, answerTokens, ({ messages, variables }) => {
     const item = encoder.encodePrompt(messages, variables);
     return { item, length: item.length };
   });
@@ -98,25 +107,32 @@ function lengthOf({ prompt, answer }: EncodedAnswer): number {
 
 function fitting<Row extends { readonly where: string }, Item>(
   rows: readonly Row[],
-  limit: number,
-  longRows: LongRows,
+  { context, longRows, bad = new BadRows() }: FittingOptions,
+  answerTokens: number,
   encode: (row: Row) => { item: Item; length: number },
 ): Fitting<Item> {
+  let [longest, skipped] = [0, 0];
   const items = rows.flatMap((row) => {
-    const { item, length } = encode(row);
-    if (length <= limit) return [item];
+    const encoded = bad.attempt(() => encode(row));
+    if (!encoded) return [];
+    const length = encoded.length + answerTokens;
+    longest = Math.max(longest, length);
+    if (length <= context) return [encoded.item];
+    skipped += 1;
     if (longRows !== "error") return [];
     throw new DataError(
-      `${row.where}: has ${length} tokens, there is room for ${Math.max(0, limit)} in the model's context; shorten it or the answer ` +
-        "that is to follow (--max-new-tokens), or use --long-rows skip",
+      `${row.where}: has ${encoded.length} tokens, there is room for ${Math.max(0, context - answerTokens)} in the context; ` +
+        "shorten it or the answer that is to follow (--max-new-tokens), raise --context where the model reads more, or use " +
+        "--long-rows skip",
     );
   });
+  bad.refuseNone(items.length + skipped);
   if (items.length === 0) {
     throw new DataError(
-      `data: none of ${rows.length} rows fits into ${limit} tokens; use a model with a larger context`,
+      `data: none of ${rows.length} rows fits into ${context - answerTokens} tokens; use a larger context`,
     );
   }
-  return { items, skipped: rows.length - items.length };
+  return { items, skipped, longest };
 }
 
 /** Tokens of the longest answer with its prompt. */

@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
-import type { TextPiece } from "./documents.ts";
+import { BadRows } from "./bad-rows.ts";
+import type { DocumentReading, TextPiece } from "./documents.ts";
 import { nextEndOfWord, readDocuments } from "./documents.ts";
 import { checkUnchanged } from "./fingerprint.ts";
 import type { DataSource } from "./sources.ts";
@@ -29,6 +30,7 @@ export interface PreparationProgress {
 export interface EncodingOptions extends WriterOptions {
   readonly onProgress: (progress: PreparationProgress) => void;
   readonly signal: AbortSignal | undefined;
+  readonly onNote: (line: string) => void;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function encodeSource(
   const writers = new Map<TokenPart, TokenWriter>();
   try {
     for (const part of partsOf(recipe)) writers.set(part, await TokenWriter.create(pathOf(part), options));
-    await writeDocuments(source, scan, splitOf(scan, recipe), writers, options);
+    await writeDocuments(source, scan, recipe, writers, options);
     await checkUnchanged(recipe.files);
     const infos: Partial<Record<TokenPart, TokenFileInfo>> = {};
     for (const [part, writer] of writers) {
@@ -73,7 +75,8 @@ async function scanSource(source: DataSource, recipe: TokenRecipe, options: Enco
   const report = reporter(source, "check", null, options);
   const seed = recipe.split?.seed ?? 0;
   let length = 0;
-  for await (const piece of readDocuments(source.files)) {
+  const reading = readingOf(recipe);
+  for await (const piece of readDocuments(source.files, reading)) {
     options.signal?.throwIfAborted();
     if (length === 0) scan.hashes.push(recipe.split ? documentHash(seed, piece.text) : 0);
     length += piece.text.length;
@@ -82,22 +85,28 @@ async function scanSource(source: DataSource, recipe: TokenRecipe, options: Enco
     scan.lengths.push(length);
     length = 0;
   }
+  for (const line of reading.bad.notes()) options.onNote(line);
   return scan;
+}
+
+function readingOf({ rows }: TokenRecipe): DocumentReading & { readonly bad: BadRows } {
+  return { textColumn: rows?.textColumn, bad: new BadRows(rows?.badRows) };
 }
 
 async function writeDocuments(
   source: DataSource,
   scan: CorpusScan,
-  split: Split,
+  recipe: TokenRecipe,
   writers: ReadonlyMap<TokenPart, TokenWriter>,
   options: EncodingOptions,
 ): Promise<void> {
+  const split = splitOf(scan, recipe);
   const training = writers.get("train") ?? writers.get("all");
   const validation = writers.get("validation");
   const report = reporter(source, "encode", totalLength(scan), options);
   let document = 0;
   let position = 0;
-  for await (const piece of readDocuments(source.files)) {
+  for await (const piece of readDocuments(source.files, readingOf(recipe))) {
     await turnEventLoopWhenDue();
     options.signal?.throwIfAborted();
     const place = placeOfSplit(piece, split(document) - position);

@@ -1,5 +1,6 @@
 import { DataError, SettingsError } from "../core/errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import type { BadRowChoice } from "./bad-rows.ts";
 import { fingerprintFiles, tokenizerFingerprint } from "./fingerprint.ts";
 import type { PreparationProgress } from "./prepare-source.ts";
 import { encodeSource } from "./prepare-source.ts";
@@ -22,6 +23,12 @@ export interface PreparationSettings {
   readonly tokenizer: Tokenizer;
   /** Whether `<|endoftext|>` and the like in the text become those tokens. Default: they stay text. */
   readonly recognizeSpecialTokens?: boolean | undefined;
+  /** Column of the text in files of rows. Default: `text`. */
+  readonly textColumn?: string | undefined;
+  /** What is done with rows that cannot be used. Default: an error. */
+  readonly badRows?: BadRowChoice | undefined;
+  /** Told of rows that were left out, in a line each time. */
+  readonly onNote?: ((line: string) => void) | undefined;
   /** Where token files are kept; see {@link defaultTokenCache}. */
   readonly cacheFolder: string;
   /** Where relative paths start. Default: the process's folder. */
@@ -109,7 +116,10 @@ async function tokenFiles(
 ): Promise<{ files: TokenFiles; reused: boolean }> {
   const recognizeSpecialTokens = settings.recognizeSpecialTokens ?? false;
   const files = await fingerprintFiles(source.files);
-  const recipe: TokenRecipe = { tokenizer, recognizeSpecialTokens, split, files };
+  const { textColumn = "text", badRows = "error" } = settings;
+  const isUsual = textColumn === "text" && badRows === "error";
+  const rows = isUsual ? {} : { rows: { textColumn, badRows } };
+  const recipe: TokenRecipe = { tokenizer, recognizeSpecialTokens, split, files, ...rows };
   const folder = tokenFolder(settings.cacheFolder, source.name, recipe);
   const existing = await openTokenFiles(folder, source.name, recipe);
   if (existing) return { files: existing, reused: true };
@@ -119,6 +129,7 @@ async function tokenFiles(
       recognizeSpecialTokens,
       onProgress: settings.onProgress ?? (() => {}),
       signal: settings.signal,
+      onNote: settings.onNote ?? (() => {}),
     }),
   );
   const made = await openTokenFiles(folder, source.name, recipe);

@@ -81,7 +81,7 @@ test("long rows are cut, left out or refused, as asked", async () => {
   const rows = await read("classification", [{ text: "abcdefghij" }, { text: "ab" }]);
   expect(shown(rows)).toEqual([["<abcdefg>"], ["<ab>"]]);
   expect(shown(rows, { longRows: "skip" })).toEqual([["<ab>"]]);
-  expect(() => shown(rows, { longRows: "error" })).toThrow(/line 1: has 12 tokens .*, the model's context is 9/);
+  expect(() => shown(rows, { longRows: "error" })).toThrow(/line 1: has 12 tokens .*, the context is 9/);
   expect(() => shown(rows.slice(0, 1), { longRows: "skip" })).toThrow(/the only row is longer/);
 });
 

@@ -29,6 +29,8 @@ export interface EncodedExamples {
   readonly examples: readonly EncodedExample[];
   readonly skipped: number;
   readonly truncated: number;
+  /** Tokens of the longest input, whether it fits or not. */
+  readonly longest: number;
 }
 
 /**
@@ -44,16 +46,17 @@ export function encodeExamples(
 ): EncodedExamples {
   const { template, context, longRows } = encoding;
   const examples: EncodedExample[] = [];
-  let [skipped, truncated] = [0, 0];
+  let [skipped, truncated, longestOfAll] = [0, 0, 0];
   for (const row of rows) {
     const texts = row.inputs.map((input) => input.map((text) => encodeText(encoding.tokenizer, text)));
     const inputs = texts.map(([first = new Int32Array(0), second]) => template.frame(first, second));
     const longest = Math.max(...inputs.map(({ ids }) => ids.length));
+    longestOfAll = Math.max(longestOfAll, longest);
     if (longest <= context) examples.push({ where: row.where, inputs, target: targetOf(row) });
     else if (longRows === "error") {
       throw new DataError(
-        `${row.where}: has ${longest} tokens with those that frame it, the model's context is ${context}; shorten it, or ` +
-          "choose --long-rows truncate or skip",
+        `${row.where}: has ${longest} tokens with those that frame it, the context is ${context}; shorten it, raise --context where ` +
+          "the model reads more, or choose --long-rows truncate or skip",
       );
     } else if (longRows === "skip") skipped += 1;
     else {
@@ -62,7 +65,7 @@ export function encodeExamples(
       examples.push({ where: row.where, inputs: cut, target: targetOf(row) });
     }
   }
-  if (examples.length > 0 || rows.length === 0) return { examples, skipped, truncated };
+  if (examples.length > 0 || rows.length === 0) return { examples, skipped, truncated, longest: longestOfAll };
   const all = rows.length === 1 ? "the only row is" : `all ${rows.length} rows are`;
   throw new DataError(
     `${rows[0]?.where}: ${all} longer than the context of ${context} tokens; shorten them, or choose --long-rows truncate`,

@@ -3,6 +3,7 @@ import { open, readFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { buildFolder } from "../files/build-folder.ts";
+import type { BadRowChoice } from "./bad-rows.ts";
 import type { FileFingerprint } from "./fingerprint.ts";
 import { identity } from "./fingerprint.ts";
 import type { TokenFileInfo } from "./token-file.ts";
@@ -19,6 +20,8 @@ export interface TokenRecipe {
   /** How the source is divided; null for not at all. */
   readonly split: { readonly fraction: number; readonly capLength: number | null; readonly seed: number } | null;
   readonly files: readonly FileFingerprint[];
+  /** How files of rows are read; absent where nothing is said, as `text` with bad rows refused. */
+  readonly rows?: { readonly textColumn: string; readonly badRows: BadRowChoice } | undefined;
 }
 
 /** Token files of one source, open. */

@@ -185,3 +185,35 @@ test.each(["sigmoid", "ipo", "hinge"])("DPO with the %s loss separates chosen fr
   expect(metrics["eval_rewards/margins"]).toBeGreaterThan(0);
   expect((await loadChatEncoder(at(`dpo-${loss}/final`))).template).not.toBeNull();
 });
+
+test("stages leave bad and long rows out where asked, say why, and record the context that they took", async () => {
+  const good = Array.from({ length: 6 }, (_, i) => ({ prompt: `say ${i}.`, completion: "red" }));
+  const long = { prompt: "say red", completion: "red ".repeat(60) };
+  writeFileSync(
+    at("mixed.jsonl"),
+    [...good, { prompt: "x" }, long]
+      .map((row) => JSON.stringify(row))
+      .join("\n")
+      .concat("\nno json\n"),
+  );
+  const settings = { model: at("base"), data: [at("mixed.jsonl")], validationShare: 0, chatTemplate: "none", steps: 1 };
+  const result = await run(sft, { ...settings, badRows: "skip", longRows: "skip", output: at("sft-mixed") });
+  expect(result.notes[0]).toBe("left out 2 bad rows:");
+  expect(result.notes[1]).toMatch(/mixed\.jsonl, line 7: has no column "completion"/);
+  expect(result.notes[2]).toMatch(/mixed\.jsonl, line 9: is not JSON/);
+  expect(result.notes[3]).toMatch(
+    /left out 1 of 7 conversations: longer than the context of 48 tokens; the longest has \d+; the model reads at most 48/,
+  );
+  const recordOf = (name: string): { resolved: { context: unknown } } =>
+    JSON.parse(readFileSync(join(at(name), "settings.json"), "utf8"));
+  expect(recordOf("sft-mixed").resolved.context).toBe(48);
+  const short = { ...settings, data: [writeJsonl("short.jsonl", good)], context: 16, output: at("sft-short") };
+  await run(sft, short);
+  expect(recordOf("sft-short").resolved.context).toBe(16);
+  await expect(run(sft, { ...short, context: 49, output: at("sft-49") })).rejects.toThrow(
+    "context: 49 is more than the 48 tokens that the model reads; lower it",
+  );
+  await expect(run(sft, { ...settings, output: at("sft-refused") })).rejects.toThrow(
+    /line 7: has no column "completion"/,
+  );
+});

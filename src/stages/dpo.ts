@@ -17,6 +17,14 @@ import type { ReferencedPair } from "../train/preference-batch.ts";
 import { dpoObjective, referencePairs } from "../train/preference-batch.ts";
 import type { Metrics } from "../train/run.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
+import {
+  badRowSettings,
+  contextSettings,
+  longestContext,
+  longRowsNote,
+  readNotingBad,
+  resolveContext,
+} from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -32,7 +40,7 @@ const DpoSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("preference pairs, or rankings, which give all their pairs: JSONL or Parquet files, or globs")
+    .describe("preference pairs, or rankings, which give all their pairs: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
@@ -52,6 +60,8 @@ const DpoSettings = z.object({
     .lt(0.5)
     .default(0)
     .describe("share of pairs believed to be the wrong way round; sigmoid only"),
+  ...badRowSettings,
+  ...contextSettings,
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a pair longer than the context"),
   ...runSettings,
   ...trainingSettingsWithoutSamples,
@@ -81,7 +91,7 @@ export const dpo = defineStage({
     const backend = await openMachine(settings, environment);
     const options: DpoOptions = { ...settings, kind: settings.loss };
     const reference = await openTrainee(settings.reference ?? settings.model, backend);
-    const { training, heldOut } = await readPairs(settings, reference, options, environment);
+    const { training, heldOut, context } = await readPairs(settings, reference, options, environment);
     for (const parameter of parameters(reference.model).values()) parameter.release();
     const policy = await openTrainee(environment.folder.checkpoint?.path ?? settings.model, backend);
     refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
@@ -89,6 +99,7 @@ export const dpo = defineStage({
     await refuseLargeTraining({ stage: "dpo", ...policy, batchSize: settings.batchSize, longest });
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
+    const settled = { ...settings, steps, context };
     return trainStage(
       {
         model: policy.model,
@@ -99,24 +110,38 @@ export const dpo = defineStage({
         sample: async () => {},
         contents: () => assistantContents(policy),
       },
-      { ...settings, steps },
+      settled,
       environment,
     );
   },
 });
+
+/** What a run learns from and is measured by, and the context that it takes. */
+interface DpoData {
+  readonly training: readonly ReferencedPair[];
+  readonly heldOut: readonly ReferencedPair[];
+  readonly context: number;
+}
 
 async function readPairs(
   settings: DpoSettings,
   { model, encoder }: Assistant,
   options: DpoOptions,
   { note, signal }: StageEnvironment,
-): Promise<{ training: readonly ReferencedPair[]; heldOut: readonly ReferencedPair[] }> {
-  const read = async (paths: readonly string[]): Promise<readonly EncodedPreference[]> => {
-    const pairs = (await readRankings(paths)).flatMap(pairsOf);
-    const { items, skipped } = encodePreferences(pairs, encoder, model.settings.context, settings.longRows);
-    if (skipped > 0) note(`left out ${skipped} of ${pairs.length} pairs: longer than the context`);
-    return items;
-  };
+): Promise<DpoData> {
+  const { context: most } = model.settings;
+  const limit = longestContext(settings.context, most);
+  let longestRow = 0;
+  const read = (paths: readonly string[]): Promise<readonly EncodedPreference[]> =>
+    readNotingBad(settings, note, async (bad) => {
+      const pairs = (await readRankings(paths, bad)).flatMap(pairsOf);
+      const { items, skipped, longest } = encodePreferences(pairs, encoder, { ...settings, context: limit, bad });
+      longestRow = Math.max(longestRow, longest);
+      const about = { total: pairs.length, noun: "pairs", longest, context: limit, model: most };
+      const long = longRowsNote({ ...about, count: skipped, fate: "left out" });
+      if (long) note(long);
+      return items;
+    });
   const all = await read(settings.data);
   const parts =
     settings.validation.length > 0
@@ -128,6 +153,7 @@ async function readPairs(
   return {
     training: await referencePairs(model, parts.training, settings.batchSize, options, signal),
     heldOut: await referencePairs(model, parts.heldOut, settings.batchSize, options, signal),
+    context: resolveContext(settings.context, [longestRow], most),
   };
 }
 

@@ -20,6 +20,7 @@ import { SequenceTemplate } from "../text/sequence-template.ts";
 import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
+import { longestContext } from "./row-settings.ts";
 
 /** A model that does a task, with what it takes to ask it. */
 export interface Solver {
@@ -117,9 +118,16 @@ async function readFolder(path: string): Promise<Pick<ModelFolder, "config">> {
   return folder;
 }
 
-/** How a solver reads rows. */
-export function encodingOf({ model, tokenizer, template }: Solver, longRows: TaskEncoding["longRows"]): TaskEncoding {
-  return { tokenizer, template, context: model.body.settings.context, longRows };
+/**
+ * How a solver reads rows.
+ *
+ * @throws {SettingsError} when a context is asked for that is longer than what the model reads.
+ */
+export function encodingOf(
+  { model, tokenizer, template }: Solver,
+  { context, longRows }: { readonly context: number | null; readonly longRows: TaskEncoding["longRows"] },
+): TaskEncoding {
+  return { tokenizer, template, context: longestContext(context, model.body.settings.context), longRows };
 }
 
 /** BERT's tokenizer frames texts as they were in pretraining. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
+import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
 /** In which columns the data are; `--text-columns a,b` for the two texts of a pair. */
@@ -24,6 +25,8 @@ export const columnSettings = {
     .default("choices")
     .describe("column of the list of answers, for multiple choice")
     .meta({ placeholder: "name", group: "Data" }),
+  ...badRowSettings,
+  ...contextSettings,
   longRows: z
     .enum(["error", "skip", "truncate"])
     .default("truncate")
@@ -41,7 +44,7 @@ export const FinetuneSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("rows to learn from: JSONL, CSV or Parquet files, or globs")
+    .describe("rows to learn from: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true, group: "Data" }),
   validation: z
     .array(z.string())

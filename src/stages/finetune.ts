@@ -25,6 +25,7 @@ import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, restoreSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
+import { longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -59,7 +60,10 @@ export const finetune = defineStage({
     const evaluation = encode(solver, heldOut, settings, environment);
     await refuseLargeTask(solver, examples, settings);
     const bagOfWords = (): number | null => bagOfWordsOf(solver.model.description, training, heldOut);
-    return solverRun(solver, { examples, evaluation, bagOfWords }, settings, environment);
+    const run = await solverRun(solver, { examples, evaluation, bagOfWords }, settings, environment);
+    const lengths = [...examples, ...evaluation].flatMap(({ inputs }) => inputs.map(({ ids }) => ids.length));
+    const context = resolveContext(settings.context, lengths, solver.model.body.settings.context);
+    return { ...run, resolved: { ...run.resolved, context } };
   },
 });
 
@@ -152,10 +156,10 @@ async function readData(
   { note }: StageEnvironment,
 ): Promise<TaskRows> {
   const reading = { task: settings.task, columns, isScore: settings.score, needsLabels: true };
-  const all = await readTaskExamples(settings.data, reading);
-  if (settings.validation.length > 0) {
-    return { training: all, heldOut: await readTaskExamples(settings.validation, reading), labelled: all };
-  }
+  const read = (paths: readonly string[]): Promise<TaskExample[]> =>
+    readNotingBad(settings, note, (bad) => readTaskExamples(paths, reading, bad));
+  const all = await read(settings.data);
+  if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation), labelled: all };
   const parts = holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
   if (parts.heldOut.length === 0) {
     if (settings.patience > 0) {
@@ -265,15 +269,21 @@ async function saveAdapters(
 function encode(
   solver: Solver,
   rows: readonly TaskExample[],
-  { longRows }: FinetuneSettings,
+  settings: FinetuneSettings,
   { note }: StageEnvironment,
 ): readonly EncodedExample[] {
   const { labels } = solver.model.description;
-  const { examples, skipped, truncated } = encodeExamples(rows, encodingOf(solver, longRows), (row) =>
-    targetOf(row, labels),
-  );
-  if (skipped > 0) note(`left out ${skipped} of ${rows.length} rows: longer than the context`);
-  if (truncated > 0) note(`cut the ends of ${truncated} of ${rows.length} rows: longer than the context`);
+  const encoding = encodingOf(solver, settings);
+  const { examples, skipped, truncated, longest } = encodeExamples(rows, encoding, (row) => targetOf(row, labels));
+  const about = { total: rows.length, noun: "rows", longest, context: encoding.context };
+  const model = solver.model.body.settings.context;
+  for (const [count, fate] of [
+    [skipped, "left out"],
+    [truncated, "cut the ends of"],
+  ] as const) {
+    const long = longRowsNote({ ...about, count, fate, model });
+    if (long) note(long);
+  }
   return examples;
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
+import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
 const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
@@ -30,8 +31,12 @@ export const PpoStageSettings = z.object({
   prompts: z
     .array(z.string())
     .min(1)
-    .describe("prompts: JSONL or Parquet files")
+    .describe("prompts: files of JSON, CSV or Parquet")
     .meta({ placeholder: "file", isData: true }),
+  ...badRowSettings,
+  context: contextSettings.context.describe(
+    "most tokens of a prompt with its answer; default: what the longest needs, at most what the model reads",
+  ),
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a prompt too long for the context"),
   ...runSettings,
   steps: z

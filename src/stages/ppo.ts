@@ -26,6 +26,7 @@ import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
 import { resolvedSettings } from "./resolved-settings.ts";
+import { longestContext, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { newOptimizer } from "./train-stage.ts";
@@ -53,11 +54,13 @@ export const ppo = defineStage({
     const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
     const actor = await openTrainee(checkpoint?.path ?? settings.model, backend);
-    const run = await preparePpo(actor, settings, environment, backend);
+    const asked = await promptsOf(actor, settings, environment);
+    const run = await preparePpo(actor, asked, settings, environment, backend);
     if (checkpoint) await restore(run, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
     const { steps } = settings;
-    const resolved = resolvedSettings(settings, parameters(actor.model), assistantContents(actor).config);
+    const settled = { ...settings, context: asked.context };
+    const resolved = resolvedSettings(settled, parameters(actor.model), assistantContents(actor).config);
     const train = (signal: AbortSignal) => iterate(run, actor, settings, environment, firstStep, signal);
     return { steps, firstStep, resolved, train };
   },
@@ -140,11 +143,11 @@ function isDue(every: number, step: number): boolean {
 /** Opens the three other models and everything else; whatever can be wrong with the settings is found here. */
 async function preparePpo(
   actor: Assistant,
+  { prompts, context, longest }: Asked,
   settings: PpoStageSettings,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
-  const { promptsAt, longest } = await promptsOf(actor, settings, environment);
   await refuseLargeTraining({ stage: "ppo", ...actor, batchSize: settings.batchSize, longest });
   const reference = await openTrainee(settings.reference ?? settings.model, backend);
   const reward = (await loadRewardModel(settings.reward, backend, null)).model;
@@ -167,8 +170,8 @@ async function preparePpo(
     criticOptimizer: newOptimizer(critic.trainable(), settings),
     actorSchedule: rate(settings.learningRate),
     criticSchedule: rate(settings.criticLearningRate ?? settings.learningRate),
-    prompts: promptsAt,
-    pretraining: await pretrainingOf(actor, settings, environment),
+    prompts,
+    pretraining: await pretrainingOf(actor, context, settings, environment),
     settings: {
       ...settings,
       sampling: {
@@ -186,26 +189,40 @@ async function preparePpo(
   };
 }
 
-/** What is asked in each step, and the tokens of the longest question with its answer. */
+/** Prompts in token ids, and the context that the longest of them needs with its answer. */
+interface Asked {
+  readonly prompts: Ppo["prompts"];
+  readonly context: number;
+  /** Tokens of the longest prompt with its answer. */
+  readonly longest: number;
+}
+
 async function promptsOf(
   { model, encoder }: Assistant,
   settings: PpoStageSettings,
   { note }: StageEnvironment,
-): Promise<{ promptsAt: Ppo["prompts"]; longest: number }> {
-  const { answers, maxNewTokens, longRows, seed } = settings;
-  const all = await readPrompts(settings.prompts);
-  const { items, skipped } = encodePrompts(all, encoder, model.settings.context, maxNewTokens, longRows);
-  if (skipped > 0) note(`left out ${skipped} of ${all.length} prompts: no room for an answer within the context`);
+): Promise<Asked> {
+  const { answers, maxNewTokens, seed } = settings;
+  const { context: most } = model.settings;
+  const limit = longestContext(settings.context, most);
+  const { items, longest } = await readNotingBad(settings, note, async (bad) => {
+    const all = await readPrompts(settings.prompts, bad);
+    const fitting = encodePrompts(all, encoder, maxNewTokens, { ...settings, context: limit, bad });
+    const about = { total: all.length, noun: "prompts", longest: fitting.longest, context: limit, model: most };
+    const long = longRowsNote({ ...about, count: fitting.skipped, fate: "left out" });
+    if (long) note(long);
+    return fitting;
+  });
   const order = epochOrder(seed, items.length);
-  return {
-    promptsAt: (step) =>
-      Array.from({ length: answers }, (_, i) => items[order(step * answers + i)]).filter((prompt) => !!prompt),
-    longest: maxNewTokens + items.reduce((most, { length }) => Math.max(most, length), 0),
-  };
+  const prompts: Ppo["prompts"] = (step) =>
+    Array.from({ length: answers }, (_, i) => items[order(step * answers + i)]).filter((prompt) => !!prompt);
+  const context = resolveContext(settings.context, [longest], most);
+  return { prompts, context, longest: Math.min(longest, context) };
 }
 
 async function pretrainingOf(
-  { model, encoder }: Assistant,
+  { encoder }: Assistant,
+  context: number,
   settings: PpoStageSettings,
   { folder, signal }: StageEnvironment,
 ): Promise<Ppo["pretraining"]> {
@@ -221,7 +238,7 @@ async function pretrainingOf(
     ...{ data: pretrainData, validationFraction: 0, tokenizer: encoder.tokenizer },
     ...{ cacheFolder: defaultTokenCache(folder.path), signal },
   });
-  const windows = trainingWindows({ sources: training, context: model.settings.context, seed });
+  const windows = trainingWindows({ sources: training, context, seed });
   return (update, microBatches) => windows.batchAt(update, { batchSize: batchSize * microBatches, microBatches });
 }
 

@@ -23,6 +23,14 @@ import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
+import {
+  badRowSettings,
+  contextSettings,
+  longestContext,
+  longRowsNote,
+  readNotingBad,
+  resolveContext,
+} from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -35,7 +43,7 @@ const RewardSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("rankings or pairs: JSONL or Parquet files, or globs")
+    .describe("rankings or pairs: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
@@ -59,6 +67,8 @@ const RewardSettings = z.object({
     .nonnegative()
     .default(0)
     .describe("pull of each pair's summed reward to 0; TRL recommends 0.01"),
+  ...badRowSettings,
+  ...contextSettings,
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with an answer longer than the context"),
   ...runSettings,
   ...trainingSettingsWithoutSamples,
@@ -92,14 +102,15 @@ export const reward = defineStage({
     const own = await loadChatEncoder(from);
     const encoder = settings.check ? own : withPaddingToken(own);
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
-    const { training, heldOut } = await readData(settings, model, encoder, environment);
+    const { training, heldOut, context } = await readData(settings, model, encoder, environment);
     if (settings.check) return checkRun(model, heldOut, settings, environment);
     const { batchSize } = settings;
     await refuseLargeTraining({ stage: "reward", family, model: model.body, ...sizesOf(training, batchSize) });
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
-    const demonstrations = await readDemonstrations(settings, encoder, training);
+    const demonstrations = await readDemonstrations(settings, encoder, training, environment);
     const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient };
+    const settled = { ...settings, steps, context };
     return trainStage(
       {
         model,
@@ -118,30 +129,45 @@ export const reward = defineStage({
           if (heldOut.length > 0) await report(await check(model, heldOut, batchSize), environment);
         },
       },
-      { ...settings, steps },
+      settled,
       environment,
     );
   },
 });
+
+/** What a run learns from and is measured by, and the context that it takes. */
+interface RewardData {
+  readonly training: readonly EncodedRanking[];
+  readonly heldOut: readonly EncodedRanking[];
+  readonly context: number;
+}
 
 async function readData(
   settings: RewardSettings,
   model: RewardModel,
   encoder: ChatEncoder,
   { note }: StageEnvironment,
-): Promise<{ training: readonly EncodedRanking[]; heldOut: readonly EncodedRanking[] }> {
-  const { context } = model.body.settings;
-  const encode = async (paths: readonly string[]): Promise<readonly EncodedRanking[]> => {
-    const rankings = await readRankings(paths);
-    const { items, skipped } = encodeRankings(rankings, encoder, context, settings.longRows);
-    if (skipped > 0) note(`left out ${skipped} of ${rankings.length} rankings: longer than the context`);
-    return items;
-  };
+): Promise<RewardData> {
+  const { context: most } = model.body.settings;
+  const limit = longestContext(settings.context, most);
+  let longestRow = 0;
+  const encode = (paths: readonly string[]): Promise<readonly EncodedRanking[]> =>
+    readNotingBad(settings, note, async (bad) => {
+      const rankings = await readRankings(paths, bad);
+      const { items, skipped, longest } = encodeRankings(rankings, encoder, { ...settings, context: limit, bad });
+      longestRow = Math.max(longestRow, longest);
+      const about = { total: rankings.length, noun: "rankings", longest, context: limit, model: most };
+      const long = longRowsNote({ ...about, count: skipped, fate: "left out" });
+      if (long) note(long);
+      return items;
+    });
   const all = await encode(settings.data);
-  if (settings.check) return { training: [], heldOut: all };
-  if (settings.validation.length > 0) return { training: all, heldOut: await encode(settings.validation) };
+  const validation = settings.validation.length > 0 ? await encode(settings.validation) : null;
+  const context = resolveContext(settings.context, [longestRow], most);
+  if (settings.check) return { training: [], heldOut: all, context };
+  if (validation) return { training: all, heldOut: validation, context };
   const parts = holdOut(all, settings.validationShare, ({ answers }) => String(answers[0]?.prompt));
-  if (parts.training.length > 0) return parts;
+  if (parts.training.length > 0) return { ...parts, context };
   throw new SettingsError(
     `validation-share: ${settings.validationShare} holds out all ${all.length} prompts; use a smaller share or more data`,
   );
@@ -200,14 +226,16 @@ function checkRun(
 }
 
 async function readDemonstrations(
-  { demonstrations }: RewardSettings,
+  { demonstrations, badRows }: RewardSettings,
   encoder: ChatEncoder,
   rankings: readonly EncodedRanking[],
+  { note }: StageEnvironment,
 ): Promise<EncodedAnswer[]> {
   if (demonstrations.length === 0) {
     return rankings.flatMap(({ ranks, answers }) => answers.filter((_, i) => ranks[i] === Math.min(...ranks)));
   }
-  return (await readConversations(demonstrations)).flatMap(({ messages, ...row }) => {
+  const conversations = await readNotingBad({ badRows }, note, (bad) => readConversations(demonstrations, bad));
+  return conversations.flatMap(({ messages, ...row }) => {
     const last = messages.findLastIndex(isLearnt);
     const answer = messages[last];
     return answer ? [encodeAnswer({ ...row, messages: messages.slice(0, last) }, answer, encoder)] : [];

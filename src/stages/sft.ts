@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { openMachine } from "../backend/machine-settings.ts";
-import type { ChatRow, PackedBatch } from "../data/chat-rows.ts";
-import { batchOf, chatRows, packRows, rowBatches } from "../data/chat-rows.ts";
+import type { ChatRow, EncodedConversation, PackedBatch } from "../data/chat-rows.ts";
+import { batchOf, chatRows, encodeConversations, packRows, rowBatches } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
 import { readConversations } from "../data/conversations.ts";
 import { holdOut } from "../data/hold-out.ts";
@@ -16,6 +16,7 @@ import type { Metrics, MicroBatch } from "../train/run.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
+import { badRowSettings, contextSettings, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -25,7 +26,7 @@ const SftSettings = z.object({
   data: z
     .array(z.string())
     .min(1)
-    .describe("conversations: JSONL or Parquet files, or globs")
+    .describe("conversations: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true }),
   validation: z
     .array(z.string())
@@ -41,6 +42,8 @@ const SftSettings = z.object({
     .meta({ placeholder: "chatml|none|file", isPath: { unless: "^(chatml|none)$" } }),
   specialTokens: z.array(z.string()).default([]).describe("texts that become one token each, for your own template"),
   packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
+  ...badRowSettings,
+  ...contextSettings,
   longRows: z
     .enum(["error", "skip", "truncate"])
     .default("error")
@@ -71,14 +74,14 @@ export const sft = defineStage({
     const assistant = checkpoint
       ? await openTrainee(checkpoint.path, backend)
       : await withTemplate(await openTrainee(settings.model, backend), settings.chatTemplate, settings.specialTokens);
-    const { training, heldOut } = await readData(settings);
-    const rows = rowsOf(training, assistant, settings, environment);
-    const evaluation = heldOut.length > 0 ? rowsOf(heldOut, assistant, settings, environment) : [];
+    const { training, heldOut } = await readData(settings, environment);
+    const { rows, evaluation, context } = await rowsOf(assistant, training, heldOut, settings, environment);
     const { batchSize, accumulation: microBatches, seed } = settings;
     const longest = Math.max(...rows.map(({ inputs }) => inputs.length));
     await refuseLargeTraining({ stage: "sft", ...assistant, batchSize, longest });
     const steps = epochSteps(rows.length, settings);
     const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
+    const settled = { ...settings, steps, context };
     return trainStage(
       {
         model: assistant.model,
@@ -89,32 +92,56 @@ export const sft = defineStage({
         sample: (step) => sample(assistant, heldOut, step, settings, environment),
         contents: () => assistantContents(assistant),
       },
-      { ...settings, steps },
+      settled,
       environment,
     );
   },
 });
 
-async function readData(settings: SftSettings): Promise<{ training: Conversation[]; heldOut: Conversation[] }> {
-  const all = await readConversations(settings.data);
-  if (settings.validation.length > 0) return { training: all, heldOut: await readConversations(settings.validation) };
+async function readData(
+  settings: SftSettings,
+  { note }: StageEnvironment,
+): Promise<{ training: Conversation[]; heldOut: Conversation[] }> {
+  const read = (paths: readonly string[]): Promise<Conversation[]> =>
+    readNotingBad(settings, note, (bad) => readConversations(paths, bad));
+  const all = await read(settings.data);
+  if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation) };
   // By what is asked first: an instruction of the system is often the same in all conversations.
   const question = ({ messages }: Conversation): string =>
     JSON.stringify(messages.find(({ role }) => role === "user") ?? messages[0]);
   return holdOut(all, settings.validationShare, question);
 }
 
-function rowsOf(
-  conversations: readonly Conversation[],
+/** Rows of the run's context, which is as long as the data asks for where the settings do not say. */
+async function rowsOf(
   { model, encoder }: Assistant,
-  { longRows, packing }: SftSettings,
+  training: readonly Conversation[],
+  heldOut: readonly Conversation[],
+  settings: SftSettings,
   { note }: StageEnvironment,
-): readonly ChatRow[] {
-  const { context } = model.settings;
-  const { rows, skipped } = chatRows(conversations, encoder, context, longRows);
-  if (skipped > 0)
-    note(`left out ${skipped} of ${conversations.length} conversations: nothing to learn within the context`);
-  return packing ? packRows(rows, context) : rows;
+): Promise<{ rows: readonly ChatRow[]; evaluation: readonly ChatRow[]; context: number }> {
+  const encode = (conversations: readonly Conversation[]): Promise<EncodedConversation[]> =>
+    readNotingBad(settings, note, async (bad) => encodeConversations(conversations, encoder, bad));
+  const encoded = [await encode(training), await encode(heldOut)];
+  const lengths = encoded.flat().map(({ length }) => length);
+  const context = resolveContext(settings.context, lengths, model.settings.context);
+  const [rows = [], evaluation = []] = encoded.map((conversations): readonly ChatRow[] => {
+    if (conversations.length === 0) return [];
+    const { rows: own, tooLong, unlearnt } = chatRows(conversations, context, settings.longRows);
+    const longest = Math.max(...conversations.map(({ length }) => length));
+    const about = {
+      total: conversations.length,
+      noun: "conversations",
+      longest,
+      context,
+      model: model.settings.context,
+    };
+    const long = longRowsNote({ ...about, count: tooLong, fate: "left out" });
+    if (long) note(long);
+    if (unlearnt > 0) note(`left out ${unlearnt} of ${about.total} conversations: nothing to learn within the context`);
+    return settings.packing ? packRows(own, context) : own;
+  });
+  return { rows, evaluation, context };
 }
 
 /** Micro-batches that weigh by the tokens they train on. */

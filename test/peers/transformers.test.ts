@@ -273,7 +273,7 @@ async function answersOf(folder: string): Promise<number[]> {
   const reading = { task: kind, columns, isScore: false, needsLabels: false };
   const { examples } = encodeExamples(
     await readTaskExamples([file], reading),
-    encodingOf(solver, "error"),
+    encodingOf(solver, { context: null, longRows: "error" }),
     () => Number.NaN,
   );
   return (await readTask(solver.model, examples, 8)).flatMap((output) => [...output]);

@@ -5,7 +5,6 @@ import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import { Random } from "../../core/random.ts";
-import type { SourceSetting } from "../../data/sources.ts";
 import type { JsonObject } from "../../files/json.ts";
 import type { Assistant } from "../../generate/assistant.ts";
 import { loadTokenizerFor, openAssistant } from "../../generate/assistant.ts";
@@ -22,6 +21,7 @@ import { refuseLargeStep } from "../plan/fit.ts";
 import { plannedModel } from "../plan/plan-models.ts";
 import { plainRun } from "../plan/prepared-step.ts";
 import type { StageEnvironment } from "../stage.ts";
+import type { TrainingText } from "./tokenizer.ts";
 import { pretrainingTokenizer } from "./tokenizer.ts";
 
 /** Settings that shape a new model, to spread into a schema. A model that exists has a shape already. */
@@ -42,10 +42,9 @@ const newShape = { layers: 6, heads: 6, width: 384, context: usualContext, dropo
 
 type Shape = z.output<z.ZodObject<typeof shapeSettings>>;
 
-interface ModelSettings extends Shape {
+interface ModelSettings extends Shape, TrainingText {
   readonly model: string;
   readonly tokenizer?: string | undefined;
-  readonly data: readonly SourceSetting[];
   readonly seed: number;
   readonly batchSize: number;
   readonly recompute: boolean;
@@ -88,7 +87,7 @@ async function createModel(
   const sizes = shapeOf(family, settings);
   // Before the tokenizer, which takes its time.
   await refuseLargeRun(family, family.shaped({ ...sizes, vocabularySize: fewestTokens }), settings, backend);
-  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings.data, environment);
+  const tokenizer = await pretrainingTokenizer(settings.tokenizer ?? "bpe-4096", settings, environment);
   const shaped = family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize });
   await refuseLargeRun(family, shaped, settings, backend);
   const model = family.create(shaped, new Initializer(backend, new Random(seed)));
@@ -132,7 +131,7 @@ export async function openOtherModel<Settings, Model extends TextModel>(
   const name = settings.tokenizer ?? `${settings.tokenizerKind}-4096`;
   const sizes = shapeOf(family, settings);
   await refuseLargeRun(family, family.shaped({ ...sizes, vocabularySize: fewestTokens }), settings, backend);
-  const tokenizer = complete(await pretrainingTokenizer(name, settings.data, environment));
+  const tokenizer = complete(await pretrainingTokenizer(name, settings, environment));
   const shaped = shape(family.shaped({ ...sizes, vocabularySize: tokenizer.vocabularySize }), tokenizer);
   await refuseLargeRun(family, shaped, settings, backend);
   return { model: family.create(shaped, new Initializer(backend, new Random(settings.seed))), tokenizer };

@@ -76,6 +76,7 @@ export async function prepareText(
   return preparePretraining({
     ...{ data: settings.data, validation: settings.validation, validationFraction: settings.validationFraction },
     ...{ tokenizer, cacheFolder: defaultTokenCache(settings.output), signal },
+    ...{ textColumn: settings.textColumn, badRows: settings.badRows, onNote: note },
     onProgress(progress) {
       if (progress.source !== source) note(`encoding ${progress.source}`);
       source = progress.source;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { badRowSettings } from "../row-settings.ts";
 import { runSettings, trainingSettings } from "../stage.ts";
 import { shapeSettings } from "./model.ts";
 
@@ -15,13 +16,20 @@ export const PretrainSettings = z.object({
   data: z
     .array(z.string().min(1))
     .min(1)
-    .describe("text or JSONL files, folders or globs; PATH=WEIGHT for shares")
+    .describe("files of text or of rows (JSON, Parquet), folders or globs; PATH=WEIGHT for shares")
     .meta({ placeholder: "path", isData: true }),
   validation: z
     .array(z.string().min(1))
     .default([])
     .describe("text to evaluate on; without, a part of the data is held out")
     .meta({ placeholder: "path", isData: true }),
+  textColumn: z
+    .string()
+    .min(1)
+    .default("text")
+    .describe("column of the text in files of rows")
+    .meta({ placeholder: "name", group: "Data" }),
+  ...badRowSettings,
   validationFraction: z
     .number()
     .min(0)

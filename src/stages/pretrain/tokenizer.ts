@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { SettingsError } from "../../core/errors.ts";
 import { turnEventLoopWhenDue } from "../../core/event-loop.ts";
+import type { BadRowChoice } from "../../data/bad-rows.ts";
+import { BadRows } from "../../data/bad-rows.ts";
 import { readDocuments } from "../../data/documents.ts";
 import type { SourceSetting } from "../../data/sources.ts";
 import { resolveSources } from "../../data/sources.ts";
@@ -14,6 +16,13 @@ import type { StageEnvironment } from "../stage.ts";
 
 const endOfText = "<|endoftext|>";
 
+/** Where the text is that a tokenizer is learned from, and how files of rows are read. */
+export interface TrainingText {
+  readonly data: readonly SourceSetting[];
+  readonly textColumn: string;
+  readonly badRows: BadRowChoice;
+}
+
 /**
  * The tokenizer that a setting names: `characters`, `bpe-N` and `wordpiece-N` are learned from the training text, anything else is the
  * folder of one.
@@ -23,7 +32,7 @@ const endOfText = "<|endoftext|>";
  */
 export async function pretrainingTokenizer(
   name: string,
-  data: readonly SourceSetting[],
+  data: TrainingText,
   { note, signal }: Pick<StageEnvironment, "note" | "signal">,
 ): Promise<Tokenizer> {
   if (name === "characters") return learn(new CharacterTrainer(), data, signal);
@@ -46,11 +55,12 @@ export async function pretrainingTokenizer(
 
 async function learn(
   trainer: TokenizerTrainer,
-  data: readonly SourceSetting[],
+  { data, textColumn, badRows }: TrainingText,
   signal: AbortSignal,
 ): Promise<Tokenizer> {
   for (const { files } of await resolveSources(data)) {
-    for await (const { text } of readDocuments(files)) {
+    const reading = { textColumn, bad: new BadRows(badRows) };
+    for await (const { text } of readDocuments(files, reading)) {
       trainer.add(text);
       await turnEventLoopWhenDue();
       signal.throwIfAborted();
