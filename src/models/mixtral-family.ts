@@ -87,6 +87,11 @@ const MixtralConfig = z
     router_aux_loss_coef: weight.default(0.001),
     router_z_loss_coef: weight.default(0),
     router_jitter_noise: z.literal(0).default(0),
+    /** A Mixtral that was made with windows is none of ours, even where they hold all of its context. */
+    sliding_window: z
+      .number()
+      .nullish()
+      .refine((window) => window == null, "windows of attention are not supported"),
   })
   .refine((keys) => keys.num_experts_per_tok <= keys.num_local_experts, {
     path: ["num_experts_per_tok"],
