@@ -97,6 +97,7 @@ test("a tokenizer with more tokens than the model, or without a mask, is refused
   const unmasked = join(root, "unmasked");
   cpSync(encoder, unmasked, { recursive: true });
   writeFileSync(join(unmasked, "tokenizer.json"), JSON.stringify({ ...tokenizerOf(encoder), added_tokens: [] }));
+  writeFileSync(join(unmasked, "tokenizer_config.json"), "{}"); // which would name it, too
   await expect(otherAnswerers.encoder(unmasked, ["the [MASK]"], options, backend)).rejects.toThrow(CheckpointError);
 });
 
