@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { MachineSettings } from "../backend/machine-settings.ts";
 import { machineSettings } from "../backend/machine-settings.ts";
 import { openNative } from "../backend/native/index.ts";
 import { formatBytes, parseBytes } from "../core/byte-size.ts";
@@ -69,7 +70,7 @@ export const plan = defineCommand({
     const { context: own = 1024 } = model.settings as { readonly context?: number };
     const variants = variantsOf(settings, settings.context ?? own);
     // Measured once, so that the times of the columns stand to each other as their operations do.
-    const rate = operationsPerSecond(settings) * settings.utilization;
+    const rate = operationsPerSecond(settings.peakOperations, settings) * settings.utilization;
     const columns: Column[] = [];
     for (const variant of variants) columns.push(await fillColumn(model, variant, { rate, limit }, settings));
     const [first] = columns;
@@ -104,7 +105,7 @@ async function fillColumn(
   model: PlannedModel,
   { title, run }: Variant,
   { rate, limit }: Machine,
-  settings: PlanSettings,
+  settings: Pick<PlanSettings, "steps" | "measure"> & MachineSettings,
 ): Promise<Column> {
   const planned = await planStep(model, run);
   const secondsPerStep = planned.operations / rate;
@@ -118,14 +119,17 @@ async function fillColumn(
 async function measure(
   model: PlannedModel,
   run: PlannedRun,
-  { threads: own, matmulPrecision: precision }: PlanSettings,
+  { threads: own, matmulPrecision: precision }: MachineSettings,
 ): Promise<Column["measured"]> {
   const opened = openNative({ matmulPrecision: precision, threads: own > 0 ? own : undefined });
   if (!opened.backend) throw new UnsupportedError(`measure: ${opened.reason}`);
   return measureStep(opened.backend, model, run);
 }
 
-function operationsPerSecond({ peakOperations, threads: own, matmulPrecision: precision }: PlanSettings): number {
+function operationsPerSecond(
+  peakOperations: number | undefined,
+  { threads: own, matmulPrecision: precision }: MachineSettings,
+): number {
   if (peakOperations !== undefined) return peakOperations * 1e12;
   const opened = openNative({ threads: own > 0 ? own : undefined });
   if (!opened.backend)
@@ -135,7 +139,10 @@ function operationsPerSecond({ peakOperations, threads: own, matmulPrecision: pr
 }
 
 /** The ways in which a stage can be done, cheapest last. */
-function variantsOf({ stage, batchSize, loraRank }: PlanSettings, context: number): Variant[] {
+function variantsOf(
+  { stage, batchSize, loraRank }: Pick<PlanSettings, "stage" | "batchSize" | "loraRank">,
+  context: number,
+): Variant[] {
   const plain = plainRun(stage, batchSize, context);
   switch (stage) {
     case "pretrain":

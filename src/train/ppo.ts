@@ -178,7 +178,9 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
       ...{ ...common, name: "actor", model: ppo.actor, optimizer: ppo.actorOptimizer, schedule: ppo.actorSchedule },
       batches: () => actorBatches,
       objective: (model, batch) =>
-        Array.isArray(batch) ? policyObjective(model, batch, settings) : pretrainingObjective(model, batch),
+        Array.isArray(batch)
+          ? policyObjective(model, batch, settings.policyClip, settings.sampling.sampling.temperature)
+          : pretrainingObjective(model, batch),
     },
     step,
   );
@@ -200,19 +202,20 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
   };
 }
 
-function policyObjective(actor: LanguageModel, rollouts: readonly Rollout[], settings: PpoSettings): MeasuredLoss {
+function policyObjective(
+  actor: LanguageModel,
+  rollouts: readonly Rollout[],
+  clip: number,
+  temperature: number,
+): MeasuredLoss {
   const batch = answerBatch(rollouts);
-  const { logProbs, entropy } = tokenLogProbs(
-    answerLogits(actor, batch),
-    answerTokens(actor, batch),
-    settings.sampling.sampling.temperature,
-  );
+  const { logProbs, entropy } = tokenLogProbs(answerLogits(actor, batch), answerTokens(actor, batch), temperature);
   const terms = {
     logProbs,
     oldLogProbs: joined(actor, rollouts, "logProbs"),
     advantages: joined(actor, rollouts, "advantages"),
   };
-  const { loss, clipFraction, approximateKl, meanRatio } = policyLoss(terms, settings.policyClip);
+  const { loss, clipFraction, approximateKl, meanRatio } = policyLoss(terms, clip);
   const metrics = {
     "loss/policy_avg": loss,
     "policy/clipfrac_avg": clipFraction,

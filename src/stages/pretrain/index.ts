@@ -50,7 +50,11 @@ export const pretrain = defineStage({
 });
 
 /** @throws {SettingsError} when a setting is of another architecture. */
-function refuseOthers(settings: PretrainSettings, architecture: Architecture, modelType: string): void {
+function refuseOthers(
+  settings: Pick<PretrainSettings, keyof typeof ownSettings>,
+  architecture: Architecture,
+  modelType: string,
+): void {
   for (const [key, owners] of Object.entries<readonly Architecture[]>(ownSettings)) {
     const value = settings[key as keyof typeof ownSettings];
     if (value === undefined || value === "auto" || owners.includes(architecture)) continue;
