@@ -1,0 +1,219 @@
+/**
+ * Stops every stage of training with real signals at random moments, resumes it, and compares the final weights and the
+ * optimizer's last state, bit by bit, with those of a run that was never stopped.
+ *
+ *     node scripts/pull-the-plug.mjs                  100 signals, about ten minutes on two quiet cores
+ *     node scripts/pull-the-plug.mjs --signals 12     fewer
+ *     node scripts/pull-the-plug.mjs --moment training --kinds SIGINT    only once a step was made
+ *     node scripts/pull-the-plug.mjs --quickstart     `stemma quickstart` among the stages: minutes more
+ *
+ * Prints a line a run. Exits with 1 when anything was lost; the folders are kept then.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { parseArgs } from "node:util";
+
+const { values: options } = parseArgs({
+  options: {
+    signals: { type: "string", default: "100" },
+    seed: { type: "string", default: "1" },
+    moment: { type: "string", default: "any" },
+    kinds: { type: "string", default: "SIGINT,SIGTERM,SIGKILL" },
+    quickstart: { type: "boolean", default: false },
+  },
+});
+const stemma = join(import.meta.dirname, "../bin/stemma.js");
+const folder = mkdtempSync(join(tmpdir(), "stemma-plug-"));
+const kinds = options.kinds.split(",");
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGKILL: null };
+/** Signals that one run gets, at most. */
+const signalsPerRun = 3;
+
+let state = Number(options.seed) >>> 0;
+/** Pseudo-random number in [0, 1): the mulberry32 generator. */
+function random() {
+  state = (state + 0x6d2b79f5) >>> 0;
+  let z = state;
+  z = Math.imul(z ^ (z >>> 15), z | 1);
+  z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+  return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
+}
+
+const words = (text) => text.split(" ");
+const small = "--batch-size 4 --save-every 25 --threads 1";
+const stages = {
+  pretrain: words(
+    `pretrain --model gpt2 --data text.txt --tokenizer bpe-300 --layers 1 --heads 2 --width 16 --context 64 --steps 150 --sample-tokens 4 ${small}`,
+  ),
+  sft: words(`sft --model base/final --data talks.jsonl --max-new-tokens 4 --steps 100 ${small}`),
+  reward: words(`reward --model sft/final --data pairs.jsonl --steps 100 ${small}`),
+  dpo: words(`dpo --model sft/final --data pairs.jsonl --learning-rate 1e-4 --steps 80 ${small}`),
+  ppo: words(
+    `ppo --model sft/final --reward reward/final --prompts prompts.jsonl --answers 8 --max-new-tokens 8 --learning-rate 1e-4 --mini-batches 2 --kl-limit 1e9 --steps 20 ${small}`,
+  ),
+  finetune: words(`finetune --task classification --model base/final --data rows.jsonl --steps 80 ${small}`),
+  ...(options.quickstart && { quickstart: words("quickstart --road base --steps 8 --threads 1") }),
+};
+/** Folder of the run within its output. */
+const runOf = (stage, output) => (stage === "quickstart" ? join(output, "base") : output);
+
+function writeData() {
+  const write = (name, rows) =>
+    writeFileSync(join(folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const animals = ["cat", "dog", "cow", "hen", "fox", "owl", "bee", "ant"];
+  const places = ["mat", "log", "hay", "bed", "box", "car"];
+  const both = animals.flatMap((animal) => places.map((place) => ({ animal, place })));
+  writeFileSync(
+    join(folder, "text.txt"),
+    both.map(({ animal, place }) => `The ${animal} sat on the ${place}. `.repeat(4)).join("\n"),
+  );
+  write(
+    "talks.jsonl",
+    both.map(({ animal, place }) => ({ prompt: `the ${animal}`, completion: `sat on the ${place}` })),
+  );
+  write(
+    "prompts.jsonl",
+    animals.map((animal) => ({ prompt: `the ${animal}` })),
+  );
+  write(
+    "pairs.jsonl",
+    both.map(({ animal, place }) => ({ prompt: `the ${animal}`, chosen: `sat on the ${place}`, rejected: place })),
+  );
+  write(
+    "rows.jsonl",
+    both.map(({ animal, place }) => ({ text: `the ${animal} on the ${place}`, label: place < "d" ? "low" : "high" })),
+  );
+}
+
+/** Runs a command, and sends it a signal at a moment: milliseconds after its start, or `training`. */
+async function run(args, kill) {
+  const child = spawn(process.execPath, [stemma, ...args, "--json"], { cwd: folder });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (data) => (stdout += data));
+  child.stderr.on("data", (data) => (stderr += data));
+  let isOver = false;
+  const ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
+  void ended.then(() => (isOver = true));
+  if (kill) {
+    if (kill.moment === "training") while (!isOver && lastStep(kill.metrics) <= kill.beyond) await after(2);
+    else await Promise.race([ended, after(kill.moment)]);
+    child.kill(kill.signal);
+  }
+  return { ...(await ended), result: parsed(stdout), stderr };
+}
+
+/** Number of the last step that a run's log says was made. */
+function lastStep(metrics) {
+  if (!existsSync(metrics)) return 0;
+  return Number(/"step":(\d+)[^\n]*\n$/.exec(readFileSync(metrics, "utf8"))?.[1] ?? 0);
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function fail(message, { stderr = "" } = {}) {
+  process.stderr.write(`pull-the-plug: ${message}; kept in ${folder}\n${stderr}`);
+  process.exit(1);
+}
+
+async function runToTheEnd(args) {
+  const start = performance.now();
+  const ended = await run(args);
+  if (ended.code !== 0) fail(`${args.join(" ")} ended with ${ended.code ?? ended.signal}`, ended);
+  return performance.now() - start;
+}
+
+const sent = Object.fromEntries(kinds.map((kind) => [kind, 0]));
+const endings = { "stopped and saved": 0, "stopped before it began": 0, "was done already": 0, killed: 0 };
+
+/** Sends one signal to a run that begins, or goes on, and says how far it came. */
+async function interrupt(stage, args, output, { longestMs, beyond }) {
+  const signal = kinds[Math.floor(random() * kinds.length)];
+  const metrics = join(folder, runOf(stage, output), "metrics.jsonl");
+  const moment = options.moment === "training" ? "training" : random() * longestMs;
+  const ended = await run(args, { signal, moment, metrics, beyond });
+  sent[signal] += 1;
+  if (ended.code === exitCodes[signal] && ended.code !== null) {
+    const step = savedStep(ended, runOf(stage, output));
+    endings[step === null ? "stopped before it began" : "stopped and saved"] += 1;
+    return { how: `${signal} ${step === null ? "before it began" : `at step ${step}`}`, step };
+  }
+  if (ended.signal === signal) {
+    if (options.moment === "training" && signal !== "SIGKILL") fail(`${stage}: ${signal} was not handled`, ended);
+    endings.killed += 1;
+    return { how: `${signal} killed`, step: null };
+  }
+  if (ended.code !== 0) fail(`${stage}: ${signal} ended it with ${ended.code ?? ended.signal}`, ended);
+  endings["was done already"] += 1;
+  return { how: `${signal} too late`, step: null };
+}
+
+/** The step of which a stopped stage says that it has saved a checkpoint, which has to be there. */
+function savedStep({ result, stderr }, output) {
+  const step = result?.step ?? /stopped after step (\d+) and saved/.exec(stderr)?.[1];
+  if (step === undefined) return null;
+  const name = `checkpoint-${step}`;
+  if (!existsSync(join(folder, output, name, "trainer_state.json"))) fail(`${output}: ${name} is not there`);
+  return Number(step);
+}
+
+/** The end of a run has to be reached from the newest of what its parts have saved. */
+function refuseLost(output, saved) {
+  const { resumedFrom = "checkpoint-0" } = JSON.parse(readFileSync(join(folder, output, "settings.json"), "utf8"));
+  if (Number(resumedFrom.split("-")[1]) < saved) fail(`${output} went on from ${resumedFrom}, step ${saved} was saved`);
+}
+
+function compare(whole, other) {
+  const { max_steps: steps } = JSON.parse(readFileSync(join(folder, whole, "final-step.json"), "utf8"));
+  for (const file of ["final/model.safetensors", `checkpoint-${steps}/optimizer.safetensors`]) {
+    if (!readFileSync(join(folder, whole, file)).equals(readFileSync(join(folder, other, file)))) {
+      fail(`${other}/${file} differs from ${whole}`);
+    }
+  }
+}
+
+writeData();
+const durations = {};
+// In this order, each finds the models that it starts from.
+const places = { pretrain: "base", sft: "sft", reward: "reward", dpo: "dpo", ppo: "ppo", finetune: "cats" };
+for (const [stage, args] of Object.entries(stages)) {
+  const output = places[stage] ?? stage;
+  durations[stage] = await runToTheEnd([...args, "--output", output]);
+  const { settings, resolved } = JSON.parse(readFileSync(join(folder, runOf(stage, output), "settings.json"), "utf8"));
+  const record = JSON.stringify({ max_steps: resolved.steps ?? settings.steps });
+  writeFileSync(join(folder, runOf(stage, output), "final-step.json"), record);
+  process.stdout.write(`${stage.padEnd(10)} undisturbed in ${(durations[stage] / 1000).toFixed(1)} s\n`);
+}
+
+let left = Number(options.signals);
+for (let number = 0; left > 0; number++) {
+  const names = Object.keys(stages);
+  const stage = names[number % names.length];
+  const output = `${stage}-${number}`;
+  const own = [...stages[stage], "--output", output];
+  const hows = [];
+  let saved = 0;
+  for (let i = 0; i < signalsPerRun && left > 0; i++, left--) {
+    const args = i === 0 ? own : [...own, "--resume"];
+    const { how, step } = await interrupt(stage, args, output, { longestMs: durations[stage], beyond: saved });
+    hows.push(how);
+    saved = step ?? saved;
+    if (how.endsWith("too late")) break;
+  }
+  await runToTheEnd([...own, "--resume"]);
+  refuseLost(runOf(stage, output), saved);
+  compare(runOf(stage, places[stage] ?? stage), runOf(stage, output));
+  process.stdout.write(`${output.padEnd(14)} ${hows.join(", ")}: same bits\n`);
+  rmSync(join(folder, output), { recursive: true });
+}
+rmSync(folder, { recursive: true });
+const counts = [...Object.entries(sent), ...Object.entries(endings)].map(([name, count]) => `${name} ${count}`);
+process.stdout.write(`nothing was lost: ${counts.join(", ")}\n`);
