@@ -3,7 +3,7 @@
  * optimizer's last state, bit by bit, with those of a run that was never stopped.
  *
  *     node scripts/pull-the-plug.mjs                  100 signals, about ten minutes on two quiet cores
- *     node scripts/pull-the-plug.mjs --signals 12     fewer
+ *     node scripts/pull-the-plug.mjs --signals 12     fewer; --per-run 1: to each run one instead of three
  *     node scripts/pull-the-plug.mjs --moment training --kinds SIGINT    only once a step was made
  *     node scripts/pull-the-plug.mjs --quickstart     `stemma quickstart` among the stages: minutes more
  *
@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
     moment: { type: "string", default: "any" },
     kinds: { type: "string", default: "SIGINT,SIGTERM,SIGKILL" },
+    "per-run": { type: "string", default: "3" },
     quickstart: { type: "boolean", default: false },
   },
 });
@@ -29,9 +30,6 @@ const stemma = join(import.meta.dirname, "../bin/stemma.js");
 const folder = mkdtempSync(join(tmpdir(), "stemma-plug-"));
 const kinds = options.kinds.split(",");
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGKILL: null };
-/** Signals that one run gets, at most. */
-const signalsPerRun = 3;
-
 let state = Number(options.seed) >>> 0;
 /** Pseudo-random number in [0, 1): the mulberry32 generator. */
 function random() {
@@ -88,7 +86,10 @@ function writeData() {
   );
 }
 
-/** Runs a command, and sends it a signal at a moment: milliseconds after its start, or `training`. */
+/**
+ * Runs a command, and sends it a signal: so many milliseconds after its start or, with `beyond`, after its log says that a
+ * later step than that was made.
+ */
 async function run(args, kill) {
   const child = spawn(process.execPath, [stemma, ...args, "--json"], { cwd: folder });
   let [stdout, stderr] = ["", ""];
@@ -98,8 +99,8 @@ async function run(args, kill) {
   const ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
   void ended.then(() => (isOver = true));
   if (kill) {
-    if (kill.moment === "training") while (!isOver && lastStep(kill.metrics) <= kill.beyond) await after(2);
-    else await Promise.race([ended, after(kill.moment)]);
+    while (!isOver && kill.beyond !== null && lastStep(kill.metrics) <= kill.beyond) await after(2);
+    if (kill.afterMs > 0) await Promise.race([ended, after(kill.afterMs)]);
     child.kill(kill.signal);
   }
   return { ...(await ended), result: parsed(stdout), stderr };
@@ -124,22 +125,38 @@ function fail(message, { stderr = "" } = {}) {
   process.exit(1);
 }
 
-async function runToTheEnd(args) {
+/** How long it takes, to its first and to its last step. */
+async function runToTheEnd(args, metrics) {
   const start = performance.now();
+  let [firstStepMs, lastStepMs, newest] = [0, 0, 0];
+  const watch = setInterval(() => {
+    const step = lastStep(metrics);
+    if (step === newest) return;
+    newest = step;
+    lastStepMs = performance.now() - start;
+    firstStepMs ||= lastStepMs;
+  }, 2);
   const ended = await run(args);
+  clearInterval(watch);
   if (ended.code !== 0) fail(`${args.join(" ")} ended with ${ended.code ?? ended.signal}`, ended);
-  return performance.now() - start;
+  return { firstStepMs, lastStepMs, wholeMs: performance.now() - start };
+}
+
+/** Most of the time while it trains, sometimes before. */
+function momentOf({ firstStepMs, lastStepMs }, beyond) {
+  if (options.moment === "training") return { beyond, afterMs: 0 };
+  if (random() < 0.2) return { beyond: null, afterMs: random() * firstStepMs };
+  return { beyond, afterMs: random() * (lastStepMs - firstStepMs) };
 }
 
 const sent = Object.fromEntries(kinds.map((kind) => [kind, 0]));
 const endings = { "stopped and saved": 0, "stopped before it began": 0, "was done already": 0, killed: 0 };
 
 /** Sends one signal to a run that begins, or goes on, and says how far it came. */
-async function interrupt(stage, args, output, { longestMs, beyond }) {
+async function interrupt(stage, args, output, times) {
   const signal = kinds[Math.floor(random() * kinds.length)];
   const metrics = join(folder, runOf(stage, output), "metrics.jsonl");
-  const moment = options.moment === "training" ? "training" : random() * longestMs;
-  const ended = await run(args, { signal, moment, metrics, beyond });
+  const ended = await run(args, { signal, metrics, ...momentOf(times, lastStep(metrics)) });
   sent[signal] += 1;
   if (ended.code === exitCodes[signal] && ended.code !== null) {
     const step = savedStep(ended, runOf(stage, output));
@@ -171,9 +188,10 @@ function refuseLost(output, saved) {
   if (Number(resumedFrom.split("-")[1]) < saved) fail(`${output} went on from ${resumedFrom}, step ${saved} was saved`);
 }
 
+/** The last step's checkpoint and the final model have the same bits in both. */
 function compare(whole, other) {
-  const { max_steps: steps } = JSON.parse(readFileSync(join(folder, whole, "final-step.json"), "utf8"));
-  for (const file of ["final/model.safetensors", `checkpoint-${steps}/optimizer.safetensors`]) {
+  const { resolved } = JSON.parse(readFileSync(join(folder, whole, "settings.json"), "utf8"));
+  for (const file of ["final/model.safetensors", `checkpoint-${resolved.steps}/optimizer.safetensors`]) {
     if (!readFileSync(join(folder, whole, file)).equals(readFileSync(join(folder, other, file)))) {
       fail(`${other}/${file} differs from ${whole}`);
     }
@@ -186,11 +204,9 @@ const durations = {};
 const places = { pretrain: "base", sft: "sft", reward: "reward", dpo: "dpo", ppo: "ppo", finetune: "cats" };
 for (const [stage, args] of Object.entries(stages)) {
   const output = places[stage] ?? stage;
-  durations[stage] = await runToTheEnd([...args, "--output", output]);
-  const { settings, resolved } = JSON.parse(readFileSync(join(folder, runOf(stage, output), "settings.json"), "utf8"));
-  const record = JSON.stringify({ max_steps: resolved.steps ?? settings.steps });
-  writeFileSync(join(folder, runOf(stage, output), "final-step.json"), record);
-  process.stdout.write(`${stage.padEnd(10)} undisturbed in ${(durations[stage] / 1000).toFixed(1)} s\n`);
+  const metrics = join(folder, runOf(stage, output), "metrics.jsonl");
+  durations[stage] = await runToTheEnd([...args, "--output", output], metrics);
+  process.stdout.write(`${stage.padEnd(10)} undisturbed in ${(durations[stage].wholeMs / 1000).toFixed(1)} s\n`);
 }
 
 let left = Number(options.signals);
@@ -201,14 +217,14 @@ for (let number = 0; left > 0; number++) {
   const own = [...stages[stage], "--output", output];
   const hows = [];
   let saved = 0;
-  for (let i = 0; i < signalsPerRun && left > 0; i++, left--) {
+  for (let i = 0; i < Number(options["per-run"]) && left > 0; i++, left--) {
     const args = i === 0 ? own : [...own, "--resume"];
-    const { how, step } = await interrupt(stage, args, output, { longestMs: durations[stage], beyond: saved });
+    const { how, step } = await interrupt(stage, args, output, durations[stage]);
     hows.push(how);
     saved = step ?? saved;
     if (how.endsWith("too late")) break;
   }
-  await runToTheEnd([...own, "--resume"]);
+  await runToTheEnd([...own, "--resume"], join(folder, runOf(stage, output), "metrics.jsonl"));
   refuseLost(runOf(stage, output), saved);
   compare(runOf(stage, places[stage] ?? stage), runOf(stage, output));
   process.stdout.write(`${output.padEnd(14)} ${hows.join(", ")}: same bits\n`);

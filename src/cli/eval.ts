@@ -158,12 +158,14 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
   if (baseUrl !== undefined) {
     const { concurrency, retries, timeoutSeconds } = settings;
-    return new HttpScorer({ baseUrl, model, apiKey, seed, concurrency, retries, timeoutMs: 1000 * timeoutSeconds });
+    const limits = { concurrency, retries, timeoutMs: 1000 * timeoutSeconds };
+    return new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() });
   }
   const backend = await openMachine(settings, io);
   const { model: own, encoder } = await openAssistant(model, backend);
   const endTokens = encoder.endTokens();
-  return new ModelScorer(own, encoder.tokenizer, { name: model, batchTokens, sharePrefix, seed, endTokens });
+  const options = { batchTokens, sharePrefix, seed, endTokens, signal: io.stopSignal() };
+  return new ModelScorer(own, encoder.tokenizer, { name: model, ...options });
 }
 
 function resultLines({ task, shots, metrics, filtered, prompts, seconds }: TaskResult): string[] {

@@ -67,7 +67,11 @@ test("an encoder-decoder writes a text, greedy or searched for", async () => {
 test("texts made of several prompts say of which, and one stands alone", async () => {
   const shown = async (prompt: readonly string[]): Promise<string[]> => {
     const lines: string[] = [];
-    const io = { note: () => undefined, print: (line: string) => void lines.push(line) } as unknown as Io;
+    const io = {
+      note: () => undefined,
+      stopSignal: () => new AbortController().signal,
+      print: (line: string) => void lines.push(line),
+    } as unknown as Io;
     const settings = generate.settings.parse({ model: writer, prompt, temperature: 0, maxNewTokens: 3, threads: 1 });
     await generate.run(settings, io);
     return lines;
@@ -117,7 +121,7 @@ test("beams are bounded, since each is a text that is kept", () => {
 });
 
 test("an encoder is refused where a decoder is wanted, in the terms of the command", async () => {
-  const io = { note: () => undefined } as unknown as Io;
+  const io = { note: () => undefined, stopSignal: () => new AbortController().signal } as unknown as Io;
   const scored = Promise.resolve(score.run(score.settings.parse({ model: encoder, text: "the", threads: 1 }), io));
   await expect(scored).rejects.toThrow(
     /"bert", which is another shape of model \(BERT: .*\); this is for decoders, which are openai-gpt, gpt2, llama/,
@@ -146,13 +150,17 @@ test.each([
     /\[MASK\] stands for a gap that a bert fills in, this is a t5; write <extra_id_0> for the first/,
   ],
 ])("%s is not asked as the other is", async (model, prompt, message) => {
-  const io = { note: () => undefined } as unknown as Io;
+  const io = { note: () => undefined, stopSignal: () => new AbortController().signal } as unknown as Io;
   const asked = Promise.resolve(generate.run(generate.settings.parse({ model, prompt: [prompt], threads: 1 }), io));
   await expect(asked).rejects.toThrow(message);
 });
 
 test("flags without an effect are refused", async () => {
-  const io = { note: () => undefined, print: () => undefined } as unknown as Io;
+  const io = {
+    note: () => undefined,
+    stopSignal: () => new AbortController().signal,
+    print: () => undefined,
+  } as unknown as Io;
   const ask = (model: string, given: object): Promise<unknown> =>
     Promise.resolve(
       generate.run(generate.settings.parse({ model, prompt: ["the [MASK] sat"], threads: 1, ...given }), io),

@@ -26,6 +26,7 @@ export interface OtherOptions {
   readonly beams: number;
   readonly lengthPenalty: number;
   readonly seed: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How one architecture is asked. */
@@ -59,7 +60,7 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
 }
 
 /** An encoder fills in the masks of each prompt. */
-async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer>): ReturnType<Answerer> {
+async function fillPrompts(...[folder, prompts, { signal }, backend]: Parameters<Answerer>): ReturnType<Answerer> {
   const model = await loadModelOf(bert, folder, backend, { random: null, report: needsWords(folder) });
   const tokenizer = await loadTokenizerFor(model, folder);
   const mask = maskOf(tokenizer, folder);
@@ -67,6 +68,7 @@ async function fillPrompts(...[folder, prompts, _, backend]: Parameters<Answerer
   let tokens = 0;
   const continuations: Continuation[] = [];
   for (const prompt of prompts) {
+    signal?.throwIfAborted();
     const { ids, typeIds } = tokenizer.frame(tokenizer.encode(prompt));
     const masks = ids.filter((id) => id === mask).length;
     if (ids.length > model.settings.context) {

@@ -186,12 +186,9 @@ async function answerAll(
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
   const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
   const { lengthPenalty = 1 } = settings;
-  const answered = await answer(
-    settings.model,
-    repeated,
-    { ...settings, lengthPenalty, sampling: SamplingSettings.parse(settings) },
-    backend,
-  );
+  const sampling = SamplingSettings.parse(settings);
+  const options = { ...settings, lengthPenalty, sampling, signal: io.stopSignal() };
+  const answered = await answer(settings.model, repeated, options, backend);
   const isOnly = repeated.length === 1;
   for (const { prompt, text } of answered.continuations) io.print(isOnly ? text : `${prompt} → ${text}\n`);
   return answered;
@@ -211,7 +208,8 @@ async function continueAll(
   const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
   const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
   const isOnly = repeated.length === 1;
-  const options = { sampling: SamplingSettings.parse(settings), maxNewTokens, seed, stop, endTokens };
+  const sampling = SamplingSettings.parse(settings);
+  const options = { sampling, maxNewTokens, seed, stop, endTokens, signal: io.stopSignal() };
   let tokens = 0;
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
     const continuation = continuations[index];

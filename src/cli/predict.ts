@@ -54,7 +54,7 @@ export const predict = defineCommand({
     refuseTakenColumns(rows);
     const encoding = encodingOf(solver, settings);
     const { examples } = encodeExamples(rows, encoding, (row) => targetOf(row, description.labels));
-    const outputs = await readTask(solver.model, examples, settings.batchSize);
+    const outputs = await readTask(solver.model, examples, settings.batchSize, io.stopSignal());
     const lines = outputs.map((output, i) => answerRow(rows[i], output, description));
     await writeFileAtomic(output, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     const known = [...examples.entries()].filter(([, { target }]) => !Number.isNaN(target));

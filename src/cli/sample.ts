@@ -45,7 +45,7 @@ export const sample = defineCommand({
     const backend = await openMachine(settings, io);
     const assistant = await openAssistant(settings.model, backend);
     const prompts = await readPrompts(files);
-    const rows = await answerAll(assistant, prompts, answers, settings);
+    const rows = await answerAll(assistant, prompts, answers, { ...settings, signal: io.stopSignal() });
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     const next = shellLine("stemma", "rank", "--samples", output);
     io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: ${next}`);
@@ -66,9 +66,10 @@ async function answerAll(
     readonly maxNewTokens?: number | undefined;
     readonly batchSize: number;
     readonly seed: number;
+    readonly signal: AbortSignal;
   },
 ): Promise<Row[]> {
-  const { batchSize } = settings;
+  const { batchSize, signal } = settings;
   const { context } = model.settings;
   const { maxNewTokens = Math.min(128, Math.floor(context / 2)) } = settings;
   const { items } = encodePrompts(prompts, encoder, maxNewTokens, { context, longRows: "error" });
@@ -81,7 +82,7 @@ async function answerAll(
     batchSize,
     seed,
     endTokens: encoder.endTokens(),
-    tokenizer,
+    ...{ tokenizer, signal },
   };
   const all = await sampleAnswers(model, repeated, options);
   return prompts.map(({ messages }, i) => {

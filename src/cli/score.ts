@@ -34,7 +34,7 @@ export const score = defineCommand({
     const backend = await openMachine(settings, io);
     const { model, encoder } = await openAssistant(settings.model, backend);
     const ids = await idsOf(settings, encoder.tokenizer, io);
-    const result = await scoreIds(model, ids);
+    const result = await scoreIds(model, ids, io.stopSignal());
     result.tokenIds.forEach((id, i) => {
       const logProb = result.logProbs[i];
       const value = logProb === null || logProb === undefined ? "" : logProb.toFixed(4);

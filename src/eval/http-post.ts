@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { UnsupportedError } from "../core/errors.ts";
 
 /** How long, how large and how often. */
@@ -10,6 +11,8 @@ export interface PostLimits {
   readonly retries: number;
   /** Before the first of them; each later one waits twice as long, or as long as the server says. */
   readonly retryDelayMs: number;
+  /** Ends the request, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An answer of a server. */
@@ -27,6 +30,7 @@ const longestDelayMs = 60_000;
  * Posts JSON; asks again, later, where the server is busy or fails.
  *
  * @throws {UnsupportedError} naming the address, when it cannot be reached, takes too long, or answers too much.
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
 export async function postJson(
   url: string,
@@ -46,7 +50,7 @@ export async function postJson(
     }
     const own = limits.retryDelayMs * 2 ** (attempts - 1);
     const delay = Math.min(response.retryAfterMs ?? own, longestDelayMs);
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await pause(delay, null, { signal: limits.signal }).catch(() => limits.signal?.throwIfAborted());
   }
 }
 
@@ -57,12 +61,14 @@ function isBusy(status: number): boolean {
 async function attempt(
   url: string,
   request: RequestInit,
-  { timeoutMs, bytes }: PostLimits,
+  { timeoutMs, bytes, signal: stop }: PostLimits,
 ): Promise<{ status: number; text: string; retryAfterMs: number | null }> {
-  const signal = AbortSignal.timeout(timeoutMs);
-  const failed = (what: string, error: unknown): UnsupportedError => {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const signal = stop === undefined ? timeout : AbortSignal.any([timeout, stop]);
+  const failed = (what: string, error: unknown): unknown => {
+    if (stop?.aborted) return stop.reason;
     if (error instanceof UnsupportedError) return error;
-    if (signal.aborted) {
+    if (timeout.aborted) {
       return new UnsupportedError(
         `${url}: gave no whole answer within ${timeoutMs / 1000} s; look at the server, or raise --timeout-seconds`,
         { cause: error },

@@ -40,6 +40,8 @@ export interface HttpScorerOptions {
   readonly retryDelayMs?: number;
   /** Size of one answer, at most; 64 MB unless given. */
   readonly answerBytes?: number;
+  /** Ends what is asked, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -128,11 +130,11 @@ export class HttpScorer implements Scorer {
   }
 
   async #complete(body: object): Promise<Choice[]> {
-    const { model, apiKey, seed } = this.#options;
+    const { model, apiKey, seed, signal } = this.#options;
     const url = this.#url;
     const headers: Record<string, string> = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
     const { timeoutMs = 120_000, retries = 3, retryDelayMs = 500, answerBytes = 64 * 2 ** 20 } = this.#options;
-    const limits = { timeoutMs, retries, retryDelayMs, bytes: answerBytes };
+    const limits = { timeoutMs, retries, retryDelayMs, bytes: answerBytes, signal };
     const { status, text, attempts } = await postJson(url, headers, { model, seed, ...body }, limits);
     if (status < 200 || status > 299) {
       const often = attempts > 1 ? `, asked ${attempts} times` : "";

@@ -1,4 +1,5 @@
 import { DataError, UnsupportedError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { generateText } from "../generate/generate-text.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { parameterCount } from "../nn/parameters.ts";
@@ -16,6 +17,8 @@ export interface ModelScorerOptions {
   /** Reads a context once for all of its continuations. Off only to see what it saves. */
   readonly sharePrefix?: boolean;
   readonly seed: number;
+  /** Ends what is asked, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
   /** Tokens that end a text; the tokenizer's end of text when left out. */
   readonly endTokens?: ReadonlySet<number>;
 }
@@ -41,8 +44,13 @@ export class ModelScorer implements Scorer {
   }
 
   async likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]> {
-    const { batchTokens, sharePrefix = true } = this.#options;
-    const groups = requests.map(({ context, continuations }) => continuations.map((text) => this.#pair(context, text)));
+    const { batchTokens, sharePrefix = true, signal } = this.#options;
+    const groups: TokenRequest[][] = [];
+    for (const { context, continuations } of requests) {
+      groups.push(continuations.map((text) => this.#pair(context, text)));
+      await turnEventLoopWhenDue();
+      signal?.throwIfAborted();
+    }
     for (const [i, group] of groups.entries()) {
       const long = group.findIndex(({ continuation }) => continuation.length > this.maxLength);
       if (long >= 0) throw this.#tooLong(requests[i]?.continuations[long] ?? "", group[long]?.continuation.length ?? 0);
@@ -55,13 +63,13 @@ export class ModelScorer implements Scorer {
     const alone = groups.flatMap((group, i) => (canShare(group) ? [] : group.map((own, j) => ({ own, i, j }))));
     const out: Likelihood[][] = groups.map(() => []);
     const sharedGroups = shared.map((i) => groups[i] as TokenRequest[]);
-    const ofShared = await likelihoodsOfChoices(this.#model, sharedGroups, batchTokens, report);
+    const ofShared = await likelihoodsOfChoices(this.#model, sharedGroups, batchTokens, report, signal);
     for (const [k, i] of shared.entries()) out[i] = ofShared[k] as Likelihood[];
     this.cutRequests += groups.filter((group) => !group.every((own) => this.#fits(own))).length;
     const cut = alone.map(({ own }) => this.#cut(own));
-    const ofAlone = await likelihoodsAlone(this.#model, cut, batchTokens, (done) =>
-      report(shared.length + Math.floor((done / Math.max(alone.length, 1)) * (groups.length - shared.length))),
-    );
+    const share = (groups.length - shared.length) / Math.max(alone.length, 1);
+    const reportAlone: Report = (done) => report(shared.length + Math.floor(done * share));
+    const ofAlone = await likelihoodsAlone(this.#model, cut, batchTokens, reportAlone, signal);
     for (const [k, { i, j }] of alone.entries()) (out[i] as Likelihood[])[j] = ofAlone[k] as Likelihood;
     return out;
   }
@@ -72,9 +80,9 @@ export class ModelScorer implements Scorer {
     );
     const requests = windows.map(({ own }) => own);
     const share = texts.length / Math.max(windows.length, 1);
-    const found = await likelihoodsAlone(this.#model, requests, this.#options.batchTokens, (done) =>
-      report(Math.floor(done * share)),
-    );
+    const { batchTokens, signal } = this.#options;
+    const reportTexts: Report = (done) => report(Math.floor(done * share));
+    const found = await likelihoodsAlone(this.#model, requests, batchTokens, reportTexts, signal);
     const sums = texts.map(() => 0);
     for (const [i, { index }] of windows.entries()) sums[index] = (sums[index] ?? 0) + (found[i]?.logProb ?? 0);
     return sums;
@@ -94,6 +102,7 @@ export class ModelScorer implements Scorer {
       const { endOfText } = this.#tokenizer;
       const options = {
         ...{ sampling, maxNewTokens, stop: until, seed: this.#options.seed, batchSize: 32, isAnswer: true },
+        signal: this.#options.signal,
         endTokens: this.#options.endTokens ?? new Set(endOfText === null ? [] : [endOfText]),
       };
       for await (const { index, text, finish } of generateText(this.#model, this.#tokenizer, prompts, options)) {

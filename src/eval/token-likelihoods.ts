@@ -17,17 +17,23 @@ export interface TokenRequest {
 /** Logits that exist at one time, at most: 4 M numbers, 16 MB. */
 const chunkElements = 1 << 22;
 
-/** Scores each request by itself; those of like length go through the model together. */
+/**
+ * Scores each request by itself; those of like length go through the model together.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted.
+ */
 export async function likelihoodsAlone(
   model: LanguageModel,
   requests: readonly TokenRequest[],
   batchTokens: number,
   report: Report,
+  signal?: AbortSignal,
 ): Promise<Likelihood[]> {
   const length = ({ context, continuation }: TokenRequest): number => context.length + continuation.length - 1;
   const out: Likelihood[] = [];
   let done = 0;
   for (const batch of batchesByLength(requests, length, batchTokens)) {
+    signal?.throwIfAborted();
     const rows = batch.map((i) => {
       const { context, continuation } = requests[i] as TokenRequest;
       return { ids: Int32Array.of(...context, ...continuation.subarray(0, -1)), targets: continuation };
@@ -43,12 +49,15 @@ export async function likelihoodsAlone(
 /**
  * Scores the choices of each question. Choices of a question have the same context, which is read once: its keys and
  * values are copied for each choice, and only the choices' own tokens go through the model for each.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
 export async function likelihoodsOfChoices(
   model: LanguageModel,
   questions: readonly (readonly TokenRequest[])[],
   batchTokens: number,
   report: Report,
+  signal?: AbortSignal,
 ): Promise<Likelihood[][]> {
   const longest = (choices: readonly TokenRequest[]): number =>
     choices.reduce((n, { context, continuation }) => Math.max(n, context.length + continuation.length), 0);
@@ -57,6 +66,7 @@ export async function likelihoodsOfChoices(
   const out: Likelihood[][] = [];
   let done = 0;
   for (const batch of batchesByLength(questions, size, batchTokens)) {
+    signal?.throwIfAborted();
     const some = batch.map((i) => questions[i] as readonly TokenRequest[]);
     const found = await scoreQuestions(model, some, Math.max(...some.map(longest)));
     for (const [k, i] of batch.entries()) out[i] = found[k] as Likelihood[];

@@ -21,8 +21,13 @@ export interface Score {
  *
  * @throws {SettingsError} when there are fewer than two tokens, or ids outside the vocabulary.
  * @throws {NumericalError} when the model computes something else than numbers.
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
-export async function score(model: LanguageModel, ids: readonly number[] | Int32Array): Promise<Score> {
+export async function score(
+  model: LanguageModel,
+  ids: readonly number[] | Int32Array,
+  signal?: AbortSignal,
+): Promise<Score> {
   const { context, vocabularySize } = model.settings;
   const outside = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
   if (outside !== undefined) {
@@ -33,6 +38,7 @@ export async function score(model: LanguageModel, ids: readonly number[] | Int32
   }
   const logProbs: (number | null)[] = [null];
   while (logProbs.length < ids.length) {
+    signal?.throwIfAborted();
     const known = logProbs.length;
     const start = known === 1 ? 0 : Math.max(0, known - Math.max(1, Math.floor(context / 2)));
     const window = ids.slice(start, start + context + 1);

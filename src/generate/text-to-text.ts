@@ -24,6 +24,8 @@ export interface WritingOptions {
   readonly seed: number;
   /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
   readonly tokenizer?: TokenNames;
+  /** Ends everything before the next token, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -35,7 +37,7 @@ export interface WritingOptions {
 export async function writeTexts(
   model: T5,
   texts: readonly (readonly number[] | Int32Array)[],
-  { sampling: given = {}, maxNewTokens, seed, tokenizer }: WritingOptions,
+  { sampling: given = {}, maxNewTokens, seed, tokenizer, signal }: WritingOptions,
 ): Promise<WrittenText[]> {
   const { decoderStart, padding, endOfText, vocabularySize } = model.settings;
   const sampling = samplingOf(given);
@@ -48,6 +50,7 @@ export async function writeTexts(
   try {
     let next = new Int32Array(texts.length).fill(decoderStart);
     for (let step = 0; step < maxNewTokens && rows.some(({ ended }) => !ended); step++) {
+      signal?.throwIfAborted();
       const logits = rowsOf(await writer.feed(next), texts.length, spare);
       next = Int32Array.from(rows, (row, i) => {
         if (row.ended) return padding;
@@ -73,6 +76,8 @@ export interface SearchOptions {
   readonly maxNewTokens: number;
   /** As in {@link WritingOptions}. */
   readonly tokenizer?: TokenNames;
+  /** As in {@link WritingOptions}. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A text that a search has found. */
@@ -100,6 +105,7 @@ export async function searchTexts(
   try {
     let next = new Int32Array(writer.rows).fill(decoderStart);
     for (let step = 0; step < options.maxNewTokens && searches.some(({ isDone }) => !isDone); step++) {
+      options.signal?.throwIfAborted();
       const logits = rowsOf(await writer.feed(next), writer.rows, spare);
       const moves = searches.map((search, i) =>
         search.advance(logits.slice(i * options.beams, (i + 1) * options.beams)),

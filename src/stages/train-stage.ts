@@ -52,8 +52,9 @@ export async function trainStage<Model, Batch>(
   const optimizer = stage.optimizer ?? newOptimizer(stage.parameters, settings);
   const { checkpoint } = environment.folder;
   const tensors = (): Map<string, Tensor> => new Map([...momentsOf(optimizer), ...(stage.tensors?.() ?? [])]);
-  if (checkpoint) await restoreStage(checkpoint.path, tensors());
+  const trainer = checkpoint ? await restoreStage(checkpoint.path, tensors()) : null;
   const firstStep = checkpoint?.step ?? 0;
+  const isFinished = trainer !== null && trainer.max_steps === firstStep;
   optimizer.step = firstStep;
   const { learningRate, warmupSteps, steps, schedule: shape, finalLearningRateShare: finalShare } = settings;
   const state = { model: stage.contents, tensors };
@@ -66,7 +67,8 @@ export async function trainStage<Model, Batch>(
     ...{ evaluateEvery: settings.evaluateEvery, sampleEvery: settings.sampleEvery ?? 0, saveEvery: settings.saveEvery },
     saveMinutes: settings.saveMinutes,
     async save(step) {
-      if (step === steps) await stage.finish?.();
+      // A run that lost nothing but its final model has in its checkpoint what was done once after the last step.
+      if (step === steps && !(isFinished && step === firstStep)) await stage.finish?.();
       await saveStage(step, state, settings, environment);
     },
     log: environment.log,

@@ -69,16 +69,20 @@ function inputsLoss({ languageModel }: TaskModel, { ids, lengths, time }: TaskBa
 /**
  * What the model says of each example, a few at a time and without gradients, in the order of the examples; those of
  * like length go through together. A row is the outputs of {@link taskOutputs}.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted.
  */
 export async function readTask(
   model: TaskModel,
   examples: readonly EncodedExample[],
   batchSize: number,
+  signal?: AbortSignal,
 ): Promise<Float32Array[]> {
   const longest = ({ inputs }: EncodedExample): number => inputs.reduce((n, { ids }) => Math.max(n, ids.length), 0);
   const order = [...examples.entries()].sort(([, a], [, b]) => longest(a) - longest(b));
   const rows: Float32Array[] = [];
   for (let first = 0; first < order.length; first += batchSize) {
+    signal?.throwIfAborted();
     const some = order.slice(first, first + batchSize);
     const batch = taskBatch(some.map(([, example]) => example));
     const outputs = withoutGradients(() => tensorScope(() => taskOutputs(model, batch, model.read(batch, null), null)));

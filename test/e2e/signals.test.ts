@@ -1,0 +1,87 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { stemma } from "./stemma.ts";
+
+const bin = join(import.meta.dirname, "../../bin/stemma.js");
+let folder = "";
+const at = (...parts: string[]): string => join(folder, ...parts);
+
+const sizes = "--tokenizer bpe-300 --layers 1 --heads 2 --width 16 --context 32 --batch-size 4 --sample-tokens 2";
+const pretrain = (...more: string[]): string[] => ["pretrain", "--data", "text.txt", ...sizes.split(" "), ...more];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "stemma-signals-"));
+  writeFileSync(at("text.txt"), "The cat sat on the mat and the dog sat on the log.\n".repeat(60));
+  const question = `${JSON.stringify({ text: "the cat sat on the" })}\n`;
+  writeFileSync(at("many.jsonl"), question.repeat(60_000));
+  const task = { task: "mats", dataset_path: "json", dataset_kwargs: { data_files: { test: "many.jsonl" } } };
+  const prompts = { test_split: "test", output_type: "multiple_choice", doc_to_text: "{{text}}", doc_to_target: 0 };
+  writeFileSync(at("task.yaml"), JSON.stringify({ ...task, ...prompts, doc_to_choice: ["mat", "log"] }));
+  const made = await stemma(pretrain("--steps", "2", "--output", "base"), { cwd: folder });
+  expect([made.code, made.stderr]).toEqual([0, expect.any(String)]);
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Starts a command, sends it a signal once `isTime` says so of what it has written, and gives how it ended. */
+async function stopped(
+  args: readonly string[],
+  signal: NodeJS.Signals,
+  isTime: (said: string) => boolean,
+  cwd = folder,
+) {
+  const child = spawn(process.execPath, [bin, ...args], { cwd, env: { ...process.env, NO_COLOR: "1" } });
+  let said = "";
+  let isSent = false;
+  const look = (): void => {
+    if (isSent || !isTime(said)) return;
+    isSent = true;
+    child.kill(signal);
+  };
+  const timer = setInterval(look, 5);
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (said += data.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  clearInterval(timer);
+  return { code, said, isSent };
+}
+
+const hasTrained = (output: string) => (): boolean =>
+  existsSync(at(output, "metrics.jsonl")) && readFileSync(at(output, "metrics.jsonl"), "utf8").includes('"step":1,');
+const checkpoints = (output: string): string[] => readdirSync(at(output)).filter((name) => /^checkpoint-/.test(name));
+
+test("every stage stops at a signal with a checkpoint, and goes on to the same bits", (context) => {
+  context.skip(process.platform === "win32", "signals end processes there");
+  const script = join(import.meta.dirname, "../../scripts/pull-the-plug.mjs");
+  const options = ["--signals", "6", "--per-run", "1", "--moment", "training", "--kinds", "SIGINT,SIGTERM"];
+  const { stdout, stderr } = spawnSync(process.execPath, [script, ...options], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/nothing was lost: .*stopped and saved 6,/);
+}, 600_000);
+
+test("a quickstart stops at a signal with a checkpoint", async (context) => {
+  context.skip(process.platform === "win32", "signals end processes there");
+  const args = ["quickstart", "--road", "base", "--steps", "5000", "--output", "quick"];
+  const { code, said } = await stopped(args, "SIGINT", hasTrained("quick/base"));
+  expect([code, said]).toEqual([130, expect.stringMatching(/pretrain: stopped after step \d+ and saved/)]);
+  expect(checkpoints("quick/base")).toHaveLength(1);
+}, 300_000);
+
+test("a run that was stopped goes on from another folder, with the data that it began with", async () => {
+  const { code } = await stopped(pretrain("--steps", "100000", "--output", "run"), "SIGTERM", hasTrained("run"));
+  expect(code).toBe(143);
+  const step = Number(checkpoints("run")[0]?.split("-")[1]);
+  const resumed = ["pretrain", "--resume", "--output", at("run"), "--steps", String(step + 1), "--json"];
+  const { code: second, stdout, stderr } = await stemma(resumed, { cwd: tmpdir() });
+  expect([second, second === 0 ? "" : stderr]).toEqual([0, ""]);
+  expect(JSON.parse(stdout)).toMatchObject({ step: step + 1, interrupted: false });
+});
+
+test.each([
+  ["generate", "generate --model base/final --prompt cat --max-new-tokens 100000000 --ignore-end-of-text", /cat./],
+  ["eval", "eval --model base/final --tasks task.yaml --batch-tokens 64", /task +shots/],
+])("%s ends at Ctrl-C", async (_, args, sign) => {
+  const { code, said } = await stopped(args.split(" "), "SIGINT", (text) => sign.test(text));
+  expect([code, said]).toEqual([130, expect.stringContaining("stopping")]);
+});
