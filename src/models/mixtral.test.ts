@@ -61,7 +61,7 @@ test("what a config leaves out is as in the library's own class, not as in Llama
 
 test.each([
   [
-    { sliding_window: 4 },
+    { sliding_window: 4096 },
     "config.json: sliding_window is 4096; windows of attention are not supported; choose another model",
   ],
   [{ router_jitter_noise: 0.1 }, "config.json: router_jitter_noise is 0.1"],
