@@ -77,7 +77,7 @@ async function watchStage<Settings extends z.ZodObject>(
     io.note(
       `${reached}; stopped and saved, go on with: ${shellLine("stemma", stage.name, "--output", result.output, "--resume")}`,
     );
-  } else io.print(`${reached}; model in ${result.model}`);
+  } else io.print(result.model === null ? reached : `${reached}; model in ${result.model}`);
   return result;
 }
 

@@ -125,6 +125,7 @@ test("a reward model learns the rankings, is centred, and says how good it is", 
   const checked = await run(reward, check);
   expect(checked.notes[0]).toMatch(/^held-out accuracy/);
   expect(checked.metrics.eval_accuracy).toBeGreaterThan(0.8);
+  expect(checked.model).toBeNull();
 });
 
 const ppoSettings = {

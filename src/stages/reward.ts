@@ -211,8 +211,7 @@ function checkRun(
   environment: StageEnvironment,
 ): StageRun {
   return {
-    steps: 0,
-    firstStep: 0,
+    ...{ steps: 0, firstStep: 0, makesNoModel: true },
     async train() {
       const result = await check(model, rankings, batchSize);
       environment.log(0, {

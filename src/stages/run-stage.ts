@@ -29,7 +29,7 @@ export interface Watcher {
 export interface StageResult extends Outcome {
   /** The run's folder. */
   readonly output: string;
-  /** The final model's folder, or null when the run was interrupted before. */
+  /** The final model's folder, or null when the run was interrupted before, or makes none. */
   readonly model: string | null;
   /** Time it took, preparation included. */
   readonly seconds: number;
@@ -88,7 +88,13 @@ export async function runStage<Settings extends z.ZodObject>(
       .train(signal)
       .catch(async (error: unknown) => Promise.reject(await namingCheckpoint(error, folder.path)));
     const seconds = (performance.now() - start) / 1000;
-    return { ...outcome, output, model: outcome.interrupted ? null : folder.finalPath, seconds, metrics: newest };
+    return {
+      ...outcome,
+      output,
+      model: outcome.interrupted || run.makesNoModel === true ? null : folder.finalPath,
+      seconds,
+      metrics: newest,
+    };
   } finally {
     watcher.ended?.();
     await folder.close();

@@ -166,6 +166,8 @@ export interface StageRun {
   readonly steps: number;
   /** Updates made before, by the run that this one goes on from. */
   readonly firstStep: number;
+  /** It measures a model and leaves none of its own. */
+  readonly makesNoModel?: boolean;
   /** Arithmetic operations of a training step for each token, to tell the share of the machine's peak. */
   readonly operationsPerToken?: number;
   /** Arithmetic operations a second that the machine can do at best. */
