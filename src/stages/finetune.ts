@@ -50,7 +50,7 @@ export const finetune = defineStage({
     const columns = columnsOf(settings.task, settings);
     const { training, heldOut, labelled } = await readData(settings, columns, environment);
     const labels = labelsOf(labelled, settings, environment);
-    if (labels.length > 0) refuseUnlearned(labels, training, settings);
+    if (labels.length > 0) refuseUnlearned(labels, training, settings.validationShare);
     // Folders have the changes of adapters in the matrices: a run with adapters goes on from where it started.
     const from = settings.loraRank > 0 ? settings.model : (environment.folder.checkpoint?.path ?? settings.model);
     const wanted = { task: settings.task, labels, columns };
@@ -203,11 +203,7 @@ function labelsOf(
 }
 
 /** A class of which no row is left to learn from would never be said. */
-function refuseUnlearned(
-  labels: readonly string[],
-  training: readonly TaskExample[],
-  { validationShare }: FinetuneSettings,
-): void {
+function refuseUnlearned(labels: readonly string[], training: readonly TaskExample[], validationShare: number): void {
   const learned = new Set(training.map(({ label }) => label));
   const unlearned = labels.find((label) => !learned.has(label));
   if (unlearned === undefined) return;
@@ -232,7 +228,13 @@ function learnedTensors({ model }: Solver): Map<string, Tensor> {
 }
 
 /** Decides which of the body's parameters learn. */
-function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings): void {
+function chooseTrained(
+  { model, tokenizer }: Solver,
+  settings: Pick<
+    FinetuneSettings,
+    `lora${"Rank" | "Alpha" | "Targets"}` | `freeze${"Body" | "Layers"}` | "patience" | "seed"
+  >,
+): void {
   const { freezeBody, freezeLayers, loraRank, loraAlpha, loraTargets, seed } = settings;
   if (loraRank > 0 && settings.patience > 0) {
     throw new SettingsError("patience: cannot put the best adapters back; leave it out with --lora-rank");

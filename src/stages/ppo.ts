@@ -223,7 +223,7 @@ async function promptsOf(
 async function pretrainingOf(
   { encoder }: Assistant,
   context: number,
-  settings: PpoStageSettings,
+  settings: Pick<PpoStageSettings, "pretrainCoefficient" | "pretrainData" | "batchSize" | "seed">,
   { folder, signal }: StageEnvironment,
 ): Promise<Ppo["pretraining"]> {
   const { pretrainCoefficient, pretrainData, batchSize, seed } = settings;

@@ -66,9 +66,15 @@ export function evaluationSteps(
   return Math.max(1, Math.floor(Math.min(windows, wanted) / batchSize));
 }
 
+/** Where a run's text is, and what of it is held out. */
+type TextChoice = Pick<
+  PretrainSettings,
+  "data" | "validation" | "validationFraction" | "output" | "textColumn" | "badRows"
+>;
+
 /** The text of a run as token files. */
 export async function prepareText(
-  settings: PretrainSettings,
+  settings: TextChoice,
   tokenizer: Tokenizer,
   { note, signal }: StageEnvironment,
 ): Promise<PretrainingData> {
