@@ -57,9 +57,6 @@ def open_folder(command):
 
 def frame(command, **options):
     tokenizer = transformers.AutoTokenizer.from_pretrained(command["folder"])
-    if options.get("padding") and tokenizer.pad_token is None:
-        config = transformers.AutoConfig.from_pretrained(command["folder"])
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.pad_token_id)
     texts = [command["texts"]] + ([command["pairs"]] if "pairs" in command else [])
     return tokenizer(*texts, **options)
 
