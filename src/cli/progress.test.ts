@@ -41,6 +41,7 @@ test("notes stand above the bar in their order, and nothing of it is left among 
   const progress = barProgress({ title: "sft", total: 4 }, screen, () => 0);
   for (const step of [1, 2, 3, 4]) {
     progress.update(step, ["loss 1.5"]);
+    screen.write("^C"); // as a terminal echoes keys
     progress.note(`step ${step}: ${"long ".repeat(20)}end\nof two lines`); // longer than the screen is wide
   }
   progress.stop();

@@ -11,7 +11,7 @@ const cutAtEdge = (text: string): string => `\u001b[?7l${text}\u001b[?7h`;
 /**
  * A line below everything else on a terminal that is drawn again and again.
  *
- * The cursor waits at its beginning. So whatever comes next overwrites it, the terminal needs no memory of where it was,
+ * The cursor waits at its beginning, to which every change returns, as a terminal echoes what is typed. So whatever comes next overwrites it, the terminal needs no memory of where it was,
  * and a window that is made narrower, where the line takes two, still has the cursor at the first. Every change is one
  * write, which terminals show at once.
  */
@@ -30,17 +30,17 @@ export class StatusLine {
 
   /** Shows the text as it is now. */
   draw(): void {
-    this.#stream.write(`${this.#line()}${clear}\r`);
+    this.#stream.write(`\r${this.#line()}${clear}\r`);
   }
 
   /** Writes whole lines above. */
   writeAbove(lines: string): void {
-    this.#stream.write(`${clear}${lines}\n${this.#line()}${clear}\r`);
+    this.#stream.write(`\r${clear}${lines}\n${this.#line()}${clear}\r`);
   }
 
   /** Lets `write` write whole lines above to another stream of the same terminal. */
   makeWay(write: () => void): void {
-    this.#stream.write(clear);
+    this.#stream.write(`\r${clear}`);
     write();
     this.draw();
   }
@@ -48,7 +48,7 @@ export class StatusLine {
   /** Shows the text a last time and leaves it; what is written next begins in the line after it. */
   end(): void {
     this.#stream.off("resize", this.#redraw);
-    this.#stream.write(`${this.#line()}${clear}\r\n`);
+    this.#stream.write(`\r${this.#line()}${clear}\r\n`);
   }
 
   #line(): string {
