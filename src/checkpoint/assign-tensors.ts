@@ -11,6 +11,10 @@ export interface Placement {
   readonly tensor: Tensor;
   /** The file holds this matrix as its transpose. */
   readonly transposed?: boolean;
+  /** Row i of ours is row `rows[i]` of the file's; without, they are in the same order. */
+  readonly rows?: Int32Array | undefined;
+  /** Ours is what the file holds, plus this. */
+  readonly shift?: number | undefined;
 }
 
 /** What our name for a file's tensor is; null for one that carries no information and is passed over. */
@@ -30,9 +34,10 @@ export async function loadTensors(
   const expected = new Map(placements.map((placement) => [placement.name, storedShape(placement)]));
   const matches = matchTensors(expected, source, rename);
   const scratch = new Float32Array(Math.max(0, ...placements.map(({ tensor }) => tensor.size)));
-  for (const { name, tensor, transposed } of placements) {
+  for (const placement of placements) {
+    const { name, tensor } = placement;
     const stored = await source.read(matches.get(name) ?? name, scratch.subarray(0, tensor.size));
-    tensor.write(transposed ? transpose(stored, tensor.shape.toReversed()) : stored);
+    tensor.write(fromStored(placement, stored));
   }
   const damaged = await firstNotFinite(placements);
   if (damaged === null) return;
@@ -62,10 +67,10 @@ async function firstNotFinite(placements: readonly Placement[]): Promise<NotFini
   }
   const totals = await sums.read();
   sums.release();
-  for (const [i, { name, tensor, transposed }] of placements.entries()) {
+  for (const [i, placement] of placements.entries()) {
     if (Number.isFinite(totals[i])) continue;
-    const values = await tensor.floats();
-    const stored = transposed ? transpose(values, tensor.shape) : values;
+    const { name, tensor } = placement;
+    const stored = toStored(placement, await tensor.floats());
     const at = stored.findIndex((value) => !Number.isFinite(value));
     if (at >= 0) return { name, at, value: stored[at] ?? Number.NaN };
   }
@@ -77,11 +82,37 @@ export function writableTensors(placements: Iterable<Placement>): WritableTensor
   return [...placements].map((placement) => ({
     name: placement.name,
     shape: storedShape(placement),
-    read: async () => {
-      const values = await placement.tensor.floats();
-      return placement.transposed ? transpose(values, placement.tensor.shape) : values;
-    },
+    read: async () => toStored(placement, await placement.tensor.floats()),
   }));
+}
+
+/** Values as the file has them → as ours are. */
+function fromStored({ tensor, transposed, rows, shift = 0 }: Placement, stored: Float32Array): Float32Array {
+  const values = transposed ? transpose(stored, tensor.shape.toReversed()) : stored;
+  const ordered = rows ? orderRows(values, rows, (from, to) => [from, to]) : values;
+  return shift === 0 ? ordered : ordered.map((value) => value + shift);
+}
+
+/** Values as ours are → as the file has them. */
+export function toStored({ tensor, transposed, rows, shift = 0 }: Placement, values: Float32Array): Float32Array {
+  const plain = shift === 0 ? values : values.map((value) => value - shift);
+  const ordered = rows ? orderRows(plain, rows, (from, to) => [to, from]) : plain;
+  return transposed ? transpose(ordered, tensor.shape) : ordered;
+}
+
+/** Rows of `values` in another order: where(rows[i], i) says from which row to which. */
+function orderRows(
+  values: Float32Array,
+  rows: Int32Array,
+  where: (from: number, to: number) => readonly [from: number, to: number],
+): Float32Array {
+  const width = values.length / rows.length;
+  const out = new Float32Array(values.length);
+  rows.forEach((inFile, ours) => {
+    const [from, to] = where(inFile, ours);
+    out.set(values.subarray(from * width, (from + 1) * width), to * width);
+  });
+  return out;
 }
 
 /**

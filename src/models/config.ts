@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
@@ -12,7 +12,7 @@ import { refuseUnsupportedKeys } from "./unsupported-keys.ts";
  * what it has to be.
  */
 export function parseConfig<Schema extends z.ZodType>(schema: Schema, config: ModelConfig): z.infer<Schema> {
-  refuseUnsupportedKeys(config);
+  refuseUnsupportedKeys(config, schema instanceof z.ZodObject ? Object.keys(schema.shape) : []);
   const result = schema.safeParse(config);
   if (result.success) return result.data;
   const [issue] = result.error.issues;

@@ -21,6 +21,10 @@ export interface TensorBinding {
   readonly parameter: Tensor;
   /** A matrix that the file holds as `[in, out]`. */
   readonly transposed: boolean;
+  /** Row i of the parameter is row `rows[i]` of the file; without, they are in the same order. */
+  readonly rows?: Int32Array | undefined;
+  /** The parameter is what the file holds, plus this. */
+  readonly shift?: number | undefined;
 }
 
 /** Ids that a model's config.json repeats from its tokenizer. */

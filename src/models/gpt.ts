@@ -1,13 +1,12 @@
 import { z } from "zod";
-import type { Activation } from "../backend/kernels.ts";
 import { ShapeError } from "../core/errors.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
 import { SelfAttention } from "../nn/attention.ts";
 import { throughBlocks } from "../nn/block-stack.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
-import type { LinearOptions } from "../nn/linear.ts";
-import { Linear } from "../nn/linear.ts";
+import type { Linear } from "../nn/linear.ts";
+import { Mlp } from "../nn/mlp.ts";
 import { LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { usedOnce } from "../nn/used-once.ts";
@@ -163,28 +162,5 @@ export class Block {
       if (rate === 0 || !random) return projection.forward(inner, { residual: x });
       return x.add(dropOut(projection.forward(inner), rate, random));
     });
-  }
-}
-
-/** Feed-forward layer: two linear maps with an activation between. */
-export class Mlp {
-  readonly expansion: Linear;
-  readonly projection: Linear;
-  readonly #activation: Activation;
-
-  constructor(
-    settings: Pick<GptSettings, "width" | "hidden" | "activation">,
-    inner: LinearOptions,
-    outer: LinearOptions,
-    init: Initializer,
-  ) {
-    this.expansion = new Linear(settings.width, settings.hidden, inner, init);
-    this.projection = new Linear(settings.hidden, settings.width, outer, init);
-    this.#activation = settings.activation;
-  }
-
-  /** x `[…, width]` → the activated inner layer `[…, hidden]`, before {@link projection}. */
-  expand(x: Tensor): Tensor {
-    return this.expansion.forward(x, { activation: this.#activation });
   }
 }

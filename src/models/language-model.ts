@@ -19,8 +19,8 @@ export interface TextModel extends StoredModel {
 export interface TrainingPass {
   /** `[batch, time, width]` */
   readonly hidden: Tensor;
-  /** Scalar. */
-  readonly penalty: Tensor;
+  /** Scalar; null where the model has none. */
+  readonly penalty: Tensor | null;
   /** Scalars worth logging, by their name in the log. */
   readonly metrics: Readonly<Record<string, Tensor>>;
 }
@@ -37,7 +37,9 @@ export interface LanguageModel extends TextModel {
   /** `[vocabularySize, width]`: logits are hidden · outputWeightᵀ. */
   readonly outputWeight: Tensor;
   /** `[vocabularySize]`, added to the logits where a model has it. */
-  readonly outputBias?: Tensor;
+  readonly outputBias?: Tensor | null;
+  /** Logits, bias included, become cap · tanh(logit / cap) where a model has it. */
+  readonly logitCap?: number | null;
   /** Token ids int32 `[batch, time]` → hidden states `[batch, time, width]`. */
   forward(ids: Tensor, options?: ForwardOptions): Tensor;
   /** {@link forward} and a penalty of the model's own: routed experts have one, that they be equally busy. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import { floatKeys } from "../checkpoint/float-keys.ts";
 import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
@@ -98,9 +99,10 @@ export async function writeAdapters(
   const tensors = adapted.flatMap(({ module, adapter, binding, weight }): WritableTensor[] => {
     const [rank, width] = [adapter.a.axis(0), weight.axis(1)];
     const start = (binding.parameter.offset - weight.offset) / width;
-    const rows = adapter.b.window(start * rank, [binding.parameter.axis(0), rank]);
+    const tensor = adapter.b.window(start * rank, [binding.parameter.axis(0), rank]);
     const name = `base_model.model.${module}`;
-    return [writable(`${name}.lora_A.weight`, adapter.a), writable(`${name}.lora_B.weight`, rows)];
+    const b = writableTensors([{ name: `${name}.lora_B.weight`, tensor, rows: binding.rows }]);
+    return [writable(`${name}.lora_A.weight`, adapter.a), ...b];
   });
   const embedding = bindings.find(({ parameter }) => parameter.storage === enlarged?.storage);
   const table = embedding ? [writable(`base_model.model.${embedding.name}`, embedding.parameter)] : [];

@@ -135,7 +135,7 @@ export function modelPlacements(family: AnyFamily, model: StoredModel): Placemen
   return family
     .tensors(model)
     .filter(({ name }) => !name.includes(".adapter."))
-    .map(({ name, parameter, transposed }) => ({ name, tensor: parameter, transposed }));
+    .map(({ parameter, ...stored }) => ({ ...stored, tensor: parameter }));
 }
 
 const allFamilies: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];

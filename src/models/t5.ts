@@ -7,6 +7,7 @@ import { dropOut } from "../nn/dropout.ts";
 import { GatedMlp } from "../nn/gated-mlp.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Linear } from "../nn/linear.ts";
+import { Mlp } from "../nn/mlp.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { RelativeBias } from "../nn/relative-bias.ts";
 import { RmsNorm } from "../nn/rms-norm.ts";
@@ -14,7 +15,6 @@ import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { recomputed } from "../tensor/recompute.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Mlp } from "./gpt.ts";
 import type { TextModel } from "./language-model.ts";
 
 const size = z.int().positive();

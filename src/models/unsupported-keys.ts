@@ -9,8 +9,8 @@ const isOff: IsNeutral = (value) => value === false || value === 0;
 const never: IsNeutral = () => false;
 
 /**
- * Keys, of one family of `transformers` or another, that change what a model computes and that none here implements.
- * Files hold them at neutral values, too. Keys that a family reads stand in its own schema.
+ * Keys, of one family of `transformers` or another, that change what a model computes which some families read
+ * and the others do not implement. Files hold them at neutral values, too.
  */
 const unsupportedKeys: Readonly<Record<string, IsNeutral>> = {
   add_cross_attention: isOff,
@@ -32,11 +32,14 @@ const unsupportedKeys: Readonly<Record<string, IsNeutral>> = {
   use_qk_norm: isOff,
 };
 
-/** @throws {CheckpointError} naming the first key that asks for a model of another kind; null is always neutral. */
-export function refuseUnsupportedKeys(config: ModelConfig): void {
+/**
+ * @param own - Keys that the family reads itself.
+ * @throws {CheckpointError} naming the first key that asks for a model of another kind; null is always neutral.
+ */
+export function refuseUnsupportedKeys(config: ModelConfig, own: readonly string[]): void {
   for (const [key, isNeutral] of Object.entries(unsupportedKeys)) {
     const value = config[key];
-    if (value === undefined || value === null || isNeutral(value, config)) continue;
+    if (own.includes(key) || value === undefined || value === null || isNeutral(value, config)) continue;
     const shown = JSON.stringify(value);
     throw new CheckpointError(
       `config.json: ${key} is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}, which is not supported; choose another model`,

@@ -11,21 +11,23 @@ export interface GatedMlpOptions {
   readonly hidden: number;
   /** Of the gate. */
   readonly activation: Activation;
+  /** Whether both layers have one; without it, neither has. */
+  readonly bias?: boolean;
   /** Of the initial weights, of the packed layer and of the one that leads out. */
   readonly standardDeviations: readonly [inner: number, outer: number];
 }
 
-/** Feed-forward layer whose hidden units are products of an activated gate and a value; without biases. */
+/** Feed-forward layer whose hidden units are products of an activated gate and a value. */
 export class GatedMlp {
   /** Gate, then value: `[2 · hidden, width]`. */
   readonly gateAndValue: Linear;
   readonly projection: Linear;
   readonly #activation: Activation;
 
-  constructor({ width, hidden, activation, standardDeviations }: GatedMlpOptions, init: Initializer) {
+  constructor({ width, hidden, activation, bias = false, standardDeviations }: GatedMlpOptions, init: Initializer) {
     const [inner, outer] = standardDeviations;
-    this.gateAndValue = new Linear(width, 2 * hidden, { bias: false, standardDeviation: inner }, init);
-    this.projection = new Linear(hidden, width, { bias: false, standardDeviation: outer }, init);
+    this.gateAndValue = new Linear(width, 2 * hidden, { bias, standardDeviation: inner }, init);
+    this.projection = new Linear(hidden, width, { bias, standardDeviation: outer }, init);
     this.#activation = activation;
   }
 

@@ -73,13 +73,13 @@ function isContainer(value: object): boolean {
  * constructor decides its numbers. Without a generator values stay unset, for a model about to be loaded.
  */
 export class Initializer {
-  readonly #backend: Backend;
+  readonly backend: Backend;
   readonly #random: Random | null;
   #numbersLeft: number;
 
   /** `mostNumbers` bounds what is made in all, for sizes that were read from a file and may be nonsense. */
   constructor(backend: Backend, random: Random | null, mostNumbers: number = Number.POSITIVE_INFINITY) {
-    this.#backend = backend;
+    this.backend = backend;
     this.#random = random;
     this.#numbersLeft = mostNumbers;
   }
@@ -102,13 +102,13 @@ export class Initializer {
    */
   constant(shape: Shape, value: number): Parameter {
     const parameter = this.#create(shape);
-    this.#backend.kernels.fill(parameter, value);
+    this.backend.kernels.fill(parameter, value);
     return parameter;
   }
 
   #create(shape: Shape): Parameter {
     this.#numbersLeft -= elementCount(shape);
-    if (this.#numbersLeft >= 0) return Parameter.create(this.#backend, shape);
+    if (this.#numbersLeft >= 0) return Parameter.create(this.backend, shape);
     throw new ShapeError(`the model is far larger than its weights: ${formatShape(shape)} is more than they can fill`);
   }
 }

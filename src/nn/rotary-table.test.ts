@@ -8,7 +8,7 @@ const float32 = { absolute: 1e-6, relative: 0 };
 
 /** Angle step of each pair, in radians, from what the table says of position 1. */
 async function steps(base: number, scaling: RotaryScaling | null): Promise<number[]> {
-  const { cos, sin } = new RotaryTable(exact, 8, base, scaling).angles(2, null);
+  const { cos, sin } = new RotaryTable(exact, 8, { base, turned: 8, scaling }).angles(2, null);
   const [c, s] = [await read(cos), await read(sin)];
   return s.slice(4, 8).map((sine, i) => Math.atan2(sine, c[4 + i] ?? Number.NaN));
 }
@@ -30,7 +30,7 @@ test("Llama 3's scaling slows only pairs that turn rarely, with a ramp between",
 });
 
 test("grows to the positions asked for", async () => {
-  const table = new RotaryTable(exact, 2, 10_000, null);
+  const table = new RotaryTable(exact, 2, { base: 10_000, turned: 2, scaling: null });
   const far = table.angles(1, Int32Array.of(0, 999));
   expect(far.cos.axis(0)).toBeGreaterThanOrEqual(1000);
   expect((await read(far.cos))[999]).toBeCloseTo(Math.cos(999), 6);

@@ -17,6 +17,8 @@ export interface RoutedExpertsOptions {
   readonly experts: number;
   /** Experts that each token goes to. */
   readonly chosen: number;
+  /** Whether the shares of the chosen ones add up to 1; else they are those among all. Without it, they do. */
+  readonly normalizesShares?: boolean;
   readonly activation: Activation;
   /** Of the initial weights. */
   readonly standardDeviation: number;
@@ -49,12 +51,16 @@ export class RoutedExperts {
 
   /** x `[…, width]` → the mixture, same shape, and the router's logits `[rows, experts]`. */
   forward(x: Tensor): { mixture: Tensor; routerLogits: Tensor } {
-    const { width, experts, chosen, activation } = this.#options;
+    const { width, experts, chosen, activation, normalizesShares = true } = this.#options;
     const rows = x.reshape([-1, width]);
     const routerLogits = this.router.forward(rows);
     const choices = bestChoices(routerLogits, chosen);
-    const picked = choices.map((choice) => routerLogits.pick(choice).reshape([-1, 1]));
-    const shares = concat(picked, 1).softmax(); // [rows, chosen]
+    const picked = (of: Tensor): Tensor =>
+      concat(
+        choices.map((choice) => of.pick(choice).reshape([-1, 1])),
+        1,
+      );
+    const shares = normalizesShares ? picked(routerLogits).softmax() : picked(routerLogits.softmax()); // [rows, chosen]
     const order = sortByGroup(choices, experts);
     const sorted = rows.gatherRows(order.rows); // [chosen · rows, width]
     const hidden = apply(groupedLinear, [sorted, this.gateAndValue, order.groupOf], undefined);

@@ -2,11 +2,11 @@ import type { Random } from "../core/random.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { taskBatch } from "../data/task-inputs.ts";
 import type { TaskModel, TaskStates } from "../models/task-model.ts";
-import { apply, withoutGradients } from "../tensor/op.ts";
-import { linearCrossEntropy } from "../tensor/ops/cross-entropy.ts";
+import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { classificationLoss } from "./objectives/classification.ts";
+import { tokenLoss } from "./objectives/next-token.ts";
 import { choiceLogits, scoreLoss, sumOfOrders } from "./objectives/task-losses.ts";
 import { trainedRows } from "./objectives/trained-rows.ts";
 import type { MeasuredLoss } from "./run.ts";
@@ -59,11 +59,7 @@ function outputLoss({ description }: TaskModel, outputs: Tensor, targets: Float3
 function inputsLoss({ languageModel }: TaskModel, { ids, lengths, time }: TaskBatch, { hidden }: TaskStates): Tensor {
   if (!languageModel) throw new Error("internal: the body predicts no next token");
   const targets = ids.map((_, i) => ((i % time) + 1 < (lengths[Math.floor(i / time)] ?? 0) ? (ids[i + 1] ?? -1) : -1));
-  const rows = trainedRows(hidden, targets);
-  return apply(linearCrossEntropy, [rows.hidden, languageModel.outputWeight], {
-    targets: rows.targets,
-    scale: rows.scale,
-  });
+  return tokenLoss(languageModel, trainedRows(hidden, targets));
 }
 
 /**

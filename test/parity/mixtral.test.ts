@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mixtral } from "../../src/models/decoders/mixtral.ts";
 import { loadModelOf } from "../../src/models/load.ts";
-import { mixtral } from "../../src/models/mixtral-family.ts";
 import { routerZLoss } from "../../src/nn/routed-experts.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import type { TokenBatch } from "../../src/train/objectives/next-token.ts";

@@ -78,7 +78,7 @@ export function ggufLayoutFor(modelType: unknown): GgufLayout {
 function layoutOf(config: ModelConfig): GgufLayout {
   const layout = ggufLayoutFor(config.model_type);
   for (const [key, value] of Object.entries(layout.fixed)) {
-    if (config[key] !== value) {
+    if ((config[key] ?? value) !== value) {
       throw new UnsupportedError(
         `gguf: llama.cpp runs ${layout.modelType} only with ${key} ${value}, this model has ${config[key]}`,
       );

@@ -123,7 +123,7 @@ const llama: GgufLayout = {
   architecture: "llama",
   hasExperts: false,
   keys: rotaryDecoderKeys,
-  fixed: { hidden_act: "silu" },
+  fixed: { hidden_act: "silu", attention_bias: false, mlp_bias: false },
   heads: { config: "num_attention_heads", keyValue: "num_key_value_heads" },
   tensors: [
     ...rotaryDecoderTensors,
@@ -139,6 +139,7 @@ const mixtral: GgufLayout = {
   ...llama,
   modelType: "mixtral",
   hasExperts: true,
+  fixed: { hidden_act: "silu", sliding_window: null },
   keys: [
     ...rotaryDecoderKeys,
     uint32("num_local_experts", "expert_count"),

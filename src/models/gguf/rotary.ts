@@ -2,25 +2,20 @@ import { z } from "zod";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
 import type { TensorSource } from "../../checkpoint/tensor-source.ts";
 import { CheckpointError, UnsupportedError } from "../../core/errors.ts";
-import type { RotaryScaling } from "../../nn/rotary-table.ts";
+import type { RotaryRule, RotaryScaling } from "../../nn/rotary-table.ts";
 import { rotaryFrequencies } from "../../nn/rotary-table.ts";
 import { parseConfig } from "../config.ts";
 import type { ModelConfig } from "../family.ts";
 import { readRotary, rotaryKeys, writeRotary } from "../rotary-config.ts";
 import { rotaryDivisors } from "./arrangement.ts";
 
-const RotaryConfig = z.object({ ...rotaryKeys, head_dim: z.int().positive().optional() });
-
-interface Rotary {
-  readonly headDim: number;
-  readonly base: number;
-  readonly scaling: RotaryScaling | null;
-}
+const size = z.int().positive().optional();
+const RotaryConfig = z.object({ ...rotaryKeys, head_dim: size, max_position_embeddings: size });
 
 /** How positions turn, by a config.json; null scaling for models without rotary positions. */
-function rotaryOf(config: ModelConfig): Rotary {
-  const keys = parseConfig(RotaryConfig, config);
-  return { headDim: keys.head_dim ?? 0, ...readRotary(keys, 10_000) };
+function rotaryOf(config: ModelConfig): RotaryRule {
+  const { head_dim: headDim = 0, max_position_embeddings: context = 0, ...keys } = parseConfig(RotaryConfig, config);
+  return readRotary(keys, { headDim, context, base: 10_000 });
 }
 
 /**
@@ -36,6 +31,8 @@ export function scalingMetadata(config: ModelConfig): Map<string, GgufValue> {
       ["rope.scaling.factor", { type: "float32", value: scaling.factor }],
     ]);
   }
+  if (scaling.kind !== "llama3")
+    throw new UnsupportedError(`gguf: ${scaling.kind} scaling of positions cannot be written`);
   return new Map(llama3Keys.map(([name, key]) => [key, { type: "float32", value: scaling[name] }]));
 }
 
@@ -50,13 +47,13 @@ type Llama3 = Extract<RotaryScaling, { kind: "llama3" }>;
 
 /** {@link rotaryDivisors} of a model whose pairs are scaled each in its own way, or null. */
 export function divisorsOf(config: ModelConfig): Float32Array | null {
-  const { headDim, base, scaling } = rotaryOf(config);
-  return scaling?.kind === "llama3" ? divisors({ headDim, base, scaling }) : null;
+  const rule = rotaryOf(config);
+  return rule.scaling?.kind === "llama3" ? divisors(rule) : null;
 }
 
-function divisors({ headDim, base, scaling }: Rotary): Float32Array {
-  const scaled = rotaryFrequencies(headDim, base, scaling);
-  return Float32Array.from(rotaryFrequencies(headDim, base, null), (frequency, i) => frequency / (scaled[i] ?? 1));
+function divisors(rule: RotaryRule): Float32Array {
+  const scaled = rotaryFrequencies(rule);
+  return Float32Array.from(rotaryFrequencies({ ...rule, scaling: null }), (own, i) => own / (scaled[i] ?? 1));
 }
 
 /**
@@ -70,7 +67,7 @@ export async function scalingConfig(
   read: (key: string) => GgufValue | undefined,
   tensors: TensorSource,
 ): Promise<ModelConfig> {
-  const { headDim, base } = rotaryOf(config);
+  const { turned, base } = rotaryOf(config);
   const type = read("rope.scaling.type");
   const factor = read("rope.scaling.factor");
   if (type?.type === "string" && type.value !== "none") {
@@ -82,10 +79,13 @@ export async function scalingConfig(
   if (!tensors.has(rotaryDivisors)) return {};
   const found = await tensors.read(rotaryDivisors);
   const fits = (scaling: Llama3): boolean => {
-    const expected = divisors({ headDim, base, scaling });
+    const expected = divisors({ turned, base, scaling });
     return expected.length === found.length && expected.every((x, i) => Math.abs(x / (found[i] ?? 0) - 1) < 1e-4);
   };
-  const candidates = [statedScaling(read), ...likelyScalings(found, rotaryFrequencies(headDim, base, null))];
+  const candidates = [
+    statedScaling(read),
+    ...likelyScalings(found, rotaryFrequencies({ turned, base, scaling: null })),
+  ];
   const scaling = candidates.find((candidate) => candidate !== null && fits(candidate));
   if (scaling) return writeRotary(base, scaling);
   throw new CheckpointError(

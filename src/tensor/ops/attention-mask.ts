@@ -57,3 +57,12 @@ export function isVisible(mask: AttentionMask, batch: number, query: number, key
   if (!mask.causal) return true;
   return key <= (mask.queryStarts?.[batch] ?? 0) + query || key < (mask.prefixLengths?.[batch] ?? 0);
 }
+
+/** The same mask, of which each query sees only the last `window` keys up to its own. */
+export function withinWindow(mask: AttentionMask, window: number, batch: number, queries: number): AttentionMask {
+  const firstKeys = Int32Array.from({ length: batch * queries }, (_, row) => {
+    const own = (mask.queryStarts?.[Math.floor(row / queries)] ?? 0) + (row % queries);
+    return Math.max(mask.firstKeys?.[row] ?? 0, own - window + 1);
+  });
+  return { ...mask, firstKeys };
+}

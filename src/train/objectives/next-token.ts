@@ -64,6 +64,7 @@ export function trainingLoss(
   if (!model.forwardTraining) return { loss: nextTokenLoss(model, tokens, random, options), metrics: {} };
   const pass = model.forwardTraining(idsOf(model, tokens), { ...options, ...visibility(tokens), random });
   const predictions = tokenLoss(model, trainedRows(pass.hidden, tokens.targets));
+  if (pass.penalty === null) return { loss: predictions, metrics: pass.metrics };
   return { loss: predictions.add(pass.penalty), metrics: { next_token_loss: predictions, ...pass.metrics } };
 }
 
@@ -93,10 +94,11 @@ function visibility({ packing, prefixLengths }: TokenBatch): Pick<ForwardOptions
 
 /** Cross-entropy of the output layer on hidden states that have targets. */
 export function tokenLoss(
-  { outputWeight, outputBias }: Pick<LanguageModel, "outputWeight" | "outputBias">,
+  { outputWeight, outputBias, logitCap = null }: Pick<LanguageModel, "outputWeight" | "outputBias" | "logitCap">,
   { hidden, targets, scale }: TrainedRows,
 ): Tensor {
+  const attrs = { targets, scale, cap: logitCap };
   return outputBias
-    ? apply(biasedCrossEntropy, [hidden, outputWeight, outputBias], { targets, scale })
-    : apply(linearCrossEntropy, [hidden, outputWeight], { targets, scale });
+    ? apply(biasedCrossEntropy, [hidden, outputWeight, outputBias], attrs)
+    : apply(linearCrossEntropy, [hidden, outputWeight], attrs);
 }

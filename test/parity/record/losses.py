@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recorder import write_json
-from safetensors import write_safetensors
+from tensor_file import write_safetensors
 
 Tensors = dict[str, Tensor]
 Settings = dict[str, float | str]

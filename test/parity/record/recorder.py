@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from safetensors import write_safetensors
+from tensor_file import write_safetensors
 
 STEPS = 10
 

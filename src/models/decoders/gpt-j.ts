@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { ActivationName, activationNamed } from "../activation-names.ts";
+import { defineDecoder } from "../decoder-family.ts";
+import { plainDecoder } from "../decoder-settings.ts";
+import { everyLayer, size } from "./llama-keys.ts";
+
+const rate = z.number().min(0).lt(1).default(0);
+
+/** GPT-J; folders of `model_type` gptj. */
+export const gptJ = defineDecoder({
+  summary: "GPT-J: parallel sub-layers with one layer norm, part of each head turning in neighbouring pairs",
+  modelType: "gptj",
+  className: "GPTJForCausalLM",
+  keys: z.object({
+    vocab_size: size,
+    n_positions: size.default(2048),
+    n_embd: size,
+    n_layer: size,
+    n_head: size,
+    n_inner: size.nullish(),
+    rotary_dim: size.nullable().default(64),
+    activation_function: ActivationName.default("gelu_new"),
+    resid_pdrop: rate,
+    embd_pdrop: rate,
+    attn_pdrop: rate,
+    layer_norm_epsilon: z.number().positive().default(1e-5),
+    initializer_range: z.number().positive().default(0.02),
+    tie_word_embeddings: z.boolean().default(false),
+    scale_attn_weights: z.literal(true).default(true),
+  }),
+  properties(keys) {
+    const headDim = keys.n_embd / keys.n_head;
+    const rotary = { base: 10_000, turned: keys.rotary_dim ?? headDim, scaling: null };
+    return {
+      ...plainDecoder,
+      vocabularySize: keys.vocab_size,
+      context: keys.n_positions,
+      width: keys.n_embd,
+      layers: keys.n_layer,
+      heads: keys.n_head,
+      keyValueHeads: keys.n_head,
+      headDim,
+      hidden: keys.n_inner ?? 4 * keys.n_embd,
+      activation: activationNamed(keys.activation_function),
+      gated: false,
+      norm: { kind: "layer", epsilon: keys.layer_norm_epsilon, gain: true, bias: true },
+      parallel: true,
+      sharedNorm: true,
+      bias: { qkv: false, projection: false, mlp: true, head: true },
+      attention: everyLayer(keys.n_layer, { window: null, rotary }),
+      attentionScale: 1 / Math.sqrt(headDim),
+      tiedEmbeddings: keys.tie_word_embeddings,
+      dropout: { embedding: keys.embd_pdrop, attention: keys.attn_pdrop, residual: keys.resid_pdrop },
+      initializerRange: keys.initializer_range,
+    };
+  },
+  fresh: (shape) => ({
+    vocab_size: shape.vocabularySize,
+    n_positions: shape.context,
+    n_embd: shape.width,
+    n_layer: shape.layers,
+    n_head: shape.heads,
+    n_inner: null,
+    rotary_dim: shape.width / shape.heads,
+    activation_function: "gelu_new",
+    resid_pdrop: shape.dropout,
+    embd_pdrop: shape.dropout,
+    attn_pdrop: shape.dropout,
+    tie_word_embeddings: false,
+  }),
+  names: {
+    tokenEmbedding: "transformer.wte",
+    finalNorm: "transformer.ln_f",
+    head: "lm_head",
+    blocks: "transformer.h.",
+    attentionNorm: "ln_1",
+    qkv: ["attn.q_proj", "attn.k_proj", "attn.v_proj"],
+    projection: "attn.out_proj",
+    expansion: "mlp.fc_in",
+    mlpProjection: "mlp.fc_out",
+    pairsAreNeighbours: true,
+  },
+  optionalPrefix: "transformer.",
+  ignored: /attn\.(masked_)?bias$|attn\.embed_positions$/,
+});
