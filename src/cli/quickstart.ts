@@ -2,8 +2,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { openBackend } from "../backend/index.ts";
-import { SettingsError } from "../core/errors.ts";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import { formatJson } from "../files/json.ts";
+import { readJsonIfThere } from "../files/json-file.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { align } from "../stages/quickstart/align.ts";
+import { chooseSize, measuredOn, QuickstartSize, roadSeconds, wholeSteps } from "../stages/quickstart/choose-size.ts";
 import { standingLines } from "../stages/quickstart/compare.ts";
 import type { Base } from "../stages/quickstart/pretrain-base.ts";
 import { pretrainBase } from "../stages/quickstart/pretrain-base.ts";
@@ -25,7 +30,16 @@ const QuickstartSettings = z.object({
     .enum(["base", "whole"])
     .default("whole")
     .describe("whole: pretraining, SFT, reward model, PPO and DPO; base: pretraining only"),
-  steps: z.int().positive().default(1200).describe("updates of the pretrained model"),
+  minutes: z
+    .number()
+    .positive()
+    .default(8)
+    .describe("time it may take: the machine is measured first, and size and steps of the model chosen"),
+  steps: z
+    .int()
+    .positive()
+    .optional()
+    .describe("updates of the pretrained model (default: by --minutes, at most 1200)"),
   resume: z.boolean().default(false).describe("go on with the quickstart that --output holds"),
   seed: trainingSettings.seed,
   threads: trainingSettings.threads,
@@ -46,11 +60,10 @@ export const quickstart = defineCommand({
   async run(settings, io) {
     const start = performance.now();
     const output = outputOf(settings);
-    const matmulPrecision = settings.matmulPrecision ?? (await bestPrecision());
-    const common = { ...settings, output, matmulPrecision };
+    const size = await sizeOf(settings, output, io);
+    const common = { ...settings, ...size, steps: settings.steps ?? Math.ceil(wholeSteps * size.scale), output };
     const signal = io.stopSignal();
     const watch = (stage: string): Watcher => ({ ...stageWatcher(stage, io), signal });
-    io.note(`quickstart: a GPT-2 learns English from the King James Bible, in ${output}`);
     const base = await pretrainBase(common, watch("pretrain"));
     showBase(base, io);
     if (settings.road === "base") return finish({ output, start, base: base.result }, io);
@@ -73,9 +86,29 @@ function outputOf({ output, resume }: QuickstartSettings): string {
   throw new SettingsError(resume ? "there is no quickstart to resume" : "runs/ holds 99 quickstarts; give --output");
 }
 
-async function bestPrecision(): Promise<"float32" | "bfloat16"> {
-  const backend = await openBackend();
-  return backend.multipliesBfloat16 === true ? "bfloat16" : "float32";
+/** What an interrupted quickstart chose, or a choice by what this machine can do, which is written down. */
+async function sizeOf(settings: QuickstartSettings, output: string, io: Io): Promise<QuickstartSize> {
+  const path = join(output, "quickstart.json");
+  const chosen = settings.resume ? await readJsonIfThere(path) : null;
+  if (chosen !== null) {
+    const size = QuickstartSize.safeParse(chosen);
+    if (size.success) return size.data;
+    throw new CheckpointError(`${path}: is damaged; begin anew with another --output`);
+  }
+  const threads = settings.threads > 0 ? settings.threads : undefined;
+  const any = await openBackend({ threads, onFallback: io.note });
+  const matmulPrecision = settings.matmulPrecision ?? (any.multipliesBfloat16 === true ? "bfloat16" : "float32");
+  const backend = await openBackend({ threads, matmulPrecision });
+  const { secondsPerStep, ...choice } = await chooseSize({ ...settings, ...measuredOn(backend) });
+  io.note(
+    `quickstart: a GPT-2 of ${choice.layers} layers, ${choice.width} wide, learns English from the King James Bible, in ` +
+      `${output}; a step of it takes ${formatDuration(secondsPerStep)} here, so that ${(100 * choice.scale).toFixed(0)} % of the ` +
+      `steps take about ${formatDuration(roadSeconds(choice, secondsPerStep, settings.road))} (--minutes ${settings.minutes})`,
+  );
+  const size = { ...choice, matmulPrecision };
+  await makeFolder(output);
+  await writeFileAtomic(path, formatJson(path, size));
+  return size;
 }
 
 function showBase({ result, corpus }: Base, io: Io): void {

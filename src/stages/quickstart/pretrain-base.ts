@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { pretrain } from "../pretrain/index.ts";
 import type { StageResult, Watcher } from "../run-stage.ts";
+import { quickstartRun } from "./choose-size.ts";
 import type { Corpus } from "./corpus.ts";
 import { writeCorpus } from "./corpus.ts";
 import { runLeg } from "./leg.ts";
@@ -10,6 +11,9 @@ export interface BaseSettings {
   /** Folder for data and run. */
   readonly output: string;
   readonly steps: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly width: number;
   readonly seed: number;
   readonly threads: number;
   readonly matmulPrecision: "float32" | "bfloat16";
@@ -22,15 +26,17 @@ export interface Base {
   readonly corpus: Corpus;
 }
 
-/** Trains a BPE of 2,048 tokens and a GPT-2 of 3 million parameters on the King James Bible. */
+/** Trains a BPE of 2,048 tokens and a GPT-2, of 3 million parameters where it has the time, on the King James Bible. */
 export async function pretrainBase({ output, ...settings }: BaseSettings, watcher: Watcher): Promise<Base> {
   const corpus = await writeCorpus(join(output, "data"));
   const result = await runLeg(
     pretrain,
     pretrain.settings.parse({
       ...settings,
-      ...{ model: "gpt2", data: [corpus.text], validation: [corpus.heldOutText], tokenizer: "bpe-2048" },
-      ...{ layers: 6, heads: 6, width: 192, context: 128, batchSize: 16, learningRate: 2e-3, warmupSteps: 100 },
+      ...{ model: "gpt2", data: [corpus.text], validation: [corpus.heldOutText] },
+      ...{ tokenizer: `bpe-${quickstartRun.vocabularySize}`, context: quickstartRun.context },
+      ...{ batchSize: quickstartRun.batchSize, learningRate: 2e-3 },
+      warmupSteps: Math.min(100, Math.ceil(settings.steps / 10)),
       ...{ evaluateEvery: Math.ceil(settings.steps / 4), saveEvery: Math.ceil(settings.steps / 4) },
       prompts: ["In the beginning", "And Jesus said unto him,", "The LORD is my"],
       sampleTokens: 60,
