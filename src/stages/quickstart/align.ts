@@ -158,7 +158,7 @@ async function judge(
 }
 
 async function compare(
-  { seed, threads, matmulPrecision, heldOutText, output, watch }: Alignment,
+  { seed, threads, matmulPrecision, heldOutText, output, watch, scale = 1 }: Alignment,
   models: Readonly<Record<string, string>>,
   prompts: readonly string[],
 ): Promise<Standing[]> {
@@ -170,7 +170,7 @@ async function compare(
     });
     const files = training.map(({ file }) => file);
     const { context } = model.settings;
-    const batches = [...evaluationWindows({ files, context, maxTokens: 64 * context }).batches(16)];
+    const batches = [...evaluationWindows({ files, context, maxTokens: Math.ceil(64 * scale) * context }).batches(16)];
     close();
     return batches;
   };

@@ -14,6 +14,8 @@ export interface BaseSettings {
   readonly layers: number;
   readonly heads: number;
   readonly width: number;
+  /** Share of the road: of a short one less text is evaluated on. */
+  readonly scale: number;
   readonly seed: number;
   readonly threads: number;
   readonly matmulPrecision: "float32" | "bfloat16";
@@ -27,7 +29,7 @@ export interface Base {
 }
 
 /** Trains a BPE of 2,048 tokens and a GPT-2, of 3 million parameters where it has the time, on the King James Bible. */
-export async function pretrainBase({ output, ...settings }: BaseSettings, watcher: Watcher): Promise<Base> {
+export async function pretrainBase({ output, scale, ...settings }: BaseSettings, watcher: Watcher): Promise<Base> {
   const corpus = await writeCorpus(join(output, "data"));
   const result = await runLeg(
     pretrain,
@@ -36,6 +38,7 @@ export async function pretrainBase({ output, ...settings }: BaseSettings, watche
       ...{ model: "gpt2", data: [corpus.text], validation: [corpus.heldOutText] },
       ...{ tokenizer: `bpe-${quickstartRun.vocabularySize}`, context: quickstartRun.context },
       ...{ batchSize: quickstartRun.batchSize, learningRate: 2e-3 },
+      ...(scale < 1 && { evaluationTokens: Math.ceil(2 ** 16 * scale) }),
       warmupSteps: Math.min(100, Math.ceil(settings.steps / 10)),
       ...{ evaluateEvery: Math.ceil(settings.steps / 4), saveEvery: Math.ceil(settings.steps / 4) },
       prompts: ["In the beginning", "And Jesus said unto him,", "The LORD is my"],
