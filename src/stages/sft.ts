@@ -122,6 +122,9 @@ async function rowsOf(
 ): Promise<{ rows: readonly ChatRow[]; evaluation: readonly ChatRow[]; context: number }> {
   const encode = (conversations: readonly Conversation[]): Promise<EncodedConversation[]> =>
     readNotingBad(settings, note, async (bad) => encodeConversations(conversations, encoder, bad));
+  const hasTools = training.some(({ variables }) => variables?.tools !== undefined);
+  if (hasTools && !encoder.template?.source.includes("tools"))
+    note("the rows have tools, for which the chat template has no place");
   const encoded = [await encode(training), await encode(heldOut)];
   const lengths = encoded.flat().map(({ length }) => length);
   const context = resolveContext(settings.context, lengths, model.settings.context);
