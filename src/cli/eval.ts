@@ -61,8 +61,10 @@ const EvalSettings = z.object({
   bootstrapIterations: z
     .int()
     .nonnegative()
-    .default(100_000)
-    .describe("samples behind the standard errors that have no formula, such as that of perplexity; 0 is no errors")
+    .default(1000)
+    .describe(
+      "samples behind the standard errors that have no formula, such as perplexity's (the harness: 100000); 0 is no errors",
+    )
     .meta({ aliases: ["bootstrap_iters"] }),
   ...machineSettings,
 });
