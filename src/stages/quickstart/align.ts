@@ -61,6 +61,8 @@ const maxNewTokens = 48;
 const answersToRank = 4;
 /** What the judge says of an answer that does not end: less than of any that does. */
 const unfinished = -100;
+/** Prompts that are answered to be ranked, at least, and rankings below which answers that do not end are told apart too. */
+const [fewestPrompts, fewestRankings] = [32, 8];
 
 /**
  * From a language model to an assistant: supervised fine-tuning on requests for verses, rankings by a judge in place of
@@ -86,7 +88,7 @@ export async function align(road: Alignment): Promise<Aligned> {
 
   // Answers are ranked to some prompts; PPO learns on others.
   const prompts = training.map(({ prompt }) => ({ prompt }));
-  const ranked = prompts.slice(0, scaled(1000));
+  const ranked = prompts.slice(0, Math.max(fewestPrompts, scaled(1000)));
   await writeRows(at("rankings.jsonl"), await judge(road, at("sft/final"), ranked));
   await writeRows(at("prompts.jsonl"), prompts.slice(ranked.length, ranked.length + scaled(4000)));
 
@@ -144,10 +146,24 @@ async function judge(
   const options = { sampling, maxNewTokens, batchSize: 64, seed, endTokens: encoder.endTokens(), tokenizer };
   const answers = await sampleAnswers(model, encoded, options);
   for (const parameter of parameters(model).values()) parameter.release();
+  const texts = answers.map(({ answer, ended }) => {
+    return { text: tokenizer.decode(answer, { skipSpecialTokens: true }), ended };
+  });
+  const rows = rankingsOf(prompts, texts, () => unfinished);
+  // A model that has learned little ends few of its answers.
+  if (rows.length >= fewestRankings) return rows;
+  return rankingsOf(prompts, texts, (text) => unfinished + kindness(text));
+}
+
+/** The answers to each prompt in their order; `ofUnfinished` judges those that do not end. */
+function rankingsOf(
+  prompts: readonly { readonly prompt: string }[],
+  answers: readonly { readonly text: string; readonly ended: boolean }[],
+  ofUnfinished: (text: string) => number,
+): object[] {
   return prompts.flatMap(({ prompt }, i) => {
-    const own = answers.slice(i * answersToRank, (i + 1) * answersToRank).map(({ answer, ended }) => {
-      const text = tokenizer.decode(answer, { skipSpecialTokens: true });
-      return { text, score: ended ? kindness(text) : unfinished };
+    const own = answers.slice(i * answersToRank, (i + 1) * answersToRank).map(({ text, ended }) => {
+      return { text, score: ended ? kindness(text) : ofUnfinished(text) };
     });
     const distinct = [...new Map(own.map((answer) => [answer.text, answer])).values()];
     const said = distinct.filter(({ text }) => text.trim() !== "");

@@ -46,6 +46,9 @@ const fixedSeconds = 20;
 /** A smaller model that goes further learns more than one that goes less than this share of the way. */
 const fairScale = 0.6;
 
+/** Below this nothing is learned that the next stage could go on from. */
+const leastScale = 0.02;
+
 /** Above this the road is gone whole. */
 const almostWhole = 0.9;
 
@@ -74,7 +77,7 @@ export async function chooseSize({ minutes, secondsPerStep, operations }: Choosi
   const seconds = Math.max(60 * minutes - fixedSeconds, 10);
   const scaleOf = (perStep: number): number => {
     const scale = seconds / (stepsOfRoad.whole * perStep);
-    return scale > almostWhole ? 1 : Math.max(scale, 0.005);
+    return scale > almostWhole ? 1 : Math.max(scale, leastScale);
   };
   let chosen: Choice | null = null;
   let rate = 0;
