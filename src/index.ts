@@ -118,6 +118,8 @@ export type { ChatMessage } from "./text/chat-message.ts";
 export { ChatTemplate } from "./text/chat-template.ts";
 export { readChatTemplate } from "./text/chat-template-file.ts";
 export { ChatEncoder } from "./text/encode-chat.ts";
+export type { FolderIds } from "./text/folder-ids.ts";
+export { readFolderIds } from "./text/folder-ids.ts";
 export { Gpt1BpeTrainer } from "./text/gpt1-trainer.ts";
 export { loadChatEncoder } from "./text/load-chat-encoder.ts";
 export { loadTokenizer } from "./text/load-tokenizer.ts";
