@@ -3,7 +3,7 @@ import { CheckpointError } from "../core/errors.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { ModelConfig } from "./family.ts";
-import { refuseUnsupportedKeys } from "./unsupported-keys.ts";
+import { refuseUnsupportedKeys } from "./telling-keys.ts";
 
 /**
  * The keys of a config.json that a family reads, checked.

@@ -252,3 +252,14 @@ test.each(refusals)("%s is refused", async (_, change, message) => {
   expect((failure as Error).message).toContain(message);
   expect(failure).toBeInstanceOf(CheckpointError);
 });
+
+test("an error about weights says what the config asks for", async () => {
+  const asked = { ...llama.writeConfig(llama.shaped(shape), { endOfText: 0 }), attention_bias: true };
+  await writeModelFolder(path, { config: asked as typeof config, tensors });
+  await expect(loadModel(path, backend)).rejects.toThrow("belong together (model_type llama, attention_bias true)");
+  const damaged = { ...asked, sliding_window: 4, model_type: "mistral", num_key_value_heads: 3 };
+  await writeModelFolder(path, { config: damaged as typeof config, tensors });
+  await expect(loadModel(path, backend)).rejects.toThrow(
+    "2 heads (model_type mistral, sliding_window 4, attention_bias",
+  );
+});

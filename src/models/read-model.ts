@@ -12,6 +12,7 @@ import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { refuseOtherHead } from "./other-heads.ts";
+import { describeConfig } from "./telling-keys.ts";
 import { holdsOwnHead, lackingParts, renaming } from "./tensor-names.ts";
 
 /** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
@@ -37,7 +38,7 @@ export async function readModel(source: ModelSource, backend: Backend): Promise<
   const family = familyOf(config, path);
   refuseOtherHead(config, path);
   const model = await createEmpty(family, source, backend);
-  await loadTensors(family, model, tensors);
+  await saying(config, loadTensors(family, model, tensors));
   if (config[prefixKey] === true) model.readsPrefix = true;
   return { model, family };
 }
@@ -75,8 +76,16 @@ export async function readModelOf<Settings, Model extends StoredModel>(
     for (const parameter of parameters(model).values()) parameter.release();
     model = await createEmpty(family, source, backend, missing.random);
   }
-  await loadTensors(family, model, tensors, lacking);
+  await saying(config, loadTensors(family, model, tensors, lacking));
   return model;
+}
+
+/** An error about weights also says what the config had asked for. */
+async function saying<Result>(config: ModelConfig, loading: Promise<Result>): Promise<Result> {
+  return loading.catch((error: unknown) => {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(`${error.message} (${describeConfig(config)})`, { cause: error });
+  });
 }
 
 /**
@@ -106,7 +115,7 @@ export async function createEmpty<Settings, Model extends StoredModel>(
     // JavaScript's own limits speak where a number is beyond even them.
     if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
     const fault = error.message.replace(/^config\.json: /, "");
-    throw new CheckpointError(`${path}: config.json: ${fault}`, { cause: error });
+    throw new CheckpointError(`${path}: config.json: ${fault} (${describeConfig(config)})`, { cause: error });
   }
 }
 

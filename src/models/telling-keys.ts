@@ -12,7 +12,7 @@ const never: IsNeutral = () => false;
  * Keys, of one family of `transformers` or another, that change what a model computes which some families read
  * and the others do not implement. Files hold them at neutral values, too.
  */
-const unsupportedKeys: Readonly<Record<string, IsNeutral>> = {
+const tellingKeys: Readonly<Record<string, IsNeutral>> = {
   add_cross_attention: isOff,
   attn_logit_softcapping: never,
   clip_qkv: never,
@@ -37,7 +37,7 @@ const unsupportedKeys: Readonly<Record<string, IsNeutral>> = {
  * @throws {CheckpointError} naming the first key that asks for a model of another kind; null is always neutral.
  */
 export function refuseUnsupportedKeys(config: ModelConfig, own: readonly string[]): void {
-  for (const [key, isNeutral] of Object.entries(unsupportedKeys)) {
+  for (const [key, isNeutral] of Object.entries(tellingKeys)) {
     const value = config[key];
     if (own.includes(key) || value === undefined || value === null || isNeutral(value, config)) continue;
     const shown = JSON.stringify(value);
@@ -45,4 +45,16 @@ export function refuseUnsupportedKeys(config: ModelConfig, own: readonly string[
       `config.json: ${key} is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}, which is not supported; choose another model`,
     );
   }
+}
+
+/** What a config asks for in a few words, for messages: its `model_type`, and keys that set it apart from its kin. */
+export function describeConfig(config: ModelConfig): string {
+  const isUnused: IsNeutral = (_, { use_sliding_window: isUsed }) => isUsed === false;
+  const more = { attention_bias: isOff, mlp_bias: isOff, rope_scaling: never, sliding_window: isUnused };
+  const keys = { ...tellingKeys, ...more };
+  const apart = Object.entries(keys).filter(
+    ([key, isNeutral]) => config[key] !== undefined && config[key] !== null && !isNeutral(config[key], config),
+  );
+  const shown = apart.map(([key]) => `${key} ${JSON.stringify(config[key])}`.slice(0, 60));
+  return [`model_type ${String(config.model_type)}`, ...shown].join(", ");
 }
