@@ -1,9 +1,7 @@
 import { z } from "zod";
 import { defineDecoder } from "../decoder-family.ts";
-import { plainDecoder } from "../decoder-settings.ts";
-import { everyLayer, size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { everyLayer, rate, size } from "./llama-keys.ts";
+import { olderProperties } from "./older-keys.ts";
 
 /** BLOOM; folders of `model_type` bloom. */
 export const bloom = defineDecoder({
@@ -32,28 +30,24 @@ export const bloom = defineDecoder({
     }),
   properties(keys) {
     const width = keys.hidden_size ?? keys.n_embed ?? 0;
-    const headDim = width / keys.n_head;
     return {
-      ...plainDecoder,
-      vocabularySize: keys.vocab_size,
-      context: keys.seq_length,
-      width,
-      layers: keys.n_layer,
-      heads: keys.n_head,
-      keyValueHeads: keys.n_head,
-      headDim,
-      hidden: 4 * width,
-      activation: "geluTanh",
-      gated: false,
-      norm: { kind: "layer", epsilon: keys.layer_norm_epsilon, gain: true, bias: true },
+      ...olderProperties({
+        vocabularySize: keys.vocab_size,
+        context: keys.seq_length,
+        width,
+        layers: keys.n_layer,
+        heads: keys.n_head,
+        hidden: 4 * width,
+        activation: "geluTanh",
+        normEpsilon: keys.layer_norm_epsilon,
+        tiedEmbeddings: keys.tie_word_embeddings,
+        dropout: { embedding: 0, attention: keys.attention_dropout, residual: keys.hidden_dropout },
+        initializerRange: keys.initializer_range,
+      }),
       embeddingNorm: true,
       bias: { qkv: true, projection: true, mlp: true, head: false },
       positions: { kind: "alibi", scale: 1 },
       attention: everyLayer(keys.n_layer, { window: null, rotary: null }),
-      attentionScale: 1 / Math.sqrt(headDim),
-      tiedEmbeddings: keys.tie_word_embeddings,
-      dropout: { embedding: 0, attention: keys.attention_dropout, residual: keys.hidden_dropout },
-      initializerRange: keys.initializer_range,
     };
   },
   fresh: (shape) => ({

@@ -1,11 +1,9 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { plainDecoder } from "../decoder-settings.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-import { everyLayer, size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { everyLayer, rate, size } from "./llama-keys.ts";
+import { olderProperties } from "./older-keys.ts";
 
 /** Falcon 7B, 40B, 180B, RW and 2; folders of `model_type` falcon. */
 export const falcon = defineDecoder({
@@ -42,18 +40,20 @@ export const falcon = defineDecoder({
     const parallel = isNew || keys.parallel_attn;
     const place = { headDim, context: keys.max_position_embeddings, base: 10_000 };
     return {
-      ...plainDecoder,
-      vocabularySize: keys.vocab_size,
-      context: keys.max_position_embeddings,
-      width: keys.hidden_size,
-      layers: keys.num_hidden_layers,
-      heads,
+      ...olderProperties({
+        vocabularySize: keys.vocab_size,
+        context: keys.max_position_embeddings,
+        width: keys.hidden_size,
+        layers: keys.num_hidden_layers,
+        heads,
+        hidden: keys.ffn_hidden_size ?? 4 * keys.hidden_size,
+        activation: activationNamed(keys.activation),
+        normEpsilon: keys.layer_norm_epsilon,
+        tiedEmbeddings: keys.tie_word_embeddings,
+        dropout: { embedding: 0, attention: keys.attention_dropout, residual: keys.hidden_dropout },
+        initializerRange: keys.initializer_range,
+      }),
       keyValueHeads: isNew ? (keys.num_kv_heads ?? heads) : keys.multi_query ? 1 : heads,
-      headDim,
-      hidden: keys.ffn_hidden_size ?? 4 * keys.hidden_size,
-      activation: activationNamed(keys.activation),
-      gated: false,
-      norm: { kind: "layer", epsilon: keys.layer_norm_epsilon, gain: true, bias: true },
       parallel,
       sharedNorm: parallel && (keys.num_ln_in_parallel_attn ?? (isNew ? 2 : 1)) === 1,
       bias: { qkv: keys.bias, projection: keys.bias, mlp: keys.bias, head: false },
@@ -63,10 +63,6 @@ export const falcon = defineDecoder({
         window: null,
         rotary: keys.alibi ? null : readRotary(keys, place),
       }),
-      attentionScale: 1 / Math.sqrt(headDim),
-      tiedEmbeddings: keys.tie_word_embeddings,
-      dropout: { embedding: 0, attention: keys.attention_dropout, residual: keys.hidden_dropout },
-      initializerRange: keys.initializer_range,
     };
   },
   fresh: (shape) => ({

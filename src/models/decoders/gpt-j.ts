@@ -1,10 +1,8 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { plainDecoder } from "../decoder-settings.ts";
-import { everyLayer, size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { everyLayer, rate, size } from "./llama-keys.ts";
+import { olderProperties } from "./older-keys.ts";
 
 /** GPT-J; folders of `model_type` gptj. */
 export const gptJ = defineDecoder({
@@ -32,26 +30,23 @@ export const gptJ = defineDecoder({
     const headDim = keys.n_embd / keys.n_head;
     const rotary = { base: 10_000, turned: keys.rotary_dim ?? headDim, scaling: null };
     return {
-      ...plainDecoder,
-      vocabularySize: keys.vocab_size,
-      context: keys.n_positions,
-      width: keys.n_embd,
-      layers: keys.n_layer,
-      heads: keys.n_head,
-      keyValueHeads: keys.n_head,
-      headDim,
-      hidden: keys.n_inner ?? 4 * keys.n_embd,
-      activation: activationNamed(keys.activation_function),
-      gated: false,
-      norm: { kind: "layer", epsilon: keys.layer_norm_epsilon, gain: true, bias: true },
+      ...olderProperties({
+        vocabularySize: keys.vocab_size,
+        context: keys.n_positions,
+        width: keys.n_embd,
+        layers: keys.n_layer,
+        heads: keys.n_head,
+        hidden: keys.n_inner ?? 4 * keys.n_embd,
+        activation: activationNamed(keys.activation_function),
+        normEpsilon: keys.layer_norm_epsilon,
+        tiedEmbeddings: keys.tie_word_embeddings,
+        dropout: { embedding: keys.embd_pdrop, attention: keys.attn_pdrop, residual: keys.resid_pdrop },
+        initializerRange: keys.initializer_range,
+      }),
       parallel: true,
       sharedNorm: true,
       bias: { qkv: false, projection: false, mlp: true, head: true },
       attention: everyLayer(keys.n_layer, { window: null, rotary }),
-      attentionScale: 1 / Math.sqrt(headDim),
-      tiedEmbeddings: keys.tie_word_embeddings,
-      dropout: { embedding: keys.embd_pdrop, attention: keys.attn_pdrop, residual: keys.resid_pdrop },
-      initializerRange: keys.initializer_range,
     };
   },
   fresh: (shape) => ({

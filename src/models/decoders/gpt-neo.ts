@@ -1,10 +1,8 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { plainDecoder } from "../decoder-settings.ts";
-import { size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { rate, size } from "./llama-keys.ts";
+import { olderProperties } from "./older-keys.ts";
 
 /** GPT-Neo and TinyStories; folders of `model_type` gpt_neo. */
 export const gptNeo = defineDecoder({
@@ -32,20 +30,20 @@ export const gptNeo = defineDecoder({
   }),
   properties(keys) {
     const kinds = keys.attention_types.flatMap(([pattern, times]) => new Array(times).fill(pattern).flat() as string[]);
-    const headDim = keys.hidden_size / keys.num_heads;
     return {
-      ...plainDecoder,
-      vocabularySize: keys.vocab_size,
-      context: keys.max_position_embeddings,
-      width: keys.hidden_size,
-      layers: keys.num_layers,
-      heads: keys.num_heads,
-      keyValueHeads: keys.num_heads,
-      headDim,
-      hidden: keys.intermediate_size ?? 4 * keys.hidden_size,
-      activation: activationNamed(keys.activation_function),
-      gated: false,
-      norm: { kind: "layer", epsilon: keys.layer_norm_epsilon, gain: true, bias: true },
+      ...olderProperties({
+        vocabularySize: keys.vocab_size,
+        context: keys.max_position_embeddings,
+        width: keys.hidden_size,
+        layers: keys.num_layers,
+        heads: keys.num_heads,
+        hidden: keys.intermediate_size ?? 4 * keys.hidden_size,
+        activation: activationNamed(keys.activation_function),
+        normEpsilon: keys.layer_norm_epsilon,
+        tiedEmbeddings: keys.tie_word_embeddings,
+        dropout: { embedding: keys.embed_dropout, attention: keys.attention_dropout, residual: keys.resid_dropout },
+        initializerRange: keys.initializer_range,
+      }),
       bias: { qkv: false, projection: true, mlp: true, head: false },
       positions: { kind: "learned", offset: 0 },
       attention: Array.from({ length: keys.num_layers }, (_, layer) => ({
@@ -53,9 +51,6 @@ export const gptNeo = defineDecoder({
         rotary: null,
       })),
       attentionScale: 1,
-      tiedEmbeddings: keys.tie_word_embeddings,
-      dropout: { embedding: keys.embed_dropout, attention: keys.attention_dropout, residual: keys.resid_dropout },
-      initializerRange: keys.initializer_range,
     };
   },
   fresh: (shape) => ({

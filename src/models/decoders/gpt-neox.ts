@@ -1,11 +1,9 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { plainDecoder } from "../decoder-settings.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-import { everyLayer, size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { everyLayer, rate, size } from "./llama-keys.ts";
+import { olderProperties } from "./older-keys.ts";
 
 /** GPT-NeoX and Pythia; folders of `model_type` gpt_neox. */
 export const gptNeox = defineDecoder({
@@ -35,26 +33,24 @@ export const gptNeox = defineDecoder({
     const headDim = keys.hidden_size / keys.num_attention_heads;
     const place = { headDim, context: keys.max_position_embeddings };
     const rotary = readRotary(keys, { ...place, base: keys.rotary_emb_base, share: keys.rotary_pct });
+    const { hidden_dropout: dropped } = keys;
     return {
-      ...plainDecoder,
-      vocabularySize: keys.vocab_size,
-      context: keys.max_position_embeddings,
-      width: keys.hidden_size,
-      layers: keys.num_hidden_layers,
-      heads: keys.num_attention_heads,
-      keyValueHeads: keys.num_attention_heads,
-      headDim,
-      hidden: keys.intermediate_size,
-      activation: activationNamed(keys.hidden_act),
-      gated: false,
-      norm: { kind: "layer", epsilon: keys.layer_norm_eps, gain: true, bias: true },
+      ...olderProperties({
+        vocabularySize: keys.vocab_size,
+        context: keys.max_position_embeddings,
+        width: keys.hidden_size,
+        layers: keys.num_hidden_layers,
+        heads: keys.num_attention_heads,
+        hidden: keys.intermediate_size,
+        activation: activationNamed(keys.hidden_act),
+        normEpsilon: keys.layer_norm_eps,
+        tiedEmbeddings: keys.tie_word_embeddings,
+        dropout: { embedding: dropped, attention: keys.attention_dropout, residual: dropped },
+        initializerRange: keys.initializer_range,
+      }),
       parallel: keys.use_parallel_residual,
       bias: { qkv: keys.attention_bias, projection: keys.attention_bias, mlp: true, head: false },
       attention: everyLayer(keys.num_hidden_layers, { window: null, rotary }),
-      attentionScale: 1 / Math.sqrt(headDim),
-      tiedEmbeddings: keys.tie_word_embeddings,
-      dropout: { embedding: keys.hidden_dropout, attention: keys.attention_dropout, residual: keys.hidden_dropout },
-      initializerRange: keys.initializer_range,
     };
   },
   fresh: (shape) => ({

@@ -10,6 +10,9 @@ import { readRotary, rotaryKeys } from "../rotary-config.ts";
 /** A size in a config.json. */
 export const size = z.int().positive();
 
+/** A share that is dropped, in a config.json that may leave it out. */
+export const rate = z.number().min(0).lt(1).default(0);
+
 /** Keys of a config.json that most decoders since Llama have, with Llama's defaults. */
 export const llamaKeys = {
   vocab_size: size,
@@ -21,7 +24,7 @@ export const llamaKeys = {
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
   hidden_act: ActivationName.default("silu"),
-  attention_dropout: z.number().min(0).lt(1).default(0),
+  attention_dropout: rate,
   rms_norm_eps: z.number().positive().default(1e-6),
   initializer_range: z.number().positive().default(0.02),
   tie_word_embeddings: z.boolean().default(false),

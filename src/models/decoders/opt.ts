@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { plainDecoder } from "../decoder-settings.ts";
 import { everyLayer, size } from "./llama-keys.ts";
+import { olderProperties } from "./older-keys.ts";
 
 const rate = z.number().min(0).lt(1);
 
@@ -35,30 +35,27 @@ export const opt = defineDecoder({
       message: "an embedding narrower than the model is not supported",
     }),
   properties(keys) {
-    const [headDim, affine] = [keys.hidden_size / keys.num_attention_heads, keys.layer_norm_elementwise_affine];
-    const bias = keys.enable_bias;
+    const { layer_norm_elementwise_affine: affine, enable_bias: bias } = keys;
     return {
-      ...plainDecoder,
-      vocabularySize: keys.vocab_size,
-      context: keys.max_position_embeddings,
-      width: keys.hidden_size,
-      layers: keys.num_hidden_layers,
-      heads: keys.num_attention_heads,
-      keyValueHeads: keys.num_attention_heads,
-      headDim,
-      hidden: keys.ffn_dim,
-      activation: activationNamed(keys.activation_function),
-      gated: false,
+      ...olderProperties({
+        vocabularySize: keys.vocab_size,
+        context: keys.max_position_embeddings,
+        width: keys.hidden_size,
+        layers: keys.num_hidden_layers,
+        heads: keys.num_attention_heads,
+        hidden: keys.ffn_dim,
+        activation: activationNamed(keys.activation_function),
+        normEpsilon: 1e-5,
+        tiedEmbeddings: keys.tie_word_embeddings,
+        dropout: { embedding: 0, attention: keys.attention_dropout, residual: keys.dropout },
+        initializerRange: keys.init_std,
+      }),
       norm: { kind: "layer", epsilon: 1e-5, gain: affine, bias: affine },
       normsBefore: keys.do_layer_norm_before,
       normsAfter: keys.do_layer_norm_before ? null : "sum",
       bias: { qkv: bias, projection: bias, mlp: bias, head: false },
       positions: { kind: "learned", offset: 2 },
       attention: everyLayer(keys.num_hidden_layers, { window: null, rotary: null }),
-      attentionScale: 1 / Math.sqrt(headDim),
-      tiedEmbeddings: keys.tie_word_embeddings,
-      dropout: { embedding: 0, attention: keys.attention_dropout, residual: keys.dropout },
-      initializerRange: keys.init_std,
     };
   },
   fresh: (shape) => ({

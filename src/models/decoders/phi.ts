@@ -3,9 +3,7 @@ import { ActivationName } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import { readRotary } from "../rotary-config.ts";
-import { everyLayer, freshLlama, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { everyLayer, freshLlama, llamaKeys, llamaProperties, rate, size } from "./llama-keys.ts";
 
 /** Phi 1, 1.5 and 2; folders of `model_type` phi. */
 export const phi = defineDecoder({

@@ -2,9 +2,7 @@ import { z } from "zod";
 import { ActivationName } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
-import { freshLlama, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
-
-const rate = z.number().min(0).lt(1).default(0);
+import { freshLlama, llamaKeys, llamaProperties, rate, size } from "./llama-keys.ts";
 
 /** StarCoder 2; folders of `model_type` starcoder2. */
 export const starcoder2 = defineDecoder({
