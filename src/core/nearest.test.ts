@@ -7,6 +7,8 @@ test.each([
   ["learning-rat", "learning-rate"],
   ["Steps", "steps"],
   ["widht", "width"],
+  ["batch_size", "batch-size"],
+  ["leanring-rate", "learning-rate"],
 ])("%s probably stands for %s", (word, expected) => {
   expect(nearest(word, ["batch-size", "learning-rate", "seed", "steps", "width"])).toBe(expected);
 });
@@ -14,6 +16,8 @@ test.each([
 test("a word far from all stands for none", () => {
   expect(nearest("banana", ["steps", "seed"])).toBeNull();
   expect(nearest("", [])).toBeNull();
+  expect(nearest("--vocab-size", ["--block-size", "--width"])).toBeNull();
+  expect(nearest("vocabSize", ["blockSize"])).toBeNull();
 });
 
 test("a message ends with the suggestion or with what else to do", () => {

@@ -1,15 +1,32 @@
 /**
  * The candidate that a mistyped word probably stands for, or null when none is close: at most a third of its letters
- * (and always one) wrong, missing, extra or swapped with a neighbour.
+ * (and always one) wrong, missing, extra or swapped with a neighbour. Words joined by hyphens are compared without the
+ * parts that both begin or end with: `vocab-size` is no `block-size`.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    const [a, b] = withoutSharedParts(partsOf(word), partsOf(candidate));
+    const distance = editDistance(a, b);
+    if (distance > Math.max(1, Math.floor(a.length / 3)) || distance >= bestDistance) continue;
+    [best, bestDistance] = [candidate, distance];
   }
   return best;
+}
+
+/** Lower-cased words of a name in kebab-case, snake_case or camelCase. */
+function partsOf(name: string): string[] {
+  return name.split(/[-_]+|(?<=[a-z])(?=[A-Z])/).map((part) => part.toLowerCase());
+}
+
+function withoutSharedParts(a: string[], b: string[]): [string, string] {
+  const shorter = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < shorter && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < shorter - start && a.at(-1 - end) === b.at(-1 - end)) end++;
+  return [a.slice(start, a.length - end).join("-"), b.slice(start, b.length - end).join("-")];
 }
 
 /** `; did you mean X?` for the nearest candidate, or one that begins as the word does up to a hyphen, or `otherwise`, to end a message with. */
