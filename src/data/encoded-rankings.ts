@@ -4,6 +4,7 @@ import type { ChatEncoder } from "../text/encode-chat.ts";
 import { BadRows } from "./bad-rows.ts";
 import type { LongRows } from "./chat-rows.ts";
 import { encodeRow } from "./chat-rows.ts";
+import type { Judgement } from "./judgements.ts";
 import type { Prompt } from "./prompts.ts";
 import type { Preference, Ranking } from "./rankings.ts";
 
@@ -22,6 +23,11 @@ export interface EncodedRanking extends Pick<Ranking, "where" | "ranks" | "margi
 export interface EncodedPreference extends Pick<Preference, "where" | "margin" | "distance"> {
   readonly chosen: EncodedAnswer;
   readonly rejected: EncodedAnswer;
+}
+
+/** A {@link Judgement} in token ids. */
+export interface EncodedJudgement extends Pick<Judgement, "where" | "isDesirable"> {
+  readonly answered: EncodedAnswer;
 }
 
 /** What fits a context, and how many rows do not. */
@@ -85,6 +91,18 @@ export function encodePreferences(
       item: { where, margin, distance, chosen, rejected },
       length: Math.max(lengthOf(chosen), lengthOf(rejected)),
     };
+  });
+}
+
+/** Judged answers in token ids; as {@link encodeRankings}. */
+export function encodeJudgements(
+  judgements: readonly Judgement[],
+  encoder: ChatEncoder,
+  options: FittingOptions,
+): Fitting<EncodedJudgement> {
+  return fitting(judgements, options, 0, ({ where, prompt, variables, answer, isDesirable }) => {
+    const answered = encodeAnswer({ where, messages: prompt, variables }, answer, encoder);
+    return { item: { where, isDesirable, answered }, length: lengthOf(answered) };
   });
 }
 

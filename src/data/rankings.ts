@@ -34,7 +34,8 @@ export interface Preference {
   readonly distance: number;
 }
 
-const layouts: readonly Layout<Ranking>[] = [
+/** What rows of rankings and pairs look like. */
+export const rankingLayouts: readonly Layout<Ranking>[] = [
   ranked('"prompt", "completions" and "ranks"', "ranks", (value) => value),
   ranked('"prompt", "completions" and "scores"', "scores", (value) => -value),
   pair('"prompt", "chosen" and "rejected"', ["prompt", "chosen", "rejected"]),
@@ -52,7 +53,7 @@ const layouts: readonly Layout<Ranking>[] = [
  * than two answers, all ranks are equal, ranks and scores contradict each other, or a margin is negative.
  */
 export async function readRankings(paths: readonly string[], bad = new BadRows()): Promise<Ranking[]> {
-  return readAll(paths, layouts, bad);
+  return readAll(paths, rankingLayouts, bad);
 }
 
 /** Every pair of a ranking but the ties, each as a preference of its own. */

@@ -181,19 +181,58 @@ test("a model that is no reward model, and one with another tokenizer, are refus
   );
 });
 
-test.each(["sigmoid", "ipo", "hinge"])("DPO with the %s loss separates chosen from rejected", async (loss) => {
-  const settings = {
-    data: [at("rankings.jsonl")],
-    loss,
-    batchSize: 8,
-    validationShare: 0.2,
-    learningRate: 3e-3,
-    steps: 15,
-  };
-  const { metrics } = await run(dpo, { ...settings, model: at("sft/final"), output: at(`dpo-${loss}`) });
-  expect(metrics["rewards/accuracies"]).toBeGreaterThan(0.7);
+test.each(["sigmoid", "cdpo", "robust", "ipo", "hinge", "orpo", "simpo"])(
+  "DPO with the %s loss separates chosen from rejected",
+  async (loss) => {
+    const settings = {
+      data: [at("rankings.jsonl")],
+      loss,
+      batchSize: 8,
+      validationShare: 0.2,
+      learningRate: 3e-3,
+      steps: 15,
+    };
+    const { metrics } = await run(dpo, { ...settings, model: at("sft/final"), output: at(`dpo-${loss}`) });
+    expect(metrics["rewards/accuracies"]).toBeGreaterThan(0.7);
+    expect(metrics["eval_rewards/margins"]).toBeGreaterThan(0);
+    expect((await loadChatEncoder(at(`dpo-${loss}/final`))).template).not.toBeNull();
+  },
+);
+
+test("single answers with labels are learned by KTO, resumed bit for bit", async () => {
+  const data = writeJsonl(
+    "judged.jsonl",
+    Array.from({ length: 24 }, (_, i) => {
+      const label = i % 2 === 0;
+      return { prompt: `say a colour ${i >> 1}.`, completion: label ? words[(i >> 1) % 4] : "red red", label };
+    }),
+  );
+  const settings = { data: [data], loss: "kto", batchSize: 4, accumulation: 2, validationShare: 0.2 };
+  const training = { learningRate: 3e-3, steps: 12, saveEvery: 6, saveTotalLimit: 0, model: at("sft/final") };
+  const { metrics } = await run(dpo, { ...settings, ...training, output: at("kto") });
+  expect(metrics["rewards/chosen"]).toBeGreaterThan(metrics["rewards/rejected"] ?? 0);
+  expect(metrics["rewards/margins"]).toBeCloseTo(
+    (metrics["rewards/chosen"] ?? 0) - (metrics["rewards/rejected"] ?? 0),
+    5,
+  );
+  expect(metrics.kl).toBeGreaterThanOrEqual(0);
   expect(metrics["eval_rewards/margins"]).toBeGreaterThan(0);
-  expect((await loadChatEncoder(at(`dpo-${loss}/final`))).template).not.toBeNull();
+  renameSync(at("kto/final"), at("kto-final"));
+  rmSync(at("kto/checkpoint-12"), { recursive: true });
+  await run(dpo, { ...settings, ...training, output: at("kto"), resume: true });
+  expect(weightsOf(at("kto/final")).equals(weightsOf(at("kto-final")))).toBe(true);
+});
+
+test("a constant of another loss, and a reference where there is none, are refused", async () => {
+  const settings = { data: [at("rankings.jsonl")], model: at("sft/final"), output: at("refused") };
+  await expect(run(dpo, { ...settings, labelSmoothing: 0.1, loss: "ipo" })).rejects.toThrow(
+    "label-smoothing: 0.1 is given, and is for sigmoid, cdpo, robust, not for the ipo loss; leave it out",
+  );
+  await expect(run(dpo, { ...settings, loss: "simpo", reference: at("base") })).rejects.toThrow(
+    "reference: the simpo loss has none",
+  );
+  const judged = { ...settings, data: [at("judged.jsonl")] };
+  await expect(run(dpo, judged)).rejects.toThrow(/none of the known layouts/);
 });
 
 test("stages leave bad and long rows out where asked, say why, and record the context that they took", async () => {

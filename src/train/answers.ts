@@ -84,6 +84,13 @@ export function sumOverAnswers(values: Tensor, { answerLengths }: AnswerBatch): 
     .sum(-1);
 }
 
+/** Mean over the tokens of each answer: `[tokens]` → `[batch]`. */
+export function meanOverAnswers(values: Tensor, batch: AnswerBatch): Tensor {
+  const sums = sumOverAnswers(values, batch);
+  const shares = Float32Array.from(batch.answerLengths, (length) => 1 / length);
+  return sums.mul(Tensor.from(sums.backend, shares, sums.shape));
+}
+
 /**
  * Runs `compute` over answers, `batchSize` at a time and without gradients, and gives the numbers of each answer: one
  * for each of its tokens, or one.

@@ -2,9 +2,20 @@ import type { EncodedPreference } from "../data/encoded-rankings.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { AnswerBatch } from "./answers.ts";
-import { answerBatch, answerLogits, answerLogProbs, answerTokens, readAnswers, sumOverAnswers } from "./answers.ts";
-import type { DpoOptions } from "./objectives/dpo.ts";
+import {
+  answerBatch,
+  answerLogits,
+  answerLogProbs,
+  answerTokens,
+  meanOverAnswers,
+  readAnswers,
+  sumOverAnswers,
+} from "./answers.ts";
+import type { DpoOptions, PairLogProbs } from "./objectives/dpo.ts";
 import { dpoLoss } from "./objectives/dpo.ts";
+import { orpoLoss } from "./objectives/orpo.ts";
+import type { SimpoOptions } from "./objectives/simpo.ts";
+import { simpoLoss } from "./objectives/simpo.ts";
 import { pickedLogProbs } from "./objectives/token-log-probs.ts";
 import type { MeasuredLoss } from "./run.ts";
 
@@ -23,7 +34,8 @@ export async function referencePairs(
   signal?: AbortSignal,
 ): Promise<ReferencedPair[]> {
   const answers = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-  const compute = (batch: AnswerBatch): Tensor => overAnswers(answerLogProbs(reference, batch), batch, options);
+  const overAnswers = options.kind === "ipo" ? meanOverAnswers : sumOverAnswers;
+  const compute = (batch: AnswerBatch): Tensor => overAnswers(answerLogProbs(reference, batch), batch);
   const all = await readAnswers(answers, 2 * batchSize, compute, signal);
   return pairs.map((pair, i) => ({
     ...pair,
@@ -40,23 +52,76 @@ export function dpoObjective(
   pairs: readonly ReferencedPair[],
   options: DpoOptions,
 ): MeasuredLoss {
-  const { backend } = policy;
-  const batch = answerBatch([...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)]);
-  const logits = answerLogits(policy, batch); // [tokens, vocabulary]
-  const logProbs = overAnswers(pickedLogProbs(logits, answerTokens(policy, batch), 1), batch, options); // [2 · pairs]
-  const count = pairs.length;
-  const own = { chosen: logProbs.slice(0, 0, count), rejected: logProbs.slice(0, count, 2 * count) };
+  const pass = passOf(policy, pairs, options.kind === "ipo" ? meanOverAnswers : sumOverAnswers);
   const side = (which: 0 | 1): Tensor =>
     Tensor.from(
-      backend,
+      policy.backend,
       Float32Array.from(pairs, ({ referenceLogProbs }) => referenceLogProbs[which]),
-      [count],
+      [pairs.length],
     );
-  const { loss, chosenRewards, rejectedRewards } = dpoLoss(own, { chosen: side(0), rejected: side(1) }, options);
-  const chosenTokens = batch.answerLengths.subarray(0, count).reduce((a, b) => a + b, 0);
-  const meanLogits = logits.detach().mean(-1); // [tokens]
+  const { loss, chosenRewards, rejectedRewards } = dpoLoss(pass.own, { chosen: side(0), rejected: side(1) }, options);
+  return { loss, metrics: pairMetrics(pass, chosenRewards, rejectedRewards) };
+}
+
+/** Which loss is taken of pairs without a reference. */
+export type ReferenceFreeOptions =
+  | ({ readonly kind: "simpo" } & SimpoOptions)
+  | { readonly kind: "orpo"; readonly beta: number };
+
+/** {@link dpoObjective} of the losses that need no reference. Metrics are those that TRL logs for CPO and ORPO. */
+export function referenceFreeObjective(
+  policy: LanguageModel,
+  pairs: readonly EncodedPreference[],
+  options: ReferenceFreeOptions,
+): MeasuredLoss {
+  const pass = passOf(policy, pairs, meanOverAnswers);
+  const { chosen, rejected } = pass.own;
+  const rewards = [chosen, rejected].map((logProbs) => logProbs.detach().mul(options.beta)) as [Tensor, Tensor];
+  const metrics = pairMetrics(pass, ...rewards);
+  if (options.kind === "simpo") return { loss: simpoLoss(pass.own, options), metrics };
+  const likelihood = pass.tokenLogProbs.slice(0, 0, pass.chosenTokens).mean().neg();
+  const { loss, negativeLogLikelihood, logOddsRatio, logOdds } = orpoLoss(pass.own, likelihood, options);
+  const parts = { nll_loss: negativeLogLikelihood, log_odds_ratio: logOddsRatio, log_odds_chosen: logOdds };
+  return { loss, metrics: { ...metrics, ...parts } };
+}
+
+/** What a policy says of some pairs. */
+interface PairPass {
+  /** `[tokens]`: of all chosen answers, then of all rejected ones. */
+  readonly tokenLogProbs: Tensor;
+  /** `[tokens]`: mean over the vocabulary, off the tape. */
+  readonly meanLogits: Tensor;
+  /** Tokens of the chosen answers. */
+  readonly chosenTokens: number;
+  /** `[pairs]` each, one number an answer. */
+  readonly own: PairLogProbs;
+}
+
+function passOf(
+  policy: LanguageModel,
+  pairs: readonly EncodedPreference[],
+  overAnswers: (logProbs: Tensor, batch: AnswerBatch) => Tensor,
+): PairPass {
+  const batch = answerBatch([...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)]);
+  const logits = answerLogits(policy, batch); // [tokens, vocabulary]
+  const tokenLogProbs = pickedLogProbs(logits, answerTokens(policy, batch), 1);
+  const each = overAnswers(tokenLogProbs, batch); // [2 · pairs]
+  const count = pairs.length;
+  return {
+    tokenLogProbs,
+    meanLogits: logits.detach().mean(-1),
+    chosenTokens: batch.answerLengths.subarray(0, count).reduce((a, b) => a + b, 0),
+    own: { chosen: each.slice(0, 0, count), rejected: each.slice(0, count, 2 * count) },
+  };
+}
+
+function pairMetrics(
+  { meanLogits, chosenTokens, own }: PairPass,
+  chosenRewards: Tensor,
+  rejectedRewards: Tensor,
+): Record<string, Tensor> {
   const margins = chosenRewards.sub(rejectedRewards);
-  const metrics = {
+  return {
     "rewards/chosen": chosenRewards.mean(),
     "rewards/rejected": rejectedRewards.mean(),
     "rewards/margins": margins.mean(),
@@ -64,17 +129,8 @@ export function dpoObjective(
     "logps/chosen": own.chosen.detach().mean(),
     "logps/rejected": own.rejected.detach().mean(),
     "logits/chosen": meanLogits.slice(0, 0, chosenTokens).mean(),
-    "logits/rejected": meanLogits.slice(0, chosenTokens, batch.tokens.length).mean(),
+    "logits/rejected": meanLogits.slice(0, chosenTokens, meanLogits.size).mean(),
   };
-  return { loss, metrics };
-}
-
-/** Log-probabilities of tokens as one number an answer, as the loss wants them: `[tokens]` → `[batch]`. */
-function overAnswers(logProbs: Tensor, batch: AnswerBatch, { kind }: DpoOptions): Tensor {
-  const sums = sumOverAnswers(logProbs, batch);
-  if (kind !== "ipo") return sums;
-  const shares = Float32Array.from(batch.answerLengths, (length) => 1 / length);
-  return sums.mul(Tensor.from(sums.backend, shares, sums.shape));
 }
 
 /** 1 where x > 0, else 0. */

@@ -23,5 +23,5 @@ for (const one of await lossCases("dpo-losses", "dpo")) {
 }
 
 test("all cases were found", async () => {
-  expect(await lossCases("dpo-losses", "dpo")).toHaveLength(4);
+  expect(await lossCases("dpo-losses", "dpo")).toHaveLength(5);
 });

@@ -7,14 +7,14 @@ export interface PairLogProbs {
 }
 
 /** Which loss is taken of the margin between two answers. */
-export type DpoLossKind = "sigmoid" | "ipo" | "hinge";
+export type DpoLossKind = "sigmoid" | "robust" | "ipo" | "hinge";
 
 /** Constants of {@link dpoLoss}. */
 export interface DpoOptions {
   readonly kind: DpoLossKind;
   /** Strength of the pull to the reference, 1/nat. */
   readonly beta: number;
-  /** Share of pairs believed to be labelled the wrong way round; sigmoid only. */
+  /** Share of pairs believed to be labelled the wrong way round; sigmoid and robust only. */
   readonly labelSmoothing: number;
 }
 
@@ -33,13 +33,15 @@ export interface DpoLoss {
  * c chosen, r rejected, π₀ the reference:
  *
  * - `sigmoid`: −(1 − ε) log σ(βΔ) − ε log σ(−βΔ), ε the label smoothing;
+ * - `robust`: (−(1 − ε) log σ(βΔ) + ε log σ(−βΔ)) / (1 − 2ε), whose mean over flipped labels is the loss of right ones;
  * - `ipo`: (Δ − 1/(2β))², where log-probabilities are means over tokens;
  * - `hinge`: max(0, 1 − βΔ).
  *
  * Shapes: every field `[batch]` → scalar.
  *
  * @see Rafailov et al. (2023), equation 7, arXiv:2305.18290; Azar et al. (2024), equation 17, arXiv:2310.12036;
- * Zhao et al. (2023), equation 2, arXiv:2305.10425. Smoothing: Mitchell (2023), "A note on DPO with noisy preferences".
+ * Zhao et al. (2023), equation 2, arXiv:2305.10425. Smoothing: Mitchell (2023), "A note on DPO with noisy preferences";
+ * robust: Chowdhury et al. (2024), arXiv:2403.00409.
  */
 export function dpoLoss(policy: PairLogProbs, reference: PairLogProbs, options: DpoOptions): DpoLoss {
   const { beta } = options;
@@ -54,16 +56,19 @@ export function dpoLoss(policy: PairLogProbs, reference: PairLogProbs, options: 
 
 function lossOf(margin: Tensor, { kind, beta, labelSmoothing }: DpoOptions): Tensor {
   switch (kind) {
-    case "sigmoid": {
-      const right = margin
-        .mul(beta)
-        .map("logSigmoid")
-        .mul(labelSmoothing - 1);
-      return labelSmoothing === 0 ? right : right.sub(margin.mul(-beta).map("logSigmoid").mul(labelSmoothing));
-    }
+    case "sigmoid":
+      return weighed(margin, beta, 1 - labelSmoothing, labelSmoothing);
+    case "robust":
+      return weighed(margin, beta, 1 - labelSmoothing, -labelSmoothing).mul(1 / (1 - 2 * labelSmoothing));
     case "ipo":
       return margin.sub(1 / (2 * beta)).map("square");
     case "hinge":
       return margin.mul(-beta).add(1).map("relu");
   }
+}
+
+/** −a log σ(βΔ) − b log σ(−βΔ) */
+function weighed(margin: Tensor, beta: number, a: number, b: number): Tensor {
+  const right = margin.mul(beta).map("logSigmoid").mul(-a);
+  return b === 0 ? right : right.sub(margin.mul(-beta).map("logSigmoid").mul(b));
 }

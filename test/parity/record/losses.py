@@ -180,6 +180,10 @@ def dpo(
     margin = (policy_chosen - reference_chosen) - (policy_rejected - reference_rejected)
     losses = {
         "sigmoid": -F.logsigmoid(beta * margin) * (1 - label_smoothing) - F.logsigmoid(-beta * margin) * label_smoothing,
+        "robust": (
+            -F.logsigmoid(beta * margin) * (1 - label_smoothing) + F.logsigmoid(-beta * margin) * label_smoothing
+        )
+        / (1 - 2 * label_smoothing),
         "ipo": (margin - 1 / (2 * beta)).square(),
         "hinge": (1 - beta * margin).relu(),
     }[loss]
@@ -189,6 +193,45 @@ def dpo(
         "rejected_rewards": beta * (policy_rejected - reference_rejected).detach(),
         "accuracy": (margin > 0).double().mean(),
     }
+
+
+def orpo(policy_chosen: Tensor, policy_rejected: Tensor, nll: Tensor, beta: float) -> Tensors:
+    """
+    Hong et al. (2024), equations 6 and 7: the negative log-likelihood of the chosen answers, and β times the log-sigmoid
+    of the log odds ratio. `policy_*` are [batch], means over tokens; `nll` is a scalar.
+    """
+    log_odds = (policy_chosen - policy_rejected) - (
+        torch.log1p(-torch.exp(policy_chosen)) - torch.log1p(-torch.exp(policy_rejected))
+    )
+    ratio = F.logsigmoid(log_odds)
+    return {"loss": nll.mean() - beta * ratio.mean(), "log_odds_ratio": ratio.mean(), "log_odds": log_odds.mean()}
+
+
+def simpo(policy_chosen: Tensor, policy_rejected: Tensor, beta: float, gamma: float) -> Tensors:
+    """Meng et al. (2024), equation 6. [batch], means over tokens."""
+    return {"loss": -F.logsigmoid(beta * (policy_chosen - policy_rejected - gamma / beta)).mean()}
+
+
+def kto(
+    policy: Tensor,
+    reference: Tensor,
+    desirable: Tensor,
+    policy_mismatched: Tensor,
+    reference_mismatched: Tensor,
+    beta: float,
+    desirable_weight: float,
+    undesirable_weight: float,
+) -> Tensors:
+    """
+    Ethayarajh et al. (2024), section 4. [batch], sums over tokens; the divergence is the mean over answers to other
+    prompts, not below 0, and no gradient flows through it.
+    """
+    kl = (policy_mismatched - reference_mismatched).mean().detach().clamp(min=0)
+    ratios = policy - reference
+    wanted = desirable.bool()
+    chosen = desirable_weight * (1 - torch.sigmoid(beta * (ratios[wanted] - kl)))
+    rejected = undesirable_weight * (1 - torch.sigmoid(beta * (kl - ratios[~wanted])))
+    return {"loss": torch.cat((chosen, rejected)).mean(), "kl": kl, "rewards": (beta * ratios).detach()}
 
 
 def router_z(router_logits: Tensor) -> Tensors:
@@ -277,11 +320,47 @@ def dpo_losses() -> LossFixture:
     settings: dict[str, Settings] = {
         "sigmoid": {"loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0},
         "sigmoid_smoothed": {"loss": "sigmoid", "beta": 0.3, "label_smoothing": 0.1},
+        "robust": {"loss": "robust", "beta": 0.3, "label_smoothing": 0.1},
         "ipo": {"loss": "ipo", "beta": 0.1, "label_smoothing": 0.0},
         "hinge": {"loss": "hinge", "beta": 0.4, "label_smoothing": 0.0},
     }
     inputs = {**policy, **reference}
     return LossFixture({name: Case(dpo, inputs, chosen, tuple(policy)) for name, chosen in settings.items()})
+
+
+def reference_free_losses() -> LossFixture:
+    """Mean log-probabilities a token, below 0; one of them is that of an answer the model is sure of."""
+    policy = {
+        "policy_chosen": torch.tensor([-0.4, -1.7, -0.02, -3.1, -1e-4]),
+        "policy_rejected": torch.tensor([-0.9, -0.6, -2.2, -3.0, -0.3]),
+    }
+    return LossFixture(
+        {
+            "orpo": Case(orpo, {**policy, "nll": torch.tensor([0.8])}, {"beta": 0.1}, (*policy, "nll")),
+            "simpo": Case(simpo, policy, {"beta": 2.0, "gamma": 0.5}, tuple(policy)),
+        }
+    )
+
+
+def kto_losses() -> LossFixture:
+    def inputs(shift: float) -> Tensors:
+        reference, mismatched = normal(BATCH, seed=100) - 6, normal(BATCH, seed=101) - 9
+        return {
+            "policy": reference + normal(BATCH, seed=102, scale=3.0),
+            "reference": reference,
+            "desirable": torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0]),
+            "policy_mismatched": mismatched + normal(BATCH, seed=103) + shift,
+            "reference_mismatched": mismatched,
+        }
+
+    weighted: Settings = {"beta": 0.3, "desirable_weight": 1.5, "undesirable_weight": 0.7}
+    return LossFixture(
+        {
+            "kto": Case(kto, inputs(1.5), {"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.0}, ("policy",)),
+            "kto_weighted": Case(kto, inputs(1.5), weighted, ("policy",)),
+            "kto_below_zero": Case(kto, inputs(-2.0), weighted, ("policy",)),
+        }
+    )
 
 
 def router_losses() -> LossFixture:
@@ -293,5 +372,7 @@ loss_fixtures = {
     "reward-losses": reward_losses,
     "ppo-losses": ppo_losses,
     "dpo-losses": dpo_losses,
+    "reference-free-losses": reference_free_losses,
+    "kto-losses": kto_losses,
     "router-losses": router_losses,
 }
