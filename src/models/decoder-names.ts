@@ -65,9 +65,10 @@ interface Placed {
 
 /** Every parameter of a decoder as its family's files name and arrange it. */
 export function decoderTensors(model: { readonly settings: DecoderSettings }, names: DecoderNames): TensorBinding[] {
-  return [...parameters(model)].flatMap(([path, parameter]) => {
-    const [, layer, own] = /^blocks\.(\d+)\.(.*)$/.exec(path) ?? [];
-    const [, module = "", field = "weight"] = /^(.*?)(?:\.(gain|weight|bias))?$/.exec(own ?? path) ?? [];
+  const own = [...parameters(model)].filter(([path]) => !path.includes(".adapter.")); // adapters have files of their own
+  return own.flatMap(([path, parameter]) => {
+    const [, layer, inBlock] = /^blocks\.(\d+)\.(.*)$/.exec(path) ?? [];
+    const [, module = "", field = "weight"] = /^(.*?)(?:\.(gain|weight|bias))?$/.exec(inBlock ?? path) ?? [];
     const prefix = layer === undefined ? "" : `${names.blocks}${layer}.`;
     const ending = field === "bias" || module === "headBias" ? "bias" : "weight";
     const placed: Placed = {

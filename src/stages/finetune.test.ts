@@ -112,7 +112,7 @@ test.each(Object.keys(families))("%s learns classes by name, and its folder says
   expect(metrics.language_model_loss).toBeLessThan(4);
   expect(notes[0]).toMatch(/rows of 2 classes: colour 6\d\.\d %, temperature 3/);
   expect(notes.join("\n")).toMatch(
-    /accuracy +[01]\.\d+ .*\n.*\n.*\ncommonest class.*\nbag of words +[01]\.\d+ .*\n.*taken for →/,
+    /accuracy +[01]\.\d+ .*\n.*\n.*\nfew examples.*\ncommonest class.*\nbag of words +[01]\.\d+ .*\n.*taken for →/,
   );
   const config = JSON.parse(readFileSync(join(model ?? "", "config.json"), "utf8")) as Record<string, unknown>;
   expect(config.architectures).toEqual([expect.stringMatching(/ForSequenceClassification$/)]);
