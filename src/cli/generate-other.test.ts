@@ -133,9 +133,9 @@ test("an encoder is refused where a decoder is wanted, in the terms of the comma
   }
   const unknown = join(root, "unknown");
   cpSync(encoder, unknown, { recursive: true });
-  writeFileSync(join(unknown, "config.json"), '{ "model_type": "falcon" }');
+  writeFileSync(join(unknown, "config.json"), '{ "model_type": "mamba" }');
   const asked = Promise.resolve(generate.run(generate.settings.parse({ model: unknown, prompt: ["the"] }), io));
-  await expect(asked).rejects.toThrow(/"falcon", which is not supported; known are openai-gpt, .*, bert, t5$/);
+  await expect(asked).rejects.toThrow(/"mamba", which is not supported; known are openai-gpt, .*, bert, t5$/);
 });
 
 test.each([
