@@ -1,11 +1,20 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
+import * as browser from "../src/browser.ts";
+import { flagsOf } from "../src/cli/flags.ts";
 import { commands } from "../src/cli/index.ts";
 import { readCommandLine } from "../src/cli/program.ts";
+import * as library from "../src/index.ts";
 
 const root = join(import.meta.dirname, "..");
-const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))];
+const pages = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  ...readdirSync(join(root, "docs")).map((name) => join("docs", name)),
+];
 
 /** Every command line of a page, in blocks and between backticks, but for those with placeholders. */
 function commandLines(page: string): string[] {
@@ -43,4 +52,41 @@ test.each(documented)("%s: %s", (_, line) => {
 
 test("there are lines to check", () => {
   expect(documented.length).toBeGreaterThan(50);
+});
+
+test.each(pages)("%s: files and folders that it names are there", (page) => {
+  const text = readFileSync(join(root, page), "utf8");
+  const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, to = ""]) => join(dirname(page), to));
+  const named = [...text.matchAll(/`((?:src|test|bench|recipes|examples|native|scripts|docs|tasks)\/[\w./-]*)`/g)];
+  const paths = [...links, ...named.map(([, path = ""]) => path)];
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
+
+const flags = new Set(
+  commands.flatMap(({ settings }) =>
+    flagsOf(settings).flatMap(({ name, otherNames, isSwitch }) =>
+      [name, ...otherNames].flatMap((spelling) => [`--${spelling}`, ...(isSwitch ? [`--no-${spelling}`] : [])]),
+    ),
+  ),
+);
+// Those of every command, and of scripts and recipes.
+for (const name of ["--config", "--json", "--debug", "--help", "--only", "--install"]) flags.add(name);
+
+test.each(pages.filter((page) => page !== "docs/benchmarks.md"))("%s: flags that it names are there", (page) => {
+  const prose = readFileSync(join(root, page), "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
+  const spans = [...prose.matchAll(/`([^`]+)`/g)].map(([, span = ""]) => span);
+  const own = spans.filter((span) => !/^(npx (?!stemma)|npm |node |apt)/.test(span));
+  const named = own.flatMap((span) => span.match(/(?<![\w-])--[a-z][\w-]*/g) ?? []);
+  expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
+});
+
+test.each(pages)("%s: what it imports is exported", (page) => {
+  const imports = readFileSync(join(root, page), "utf8").matchAll(
+    /^import \{([^}]*)\} from "(stemma(?:\/browser)?)";/gm,
+  );
+  const missing = [...imports].flatMap(([, names = "", from]) => {
+    const entry = from === "stemma" ? library : browser;
+    return names.split(",").filter((name) => name.trim() !== "" && !(name.trim() in entry));
+  });
+  expect(missing).toEqual([]);
 });
