@@ -1,3 +1,4 @@
+import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "./chat-message.ts";
 import { assistantRole, isLearnt } from "./chat-message.ts";
 import type { ChatTemplate, TemplateVariables, TextSpan } from "./chat-template.ts";
@@ -120,15 +121,25 @@ export class ChatEncoder {
   /** The special token that the template writes last for an answer, or null. */
   #markOfTemplate(): number | null {
     if (this.#endMark === undefined) {
-      const { ids, isAnswer } = this.encode([
-        { role: "user", content: "?" },
-        { role: assistantRole, content: "!" },
-      ]);
-      const end = ids[isAnswer.lastIndexOf(1)];
+      const end = this.#lastOfAnswer();
       const isMark = end !== undefined && [...this.tokenizer.specialTokens.values()].includes(end);
       this.#endMark = isMark ? end : null;
     }
     return this.#endMark;
+  }
+
+  /** The last token of an answer, as far as the template writes one for the shortest of conversations. */
+  #lastOfAnswer(): number | undefined {
+    try {
+      const { ids, isAnswer } = this.encode([
+        { role: "user", content: "?" },
+        { role: assistantRole, content: "!" },
+      ]);
+      return ids[isAnswer.lastIndexOf(1)];
+    } catch (error) {
+      if (error instanceof DataError) return undefined;
+      throw error;
+    }
   }
 }
 
