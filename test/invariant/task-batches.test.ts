@@ -84,7 +84,7 @@ describe.each(backends)("on %s", (_, backend) => {
       const table = await (whole.body as LanguageModel).tokenEmbedding.grad!.read();
       const row = await trained.get("extractEmbedding")!.grad!.read();
       expect(Math.max(...row.map(Math.abs))).toBeGreaterThan(1e-3);
-      expectClose(row, table.slice(extract * width, (extract + 1) * width), { absolute: 1e-6, relative: 1e-3 });
+      expectClose(row, table.slice(extract * width, (extract + 1) * width), { absolute: 1e-5, relative: 1e-3 });
       const given = [...parameters(frozen.body).values()].filter(({ grad }) => grad !== null);
       expect(given).toEqual([]);
     },
