@@ -22,6 +22,7 @@ export {
   DataError,
   FileError,
   InterruptedError,
+  NetworkError,
   NumericalError,
   SettingsError,
   ShapeError,
@@ -64,6 +65,8 @@ export type { Score } from "./generate/score.ts";
 export { score } from "./generate/score.ts";
 export type { FoundText, WrittenText } from "./generate/text-to-text.ts";
 export { searchTexts, writeTexts } from "./generate/text-to-text.ts";
+export type { PulledModel, PullOptions } from "./hub/pull-model.ts";
+export { openHubModel, pullModel } from "./hub/pull-model.ts";
 export { bertClassifier } from "./models/bert-families.ts";
 export type { ModelFamily, ModelShape } from "./models/family.ts";
 export { exportGguf, importGguf } from "./models/gguf/files.ts";

@@ -3,12 +3,12 @@ import { createInterface } from "node:readline";
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
-import { expandHome } from "./home-path.ts";
 
 const help = "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends";
 

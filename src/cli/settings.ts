@@ -3,7 +3,7 @@ import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
 import type { Flag } from "./flags.ts";
 import { askFor, flagsOf, nameOf } from "./flags.ts";
-import { expandHome } from "./home-path.ts";
+import { expandHome } from "../files/home-path.ts";
 import type { Request } from "./program.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { UsageError } from "./usage-error.ts";

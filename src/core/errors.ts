@@ -41,6 +41,11 @@ export class UnsupportedError extends StemmaError {
   override readonly name = "UnsupportedError";
 }
 
+/** A server that is not reached, refuses, or gives something else than what was asked for. */
+export class NetworkError extends StemmaError {
+  override readonly name = "NetworkError";
+}
+
 /** Work of several parts was stopped by its signal before the end; what was done is saved. */
 export class InterruptedError extends StemmaError {
   override readonly name = "InterruptedError";

@@ -57,6 +57,11 @@ export async function settle(target: string, targetExists: boolean): Promise<voi
   }
 }
 
+/** Paths of the unfinished contents of `target` whose writers have died. */
+export async function abandonedBy(target: string): Promise<string[]> {
+  return (await abandoned(target)).filter(({ state }) => state === "partial").map(({ path }) => path);
+}
+
 async function abandoned(target: string): Promise<Leftover[]> {
   const folder = dirname(target);
   const leftovers: Leftover[] = [];
