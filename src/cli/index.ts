@@ -10,6 +10,7 @@ import { generate } from "./generate.ts";
 import { importModel } from "./import.ts";
 import { plan } from "./plan.ts";
 import { predict } from "./predict.ts";
+import { pull } from "./pull.ts";
 import { quickstart } from "./quickstart.ts";
 import { rank } from "./rank.ts";
 import { runs } from "./runs.ts";
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   runs,
   runsShow,
   runsPlot,
+  pull,
   data,
   exportModel,
   importModel,

@@ -40,8 +40,9 @@ export async function main(
 
 async function run(request: Request, terminal: Terminal): Promise<number> {
   if (request.json) terminal.silence();
-  const settings = await resolveSettings(request);
   try {
+    const settings = await resolveSettings(request, terminal);
+    terminal.release(); // whether signals mean more than to end at once is for the command to say
     const result = await request.command.run(settings, terminal);
     if (request.json) terminal.writeJson(result ?? {});
     return terminal.exitCode;

@@ -9,6 +9,8 @@ export interface ProgressPlan {
   readonly total: number;
   /** Steps that were done before. 0 when left out. */
   readonly start?: number;
+  /** How a number of steps is written, where it is bytes; as it is when left out. */
+  readonly count?: (steps: number) => string;
 }
 
 /** How far a long piece of work is. */
@@ -54,6 +56,7 @@ export function barProgress(plan: ProgressPlan, stream: TerminalStream, now = ()
 
 /** What a bar shows. */
 interface BarState {
+  readonly count?: (steps: number) => string;
   readonly title: string;
   readonly done: number;
   readonly total: number;
@@ -62,14 +65,15 @@ interface BarState {
 }
 
 /** Title, bar, count, facts and time left, as much as there is room for: last facts go first, then time, then bar. */
-export function barText({ title, done, total, facts, left }: BarState, columns: number): string {
+export function barText({ title, done, total, facts, left, count: write = String }: BarState, columns: number): string {
+  const reached = `${write(done)}/${write(total)}`;
   const bar = drawBar(total === 0 ? 1 : done / total, columns < 80 ? 10 : 20);
   const text = (count: number, time: string): string =>
-    [`${title} ${bar} ${done}/${total}`, ...facts.slice(0, count), time].filter((part) => part !== "").join("  ");
+    [`${title} ${bar} ${reached}`, ...facts.slice(0, count), time].filter((part) => part !== "").join("  ");
   for (let count = facts.length; count >= 0; count--) {
     if (text(count, left).length < columns) return text(count, left);
   }
-  return text(0, "").length < columns ? text(0, "") : `${title} ${done}/${total}`;
+  return text(0, "").length < columns ? text(0, "") : `${title} ${reached}`;
 }
 
 function drawBar(share: number, size: number): string {
@@ -84,6 +88,7 @@ export function lineProgress(
   now = () => performance.now(),
 ): ShownProgress {
   const clock = remainingTime(plan, now);
+  const { count = String } = plan;
   let lines = 0;
   let last = "";
   let lastAt = Number.NEGATIVE_INFINITY;
@@ -92,7 +97,7 @@ export function lineProgress(
       const interval = lineIntervals[Math.min(lines >> 2, lineIntervals.length - 1)] ?? 0;
       if (done < plan.total && now() - lastAt < interval * 1000) return;
       const left = done < plan.total ? [clock(done)].filter((text) => text !== "") : [];
-      const line = [`${plan.title} ${done}/${plan.total}`, ...facts, ...left].join("  ");
+      const line = [`${plan.title} ${count(done)}/${count(plan.total)}`, ...facts, ...left].join("  ");
       if (line === last) return;
       lines += 1;
       [last, lastAt] = [line, now()];

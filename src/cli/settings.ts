@@ -1,24 +1,30 @@
 import { suggestion } from "../core/nearest.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, valueAt } from "../core/schema-demand.ts";
+import { expandHome } from "../files/home-path.ts";
 import type { Flag } from "./flags.ts";
 import { askFor, flagsOf, nameOf } from "./flags.ts";
-import { expandHome } from "../files/home-path.ts";
+import type { HubIo } from "./hub-models.ts";
+import { withHubModels } from "./hub-models.ts";
 import type { Request } from "./program.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { UsageError } from "./usage-error.ts";
 
 /**
  * The settings that a request resolves to: command line over `--config` over what an earlier run left over defaults.
+ * Models of the hub are fetched, if they are not there yet, and are folders from here on.
  *
  * @throws {UsageError} in one line that names each wrong setting as the user wrote it, its value and what is allowed.
  */
-export async function resolveSettings({ command, given, config }: Request): Promise<Record<string, unknown>> {
+export async function resolveSettings(
+  { command, given, config }: Request,
+  io: HubIo,
+): Promise<Record<string, unknown>> {
   const flags = flagsOf(command.settings);
   const filed = config === null ? {} : readSettingsFile(expandHome(config), flags, command.name);
-  const asked = withHome({ ...filed, ...given }, flags);
+  const asked = await withHubModels(withHome({ ...filed, ...given }, flags), flags, io);
   const remembered = (await command.remembered?.(asked)) ?? null;
-  const merged = { ...remembered?.settings, ...asked };
+  const merged = await withHubModels({ ...remembered?.settings, ...asked }, flags, io);
   const result = command.settings.safeParse(merged);
   if (result.success) return result.data;
   const label = (key: string): string => {

@@ -64,7 +64,7 @@ async function run(given: Record<string, unknown>, stop = new AbortController())
     }),
     stopSignal: () => stop.signal,
   };
-  const settings = await resolveSettings({ command, given, config: null, json: false });
+  const settings = await resolveSettings({ command, given, config: null, json: false }, io);
   const result = await command.run(settings as z.output<typeof halving.settings>, io);
   return { result, said };
 }

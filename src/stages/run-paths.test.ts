@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { resolveSources } from "../data/sources.ts";
 import { stages } from "./index.ts";
@@ -27,6 +27,19 @@ test("paths become absolute; words, weights, absences and texts stay", () => {
     model: "/home/me/gpt2/final",
     critic: "/home/critic",
   });
+});
+
+test("a model in the hub's cache is recorded by its name and commit", () => {
+  vi.stubEnv("HF_HUB_CACHE", "/cache");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  const snapshot = `/cache/models--org--tiny/snapshots/${commit}`;
+  const given = { model: snapshot, critic: `${snapshot}/q/x.gguf`, data: [`${snapshot}/a.txt`] };
+  expect(absolutePaths(schema, given, "/home/me")).toEqual({
+    ...{ model: `hub:org/tiny@${commit}`, critic: `hub:org/tiny@${commit}:q/x.gguf`, data: given.data },
+  });
+  const others = { model: `hub:org/tiny@${commit}`, critic: "/cache/models--org--tiny/snapshots/main" };
+  expect(absolutePaths(schema, others, "/home/me")).toEqual(others);
 });
 
 test("a glob below a folder whose name looks like one finds the same files from anywhere", async () => {
