@@ -131,6 +131,7 @@ export { begun, bounded } from "./text/text-bounds.ts";
 export type { Tokenizer } from "./text/tokenizer.ts";
 export { tokenizerFiles } from "./text/tokenizer-files.ts";
 export type { TokenizerTrainer } from "./text/tokenizer-trainer.ts";
+export { UnigramTrainer } from "./text/unigram-trainer.ts";
 export { WordPieceTrainer } from "./text/word-piece-trainer.ts";
 export { meanLoss } from "./train/mean-loss.ts";
 export { dpoLoss } from "./train/objectives/dpo.ts";

@@ -97,7 +97,7 @@ test.each([
   };
   expect(await readFolderIds(files, bytes)).toEqual({ beginOfText, ends });
   const { model, ...others } = bytes.toJson();
-  const { "<|endoftext|>": _, ...vocab } = model.vocab;
+  const { "<|endoftext|>": _, ...vocab } = model.vocab as Record<string, number>;
   const nameless = tokenizerFromJson("x", { ...others, added_tokens: [], model: { ...model, vocab } });
   expect(withFolderEnd(nameless, { beginOfText, ends }).endOfText).toBe(ends[0] ?? null);
   expect(withFolderEnd(bytes, { beginOfText, ends })).toBe(bytes);

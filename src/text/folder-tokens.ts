@@ -49,7 +49,7 @@ export function completedJson(
   roles: TokenRoles,
 ): JsonRecord {
   const { added_tokens: own = [], model } = json;
-  const vocab = isJsonObject(model) && isJsonObject(model.vocab) ? model.vocab : {};
+  const vocab = isJsonObject(model) ? idsByToken(model.vocab) : {};
   if (!Array.isArray(own) || !own.every(isJsonObject)) return json; // damaged, as its reader says better
   const ids = new Map<unknown, unknown>([
     ...Object.entries(vocab),
@@ -69,6 +69,16 @@ export function completedJson(
     return [{ ...token, id }];
   });
   return { ...json, added_tokens: [...own, ...added], ...processorOf(config, roles, ids) };
+}
+
+/** The vocabulary of a model; one that lists its tokens numbers them. */
+function idsByToken(vocab: unknown): JsonRecord {
+  if (!Array.isArray(vocab)) return isJsonObject(vocab) ? vocab : {};
+  return Object.fromEntries(
+    vocab.flatMap((entry: unknown, id) =>
+      Array.isArray(entry) && typeof entry[0] === "string" ? [[entry[0], id]] : [],
+    ),
+  );
 }
 
 /** The tokens that files add, and those of the vocabulary that play a role. */

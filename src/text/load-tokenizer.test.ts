@@ -316,12 +316,7 @@ test.each([
     /added_tokens\[0\]\.id must be a number; .*damaged/,
   ],
   ["an empty token", { ...json, added_tokens: [{ id: 400, content: "" }] }, CheckpointError, /id 400\) is empty/],
-  [
-    "Unigram",
-    { model: { type: "Unigram", vocab: [["a", 0]] } },
-    UnsupportedError,
-    /model of type "Unigram" is not supp/,
-  ],
+  ["Unigram", { model: { type: "Unigram", vocab: [["a", "b"]] } }, CheckpointError, /model\.vocab: \[0\]\[1\]/],
   ["another model", { model: { type: "Odd", vocab: {} } }, UnsupportedError, /model of type "Odd" is not supported/],
   [
     "a normalizer",

@@ -10,6 +10,7 @@ import { rolesFromConfig } from "./token-roles.ts";
 import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
 import { readTokenizerParts, unsupportedPart } from "./tokenizer-parts.ts";
+import { isUnigram, unigramFromJson } from "./unigram-json.ts";
 import { readVocabularyFiles } from "./vocabulary-files.ts";
 import { isWordPiece, wordPieceFromJson } from "./word-piece.ts";
 
@@ -22,6 +23,7 @@ const readers: readonly {
   { fits: isGpt1Bpe, read: gpt1BpeFromJson },
   { fits: isWordPiece, read: wordPieceFromJson },
   { fits: isSentencePieceBpe, read: sentencePieceBpeFromJson },
+  { fits: isUnigram, read: unigramFromJson },
   { fits: isCharacters, read: charactersFromJson },
 ];
 

@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { AddedToken } from "./added-token.ts";
 import { addedTokensToJson } from "./added-token.ts";
+import { ByteTokens } from "./byte-tokens.ts";
 import type { IntList } from "./int-list.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
@@ -37,7 +38,6 @@ export interface SentencePieceBpeParts {
 const space = "▁";
 /** A word with the spaces before it, in text whose spaces are `▁`. */
 const words = /▁*[^▁]+|▁+/gu;
-const utf8 = new TextEncoder();
 
 /**
  * Byte-pair encoding of characters over whole texts, spaces included, with bytes for characters that the vocabulary lacks:
@@ -49,10 +49,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
   override readonly kind = "sentencepiece-bpe";
   readonly #parts: SentencePieceBpeParts;
   readonly #merges: MergeTable;
-  /** Id of the token for each byte, or −1. */
-  readonly #byteIds: Int32Array;
-  /** The byte of each such token. */
-  readonly #byteOfId: ReadonlyMap<number, number>;
+  readonly #bytes: ByteTokens;
   readonly #unknown: number | null;
   /** Whether no token has a space behind another character, so that words can be encoded one by one. */
   readonly #cutsWords: boolean;
@@ -69,35 +66,14 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     );
     this.#parts = parts;
     this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
-    this.#byteIds = Int32Array.from({ length: 256 }, (_, byte) => parts.vocabulary.get(byteToken(byte)) ?? -1);
-    this.#byteOfId = new Map([...this.#byteIds].map((id, byte) => [id, byte]));
+    this.#bytes = new ByteTokens(parts.vocabulary);
     const { unk } = this.roles;
     this.#unknown = unk === undefined ? null : this.idOf(unk);
     this.#cutsWords = parts.merges.every(([left, right]) => !/[^▁]▁/u.test(left + right));
   }
 
   override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
-    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    let isStart = true;
-    const begin = (text: string): string => {
-      if (!isStart || text === "") return text;
-      isStart = false;
-      return this.#parts.dropsFirstSpace && text.startsWith(" ") ? text.slice(1) : text;
-    };
-    return {
-      push: (id) => {
-        const token = this.vocabulary.shown(id, options);
-        if (token === null) return "";
-        const byte = this.#byteOfId.get(id);
-        if (byte !== undefined) return begin(decoder.decode(Uint8Array.of(byte), { stream: true }));
-        return begin(decoder.decode() + token.replaceAll(space, " "));
-      },
-      flush: () => {
-        const rest = begin(decoder.decode());
-        isStart = true;
-        return rest;
-      },
-    };
+    return this.#bytes.streamDecoder((id) => this.vocabulary.shown(id, options), this.#parts.dropsFirstSpace);
   }
 
   override withSpecialTokens(tokens: readonly string[], roles: TokenRoles = {}): SentencePieceBpe {
@@ -161,8 +137,8 @@ export class SentencePieceBpe extends VocabularyTokenizer {
   #characterIds(character: string): number[] {
     const id = this.#parts.vocabulary.get(character);
     if (id !== undefined) return [id];
-    const bytes = [...utf8.encode(character)].map((byte) => this.#byteIds[byte]!);
-    if (!bytes.includes(-1)) return bytes;
+    const bytes = this.#bytes.idsOf(character);
+    if (bytes) return bytes;
     if (this.#unknown !== null) return [this.#unknown];
     throw new DataError(
       `encode: ${JSON.stringify(character)} is not in the vocabulary of ${this.vocabularySize} tokens, and neither are its ` +
@@ -174,11 +150,6 @@ export class SentencePieceBpe extends VocabularyTokenizer {
 /** Merges as older readers know them, unless a token has a space of its own. */
 function mergesToJson(merges: SentencePieceBpeParts["merges"]): readonly unknown[] {
   return merges.flat().some((token) => token.includes(" ")) ? merges : merges.map((pair) => pair.join(" "));
-}
-
-/** How the vocabulary spells a byte. */
-function byteToken(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 
 function spacesMarked(text: string): string {

@@ -31,7 +31,7 @@ export function sentencePieceBpeFromJson(parts: TokenizerParts): SentencePieceBp
       roles: typeof unk === "string" ? { unk, ...parts.roles } : parts.roles,
       template: readTemplate(where, parts.postProcessor),
       spacePrefix: readSpacePrefix(parts),
-      dropsFirstSpace: readDecoder(where, decoder),
+      dropsFirstSpace: readByteDecoder(where, decoder),
       fusesUnknown: model.fields.fuse_unk === true,
       json: { normalizer, pre_tokenizer: preTokenizer, decoder },
     },
@@ -86,8 +86,12 @@ const stripFirst = z.looseObject({
   stop: z.literal(0),
 });
 
-/** Whether the decoder drops a first space. */
-function readDecoder(where: string, decoder: Component | null): boolean {
+/**
+ * Whether a decoder that joins tokens and bytes drops a first space.
+ *
+ * @throws {UnsupportedError} when it does something else.
+ */
+export function readByteDecoder(where: string, decoder: Component | null): boolean {
   const [unmark, bytes, fuse, strip, ...rest] = flatten(where, decoder, "decoders");
   const isKnown =
     unmarkSpaces.safeParse(unmark).success &&

@@ -34,6 +34,7 @@ function classConfig(
     }
     case "characters":
     case "sentencepiece-bpe":
+    case "unigram":
       return { tokenizer_class: "PreTrainedTokenizerFast" };
     case "byte-level-bpe": {
       const { type, add_prefix_space } = { ...preTokenizer } as Record<string, unknown>;

@@ -27,6 +27,8 @@ export interface TokenizerParts {
 export interface ModelPart {
   readonly type: string;
   readonly vocabulary: ReadonlyMap<string, number>;
+  /** Tokens of a unigram model by id, with their log-probabilities in nats; empty for other models. */
+  readonly pieces: readonly (readonly [piece: string, score: number])[];
   /** Pairs of tokens in the order in which they merge; empty where the model has none. */
   readonly merges: readonly (readonly [left: string, right: string])[];
   /** All fields as they are in the file. */
@@ -107,7 +109,7 @@ export function unsupportedPart(where: string, what: string, part: unknown): Uns
   const text = JSON.stringify(part) ?? "nothing";
   const shown = text.length > 160 ? `${text.slice(0, 160)}…` : text;
   return new UnsupportedError(
-    `${where}: the ${what} ${shown} is not supported; byte-level BPE, GPT-1's BPE, WordPiece and characters are`,
+    `${where}: the ${what} ${shown} is not supported; byte-level BPE, GPT-1's BPE, SentencePiece's BPE and Unigram, WordPiece and characters are`,
   );
 }
 
@@ -120,27 +122,37 @@ export function flatten(where: string, part: Component | null, list: string): Co
   );
 }
 
+/** A unigram model lists its tokens, each with its log-probability; the others map them to ids. */
+const PieceListSchema = z.array(z.tuple([z.string(), z.number()]));
+
 /** Types of models whose tokens have ids of their own. */
-const knownTypes: ReadonlySet<string> = new Set(["BPE", "WordPiece"]);
+const mappedTypes: ReadonlySet<string> = new Set(["BPE", "WordPiece"]);
 
 function readModel(where: string, model: unknown): ModelPart {
   if (!isJsonObject(model))
     throw new CheckpointError(`${where}: has no model, so it is no tokenizer.json; fetch or write it again`);
+  const type = typeof model.type === "string" ? model.type : null;
+  if (Array.isArray(model.vocab) && !mappedTypes.has(type ?? "")) {
+    const pieces = checked(`${where}: model.vocab`, PieceListSchema, model.vocab);
+    return {
+      type: type ?? "Unigram",
+      vocabulary: new Map(pieces.map(([piece], id) => [piece, id])),
+      pieces,
+      merges: [],
+      fields: model,
+    };
+  }
   if (!isJsonObject(model.vocab)) {
-    const type = typeof model.type === "string" ? model.type : "unknown";
-    // Unigram models list their tokens; those that are read here map them to ids.
-    const isOther = Array.isArray(model.vocab) && !knownTypes.has(type);
-    if (isOther) throw unsupportedPart(where, "model of type", type);
     throw new CheckpointError(
       `${where}: model.vocab is ${found(model.vocab)}, an object of tokens and ids is expected; the file is damaged, fetch or write it again`,
     );
   }
-  if (model.type === "BPE" && !Array.isArray(model.merges)) throw noMerges(where, model.merges);
+  if (type === "BPE" && !Array.isArray(model.merges)) throw noMerges(where, model.merges);
   // Old files do not name the type; only BPE has merges.
-  const inferred = Array.isArray(model.merges) ? "BPE" : "WordPiece";
   return {
-    type: typeof model.type === "string" ? model.type : inferred,
+    type: type ?? (Array.isArray(model.merges) ? "BPE" : "WordPiece"),
     vocabulary: new Map(Object.entries(model.vocab)) as Map<string, number>,
+    pieces: [],
     merges: readMerges(where, model.merges ?? []),
     fields: model,
   };

@@ -1,7 +1,13 @@
 import type { AddedToken } from "./added-token.ts";
 
 /** The families of tokenizers, by how they cut text. */
-export type TokenizerKind = "byte-level-bpe" | "characters" | "openai-gpt" | "sentencepiece-bpe" | "wordpiece";
+export type TokenizerKind =
+  | "byte-level-bpe"
+  | "characters"
+  | "openai-gpt"
+  | "sentencepiece-bpe"
+  | "unigram"
+  | "wordpiece";
 
 /** What a special token is for; the file format calls them `bos_token`, `eos_token` and so on. */
 export type TokenRole = "bos" | "eos" | "unk" | "pad" | "cls" | "sep" | "mask";
@@ -55,7 +61,11 @@ export interface TokenizerJson {
   readonly pre_tokenizer: object | null;
   readonly post_processor: object | null;
   readonly decoder: object | null;
-  readonly model: { readonly type: string; readonly vocab: Readonly<Record<string, number>> };
+  readonly model: {
+    readonly type: string;
+    /** Ids by token; of a unigram model, tokens by id with their log-probabilities. */
+    readonly vocab: Readonly<Record<string, number>> | readonly (readonly [piece: string, score: number])[];
+  };
 }
 
 /** Text to token ids and back. Tokenizers never change: {@link Tokenizer.withSpecialTokens} makes another one. */

@@ -203,7 +203,7 @@ test("BERT's own file is read", async () => {
 
 test("what cannot be is refused", () => {
   const json = wordPiece.toJson();
-  const { "[UNK]": _, ...vocab } = json.model.vocab;
+  const { "[UNK]": _, ...vocab } = json.model.vocab as Record<string, number>;
   const without = { ...json, added_tokens: [], model: { ...json.model, vocab } };
   expect(() => tokenizerFromJson("x", without)).toThrow(
     new CheckpointError('x: the unknown token "[UNK]" is not in the vocabulary; add it there'),

@@ -71,10 +71,10 @@ export const PretrainSettings = z.object({
     .min(1)
     .optional()
     .describe(
-      "characters, bpe-N or wordpiece-N to learn N tokens from the data, or a folder (default: wordpiece-4096 for bert, " +
-        "else bpe-4096, or the model's own)",
+      "characters, bpe-N, unigram-N or wordpiece-N to learn N tokens from the data, or a folder (default: " +
+        "wordpiece-4096 for bert, else bpe-4096, or the model's own)",
     )
-    .meta({ placeholder: "name|folder", isPath: { unless: "^(characters|(bpe|wordpiece)-\\d+)$" } }),
+    .meta({ placeholder: "name|folder", isPath: { unless: "^(characters|(bpe|unigram|wordpiece)-\\d+)$" } }),
   ...shapeSettings,
   ...runSettings,
   ...trainingSettings,

@@ -11,6 +11,7 @@ import { CharacterTrainer } from "../../text/characters.ts";
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { TokenizerTrainer } from "../../text/tokenizer-trainer.ts";
+import { UnigramTrainer } from "../../text/unigram-trainer.ts";
 import { WordPieceTrainer } from "../../text/word-piece-trainer.ts";
 import type { StageEnvironment } from "../stage.ts";
 
@@ -24,8 +25,8 @@ export interface TrainingText {
 }
 
 /**
- * The tokenizer that a setting names: `characters`, `bpe-N` and `wordpiece-N` are learned from the training text, anything else is the
- * folder of one.
+ * The tokenizer that a setting names: `characters`, `bpe-N`, `unigram-N` and `wordpiece-N` are learned from the
+ * training text, anything else is the folder of one.
  *
  * @throws {SettingsError} when it is none of these.
  * @throws {unknown} the reason of `signal` when that is aborted.
@@ -36,22 +37,31 @@ export async function pretrainingTokenizer(
   { note, signal }: Pick<StageEnvironment, "note" | "signal">,
 ): Promise<Tokenizer> {
   if (name === "characters") return learn(new CharacterTrainer(), data, signal);
-  const [, kind, size] = /^(bpe|wordpiece)-(\d+)$/.exec(name) ?? [];
-  if (kind === undefined) {
+  const [, kind, size] = /^([a-z]+)-(\d+)$/.exec(name) ?? [];
+  const learned = kind === undefined || !Object.hasOwn(kinds, kind) ? undefined : kinds[kind];
+  if (!learned) {
     if (existsSync(name)) return loadTokenizer(name);
     throw new SettingsError(
-      `tokenizer: ${name} is neither characters, nor bpe-N or wordpiece-N with a number of tokens, nor a folder that exists`,
+      `tokenizer: ${name} is neither characters, nor bpe-N, unigram-N or wordpiece-N with a number of tokens, nor a folder that exists`,
     );
   }
-  const vocabularySize = Number(size);
-  const isBpe = kind === "bpe";
-  const trainer = isBpe
-    ? new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] })
-    : new WordPieceTrainer({ vocabularySize });
-  const tokenizer = await learn(trainer, data, signal);
-  note(`learned a ${isBpe ? "byte-level BPE" : "WordPiece vocabulary"} of ${tokenizer.vocabularySize} tokens`);
+  const tokenizer = await learn(learned.trainer(Number(size)), data, signal);
+  note(`learned ${learned.title} of ${tokenizer.vocabularySize} tokens`);
   return tokenizer;
 }
+
+/** Tokenizers of a size, by the name that a setting gives them. */
+const kinds: Readonly<Record<string, { title: string; trainer: (vocabularySize: number) => TokenizerTrainer }>> = {
+  bpe: {
+    title: "a byte-level BPE",
+    trainer: (vocabularySize) => new ByteLevelBpeTrainer({ vocabularySize, specialTokens: [endOfText] }),
+  },
+  unigram: { title: "a unigram model", trainer: (vocabularySize) => new UnigramTrainer({ vocabularySize }) },
+  wordpiece: {
+    title: "a WordPiece vocabulary",
+    trainer: (vocabularySize) => new WordPieceTrainer({ vocabularySize }),
+  },
+};
 
 async function learn(
   trainer: TokenizerTrainer,
