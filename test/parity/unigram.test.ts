@@ -5,21 +5,9 @@ import { tokenizerFromJson } from "../../src/text/read-tokenizer.ts";
 import { tokenizerFiles } from "../../src/text/tokenizer-files.ts";
 import { UnigramTrainer } from "../../src/text/unigram-trainer.ts";
 
-/** What record/unigram.py records: texts, and what the `tokenizers` library makes of them. */
+/** What record/unigram.py records first: texts, and how likely one is by what the library's trainer learns from it. */
 interface Recorded {
   readonly texts: readonly string[];
-  readonly cases: Readonly<
-    Record<
-      string,
-      {
-        readonly tokenizer: JsonRecord;
-        readonly ids: readonly (readonly number[])[];
-        readonly decoded: readonly string[];
-        readonly without_special: readonly string[];
-        readonly pair: readonly number[];
-      }
-    >
-  >;
   readonly training: {
     readonly text: string;
     readonly size: number;
@@ -28,13 +16,25 @@ interface Recorded {
   };
 }
 
+/** What the `tokenizers` library makes of the texts with one tokenizer. */
+interface RecordedCase {
+  readonly name: string;
+  readonly tokenizer: JsonRecord;
+  readonly ids: readonly (readonly number[])[];
+  readonly decoded: readonly string[];
+  readonly without_special: readonly string[];
+  readonly pair: readonly number[];
+}
+
 const folder = new URL("fixtures/unigram/", import.meta.url);
-const recorded = JSON.parse(readFileSync(new URL("recorded.json", folder), "utf8")) as Recorded;
+const [first, ...others] = readFileSync(new URL("recorded.jsonl", folder), "utf8").trimEnd().split("\n");
+const recorded = JSON.parse(first!) as Recorded;
+const cases = others.map((line) => JSON.parse(line) as RecordedCase);
 const charsmap = readFileSync(new URL("nmt_nfkc.bin", folder)).toString("base64");
 const withCharsmap = (json: JsonRecord): JsonRecord =>
   JSON.parse(JSON.stringify(json).replaceAll('"nmt_nfkc.bin"', JSON.stringify(charsmap))) as JsonRecord;
 
-test.each(Object.entries(recorded.cases))("%s: ids and texts are those of tokenizers", (_, described) => {
+test.each(cases)("$name: ids and texts are those of tokenizers", (described) => {
   const tokenizer = tokenizerFromJson("x", withCharsmap(described.tokenizer));
   for (const [i, text] of recorded.texts.entries()) {
     const ids = described.ids[i]!;
@@ -47,8 +47,8 @@ test.each(Object.entries(recorded.cases))("%s: ids and texts are those of tokeni
     // Half of a surrogate pair counts as U+FFFD.
     expect(tokenizer.encode(`${text}\ud83d`)).toEqual(tokenizer.encode(`${text}\ufffd`));
   }
-  const [first, second] = [0, 2].map((i) => tokenizer.encode(recorded.texts[i]!));
-  expect([...tokenizer.frame(first!, second).ids]).toEqual(described.pair);
+  const [one, two] = [0, 2].map((i) => tokenizer.encode(recorded.texts[i]!));
+  expect([...tokenizer.frame(one!, two).ids]).toEqual(described.pair);
   const read = tokenizerFromJson("x", JSON.parse(tokenizerFiles(tokenizer)["tokenizer.json"]!), tokenizer.roles);
   expect(tokenizerFiles(read)).toEqual(tokenizerFiles(tokenizer));
 });

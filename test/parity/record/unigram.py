@@ -133,19 +133,21 @@ def main() -> None:
     randomness = random.Random(5)
     alphabet = sorted(set("".join(TEXTS))) + [" "] * 40 + list("the quick")
     texts = TEXTS + ["".join(randomness.choices(alphabet, k=24)) for _ in range(40)]
-    cases = {}
+    cases = []
     for name, tokenizer in tokenizers().items():
         contents = json.loads(tokenizer.to_str())
         encoded = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
-        cases[name] = {
+        case = {
+            "name": name,
             "tokenizer": hidden(contents),
             "ids": encoded,
             "decoded": [tokenizer.decode(ids, skip_special_tokens=False) for ids in encoded],
             "without_special": [tokenizer.decode(ids) for ids in encoded],
             "pair": tokenizer.encode(texts[0], texts[2]).ids,
         }
-    recorded = {"texts": texts, "cases": cases, "training": training(randomness)}
-    (FOLDER / "recorded.json").write_text(json.dumps(recorded, ensure_ascii=True, separators=(",", ":")) + "\n")
+        cases.append(case)
+    lines = [{"texts": texts, "training": training(randomness)}, *cases]
+    (FOLDER / "recorded.jsonl").write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
 
 
 def hidden(value: object) -> object:
