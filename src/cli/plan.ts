@@ -31,6 +31,10 @@ const PlanSettings = z.object({
   width: size.describe("instead of the model's own"),
   vocabularySize: size.describe("instead of the model's own"),
   loraRank: z.int().positive().default(8).describe("rank of the adapters in the plan that has them"),
+  loraTargets: z
+    .enum(["attention", "all"])
+    .default("attention")
+    .describe("matrices that have adapters in the plan that has them"),
   memory: z
     .string()
     .optional()
@@ -139,32 +143,35 @@ function operationsPerSecond(
 }
 
 /** The ways in which a stage can be done, cheapest last. */
-function variantsOf(
-  { stage, batchSize, loraRank }: Pick<PlanSettings, "stage" | "batchSize" | "loraRank">,
-  context: number,
-): Variant[] {
-  const plain = plainRun(stage, batchSize, context);
+function variantsOf({ stage, batchSize, loraRank, loraTargets }: PlanSettings, context: number): Variant[] {
+  const plain = { ...plainRun(stage, batchSize, context), loraTargets };
+  const adapted = { title: `--lora-rank ${loraRank}`, run: { ...plain, loraRank } };
+  const both = { title: "and --recompute", run: { ...adapted.run, recompute: true } };
   switch (stage) {
     case "pretrain":
-    case "sft":
       return [
         { title: "plain", run: plain },
         { title: "--recompute", run: { ...plain, recompute: true } },
       ];
-    case "finetune":
+    case "sft":
       return [
-        { title: "full", run: plain },
-        { title: `--lora-rank ${loraRank}`, run: { ...plain, loraRank } },
-        { title: "--freeze-body", run: { ...plain, freezeBody: true } },
+        { title: "plain", run: plain },
+        { title: "--recompute", run: { ...plain, recompute: true } },
+        adapted,
+        both,
       ];
+    case "finetune":
+      return [{ title: "full", run: plain }, adapted, { title: "--freeze-body", run: { ...plain, freezeBody: true } }];
     case "dpo":
       return [
         { title: "two models", run: { ...plain, keepsReference: true } },
         { title: "one (ours)", run: plain },
+        adapted,
+        both,
       ];
     case "reward":
     case "ppo":
-      return [{ title: stage === "ppo" ? "four models" : "plain", run: plain }];
+      return [{ title: stage === "ppo" ? "four models" : "plain", run: plain }, adapted, both];
   }
 }
 

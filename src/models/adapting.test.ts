@@ -54,7 +54,7 @@ test("PEFT finds the matrices by ends of names that no other module has", async 
     const model = bert.create(bert.shaped(shape), init);
     adapt(model.body, { rank: 2, alpha: 4, targets }, new Random(2));
     const about = { ...{ rank: 2, alpha: 4, targets }, base: "base", taskType: "SEQ_CLS" } as const;
-    await writeAdapters(folder, bert.tensors(model), model.body, about, [], null);
+    await writeAdapters(folder, bert.tensors(model), model.body, about, [], []);
     return JSON.parse(await readFile(join(folder, "adapter_config.json"), "utf8")).target_modules;
   };
   const attention = ["self.query", "self.key", "self.value", "attention.output.dense"];

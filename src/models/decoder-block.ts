@@ -76,7 +76,7 @@ export class DecoderBlock {
     const mixed = this.attention.mix(input, places, this.#layer, options);
     const attended = this.#add(x, mixed, this.attention.projection, this.attentionAfter, options);
     const own = this.mlpNorm?.forward(x) ?? input;
-    return this.#add(attended, this.#mlp.expand(own), this.#mlp.projection, this.mlpAfter, options);
+    return this.#add(attended, this.#mlp.expand(own, options), this.#mlp.projection, this.mlpAfter, options);
   }
 
   #attend(x: Tensor, places: AttentionPlaces, options: ForwardOptions): Tensor {
@@ -85,7 +85,7 @@ export class DecoderBlock {
   }
 
   #expand(x: Tensor, options: ForwardOptions): Tensor {
-    const units = through(this.mlpNorm, x, (input) => this.#mlp.expand(input));
+    const units = through(this.mlpNorm, x, (input) => this.#mlp.expand(input, options));
     return this.#add(x, units, this.#mlp.projection, this.mlpAfter, options);
   }
 
@@ -101,12 +101,12 @@ export class DecoderBlock {
     if (!isPlain)
       return this.#join(
         x,
-        usedOnce(branch, (inner) => projection.forward(inner)),
+        usedOnce(branch, (inner) => projection.forward(inner, { random: options.random })),
         after,
         options,
       );
     return this.#finish(
-      usedOnce(branch, (inner) => projection.forward(inner, { residual: x })),
+      usedOnce(branch, (inner) => projection.forward(inner, { residual: x, random: options.random })),
       after,
     );
   }

@@ -1,3 +1,4 @@
+import { isAdapterPath } from "../nn/low-rank.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { parameters } from "../nn/parameters.ts";
 import type { DecoderSettings } from "./decoder-settings.ts";
@@ -65,7 +66,7 @@ interface Placed {
 
 /** Every parameter of a decoder as its family's files name and arrange it. */
 export function decoderTensors(model: { readonly settings: DecoderSettings }, names: DecoderNames): TensorBinding[] {
-  const own = [...parameters(model)].filter(([path]) => !path.includes(".adapter.")); // adapters have files of their own
+  const own = [...parameters(model)].filter(([path]) => !isAdapterPath(path));
   return own.flatMap(([path, parameter]) => {
     const [, layer, inBlock] = /^blocks\.(\d+)\.(.*)$/.exec(path) ?? [];
     const [, module = "", field = "weight"] = /^(.*?)(?:\.(gain|weight|bias))?$/.exec(inBlock ?? path) ?? [];

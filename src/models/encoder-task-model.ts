@@ -1,5 +1,4 @@
 import type { Backend } from "../backend/kernels.ts";
-import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
@@ -10,9 +9,10 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { Bert, BertClassifier } from "./bert.ts";
 import { bert, bertClassifier } from "./bert-families.ts";
 import { loadModelOf } from "./load.ts";
+import { mergedTensors } from "./low-rank-adapters.ts";
 import { loadTensors, modelPlacements } from "./read-model.ts";
-import type { TaskDescription, TaskModel, TaskStates, TaskStorage } from "./task-model.ts";
-import { readDescription, storedDescription, withAdapters } from "./task-model.ts";
+import type { ReadingOptions, TaskDescription, TaskModel, TaskStates, TaskStorage } from "./task-model.ts";
+import { readDescription, storedDescription } from "./task-model.ts";
 
 /**
  * BERT with a linear head on the pooled state of its first token.
@@ -44,9 +44,13 @@ export class EncoderTaskModel implements TaskModel {
     return new Map([["classifier.weight", weight], ...(bias ? [["classifier.bias", bias] as const] : [])]);
   }
 
-  read({ ids, batch, time, typeIds, lengths }: TaskBatch, random: Random | null): TaskStates {
+  read(
+    { ids, batch, time, typeIds, lengths }: TaskBatch,
+    random: Random | null,
+    options: ReadingOptions = {},
+  ): TaskStates {
     const tokens = Tensor.from(this.backend, ids, [batch, time]);
-    const hidden = this.body.forward(tokens, { segments: typeIds, lengths, random });
+    const hidden = this.body.forward(tokens, { segments: typeIds, lengths, random, ...options });
     return { hidden, summaries: this.body.pooled(hidden) };
   }
 
@@ -103,7 +107,7 @@ export async function openEncoderTaskModel(path: string, backend: Backend, headD
 export function encoderStorage({ classifier, description, body }: EncoderTaskModel): TaskStorage {
   return {
     config: (ids) => ({ ...bertClassifier.writeConfig(classifier.settings, ids), ...storedDescription(description) }),
-    tensors: () => writableTensors(withAdapters(modelPlacements(bertClassifier, classifier), body)),
+    tensors: () => mergedTensors(modelPlacements(bertClassifier, classifier), body),
     load: (source) => loadTensors(bertClassifier, classifier, source),
     bindings: () => bertClassifier.tensors(classifier),
   };

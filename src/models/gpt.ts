@@ -141,7 +141,7 @@ export class Block {
   /** x `[batch, time, width]` → same shape. */
   forward(x: Tensor, mask: AttentionMask, options: ForwardOptions): Tensor {
     const attend = (input: Tensor): Tensor => this.attention.mix(input, mask, this.#layer, options);
-    const expand = (input: Tensor): Tensor => this.mlp.expand(input);
+    const expand = (input: Tensor): Tensor => this.mlp.expand(input, options);
     if (this.#settings.normPosition === "before") {
       const attended = this.#add(
         x,
@@ -159,8 +159,8 @@ export class Block {
   #add(x: Tensor, branch: Tensor, projection: Linear, { random = null }: ForwardOptions): Tensor {
     const rate = this.#settings.residualDropout;
     return usedOnce(branch, (inner) => {
-      if (rate === 0 || !random) return projection.forward(inner, { residual: x });
-      return x.add(dropOut(projection.forward(inner), rate, random));
+      if (rate === 0 || !random) return projection.forward(inner, { residual: x, random });
+      return x.add(dropOut(projection.forward(inner, { random }), rate, random));
     });
   }
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { writableTensors } from "../checkpoint/assign-tensors.ts";
+import type { Placement } from "../checkpoint/assign-tensors.ts";
+import { toStored, writableTensors } from "../checkpoint/assign-tensors.ts";
 import { floatKeys } from "../checkpoint/float-keys.ts";
 import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
@@ -23,6 +24,8 @@ export interface LowRankOptions {
   readonly alpha: number;
   /** Which matrices: those of attention, or of the feed-forward layers as well; never a router or its experts. */
   readonly targets: "attention" | "all";
+  /** Share of the adapters' inputs dropped in training; 0 without. */
+  readonly dropout?: number;
 }
 
 /**
@@ -31,7 +34,8 @@ export interface LowRankOptions {
  * @throws {SettingsError} when none of its layers can have one, or the rank is above a matrix's own.
  * @see Hu et al. (2022), "LoRA: Low-rank adaptation of large language models", arXiv:2106.09685.
  */
-export function adapt(model: StoredModel, { rank, alpha, targets }: LowRankOptions, random: Random): void {
+export function adapt(model: StoredModel, options: LowRankOptions, random: Random): void {
+  const { rank, alpha, targets, dropout = 0 } = options;
   const isMeant = (name: string): boolean =>
     targets === "all" ? !name.endsWith("router") : name.includes("attention");
   const adapted = [...linearsOf(model)].filter(([name]) => isMeant(name));
@@ -45,30 +49,32 @@ export function adapt(model: StoredModel, { rank, alpha, targets }: LowRankOptio
   for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
   const init = new Initializer(model.backend, random);
   for (const [, layer] of adapted) {
-    layer.adapter = new LowRank(layer.weight, rank, alpha, init);
+    layer.adapter = new LowRank(layer.weight, { rank, alpha, dropout }, init);
   }
 }
 
 /** Every linear layer of a model by its path through the model's fields. */
-function linearsOf(model: object): Map<string, Linear> {
+export function linearsOf(model: object): Map<string, Linear> {
   return partsOf(model, (value) => value instanceof Linear);
 }
 
-/** The parameters of the adapters of a model, by their paths. */
-export function adapterTensors(model: object): Map<string, Tensor> {
-  return new Map([...parameters(model)].filter(([name]) => name.includes(".adapter.")));
-}
-
-/**
- * The matrices of a model with their changes added, by the storage of the frozen ones: what a folder without adapters
- * holds in their place.
- */
-export function mergedWeights(model: object): Map<Tensor["storage"], Tensor> {
-  const merged = new Map<Tensor["storage"], Tensor>();
-  for (const { weight, adapter } of linearsOf(model).values()) {
-    if (adapter) merged.set(weight.storage, adapter.merged(weight));
-  }
-  return merged;
+/** What a folder without adapters holds of a model: matrices that have one with their change, each added when it is read. */
+export function mergedTensors(placements: readonly Placement[], model: object): WritableTensor[] {
+  const adapted = [...linearsOf(model).values()].filter(({ adapter }) => adapter);
+  const layers = new Map(adapted.map((layer) => [layer.weight.storage, layer]));
+  return placements.flatMap((placement) => {
+    const stored = writableTensors([placement]);
+    const { tensor } = placement;
+    const { adapter, weight } = layers.get(tensor.storage) ?? {};
+    if (!adapter || !weight) return stored;
+    const read = async (): Promise<Float32Array> => {
+      const merged = adapter.merged(tensor, (tensor.offset - weight.offset) / weight.axis(1));
+      const values = toStored(placement, await merged.floats());
+      merged.release();
+      return values;
+    };
+    return stored.map((own) => ({ ...own, read }));
+  });
 }
 
 /** One matrix of a folder that has an adapter. */
@@ -85,7 +91,7 @@ interface Adapted {
  * several of the folder's, such as queries, keys and values, gives each of them the same A and its own rows of B.
  *
  * @param more - Tensors that were trained whole, such as a head.
- * @param enlarged - The embedding, where it has rows that the base lacks: PEFT keeps all of it beside the adapters.
+ * @param enlarged - Embedding and output layer, where they have rows that the base lacks: PEFT keeps all of them.
  */
 export async function writeAdapters(
   folder: string,
@@ -93,7 +99,7 @@ export async function writeAdapters(
   model: object,
   about: LowRankOptions & { readonly base: string; readonly taskType: "SEQ_CLS" | "CAUSAL_LM" },
   more: readonly WritableTensor[],
-  enlarged: Tensor | null,
+  enlarged: readonly Tensor[],
 ): Promise<void> {
   const adapted = adaptedMatrices(bindings, model);
   const tensors = adapted.flatMap(({ module, adapter, binding, weight }): WritableTensor[] => {
@@ -104,17 +110,20 @@ export async function writeAdapters(
     const b = writableTensors([{ name: `${name}.lora_B.weight`, tensor, rows: binding.rows }]);
     return [writable(`${name}.lora_A.weight`, adapter.a), ...b];
   });
-  const embedding = bindings.find(({ parameter }) => parameter.storage === enlarged?.storage);
-  const table = embedding ? [writable(`base_model.model.${embedding.name}`, embedding.parameter)] : [];
+  const isEnlarged = ({ parameter }: TensorBinding): boolean =>
+    enlarged.some(({ storage }) => storage === parameter.storage);
+  const tables = bindings
+    .filter(isEnlarged)
+    .map(({ name, parameter }) => writable(`base_model.model.${name}`, parameter));
   await makeFolder(folder);
-  await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...table, ...more]);
+  await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...tables, ...more]);
   const config: JsonObject = {
     base_model_name_or_path: about.base,
     bias: "none",
     fan_in_fan_out: adapted.some(({ binding }) => binding.transposed),
     inference_mode: true,
     lora_alpha: about.alpha,
-    lora_dropout: 0,
+    lora_dropout: about.dropout ?? 0,
     modules_to_save: more.length > 0 ? [...new Set(more.map(({ name }) => name.split(".").at(-2) ?? ""))] : null,
     peft_type: "LORA",
     r: about.rank,

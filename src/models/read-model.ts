@@ -1,16 +1,18 @@
 import { demandMemory } from "../backend/demand-memory.ts";
 import type { Backend } from "../backend/kernels.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
-import { loadTensors as assignTensors, writableTensors } from "../checkpoint/assign-tensors.ts";
+import { loadTensors as assignTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError, StemmaError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { elementCount } from "../core/shape.ts";
+import { isAdapterPath } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
+import { mergedTensors } from "./low-rank-adapters.ts";
 import { refuseOtherHead } from "./other-heads.ts";
 import { describeConfig } from "./telling-keys.ts";
 import { holdsOwnHead, lackingParts, renaming } from "./tensor-names.ts";
@@ -134,16 +136,16 @@ export async function loadTensors(
   await assignTensors(placements, source, renaming(family, placements, source));
 }
 
-/** The parameters of a model as its folder stores them. */
+/** The parameters of a model as its folder stores them, with the change of adapters in the matrices. */
 export function storedTensors(family: AnyFamily, model: StoredModel): WritableTensor[] {
-  return writableTensors(modelPlacements(family, model));
+  return mergedTensors(modelPlacements(family, model), model);
 }
 
 /** Where every parameter of a model lies in its folder; adapters have files of their own. */
 export function modelPlacements(family: AnyFamily, model: StoredModel): Placement[] {
   return family
     .tensors(model)
-    .filter(({ name }) => !name.includes(".adapter."))
+    .filter(({ name }) => !isAdapterPath(name))
     .map(({ parameter, ...stored }) => ({ ...stored, tensor: parameter }));
 }
 

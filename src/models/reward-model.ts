@@ -1,9 +1,8 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
-import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
-import type { WritableTensor } from "../checkpoint/tensor-source.ts";
+import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
@@ -12,9 +11,11 @@ import { Initializer, parameters } from "../nn/parameters.ts";
 import { apply } from "../tensor/op.ts";
 import { linear } from "../tensor/ops/matmul.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { AdapterOff } from "./adapter-off.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { loadModel } from "./load.ts";
+import { mergedTensors } from "./low-rank-adapters.ts";
 import { architecturesOf, rewardLabel } from "./other-heads.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
 import { resizeVocabulary } from "./resize-vocabulary.ts";
@@ -123,9 +124,18 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
   }
   const family = familyOf(config, path);
   const model = new RewardModel(await createEmpty(family, folder, backend), null);
-  await loadClassifier(family, classifierPlacements(family, model.body, model.score), tensors);
+  await loadRewardWeights({ model, family }, tensors);
   model.shift = StoredShift.parse(config).task_specific_params.stemma.shift;
   return { model, family };
+}
+
+/**
+ * Reads all weights of a reward model from a file that holds the same model.
+ *
+ * @throws {CheckpointError} when tensors are missing, unexpected or of another shape.
+ */
+export async function loadRewardWeights({ model, family }: LoadedRewardModel, source: TensorSource): Promise<void> {
+  await loadClassifier(family, classifierPlacements(family, model.body, model.score), source);
 }
 
 /**
@@ -140,6 +150,14 @@ export async function withRows({ model, family }: LoadedRewardModel, rows: numbe
   larger.shift = model.shift;
   for (const parameter of parameters(model).values()) parameter.release();
   return { model: larger, family };
+}
+
+/** What an adapted reward model was before, its body in the same memory; the head is a copy. */
+export async function withAdapterOff(model: RewardModel): Promise<RewardModel> {
+  const before = new RewardModel(new AdapterOff(model.body), null);
+  before.score.write(await model.score.floats());
+  before.shift = model.shift;
+  return before;
 }
 
 /**
@@ -166,7 +184,7 @@ export function rewardConfig(
 
 /** The parameters of a reward model as its folder stores them. */
 export function rewardTensors(family: ModelFamily, model: RewardModel): WritableTensor[] {
-  return writableTensors(classifierPlacements(family, model.body, model.score));
+  return mergedTensors(classifierPlacements(family, model.body, model.score), model.body);
 }
 
 const noShift = { stemma: { shift: 0 } };

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
-import { writableTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
@@ -9,6 +8,7 @@ import type { Random } from "../core/random.ts";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { freeze, Initializer, Parameter, parameters } from "../nn/parameters.ts";
 import { recordsTape } from "../tensor/op.ts";
@@ -16,7 +16,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel, TextModel } from "./language-model.ts";
 import { lastStates } from "./last-states.ts";
-import { mergedWeights } from "./low-rank-adapters.ts";
+import { mergedTensors } from "./low-rank-adapters.ts";
 import { architecturesOf, classNames, rewardLabel } from "./other-heads.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
 import {
@@ -44,6 +44,9 @@ export interface TaskTokens {
   readonly extract: string;
 }
 
+/** How a batch of inputs is read. */
+export type ReadingOptions = Pick<ForwardOptions, "recompute">;
+
 /** What a body says of a batch of inputs. */
 export interface TaskStates {
   /** `[batch, time, width]`; in training with a frozen body of the last tokens alone. */
@@ -63,7 +66,7 @@ export interface TaskModel {
   /** The body where it can predict the next token of its inputs. */
   readonly languageModel: LanguageModel | null;
   /** Reads a batch. `random` feeds dropout; null is inference. */
-  read(batch: TaskBatch, random: Random | null): TaskStates;
+  read(batch: TaskBatch, random: Random | null, options?: ReadingOptions): TaskStates;
   /** Summaries `[n, width]` → what the head says, `[n, outputs]`. */
   answer(summaries: Tensor, random: Random | null): Tensor;
   /** Leaves nothing to train but the head and, where it is new to the model, the token whose state the head reads. */
@@ -124,13 +127,13 @@ export class DecoderTaskModel implements TaskModel {
     this.#extract = Parameter.rowOf(tokenEmbedding, extractId);
   }
 
-  read(batch: TaskBatch, random: Random | null): TaskStates {
+  read(batch: TaskBatch, random: Random | null, { recompute = false }: ReadingOptions = {}): TaskStates {
     if (this.#extract && recordsTape()) {
       const summaries = lastStates(this.body, this.#extract, batch, random);
       return { hidden: summaries.reshape([batch.batch, 1, -1]), summaries };
     }
     const ids = Tensor.from(this.backend, batch.ids, [batch.batch, batch.time]);
-    const hidden = this.body.forward(ids, { random });
+    const hidden = this.body.forward(ids, { random, recompute });
     const last = batch.lengths.map((length, b) => b * batch.time + length - 1);
     const rows = hidden.reshape([batch.batch * batch.time, -1]);
     return { hidden, summaries: rows.gatherRows(Tensor.from(this.backend, last, [batch.batch])) };
@@ -240,18 +243,8 @@ export function decoderStorage(family: ModelFamily, model: DecoderTaskModel): Ta
         ...storedDescription(description),
       };
     },
-    tensors: () => writableTensors(withAdapters(placements(), body)),
+    tensors: () => mergedTensors(placements(), body),
     load: (source) => loadClassifier(family, placements(), source),
     bindings: () => [...family.tensors(body), { name: "score.weight", parameter: score, transposed: false }],
   };
-}
-
-/** The same placements, with matrices that adapters change replaced by merged copies. */
-export function withAdapters(stored: readonly Placement[], body: object): Placement[] {
-  const merged = mergedWeights(body);
-  return stored.map((placement) => {
-    const { storage, offset, shape } = placement.tensor;
-    const whole = merged.get(storage);
-    return whole ? { ...placement, tensor: whole.window(offset, shape) } : placement;
-  });
 }

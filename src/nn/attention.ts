@@ -52,7 +52,7 @@ export class SelfAttention {
   mix(x: Tensor, mask: AttentionMask, layer: number, options: ForwardOptions): Tensor {
     const { width, heads, dropout: rate } = this.#options;
     const { random, cache } = options;
-    const packed = this.qkv.forward(x); // [batch, time, 3 · width]
+    const packed = this.qkv.forward(x, { random }); // [batch, time, 3 · width]
     const attrs: AttentionAttrs = {
       heads,
       keyValueHeads: heads,

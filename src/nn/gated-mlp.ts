@@ -2,6 +2,7 @@ import type { Activation } from "../backend/kernels.ts";
 import { apply } from "../tensor/op.ts";
 import { gatedUnit } from "../tensor/ops/gated-unit.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { LinearExtra } from "./linear.ts";
 import { Linear } from "./linear.ts";
 import type { Initializer } from "./parameters.ts";
 
@@ -32,7 +33,7 @@ export class GatedMlp {
   }
 
   /** x `[…, width]` → the gated units `[…, hidden]`, before {@link projection}. */
-  expand(x: Tensor): Tensor {
-    return apply(gatedUnit, [this.gateAndValue.forward(x)], { activation: this.#activation });
+  expand(x: Tensor, { random }: Pick<LinearExtra, "random"> = {}): Tensor {
+    return apply(gatedUnit, [this.gateAndValue.forward(x, { random })], { activation: this.#activation });
   }
 }

@@ -79,24 +79,25 @@ export class GroupedAttention {
       ...{ heads, keyValueHeads, scale, cap, mask: places.mask, slopes: places.slopes },
       dropout: rate > 0 && random ? { rate, draw: random.draw() } : null,
     };
+    const qkvOf = (): Tensor => this.qkv.forward(x, { random });
     if (this.queryNorm && this.keyNorm) {
-      const [query, key, value] = this.#normed(this.queryNorm, this.keyNorm, x, places.angles);
+      const [query, key, value] = this.#normed(this.queryNorm, this.keyNorm, qkvOf(), places.angles);
       const all = cache ? cache.append(layer, key, value) : { key, value };
       return usedOnce(query, (only) => apply(attention, [only, all.key, all.value, null], attrs));
     }
     const packed = places.angles
-      ? usedOnce(this.qkv.forward(x), (qkv) => turned(qkv, heads + keyValueHeads, places.angles))
-      : this.qkv.forward(x); // [batch, time, (heads + 2 · keyValueHeads) · headDim]
+      ? usedOnce(qkvOf(), (qkv) => turned(qkv, heads + keyValueHeads, places.angles))
+      : qkvOf(); // [batch, time, (heads + 2 · keyValueHeads) · headDim]
     if (!cache) return usedOnce(packed, (qkv) => apply(selfAttention, [qkv, null], attrs));
     const [query, key, value] = usedOnceByAll(packed, (qkv) => this.#parts(qkv));
     const all = cache.append(layer, key, value);
     return usedOnce(query, (only) => apply(attention, [only, all.key, all.value, null], attrs));
   }
 
-  /** Queries, keys and values of x, the first two normed and turned. */
-  #normed(queryNorm: Norm, keyNorm: Norm, x: Tensor, angles: RotaryAngles | null): [Tensor, Tensor, Tensor] {
+  /** The parts of packed queries, keys and values, the first two normed and turned. */
+  #normed(queryNorm: Norm, keyNorm: Norm, packed: Tensor, angles: RotaryAngles | null): [Tensor, Tensor, Tensor] {
     const { heads, keyValueHeads, headDim, queryKeyNorm } = this.#options;
-    const [query, key, value] = usedOnceByAll(this.qkv.forward(x), (qkv) => this.#parts(qkv));
+    const [query, key, value] = usedOnceByAll(packed, (qkv) => this.#parts(qkv));
     const through = (norm: Norm, part: Tensor, count: number): Tensor => {
       const rows = queryKeyNorm?.over === "head" ? part.reshape([...part.shape.slice(0, -1), count, headDim]) : part;
       const normed = usedOnce(rows, (input) => norm.forward(input)).reshape(part.shape);

@@ -1,4 +1,5 @@
 import type { Activation } from "../backend/kernels.ts";
+import type { Random } from "../core/random.ts";
 import { apply } from "../tensor/op.ts";
 import { adaptedLinear, linear } from "../tensor/ops/matmul.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -10,6 +11,15 @@ export interface LinearOptions {
   readonly bias: boolean;
   /** Of the weights; the bias starts at 0. */
   readonly standardDeviation: number;
+}
+
+/** What a {@link Linear} does in the same pass: either of an activation and a residual. */
+export interface LinearExtra {
+  readonly activation?: Activation | null;
+  /** `[…, out]` */
+  readonly residual?: Tensor | null;
+  /** Source of the adapter's dropout; null (the default) is inference. */
+  readonly random?: Random | null | undefined;
 }
 
 /** Fully connected layer: y = x · Wᵀ + b, with an activation or a residual added in the same pass. */
@@ -26,11 +36,10 @@ export class Linear {
     this.bias = options.bias ? init.constant([outputs], 0) : null;
   }
 
-  /** x `[…, in]` → `[…, out]`; either `activation` or `residual` `[…, out]` may be given. */
-  forward(x: Tensor, extra: { activation?: Activation; residual?: Tensor } = {}): Tensor {
-    const { activation = null, residual = null } = extra;
+  /** x `[…, in]` → `[…, out]`. */
+  forward(x: Tensor, { activation = null, residual = null, random = null }: LinearExtra = {}): Tensor {
     const { weight, bias, adapter } = this;
     if (!adapter) return apply(linear, [x, weight, bias, residual], { activation });
-    return apply(adaptedLinear, [x, weight, bias, residual, adapter.reduce(x), adapter.b], { activation });
+    return apply(adaptedLinear, [x, weight, bias, residual, adapter.reduce(x, random), adapter.b], { activation });
   }
 }

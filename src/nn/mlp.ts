@@ -1,6 +1,6 @@
 import type { Activation } from "../backend/kernels.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { LinearOptions } from "./linear.ts";
+import type { LinearExtra, LinearOptions } from "./linear.ts";
 import { Linear } from "./linear.ts";
 import type { Initializer } from "./parameters.ts";
 
@@ -24,7 +24,7 @@ export class Mlp {
   }
 
   /** x `[…, width]` → the activated inner layer `[…, hidden]`, before {@link projection}. */
-  expand(x: Tensor): Tensor {
-    return this.expansion.forward(x, { activation: this.#activation });
+  expand(x: Tensor, { random }: Pick<LinearExtra, "random"> = {}): Tensor {
+    return this.expansion.forward(x, { activation: this.#activation, random });
   }
 }

@@ -52,6 +52,11 @@ export function partsOf<Part extends object>(
   return found;
 }
 
+/** Those {@link parameters} that are to be trained: all but frozen ones. */
+export function trainedParameters(model: object): Map<string, Parameter> {
+  return new Map([...parameters(model)].filter(([, { requiresGrad }]) => requiresGrad));
+}
+
 /** Number of trained numbers. */
 export function parameterCount(model: object): number {
   return [...parameters(model).values()].reduce((count, parameter) => count + parameter.size, 0);

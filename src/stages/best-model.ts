@@ -1,29 +1,28 @@
-import { join } from "node:path";
-import type { ModelContents } from "../checkpoint/model-folder.ts";
-import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import type { LogRecord } from "../train/log.ts";
 
-/** Keeps the best model of a run in its folder `best`, and says when training has stopped to help. */
+/** Which metric tells a better model. */
+export interface BestMetric {
+  readonly name: string;
+  readonly isHigherBetter: boolean;
+}
+
+/** Knows which evaluation of a run was the best, and says when training has stopped to help. */
 export class BestModel {
-  /** Where it is, once there is one. */
-  readonly path: string;
-  readonly #metric: string;
+  readonly #metric: BestMetric;
   readonly #patience: number;
   readonly #enough = new AbortController();
-  #best = Number.NEGATIVE_INFINITY;
+  #best: number | null = null;
   #without = 0;
 
   /**
-   * @param metric - The higher the better.
    * @param patience - Evaluations without a better one after which it is enough.
    * @param history - What was logged before, by the run that this one goes on from.
    */
-  constructor(run: string, metric: string, patience: number, history: readonly LogRecord[]) {
-    this.path = join(run, "best");
+  constructor(metric: BestMetric, patience: number, history: readonly LogRecord[]) {
     this.#metric = metric;
     this.#patience = patience;
     for (const record of history) {
-      const value = record[metric];
+      const value = record[metric.name];
       if (typeof value === "number") this.#count(value);
     }
     this.#stopWhenEnough(); // a run that was enough before is not trained on
@@ -34,16 +33,16 @@ export class BestModel {
     return this.#enough.signal;
   }
 
-  /** Whether any model has been kept. */
+  /** Whether there has been any evaluation. */
   get exists(): boolean {
-    return this.#best > Number.NEGATIVE_INFINITY;
+    return this.#best !== null;
   }
 
-  /** Takes the metrics of an evaluation, and the model when it is the best so far. */
-  async offer(metrics: Readonly<Record<string, number>>, contents: () => ModelContents): Promise<void> {
-    const value = metrics[this.#metric];
+  /** Takes the metrics of an evaluation, and has the model kept when it is the best so far. */
+  async offer(metrics: Readonly<Record<string, number>>, keep: () => Promise<void>): Promise<void> {
+    const value = metrics[this.#metric.name];
     if (value === undefined) return;
-    if (this.#count(value)) await writeModelFolder(this.path, contents());
+    if (this.#count(value)) await keep();
     this.#stopWhenEnough();
   }
 
@@ -52,9 +51,10 @@ export class BestModel {
   }
 
   #count(value: number): boolean {
-    const isBetter = value > this.#best;
+    const signed = this.#metric.isHigherBetter ? value : -value;
+    const isBetter = this.#best === null || signed > this.#best;
     this.#without = isBetter ? 0 : this.#without + 1;
-    if (isBetter) this.#best = value;
+    if (isBetter) this.#best = signed;
     return isBetter;
   }
 }

@@ -1,5 +1,6 @@
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import type { TrainerState } from "../checkpoint/train-state.ts";
 import { openCheckpoint, writeCheckpoint } from "../checkpoint/train-state.ts";
@@ -61,11 +62,25 @@ export async function saveStage(
 export async function restoreStage(path: string, tensors: ReadonlyMap<string, Tensor>): Promise<TrainerState> {
   const checkpoint = await openCheckpoint(path);
   try {
-    for (const [name, tensor] of tensors) await restoreTensor(name, tensor, checkpoint.optimizer);
+    await restoreTensors(checkpoint.optimizer, tensors);
     return checkpoint.trainer;
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Tensors in a file of their own, complete or absent. */
+export async function saveTensors(path: string, tensors: ReadonlyMap<string, Tensor>): Promise<void> {
+  await writeSafetensors(path, writable(tensors));
+}
+
+/**
+ * Puts tensors back as a file has them.
+ *
+ * @throws {CheckpointError} when one is missing or of another shape.
+ */
+export async function restoreTensors(source: TensorSource, tensors: ReadonlyMap<string, Tensor>): Promise<void> {
+  for (const [name, tensor] of tensors) await restoreTensor(name, tensor, source);
 }
 
 async function restoreTensor(name: string, tensor: Tensor, source: TensorSource): Promise<void> {

@@ -6,10 +6,12 @@ import { holdOut } from "../data/hold-out.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { parameters } from "../nn/parameters.ts";
+import { loadTensors } from "../models/read-model.ts";
+import { parameters, trainedParameters } from "../nn/parameters.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
+import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
 import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import type { PreferenceLearning } from "./preference-learning.ts";
@@ -56,9 +58,9 @@ async function learn<Item, Ready extends Item, Batch>(
   const backend = await openMachine(settings, environment);
   const { policy, data } = await openPolicy(learning, settings, environment, backend);
   const { training, heldOut, context } = data;
-  const { batchSize } = settings;
+  const { batchSize, recompute } = settings;
   const longest = longestAnswer(training.flatMap((item) => learning.answersOf(item)));
-  await refuseLargeTraining({ stage: "dpo", ...policy, batchSize, longest });
+  await refuseLargeTraining({ stage: "dpo", ...settings, ...policy, longest });
   const steps = epochSteps(training.length, settings);
   const chosen = epochBatches(training, settings, (batch) => ({ batch, tokens: 0 }));
   const evaluation = learning.batches(
@@ -71,12 +73,14 @@ async function learn<Item, Ready extends Item, Batch>(
   return trainStage<LanguageModel, Batch>(
     {
       model: policy.model,
-      parameters: parameters(policy.model),
-      objective: (model, batch) => learning.objective(model, batch),
+      parameters: trainedParameters(policy.model),
+      objective: (model, batch) => learning.objective(model, batch, { recompute }),
       batches: (step) => learning.batches(chosen(step).map(({ batch }) => batch)),
-      evaluate: () => sharedLoss(evaluation, (batch) => learning.objective(policy.model, batch)),
+      evaluate: () => sharedLoss(evaluation, (batch) => learning.objective(policy.model, batch, {})),
       sample: async () => {},
       contents: () => assistantContents(policy),
+      adapters: keepingOfAssistant(policy, settings, environment),
+      best: { isEvaluated: heldOut.length > 0, restore: (source) => loadTensors(policy.family, policy.model, source) },
     },
     settled,
     environment,
@@ -90,18 +94,22 @@ interface DpoData<Item> {
   readonly context: number;
 }
 
-/** The policy, and the data with what the reference says of it, which is in memory no longer then. */
+/**
+ * The policy, and the data with what the reference says of it. One that gets adapters is the reference itself, whose
+ * work is done; the memory of any other reference is given back first.
+ */
 async function openPolicy<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
   settings: DpoSettings,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<{ policy: Assistant; data: DpoData<Ready> }> {
-  const open = (): Promise<Assistant> => openTrainee(environment.folder.checkpoint?.path ?? settings.model, backend);
+  const start = startOf(settings, environment);
   const { refer } = learning;
   if (refer === null) {
-    const policy = await open();
+    const policy = await openTrainee(start, backend);
     const data = await readData(learning, settings, policy, environment);
+    adaptFor(settings, policy.model);
     return { policy, data: data as DpoData<Item> as DpoData<Ready> };
   }
   const reference = await openTrainee(settings.reference ?? settings.model, backend);
@@ -109,8 +117,10 @@ async function openPolicy<Item, Ready extends Item, Batch>(
   const options = { batchSize: settings.batchSize, context: data.context, signal: environment.signal };
   const training = await refer(reference.model, data.training, options);
   const heldOut = await refer(reference.model, data.heldOut, options);
-  for (const parameter of parameters(reference.model).values()) parameter.release();
-  const policy = await open();
+  const isPolicy = settings.loraRank > 0 && start === (settings.reference ?? settings.model);
+  if (!isPolicy) for (const parameter of parameters(reference.model).values()) parameter.release();
+  const policy = isPolicy ? reference : await openTrainee(start, backend);
+  adaptFor(settings, policy.model);
   refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
   return { policy, data: { training, heldOut, context: data.context } };
 }

@@ -91,16 +91,6 @@ export async function openTrainedSolver(path: string, backend: Backend, headDrop
   }
 }
 
-/** Puts the weights of a folder back into a model of the same shape. */
-export async function restoreSolver({ storage }: Solver, path: string): Promise<void> {
-  const folder = await openModelFolder(path);
-  try {
-    await storage.load(folder.tensors);
-  } finally {
-    await folder.close();
-  }
-}
-
 /** What the model folder of a solver is made from. */
 export function solverContents({ storage, tokenizer, files }: Solver): ModelContents {
   const { endOfText, roles } = tokenizer;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
+import { adapterSettings } from "./adapter-settings.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
@@ -75,21 +76,10 @@ export const FinetuneSettings = z.object({
     .default(0)
     .describe("layers from the bottom that are not trained, embeddings included")
     .meta({ group: "Method" }),
-  loraRank: z
-    .int()
-    .nonnegative()
-    .default(0)
-    .describe("train low-rank changes of the matrices instead of the matrices; 0 is off")
-    .meta({ aliases: ["lora_r"], group: "Method" }),
-  loraAlpha: z.number().positive().default(16).describe("the changes count alpha / rank times").meta({
-    group: "Method",
-  }),
-  loraTargets: z.enum(["attention", "all"]).default("attention").describe("matrices that have such changes").meta({
-    group: "Method",
-  }),
   headDropout: z.number().min(0).lt(1).default(0.1).describe("share of the head's inputs dropped in training").meta({
     group: "Method",
   }),
+  ...adapterSettings,
   ...runSettings,
   ...trainingSettingsWithoutSamples,
   batchSize: trainingSettings.batchSize.default(32).describe("rows that go through the model at once"),
@@ -98,12 +88,6 @@ export const FinetuneSettings = z.object({
   weightDecay: trainingSettings.weightDecay.default(0.01),
   ...epochSettings,
   epochs: epochSettings.epochs.default(3),
-  patience: z
-    .int()
-    .nonnegative()
-    .default(0)
-    .describe("evaluations without a better one after which the run ends, with the best model; 0 is off")
-    .meta({ aliases: ["early_stopping_patience"], group: "Training" }),
 });
 export type FinetuneSettings = z.output<typeof FinetuneSettings>;
 

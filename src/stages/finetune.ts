@@ -1,8 +1,6 @@
 import { join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
-import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
-import { Random } from "../core/random.ts";
 import { holdOut } from "../data/hold-out.ts";
 import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
@@ -15,14 +13,13 @@ import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
 import { familyIn } from "../models/load.ts";
-import { adapt, adapterTensors, writeAdapters } from "../models/low-rank-adapters.ts";
 import type { TaskDescription } from "../models/task-model.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
-import { BestModel } from "./best-model.ts";
+import type { AdapterKeeping } from "./adapter-run.ts";
+import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
 import type { Solver } from "./finetune-model.ts";
-import { encodingOf, openSolver, restoreSolver, solverContents } from "./finetune-model.ts";
+import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import { longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
@@ -51,10 +48,11 @@ export const finetune = defineStage({
     const { training, heldOut, labelled } = await readData(settings, columns, environment);
     const labels = labelsOf(labelled, settings, environment);
     if (labels.length > 0) refuseUnlearned(labels, training, settings.validationShare);
-    // Folders have the changes of adapters in the matrices: a run with adapters goes on from where it started.
-    const from = settings.loraRank > 0 ? settings.model : (environment.folder.checkpoint?.path ?? settings.model);
     const wanted = { task: settings.task, labels, columns };
-    const solver = await openSolver(from, wanted, backend, { ...settings, note: environment.note });
+    const solver = await openSolver(startOf(settings, environment), wanted, backend, {
+      ...settings,
+      note: environment.note,
+    });
     chooseTrained(solver, settings);
     const examples = encode(solver, training, settings, environment);
     const evaluation = encode(solver, heldOut, settings, environment);
@@ -71,12 +69,13 @@ export const finetune = defineStage({
 async function refuseLargeTask(
   { model }: Solver,
   examples: readonly EncodedExample[],
-  { model: folder, batchSize, freezeBody, loraRank }: FinetuneSettings,
+  settings: FinetuneSettings,
 ): Promise<void> {
   const inputs = Math.max(...examples.map((example) => example.inputs.length));
   const longest = Math.max(...examples.flatMap((example) => example.inputs.map(({ ids }) => ids.length)));
-  const sizes = { batchSize: batchSize * inputs, longest, freezeBody, loraRank };
-  await refuseLargeTraining({ stage: "finetune", family: await familyIn(folder), model: model.body, ...sizes });
+  const batchSize = settings.batchSize * inputs;
+  const family = await familyIn(settings.model);
+  await refuseLargeTraining({ stage: "finetune", family, ...settings, model: model.body, batchSize, longest });
 }
 
 /** What a run learns from and is measured by. */
@@ -93,54 +92,39 @@ async function solverRun(
   settings: FinetuneSettings,
   environment: StageEnvironment,
 ): Promise<StageRun> {
-  const { batchSize, patience } = settings;
-  const { folder } = environment;
+  const { batchSize, recompute } = settings;
   const { description } = solver.model;
   const steps = epochSteps(examples.length, settings);
   const metric = `eval_${mainMetric(description.task, description.labels.length > 0)}`;
-  const past = (await folder.history()).filter(({ step }) => step <= (folder.checkpoint?.step ?? -1));
-  const best = new BestModel(folder.path, metric, patience || Number.POSITIVE_INFINITY, past);
   const weight = settings.freezeBody || !solver.model.languageModel ? 0 : settings.languageModelWeight;
-  const contents = () => solverContents(solver);
-  const finish = async () => {
-    if (settings.loraRank > 0) await saveAdapters(solver, settings, environment);
-    if (patience > 0 && best.exists) await restoreSolver(solver, best.path);
-    if (evaluation.length === 0) return;
-    const answers = await answersOf(solver, evaluation, batchSize);
-    await report({ ...taskReport(answers), bagOfWords: bagOfWords() }, environment);
-  };
-  const run = await trainStage(
+  return trainStage(
     {
       model: solver.model,
       parameters: solver.model.trainable(weight > 0),
-      objective: (model, batch: TaskBatch, random) => taskObjective(model, batch, random, weight),
+      objective: (model, batch: TaskBatch, random) => taskObjective(model, batch, random, weight, { recompute }),
       batches: epochBatches(examples, settings, readBatch),
       async evaluate() {
         if (evaluation.length === 0) return {};
         const metrics = quickMetrics(await answersOf(solver, evaluation, batchSize));
-        const named = Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
-        if (patience > 0) await best.offer(named, contents);
-        return named;
+        return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
       },
       sample: async () => {},
-      contents,
-      ...(settings.loraRank > 0 ? { tensors: () => learnedTensors(solver) } : {}),
-      finish,
+      contents: () => solverContents(solver),
+      adapters: solverKeeping(solver, settings, environment),
+      best: {
+        isEvaluated: evaluation.length > 0,
+        metric: { name: metric, isHigherBetter: true },
+        restore: (source) => solver.storage.load(source),
+      },
+      async finish() {
+        if (evaluation.length === 0) return;
+        const answers = await answersOf(solver, evaluation, batchSize);
+        await report({ ...taskReport(answers), bagOfWords: bagOfWords() }, environment);
+      },
     },
     { ...settings, steps },
     environment,
   );
-  return {
-    ...run,
-    async train(signal) {
-      const outcome = await run.train(AbortSignal.any([signal, best.enough]));
-      if (!outcome.interrupted || signal.aborted) return outcome;
-      environment.note(`stopped after ${outcome.step} steps: ${patience} evaluations without a better ${metric}`);
-      await finish();
-      await writeModelFolder(folder.finalPath, contents());
-      return { ...outcome, interrupted: false };
-    },
-  };
 }
 
 /** Rows to learn from, rows to be measured by, and those that say which classes there are. */
@@ -222,50 +206,27 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-/** What a run with adapters has learned: all else is as in the model it started from. */
-function learnedTensors({ model }: Solver): Map<string, Tensor> {
-  return new Map<string, Tensor>([...adapterTensors(model.body), ...model.head]);
-}
-
 /** Decides which of the body's parameters learn. */
-function chooseTrained(
-  { model, tokenizer }: Solver,
-  settings: Pick<
-    FinetuneSettings,
-    `lora${"Rank" | "Alpha" | "Targets"}` | `freeze${"Body" | "Layers"}` | "patience" | "seed"
-  >,
-): void {
-  const { freezeBody, freezeLayers, loraRank, loraAlpha, loraTargets, seed } = settings;
-  if (loraRank > 0 && settings.patience > 0) {
-    throw new SettingsError("patience: cannot put the best adapters back; leave it out with --lora-rank");
-  }
+function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings): void {
+  const { freezeBody, freezeLayers, loraRank } = settings;
   if (loraRank > 0 && (freezeBody || freezeLayers > 0)) {
     throw new SettingsError(
       "lora-rank: freezes the body's own weights already; leave out --freeze-body and --freeze-layers",
     );
   }
-  if (loraRank > 0) {
-    adapt(model.body, { rank: loraRank, alpha: loraAlpha, targets: loraTargets }, new Random(seed).child(1));
-  } else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens?.extract ?? "") ?? 0);
+  if (loraRank > 0) adaptFor(settings, model.body);
+  else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens?.extract ?? "") ?? 0);
   else if (freezeLayers > 0) freezeBottom(model.body, freezeLayers);
 }
 
-/** PEFT's files beside the final model, for those who keep the base and want only what was learned. */
-async function saveAdapters(
+function solverKeeping(
   { model, storage, isEnlarged }: Solver,
-  { model: base, loraRank, loraAlpha, loraTargets }: FinetuneSettings,
-  { folder, note }: StageEnvironment,
-): Promise<void> {
-  const path = join(folder.path, "adapter");
-  const about = { rank: loraRank, alpha: loraAlpha, targets: loraTargets, base, taskType: "SEQ_CLS" } as const;
-  const head = [...model.head].map(([name, parameter]) => ({
-    name: `base_model.model.${name}`,
-    shape: parameter.shape,
-    read: () => parameter.floats(),
-  }));
-  const enlarged = isEnlarged ? (model.languageModel?.tokenEmbedding ?? null) : null;
-  await writeAdapters(path, storage.bindings(), model.body, about, head, enlarged);
-  note(`adapter in ${path}`);
+  settings: FinetuneSettings,
+  environment: StageEnvironment,
+): AdapterKeeping | null {
+  const enlarged = isEnlarged && model.languageModel ? [model.languageModel.tokenEmbedding] : [];
+  const { bindings } = storage;
+  return keepingOf({ model, bindings, taskType: "SEQ_CLS", head: model.head, enlarged }, settings, environment);
 }
 
 function encode(

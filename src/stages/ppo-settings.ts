@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
+import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
 const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
-const { sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed } = trainingSettings;
+const { sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed, recompute } = trainingSettings;
 
 /** Settings of the stage `ppo`. Names and defaults are TRL's where it has them; its spellings are accepted as well. */
 export const PpoStageSettings = z.object({
@@ -175,6 +176,8 @@ export const PpoStageSettings = z.object({
     .describe("scale advantages to mean 0 and variance 1")
     .meta({ group: "PPO" }),
   ...{ sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed },
+  ...adapterSettingsWithoutDropout,
+  recompute,
   ...machineSettings,
 });
 export type PpoStageSettings = z.output<typeof PpoStageSettings>;

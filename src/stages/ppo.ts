@@ -10,9 +10,11 @@ import { defaultTokenCache } from "../data/token-cache.ts";
 import { trainingWindows } from "../data/windows.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
-import { loadRewardModel } from "../models/reward-model.ts";
+import { AdapterOff } from "../models/adapter-off.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { loadRewardModel, withAdapterOff } from "../models/reward-model.ts";
 import type { Parameter } from "../nn/parameters.ts";
-import { freeze, parameters } from "../nn/parameters.ts";
+import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
@@ -22,6 +24,7 @@ import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
 import { SaveClock } from "../train/save-clock.ts";
+import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
 import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
@@ -53,14 +56,15 @@ export const ppo = defineStage({
     }
     const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
-    const actor = await openTrainee(checkpoint?.path ?? settings.model, backend);
+    const actor = await openTrainee(startOf(settings, environment), backend);
+    adaptFor(settings, actor.model);
     const asked = await promptsOf(actor, settings, environment);
     const run = await preparePpo(actor, asked, settings, environment, backend);
-    if (checkpoint) await restore(run, checkpoint.path);
+    if (checkpoint) await restore(run, settings, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
     const { steps } = settings;
     const settled = { ...settings, context: asked.context };
-    const resolved = resolvedSettings(settled, parameters(actor.model), assistantContents(actor).config);
+    const resolved = resolvedSettings(settled, trainedParameters(actor.model), assistantContents(actor).config);
     const train = (signal: AbortSignal) => iterate(run, actor, settings, environment, firstStep, signal);
     return { steps, firstStep, resolved, train };
   },
@@ -77,12 +81,16 @@ async function iterate(
 ): Promise<Outcome> {
   const state = {
     model: () => assistantContents(actor),
-    tensors: () => tensorsOf(run),
+    tensors: () => tensorsOf(run, settings),
     trainer: () => countersOf(run),
   };
   const watch = new TroubleWatch();
   const { steps, saveEvery, saveMinutes, klLimit } = settings;
-  const save = async (step: number): Promise<void> => saveStage(step, state, settings, environment);
+  const adapters = keepingOfAssistant(actor, settings, environment);
+  const save = async (step: number): Promise<void> => {
+    if (step === settings.steps) await adapters?.save();
+    await saveStage(step, state, settings, environment);
+  };
   const clock = new SaveClock(saveMinutes);
   for (let step = firstStep; ; step++) {
     const isOver = step === steps || signal.aborted;
@@ -148,13 +156,10 @@ async function preparePpo(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
-  await refuseLargeTraining({ stage: "ppo", ...actor, batchSize: settings.batchSize, longest });
-  const reference = await openTrainee(settings.reference ?? settings.model, backend);
-  const reward = (await loadRewardModel(settings.reward, backend, null)).model;
-  const critic = (await loadRewardModel(settings.critic ?? settings.reward, backend, new Random(settings.seed))).model;
-  critic.bias.requiresGrad = true;
+  await refuseLargeTraining({ stage: "ppo", ...settings, ...actor, longest });
+  const reference = await referenceOf(actor, settings, backend);
+  const { reward, critic } = await judgesOf(settings, backend);
   const { tokenizer } = actor.encoder;
-  refuseOtherTokenizer(`reference ${settings.reference ?? settings.model}`, tokenizer, reference.encoder.tokenizer);
   for (const path of [settings.reward, ...(settings.critic ? [settings.critic] : [])]) {
     refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await loadChatEncoder(path)).tokenizer);
   }
@@ -163,10 +168,8 @@ async function preparePpo(
   const { temperature, maxNewTokens, answers, klCoefficient, klTarget, klHorizon } = settings;
   return {
     actor: actor.model,
-    reference: freeze(reference.model),
-    critic,
-    reward: freeze(reward),
-    actorOptimizer: newOptimizer(parameters(actor.model), settings),
+    ...{ reference, critic, reward },
+    actorOptimizer: newOptimizer(trainedParameters(actor.model), settings),
     criticOptimizer: newOptimizer(critic.trainable(), settings),
     actorSchedule: rate(settings.learningRate),
     criticSchedule: rate(settings.criticLearningRate ?? settings.learningRate),
@@ -187,6 +190,32 @@ async function preparePpo(
     },
     klCoefficient,
   };
+}
+
+/**
+ * What the actor was at the start; beside adapters, the actor with them off.
+ *
+ * @throws {SettingsError} when it reads other tokens.
+ */
+async function referenceOf(actor: Assistant, settings: PpoStageSettings, backend: Backend): Promise<LanguageModel> {
+  const { loraRank, reference, model } = settings;
+  if (loraRank > 0 && (reference ?? model) === model) return new AdapterOff(actor.model);
+  const opened = await openTrainee(reference ?? model, backend);
+  refuseOtherTokenizer(`reference ${reference ?? model}`, actor.encoder.tokenizer, opened.encoder.tokenizer);
+  return freeze(opened.model);
+}
+
+/** The reward model, and the critic that starts from it; beside adapters, the critic's body serves both. */
+async function judgesOf(settings: PpoStageSettings, backend: Backend): Promise<Pick<Ppo, "reward" | "critic">> {
+  const path = settings.critic ?? settings.reward;
+  const critic = (await loadRewardModel(path, backend, new Random(settings.seed))).model;
+  const isShared = settings.loraRank > 0 && path === settings.reward;
+  adaptFor(settings, critic.body);
+  const reward = isShared
+    ? await withAdapterOff(critic)
+    : (await loadRewardModel(settings.reward, backend, null)).model;
+  critic.bias.requiresGrad = true;
+  return { reward: freeze(reward), critic };
 }
 
 /** Prompts in token ids, and the context that the longest of them needs with its answer. */
@@ -242,13 +271,16 @@ async function pretrainingOf(
   return (update, microBatches) => windows.batchAt(update, { batchSize: batchSize * microBatches, microBatches });
 }
 
-/** What a checkpoint holds beside the actor's weights. */
-function tensorsOf({ critic, actorOptimizer, criticOptimizer }: Ppo): Map<string, Tensor> {
-  const weights = [...parameters(critic)].map(([name, parameter]): [string, Parameter] => [
-    `critic.${name}`,
-    parameter,
-  ]);
+/** What a checkpoint holds beside the actor's weights: of adapters all that was learned, as of models that have none. */
+function tensorsOf(
+  { actor, critic, actorOptimizer, criticOptimizer }: Ppo,
+  { loraRank }: PpoStageSettings,
+): Map<string, Tensor> {
+  const learned = loraRank > 0 ? [...trainedParameters(actor)] : [];
+  const own = loraRank > 0 ? trainedParameters(critic) : parameters(critic);
+  const weights = [...own].map(([name, parameter]): [string, Parameter] => [`critic.${name}`, parameter]);
   return new Map<string, Tensor>([
+    ...learned,
     ...weights,
     ...momentsOf(actorOptimizer, "actor_optimizer."),
     ...momentsOf(criticOptimizer, "critic_optimizer."),
@@ -259,8 +291,8 @@ function countersOf({ klCoefficient, actorOptimizer, criticOptimizer }: Ppo): Re
   return { kl_coefficient: klCoefficient, actor_updates: actorOptimizer.step, critic_updates: criticOptimizer.step };
 }
 
-async function restore(run: Ppo, path: string): Promise<void> {
-  const trainer = await restoreStage(path, tensorsOf(run));
+async function restore(run: Ppo, settings: PpoStageSettings, path: string): Promise<void> {
+  const trainer = await restoreStage(path, tensorsOf(run, settings));
   run.klCoefficient = Number(trainer.kl_coefficient);
   run.actorOptimizer.step = Number(trainer.actor_updates);
   run.criticOptimizer.step = Number(trainer.critic_updates);

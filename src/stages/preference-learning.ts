@@ -11,6 +11,7 @@ import { readJudgements } from "../data/judgements.ts";
 import { pairsOf, readRankings } from "../data/rankings.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
+import type { AnswerReading } from "../train/answers.ts";
 import type { JudgementBatch, ReferencedJudgement } from "../train/judgement-batch.ts";
 import { judgementBatches, ktoObjective, referenceJudgements } from "../train/judgement-batch.ts";
 import type { DpoOptions } from "../train/objectives/dpo.ts";
@@ -49,7 +50,7 @@ export interface PreferenceLearning<Item, Ready, Batch> {
     | null;
   /** The micro-batches of a step from its items. */
   batches(chunks: readonly (readonly Ready[])[]): MicroBatch<Batch>[];
-  objective(model: LanguageModel, batch: Batch): MeasuredLoss;
+  objective(model: LanguageModel, batch: Batch, reading: AnswerReading): MeasuredLoss;
 }
 
 const readPairs: PreferenceLearning<EncodedPreference, never, never>["read"] = async (paths, encoder, options) => {
@@ -67,7 +68,7 @@ export function pairLearning(
     answersOf: ({ chosen, rejected }) => [chosen, rejected],
     refer: (reference, pairs, { batchSize, signal }) => referencePairs(reference, pairs, batchSize, options, signal),
     batches: pairBatches,
-    objective: (model, pairs) => dpoObjective(model, pairs, options),
+    objective: (model, pairs, reading) => dpoObjective(model, pairs, options, reading),
   };
 }
 
@@ -81,7 +82,7 @@ export function referenceFreeLearning(
     answersOf: ({ chosen, rejected }) => [chosen, rejected],
     refer: null,
     batches: pairBatches,
-    objective: (model, pairs) => referenceFreeObjective(model, pairs, options),
+    objective: (model, pairs, reading) => referenceFreeObjective(model, pairs, options, reading),
   };
 }
 
@@ -99,7 +100,7 @@ export function judgementLearning(
     refer: (reference, judgements, { batchSize, context, signal }) =>
       referenceJudgements(reference, judgements, batchSize, context, signal),
     batches: judgementBatches,
-    objective: (model, batch) => ktoObjective(model, batch, options),
+    objective: (model, batch, reading) => ktoObjective(model, batch, options, reading),
   };
 }
 

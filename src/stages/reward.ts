@@ -14,14 +14,19 @@ import { rewardCheckPicture } from "../eval/reward-check-picture.ts";
 import { rewardCheckLines } from "../eval/reward-check-text.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { rewardContents, withPaddingToken } from "../generate/assistant.ts";
-import type { RewardModel } from "../models/reward-model.ts";
-import { loadRewardModel, withRows } from "../models/reward-model.ts";
+import type { TensorBinding } from "../models/family.ts";
+import type { LoadedRewardModel, RewardModel } from "../models/reward-model.ts";
+import { loadRewardModel, loadRewardWeights, withRows } from "../models/reward-model.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { isLearnt } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
+import type { AdapterKeeping } from "./adapter-run.ts";
+import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
+import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import {
   badRowSettings,
@@ -70,6 +75,7 @@ const RewardSettings = z.object({
   ...badRowSettings,
   ...contextSettings,
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with an answer longer than the context"),
+  ...adapterSettingsWithoutDropout,
   ...runSettings,
   ...trainingSettingsWithoutSamples,
   batchSize: trainingSettings.batchSize
@@ -97,21 +103,25 @@ export const reward = defineStage({
   ],
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
-    const from = environment.folder.checkpoint?.path ?? settings.model;
+    const from = startOf(settings, environment);
     const opened = await loadRewardModel(from, backend, settings.check ? null : new Random(settings.seed));
-    const own = await loadChatEncoder(from);
-    const encoder = settings.check ? own : withPaddingToken(own);
+    const read = await loadChatEncoder(from);
+    const encoder = settings.check ? read : withPaddingToken(read);
+    const own = opened.model.body.settings.vocabularySize;
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
+    const enlarged = model.body.settings.vocabularySize > own ? [model.body.tokenEmbedding] : [];
     const { training, heldOut, context } = await readData(settings, model, encoder, environment);
     if (settings.check) return checkRun(model, heldOut, settings, environment);
-    const { batchSize } = settings;
-    await refuseLargeTraining({ stage: "reward", family, model: model.body, ...sizesOf(training, batchSize) });
+    const { batchSize, recompute } = settings;
+    adaptFor(settings, model.body);
+    const sizes = sizesOf(training, batchSize);
+    await refuseLargeTraining({ stage: "reward", ...settings, family, model: model.body, ...sizes });
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     const demonstrations = await readDemonstrations(settings, encoder, training, environment);
-    const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient };
+    const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient, recompute };
     const settled = { ...settings, steps, context };
-    return trainStage(
+    const run = await trainStage(
       {
         model,
         parameters: model.trainable(),
@@ -124,6 +134,12 @@ export const reward = defineStage({
         },
         sample: async () => {},
         contents: () => rewardContents(family, model, encoder),
+        adapters: rewardKeeping({ model, family }, settings, environment, enlarged),
+        best: {
+          isEvaluated: heldOut.length > 0,
+          metric: { name: "eval_accuracy", isHigherBetter: true },
+          restore: (source) => loadRewardWeights({ model, family }, source),
+        },
         async finish() {
           await centre(model, demonstrations, batchSize);
           if (heldOut.length > 0) await report(await check(model, heldOut, batchSize), environment);
@@ -132,8 +148,23 @@ export const reward = defineStage({
       settled,
       environment,
     );
+    if (settings.loraRank > 0) [model.shift = 0] = await model.bias.floats(); // a checkpoint may have brought it
+    return run;
   },
 });
+
+/** The bias is not trained, but moved at the end: a checkpoint holds it beside what is. */
+function rewardKeeping(
+  { model, family }: LoadedRewardModel,
+  settings: RewardSettings,
+  environment: StageEnvironment,
+  enlarged: readonly Tensor[],
+): AdapterKeeping | null {
+  const bindings = (): readonly TensorBinding[] => family.tensors(model.body);
+  const head = new Map([["score.weight", model.score]]);
+  const keeping = keepingOf({ model, bindings, taskType: "SEQ_CLS", head, enlarged }, settings, environment);
+  return keeping && { ...keeping, tensors: () => new Map([...keeping.tensors(), ["bias", model.bias]]) };
+}
 
 /** What a run learns from and is measured by, and the context that it takes. */
 interface RewardData {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Backend } from "../backend/kernels.ts";
 import { openMachine } from "../backend/machine-settings.ts";
 import type { ChatRow, EncodedConversation, PackedBatch } from "../data/chat-rows.ts";
 import { batchOf, chatRows, encodeConversations, packRows, rowBatches } from "../data/chat-rows.ts";
@@ -8,13 +9,17 @@ import { holdOut } from "../data/hold-out.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, withTemplate } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
-import { parameters } from "../nn/parameters.ts";
+import { loadTensors } from "../models/read-model.ts";
+import { trainedParameters } from "../nn/parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { isLearnt } from "../text/chat-message.ts";
 import { epochSteps } from "../train/epoch-batches.ts";
 import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import type { Metrics, MicroBatch } from "../train/run.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
+import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
+import { adapterSettings } from "./adapter-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import { badRowSettings, contextSettings, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -49,6 +54,7 @@ const SftSettings = z.object({
     .default("error")
     .describe("what to do with a conversation longer than the context"),
   maxNewTokens: z.int().positive().default(128).describe("longest answer in samples"),
+  ...adapterSettings,
   ...runSettings,
   ...trainingSettings,
   learningRate: trainingSettings.learningRate.default(2e-5),
@@ -70,33 +76,61 @@ export const sft = defineStage({
   examples: ["stemma sft --model runs/base/final --data talks.jsonl --output runs/sft"],
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
-    const { checkpoint } = environment.folder;
-    const assistant = checkpoint
-      ? await openTrainee(checkpoint.path, backend)
-      : await withTemplate(await openTrainee(settings.model, backend), settings.chatTemplate, settings.specialTokens);
+    const { assistant, enlarged } = await openLearner(settings, environment, backend);
     const { training, heldOut } = await readData(settings, environment);
     const { rows, evaluation, context } = await rowsOf(assistant, training, heldOut, settings, environment);
     const { batchSize, accumulation: microBatches, seed } = settings;
     const longest = Math.max(...rows.map(({ inputs }) => inputs.length));
-    await refuseLargeTraining({ stage: "sft", ...assistant, batchSize, longest });
+    await refuseLargeTraining({ stage: "sft", ...settings, ...assistant, longest });
     const steps = epochSteps(rows.length, settings);
     const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
     const settled = { ...settings, steps, context };
     return trainStage(
       {
         model: assistant.model,
-        parameters: parameters(assistant.model),
-        objective: nextTokenLoss,
+        parameters: trainedParameters(assistant.model),
+        objective: (model, batch: PackedBatch, random) =>
+          nextTokenLoss(model, batch, random, { recompute: settings.recompute }),
         batches: (step) => weighted(batchesAt(step)),
         evaluate: () => evaluate(assistant, evaluation, batchSize),
         sample: (step) => sample(assistant, heldOut, step, settings, environment),
         contents: () => assistantContents(assistant),
+        adapters: keepingOfAssistant(assistant, settings, environment, enlarged),
+        best: {
+          isEvaluated: evaluation.length > 0,
+          restore: (source) => loadTensors(assistant.family, assistant.model, source),
+        },
       },
       settled,
       environment,
     );
   },
 });
+
+/**
+ * The model with the template and its tokens. A run with adapters trains the rows of new tokens too, which nothing else
+ * could teach it: the embedding and the output layer, of which they are a part.
+ */
+async function openLearner(
+  settings: SftSettings,
+  environment: StageEnvironment,
+  backend: Backend,
+): Promise<{ assistant: Assistant; enlarged: readonly Tensor[] }> {
+  const start = startOf(settings, environment);
+  const opened = await openTrainee(start, backend);
+  const before = opened.model.settings.vocabularySize;
+  if (start === environment.folder.checkpoint?.path) return { assistant: opened, enlarged: [] };
+  const assistant = await withTemplate(opened, settings.chatTemplate, settings.specialTokens);
+  const { model } = assistant;
+  adaptFor(settings, model);
+  if (settings.loraRank === 0 || model.settings.vocabularySize === before) return { assistant, enlarged: [] };
+  const enlarged = [...new Set([model.tokenEmbedding, model.outputWeight])];
+  for (const table of enlarged) table.requiresGrad = true;
+  environment.note(
+    `${model.settings.vocabularySize - before} new tokens: the embedding that they are rows of is trained beside the adapters`,
+  );
+  return { assistant, enlarged };
+}
 
 async function readData(
   settings: SftSettings,

@@ -96,6 +96,17 @@ export const trainingSettings = {
       aliases: ["max_grad_norm"],
       group: "Training",
     }),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe("compute each block twice instead of keeping its activations: less memory, a third more time")
+    .meta({ aliases: ["gradient_checkpointing"], group: "Machine" }),
+  patience: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("evaluations without a better one after which the run ends, with the best model; 0 is off")
+    .meta({ aliases: ["early_stopping_patience"], group: "Training" }),
   evaluateEvery: cadence("evaluations on held-out data", ["eval_steps"]),
   sampleEvery: cadence("samples of text", []),
   saveEvery: cadence("checkpoints", ["save_steps"]),

@@ -2,10 +2,12 @@ import type { PaddedBatch } from "../data/padded-batch.ts";
 import { paddedBatch } from "../data/padded-batch.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { RewardModel } from "../models/reward-model.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { pickedLogProbs } from "./objectives/token-log-probs.ts";
+import type { PredictionOptions } from "./objectives/token-log-probs.ts";
+import { predictedLogProbs } from "./objectives/token-log-probs.ts";
 
 /** Token ids of a prompt and of an answer to it, its end token included. Neither is empty. */
 export interface Answered {
@@ -43,30 +45,41 @@ export function answerBatch(answers: readonly Answered[]): AnswerBatch {
   };
 }
 
-/** Logits from which each token of the answers was, or could have been, chosen: `[tokens, vocabulary]`. */
-export function answerLogits(model: LanguageModel, batch: AnswerBatch): Tensor {
-  const hidden = model.forward(idsOf(model, batch)).reshape([batch.batch * batch.time, -1]);
-  return model.logits(hidden.gatherRows(Tensor.from(model.backend, batch.places, [batch.places.length])));
-}
+/** How answers go through a model. */
+export interface AnswerReading extends PredictionOptions, Pick<ForwardOptions, "recompute"> {}
 
 /** log π of each token of the answers, `[tokens]`. */
-export function answerLogProbs(model: LanguageModel, batch: AnswerBatch, temperature = 1): Tensor {
-  return pickedLogProbs(answerLogits(model, batch), answerTokens(model, batch), temperature);
+export function answerLogProbs(
+  model: LanguageModel,
+  batch: AnswerBatch,
+  { recompute = false, ...options }: AnswerReading = {},
+): Tensor {
+  const hidden = model.forward(idsOf(model, batch), { recompute }).reshape([batch.batch * batch.time, -1]);
+  const states = hidden.gatherRows(Tensor.from(model.backend, batch.places, [batch.places.length]));
+  return predictedLogProbs(model, states, Tensor.from(model.backend, batch.tokens, [batch.tokens.length]), options);
+}
+
+/** {@link answerLogProbs}, and beside them the mean logit of each token's state, `[tokens]`, off the tape. */
+export function watchedLogProbs(
+  model: LanguageModel,
+  batch: AnswerBatch,
+  options: AnswerReading = {},
+): { logProbs: Tensor; meanLogits: Tensor } {
+  const meanLogits = Tensor.empty(model.backend, [batch.tokens.length]);
+  return {
+    logProbs: answerLogProbs(model, batch, { ...options, measures: { entropy: null, meanLogits } }),
+    meanLogits,
+  };
 }
 
 /** What a critic expects from each state that a token was chosen in, `[tokens]`. */
-export function answerValues(critic: RewardModel, batch: AnswerBatch): Tensor {
-  return critic.scores(idsOf(critic, batch), batch.places);
+export function answerValues(critic: RewardModel, batch: AnswerBatch, recompute = false): Tensor {
+  return critic.scores(idsOf(critic, batch), batch.places, { recompute });
 }
 
 /** Reward of each answer as a whole, `[batch]`. */
-export function answerScores(model: RewardModel, batch: AnswerBatch): Tensor {
-  return model.scores(idsOf(model, batch), batch.lastPlaces);
-}
-
-/** The answers' tokens where kernels can read them: int32 `[tokens]`. */
-export function answerTokens({ backend }: Pick<Tensor, "backend">, { tokens }: AnswerBatch): Tensor {
-  return Tensor.from(backend, tokens, [tokens.length]);
+export function answerScores(model: RewardModel, batch: AnswerBatch, recompute = false): Tensor {
+  return model.scores(idsOf(model, batch), batch.lastPlaces, { recompute });
 }
 
 /** Σ over the tokens of each answer: `[tokens]` → `[batch]`. */

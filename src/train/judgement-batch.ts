@@ -3,19 +3,17 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { AnswerBatch } from "./answers.ts";
+import type { AnswerBatch, AnswerReading } from "./answers.ts";
 import {
   answerBatch,
-  answerLogits,
   answerLogProbs,
-  answerTokens,
   meanOverAnswers,
   readAnswers,
   sumOverAnswers,
+  watchedLogProbs,
 } from "./answers.ts";
 import type { KtoOptions } from "./objectives/kto.ts";
 import { ktoLoss } from "./objectives/kto.ts";
-import { pickedLogProbs } from "./objectives/token-log-probs.ts";
 import type { MeasuredLoss, MicroBatch } from "./run.ts";
 
 /** A judged answer, an answer to another prompt put in its place, and how likely the reference finds both. */
@@ -92,6 +90,7 @@ export function ktoObjective(
   policy: LanguageModel,
   { judgements, weights }: JudgementBatch,
   options: KtoOptions,
+  reading: AnswerReading = {},
 ): MeasuredLoss {
   const { backend } = policy;
   const numbers = (of: (judgement: ReferencedJudgement) => number): Tensor =>
@@ -99,8 +98,8 @@ export function ktoObjective(
   const others = answerBatch(judgements.map(({ mismatched }) => mismatched));
   const ofOthers = withoutGradients(() => tensorScope(() => sumOverAnswers(answerLogProbs(policy, others), others)));
   const batch = answerBatch(judgements.map(({ answered }) => answered));
-  const logits = answerLogits(policy, batch); // [tokens, vocabulary]
-  const own = sumOverAnswers(pickedLogProbs(logits, answerTokens(policy, batch), 1), batch); // [judgements]
+  const { logProbs, meanLogits } = watchedLogProbs(policy, batch, reading);
+  const own = sumOverAnswers(logProbs, batch); // [judgements]
   const { loss, kl, rewards } = ktoLoss(
     {
       logRatios: own.sub(numbers(({ referenceLogProbs }) => referenceLogProbs[0])),
@@ -112,7 +111,7 @@ export function ktoObjective(
   const seen = {
     rewards,
     logps: own.detach(),
-    logits: meanOverAnswers(logits.detach().mean(-1), batch),
+    logits: meanOverAnswers(meanLogits, batch),
   };
   const sides = {
     chosen: numbers(({ isDesirable }) => (isDesirable ? weights.chosen : 0)),

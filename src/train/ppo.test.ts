@@ -29,7 +29,7 @@ const defaults: PpoSettings = {
   kl: { coefficient: 0.01, target: null, horizon: 1000 },
   ...{ klEstimator: "k1", missingEndPenalty: 0, rewardClip: 0, whitenRewards: false, whitenAdvantages: true },
   ...{ gamma: 1, lambda: 0.95, ppoEpochs: 1, miniBatches: 1, batchSize: 16, policyClip: 0.2, valueClip: 0.2 },
-  ...{ pretrainCoefficient: 0, maxGradientNorm: 1, seed: 5 },
+  ...{ pretrainCoefficient: 0, maxGradientNorm: 1, seed: 5, recompute: false },
 };
 
 function newPpo(settings: Partial<PpoSettings> = {}, learningRate = 3e-3, pretraining: Ppo["pretraining"] = null): Ppo {

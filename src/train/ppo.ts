@@ -4,21 +4,12 @@ import type { RewardModel } from "../models/reward-model.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { AnswerBatch } from "./answers.ts";
-import {
-  answerBatch,
-  answerLogits,
-  answerLogProbs,
-  answerScores,
-  answerTokens,
-  answerValues,
-  readAnswers,
-} from "./answers.ts";
+import { answerBatch, answerLogProbs, answerScores, answerValues, readAnswers } from "./answers.ts";
 import type { KlControl } from "./kl-controller.ts";
 import { nextKlCoefficient } from "./kl-controller.ts";
 import type { TokenBatch } from "./objectives/next-token.ts";
 import { nextTokenLoss } from "./objectives/next-token.ts";
 import { policyLoss, valueLoss } from "./objectives/ppo.ts";
-import { tokenLogProbs } from "./objectives/token-log-probs.ts";
 import { optimizerStep } from "./optimizer-step.ts";
 import type { RolloutMetrics } from "./ppo-metrics.ts";
 import { PpoTally, rolloutMetrics } from "./ppo-metrics.ts";
@@ -68,6 +59,8 @@ export interface PpoSettings extends RewardShaping {
   readonly pretrainCoefficient: number;
   readonly maxGradientNorm: number;
   readonly seed: number;
+  /** Computes each block twice instead of keeping its activations. */
+  readonly recompute: boolean;
 }
 
 /** Answers of one iteration and how long it took to get them, in seconds. */
@@ -95,8 +88,8 @@ export async function rollOut(ppo: Ppo, step: number, signal?: AbortSignal): Pro
   const sampled = performance.now();
 
   const read = (compute: (batch: AnswerBatch) => Tensor) => readAnswers(answers, settings.batchSize, compute, signal);
-  const logProbs = await read((batch) => answerLogProbs(actor, batch, temperature));
-  const referenceLogProbs = await read((batch) => answerLogProbs(reference, batch, temperature));
+  const logProbs = await read((batch) => answerLogProbs(actor, batch, { temperature }));
+  const referenceLogProbs = await read((batch) => answerLogProbs(reference, batch, { temperature }));
   const values = await read((batch) => answerValues(critic, batch));
   const scores = await read((batch) => answerScores(reward, batch));
 
@@ -178,9 +171,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
       ...{ ...common, name: "actor", model: ppo.actor, optimizer: ppo.actorOptimizer, schedule: ppo.actorSchedule },
       batches: () => actorBatches,
       objective: (model, batch) =>
-        Array.isArray(batch)
-          ? policyObjective(model, batch, settings.policyClip, settings.sampling.sampling.temperature)
-          : pretrainingObjective(model, batch),
+        Array.isArray(batch) ? policyObjective(model, batch, settings) : pretrainingObjective(model, batch, settings),
     },
     step,
   );
@@ -188,7 +179,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
     {
       ...{ ...common, name: "critic", model: ppo.critic, optimizer: ppo.criticOptimizer, schedule: ppo.criticSchedule },
       batches: () => micro,
-      objective: (model, batch) => valueObjective(model, batch, settings.valueClip),
+      objective: (model, batch) => valueObjective(model, batch, settings),
     },
     step,
   );
@@ -205,11 +196,13 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
 function policyObjective(
   actor: LanguageModel,
   rollouts: readonly Rollout[],
-  clip: number,
-  temperature: number,
+  { policyClip: clip, recompute, sampling }: PpoSettings,
 ): MeasuredLoss {
+  const { temperature } = sampling.sampling;
   const batch = answerBatch(rollouts);
-  const { logProbs, entropy } = tokenLogProbs(answerLogits(actor, batch), answerTokens(actor, batch), temperature);
+  const entropy = Tensor.empty(actor.backend, [batch.tokens.length]);
+  const measures = { entropy, meanLogits: null };
+  const logProbs = answerLogProbs(actor, batch, { temperature, measures, recompute });
   const terms = {
     logProbs,
     oldLogProbs: joined(actor, rollouts, "logProbs"),
@@ -220,20 +213,24 @@ function policyObjective(
     "loss/policy_avg": loss,
     "policy/clipfrac_avg": clipFraction,
     "policy/approxkl_avg": approximateKl,
-    "policy/entropy_avg": entropy.detach().mean(),
+    "policy/entropy_avg": entropy.mean(),
     "val/ratio": meanRatio,
   };
   return { loss, metrics };
 }
 
-function pretrainingObjective(actor: LanguageModel, text: TokenBatch): MeasuredLoss {
-  const loss = nextTokenLoss(actor, text, null);
+function pretrainingObjective(actor: LanguageModel, text: TokenBatch, { recompute }: PpoSettings): MeasuredLoss {
+  const loss = nextTokenLoss(actor, text, null, { recompute });
   return { loss, metrics: { "loss/pretrain": loss } };
 }
 
-function valueObjective(critic: RewardModel, rollouts: readonly Rollout[], clip: number): MeasuredLoss {
+function valueObjective(
+  critic: RewardModel,
+  rollouts: readonly Rollout[],
+  { valueClip: clip, recompute }: PpoSettings,
+): MeasuredLoss {
   const terms = {
-    values: answerValues(critic, answerBatch(rollouts)),
+    values: answerValues(critic, answerBatch(rollouts), recompute),
     oldValues: joined(critic, rollouts, "values"),
     returns: joined(critic, rollouts, "returns"),
   };

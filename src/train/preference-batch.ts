@@ -1,22 +1,20 @@
 import type { EncodedPreference } from "../data/encoded-rankings.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { AnswerBatch } from "./answers.ts";
+import type { AnswerBatch, AnswerReading } from "./answers.ts";
 import {
   answerBatch,
-  answerLogits,
   answerLogProbs,
-  answerTokens,
   meanOverAnswers,
   readAnswers,
   sumOverAnswers,
+  watchedLogProbs,
 } from "./answers.ts";
 import type { DpoOptions, PairLogProbs } from "./objectives/dpo.ts";
 import { dpoLoss } from "./objectives/dpo.ts";
 import { orpoLoss } from "./objectives/orpo.ts";
 import type { SimpoOptions } from "./objectives/simpo.ts";
 import { simpoLoss } from "./objectives/simpo.ts";
-import { pickedLogProbs } from "./objectives/token-log-probs.ts";
 import type { MeasuredLoss } from "./run.ts";
 
 /** A pair and how likely the reference finds its answers. */
@@ -51,8 +49,9 @@ export function dpoObjective(
   policy: LanguageModel,
   pairs: readonly ReferencedPair[],
   options: DpoOptions,
+  reading: AnswerReading = {},
 ): MeasuredLoss {
-  const pass = passOf(policy, pairs, options.kind === "ipo" ? meanOverAnswers : sumOverAnswers);
+  const pass = passOf(policy, pairs, options.kind === "ipo" ? meanOverAnswers : sumOverAnswers, reading);
   const side = (which: 0 | 1): Tensor =>
     Tensor.from(
       policy.backend,
@@ -73,8 +72,9 @@ export function referenceFreeObjective(
   policy: LanguageModel,
   pairs: readonly EncodedPreference[],
   options: ReferenceFreeOptions,
+  reading: AnswerReading = {},
 ): MeasuredLoss {
-  const pass = passOf(policy, pairs, meanOverAnswers);
+  const pass = passOf(policy, pairs, meanOverAnswers, reading);
   const { chosen, rejected } = pass.own;
   const rewards = [chosen, rejected].map((logProbs) => logProbs.detach().mul(options.beta)) as [Tensor, Tensor];
   const metrics = pairMetrics(pass, ...rewards);
@@ -101,15 +101,15 @@ function passOf(
   policy: LanguageModel,
   pairs: readonly EncodedPreference[],
   overAnswers: (logProbs: Tensor, batch: AnswerBatch) => Tensor,
+  reading: AnswerReading,
 ): PairPass {
   const batch = answerBatch([...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)]);
-  const logits = answerLogits(policy, batch); // [tokens, vocabulary]
-  const tokenLogProbs = pickedLogProbs(logits, answerTokens(policy, batch), 1);
+  const { logProbs: tokenLogProbs, meanLogits } = watchedLogProbs(policy, batch, reading);
   const each = overAnswers(tokenLogProbs, batch); // [2 · pairs]
   const count = pairs.length;
   return {
     tokenLogProbs,
-    meanLogits: logits.detach().mean(-1),
+    meanLogits,
     chosenTokens: batch.answerLengths.subarray(0, count).reduce((a, b) => a + b, 0),
     own: { chosen: each.slice(0, 0, count), rejected: each.slice(0, count, 2 * count) },
   };

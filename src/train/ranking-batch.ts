@@ -12,6 +12,8 @@ export interface RankingOptions {
   readonly marginPerRank: number;
   /** Coefficient of the term that keeps rewards around 0. */
   readonly centering: number;
+  /** Computes each block twice instead of keeping its activations. */
+  readonly recompute?: boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ export function rankingObjective(
   rankings: readonly EncodedRanking[],
   options: RankingOptions,
 ): MeasuredLoss {
-  const rewards = answerScores(model, answerBatch(answersOf(rankings))); // [answers]
+  const rewards = answerScores(model, answerBatch(answersOf(rankings)), options.recompute); // [answers]
   const { loss, accuracy, margin } = rankingLoss(rewards, pairsIn(rankings, options), options.centering);
   const plain = rewards.detach();
   const metrics = {

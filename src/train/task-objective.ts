@@ -1,7 +1,7 @@
 import type { Random } from "../core/random.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { taskBatch } from "../data/task-inputs.ts";
-import type { TaskModel, TaskStates } from "../models/task-model.ts";
+import type { ReadingOptions, TaskModel, TaskStates } from "../models/task-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -22,8 +22,9 @@ export function taskObjective(
   batch: TaskBatch,
   random: Random | null,
   languageModelWeight: number,
+  options: ReadingOptions = {},
 ): MeasuredLoss {
-  const states = model.read(batch, random);
+  const states = model.read(batch, random, options);
   const outputs = taskOutputs(model, batch, states, random);
   const loss = outputLoss(model, outputs, batch.targets);
   const metrics = { task_loss: loss };

@@ -1,18 +1,16 @@
 import type { Backend } from "../../backend/kernels.ts";
 import { SettingsError } from "../../core/errors.ts";
-import { Random } from "../../core/random.ts";
 import type { MaskedBatch } from "../../data/masked-words.ts";
 import type { TaskBatch } from "../../data/task-inputs.ts";
 import type { BertForPretraining, BertSettings } from "../../models/bert.ts";
 import { bert, bertClassifier } from "../../models/bert-families.ts";
 import { EncoderTaskModel } from "../../models/encoder-task-model.ts";
-import { adapt } from "../../models/low-rank-adapters.ts";
 import { Initializer, parameters } from "../../nn/parameters.ts";
 import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
 import type { Objective } from "../../train/run.ts";
 import { taskObjective } from "../../train/task-objective.ts";
 import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
-import { plannedTask, someToken, trainingStep } from "./prepared-step.ts";
+import { adaptPlanned, plannedTask, someToken, trainingStep } from "./prepared-step.ts";
 
 /** One word in seven is to be named, about as many as in pretraining. */
 const isChosen = (place: number): boolean => place % 7 === 0;
@@ -57,10 +55,10 @@ function taskStep(backend: Backend, settings: BertSettings, run: PlannedRun, mar
   const head = { task: "sequence-classification" as const, labels: [...description.labels] };
   const classifier = bertClassifier.create({ ...settings, ...head }, new Initializer(backend, null));
   const model = new EncoderTaskModel(description, classifier, 0);
-  if (run.loraRank > 0) {
-    adapt(model.body, { rank: run.loraRank, alpha: 16, targets: "attention" }, new Random(1));
-  } else if (run.freezeBody) model.freezeBody();
-  const objective: Objective<EncoderTaskModel, TaskBatch> = (own, some, random) => taskObjective(own, some, random, 0);
+  adaptPlanned(model.body, run);
+  if (run.loraRank === 0 && run.freezeBody) model.freezeBody();
+  const objective: Objective<EncoderTaskModel, TaskBatch> = (own, some, random) =>
+    taskObjective(own, some, random, 0, run);
   return trainingStep(
     classifier,
     model,

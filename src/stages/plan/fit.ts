@@ -122,7 +122,7 @@ async function adviceFor(
 }
 
 /** A stage that is about to train a model that is in memory. */
-export interface Training extends Partial<Pick<PlannedRun, "freezeBody" | "loraRank">> {
+export interface Training extends Partial<Pick<PlannedRun, "freezeBody" | "loraRank" | "loraTargets" | "recompute">> {
   readonly stage: PlannedRun["stage"];
   readonly family: AnyFamily;
   readonly model: StoredModel;
@@ -137,9 +137,11 @@ export interface Training extends Partial<Pick<PlannedRun, "freezeBody" | "loraR
  *
  * @throws {MemoryError} as there.
  */
-export async function refuseLargeTraining({ family, model, longest, ...run }: Training): Promise<void> {
+export async function refuseLargeTraining({ family, model, longest, ...training }: Training): Promise<void> {
+  const { stage, batchSize, freezeBody = false, loraRank = 0, loraTargets = "attention", recompute = false } = training;
   const planned = plannedModel(family.modelType, family, model.settings);
-  const demand = { backend: model.backend, loaded: 4 * parameterCount(model) };
-  const smaller = run.stage === "finetune" ? "add --lora-rank 8, or take a smaller model" : "take a smaller model";
-  await refuseLargeStep(planned, { ...plainRun(run.stage, run.batchSize, longest), ...run }, { ...demand, smaller });
+  const demand = { backend: model.backend, loaded: 4 * parameterCount(model), canRecompute: true };
+  const smaller = loraRank > 0 ? "take a smaller model" : "add --lora-rank 8, or take a smaller model";
+  const run = { ...plainRun(stage, batchSize, longest), freezeBody, loraRank, loraTargets, recompute };
+  await refuseLargeStep(planned, run, { ...demand, smaller });
 }

@@ -1,13 +1,12 @@
 import type { Backend } from "../../backend/kernels.ts";
 import { SettingsError } from "../../core/errors.ts";
-import { Random } from "../../core/random.ts";
 import type { EncodedAnswer } from "../../data/encoded-rankings.ts";
 import { Decoder } from "../../generate/decoder.ts";
+import { AdapterOff } from "../../models/adapter-off.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
-import { adapt } from "../../models/low-rank-adapters.ts";
 import { RewardModel } from "../../models/reward-model.ts";
 import { DecoderTaskModel } from "../../models/task-model.ts";
-import { freeze, Initializer, parameters } from "../../nn/parameters.ts";
+import { freeze, Initializer, trainedParameters } from "../../nn/parameters.ts";
 import { answerLogProbs, answerScores, answerValues, readAnswers } from "../../train/answers.ts";
 import { nextTokenLoss } from "../../train/objectives/next-token.ts";
 import type { Ppo } from "../../train/ppo.ts";
@@ -22,7 +21,7 @@ import { newOptimizer } from "../train-stage.ts";
 import { prepareEncoderStep } from "./encoder-step.ts";
 import type { PlannedModel } from "./plan-models.ts";
 import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
-import { mostTokens, plannedTask, releaseAll, someToken, trainingStep } from "./prepared-step.ts";
+import { adaptPlanned, mostTokens, plannedTask, releaseAll, someToken, trainingStep } from "./prepared-step.ts";
 import { prepareTextToTextStep } from "./text-to-text-step.ts";
 
 /**
@@ -55,68 +54,70 @@ export function prepareStep(backend: Backend, planned: PlannedModel, run: Planne
   }
 }
 
-function languageModelStep(
-  model: LanguageModel,
-  { batchSize, context, recompute }: PlannedRun,
-  mark: Mark,
-): PreparedStep {
+function languageModelStep(model: LanguageModel, run: PlannedRun, mark: Mark): PreparedStep {
+  const { batchSize, context, recompute } = run;
+  adaptPlanned(model, run);
   const inputs = new Int32Array(batchSize * context).fill(someToken);
   const batch = { inputs, targets: inputs, batch: batchSize, time: context };
   const objective: Objective<LanguageModel, typeof batch> = (own, some, random) =>
     nextTokenLoss(own, some, random, { recompute });
-  return trainingStep(model, model, parameters(model), { objective, batch, tokens: inputs.length }, mark);
+  return trainingStep(model, model, trainedParameters(model), { objective, batch, tokens: inputs.length }, mark);
 }
 
 function taskStep(body: LanguageModel, run: PlannedRun, mark: Mark): PreparedStep {
   const { description, batch } = plannedTask(run);
   const model = new DecoderTaskModel(description, body, null);
-  if (run.loraRank > 0) adapt(body, { rank: run.loraRank, alpha: 16, targets: "attention" }, new Random(1));
-  else if (run.freezeBody) model.freezeBody(someToken);
+  adaptPlanned(body, run);
+  if (run.loraRank === 0 && run.freezeBody) model.freezeBody(someToken);
   const weight = run.freezeBody ? 0 : 0.5;
   const objective: Objective<DecoderTaskModel, typeof batch> = (own, some, random) =>
-    taskObjective(own, some, random, weight);
+    taskObjective(own, some, random, weight, run);
   const part = { objective, batch, tokens: run.batchSize * run.context };
   return trainingStep(body, model, model.trainable(weight > 0), part, mark);
 }
 
 function rewardStep(body: LanguageModel, run: PlannedRun, mark: Mark): PreparedStep {
   const model = new RewardModel(body, null);
+  adaptPlanned(body, run);
   const ranking = { where: "", ranks: [1, 2], margin: null, answers: [answerOf(run), answerOf(run)] };
   const batch = Array.from({ length: run.batchSize }, () => ranking);
   const objective: Objective<RewardModel, typeof batch> = (own, some) =>
-    rankingObjective(own, some, { marginPerRank: 0, centering: 0 });
+    rankingObjective(own, some, { marginPerRank: 0, centering: 0, recompute: run.recompute });
   const part = { objective, batch, tokens: 2 * run.batchSize * run.context };
   return trainingStep(body, model, model.trainable(), part, mark);
 }
 
 function dpoStep(policy: LanguageModel, reference: LanguageModel | null, run: PlannedRun, mark: Mark): PreparedStep {
   if (reference) freeze(reference);
+  adaptPlanned(policy, run);
   const [chosen, rejected] = [answerOf(run), answerOf(run)];
   const pair = { where: "", margin: null, distance: 1, chosen, rejected, referenceLogProbs: [-1, -1] as const };
   const batch = Array.from({ length: run.batchSize }, () => pair);
   const objective: Objective<LanguageModel, typeof batch> = (own, some) =>
-    dpoObjective(own, some, { kind: "sigmoid", beta: 0.1, labelSmoothing: 0 });
+    dpoObjective(own, some, { kind: "sigmoid", beta: 0.1, labelSmoothing: 0 }, { recompute: run.recompute });
   const part = { objective, batch, tokens: 2 * run.batchSize * run.context };
-  const prepared = trainingStep(policy, policy, parameters(policy), part, mark);
+  const prepared = trainingStep(policy, policy, trainedParameters(policy), part, mark);
   return { ...prepared, release: () => releaseAll([policy, ...(reference ? [reference] : [])], [prepared.optimizer]) };
 }
 
-/** Four models: one answers, three judge, two of them learn. */
+/** Four models: one answers, three judge, two of them learn. With adapters, two models do the work of four. */
 function ppoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): PreparedStep {
   const actor = create();
-  const reference = freeze(create());
-  const reward = freeze(new RewardModel(create(), null));
   const critic = new RewardModel(create(), null);
+  const isAdapted = run.loraRank > 0;
+  const reference = isAdapted ? new AdapterOff(actor) : freeze(create());
+  const reward = freeze(new RewardModel(isAdapted ? new AdapterOff(critic.body) : create(), null));
+  for (const model of [actor, critic.body]) adaptPlanned(model, run);
   mark("weights");
   const decay = { weightDecay: 0, adamBeta2: 0.999 };
-  const actorOptimizer = newOptimizer(parameters(actor), decay);
+  const actorOptimizer = newOptimizer(trainedParameters(actor), decay);
   const criticOptimizer = newOptimizer(critic.trainable(), decay);
   mark("optimizer");
   const answers = Array.from({ length: run.batchSize }, () => answerOf(run));
   const settings = PpoStageSettings.parse({
     ...{ model: "", reward: "", prompts: [""], output: "x" },
     batchSize: run.batchSize,
-    ppoEpochs: 1,
+    ...{ ppoEpochs: 1, recompute: run.recompute },
   });
   const ppo: Ppo = {
     ...{ actor, reference, critic, reward, actorOptimizer, criticOptimizer, pretraining: null, klCoefficient: 0.05 },
@@ -148,8 +149,8 @@ async function ppoIteration(ppo: Ppo, answers: readonly EncodedAnswer[], run: Pl
   for (const _ of answers) decoder.open();
   await decoder.feed(answers.map(({ prompt }) => prompt));
   decoder.release();
-  await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(actor, batch, 1));
-  await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(reference, batch, 1));
+  await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(actor, batch));
+  await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(reference, batch));
   await readAnswers(answers, run.batchSize, (batch) => answerValues(critic, batch));
   await readAnswers(answers, run.batchSize, (batch) => answerScores(reward, batch));
   const rollouts = answers.map((answer): Rollout => {

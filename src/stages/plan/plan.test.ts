@@ -13,6 +13,7 @@ import { plannedStages } from "./prepared-step.ts";
 const small = { layers: 2, heads: 4, width: 64, context: 64, vocabularySize: 512 };
 const plain: PlannedRun = {
   ...{ stage: "pretrain", batchSize: 4, context: 64, recompute: false, freezeBody: false, loraRank: 0 },
+  loraTargets: "attention",
   keepsReference: false,
 };
 const native = openNative({ threads: 1 }).backend;
@@ -21,7 +22,8 @@ const ways: readonly (readonly [string, PlannedRun])[] = [
   ...plannedStages.map((stage) => [stage, { ...plain, stage }] as const),
   ["recomputed", { ...plain, recompute: true }],
   ["frozen", { ...plain, stage: "finetune", freezeBody: true }],
-  ["adapted", { ...plain, stage: "finetune", loraRank: 4 }],
+  ...plannedStages.map((stage) => [`${stage}, adapted`, { ...plain, stage, loraRank: 4 }] as const),
+  ["all matrices adapted and recomputed", { ...plain, stage: "dpo", loraRank: 4, loraTargets: "all", recompute: true }],
   ["two models", { ...plain, stage: "dpo", keepsReference: true }],
 ];
 

@@ -1,7 +1,10 @@
+import { Random } from "../../core/random.ts";
 import { defaultColumns } from "../../data/task-examples.ts";
 import type { TaskBatch } from "../../data/task-inputs.ts";
 import { taskBatch } from "../../data/task-inputs.ts";
 import type { StoredModel } from "../../models/language-model.ts";
+import type { LowRankOptions } from "../../models/low-rank-adapters.ts";
+import { adapt } from "../../models/low-rank-adapters.ts";
 import type { TaskDescription } from "../../models/task-model.ts";
 import type { Parameter } from "../../nn/parameters.ts";
 import { parameters } from "../../nn/parameters.ts";
@@ -30,6 +33,7 @@ export interface PlannedRun {
   readonly freezeBody: boolean;
   /** 0 is off. */
   readonly loraRank: number;
+  readonly loraTargets: LowRankOptions["targets"];
   /** Whether DPO's reference stays in memory beside the policy. */
   readonly keepsReference: boolean;
 }
@@ -37,7 +41,7 @@ export interface PlannedRun {
 /** A run of a stage that trains all of its models and keeps no more of them than it has to. */
 export function plainRun(stage: PlannedRun["stage"], batchSize: number, context: number): PlannedRun {
   return {
-    ...{ stage, batchSize, context, recompute: false, freezeBody: false, loraRank: 0 },
+    ...{ stage, batchSize, context, recompute: false, freezeBody: false, loraRank: 0, loraTargets: "attention" },
     keepsReference: false,
   };
 }
@@ -58,6 +62,11 @@ export interface PreparedStep {
   step(): Promise<void>;
   /** Gives all memory back. */
   release(): void;
+}
+
+/** Gives a model the adapters of a run, where it has any. */
+export function adaptPlanned(model: StoredModel, { loraRank: rank, loraTargets: targets }: PlannedRun): void {
+  if (rank > 0) adapt(model, { rank, alpha: 16, targets }, new Random(1));
 }
 
 /** The token that stands for all. */

@@ -6,11 +6,13 @@ import { checkPrompts } from "../../generate/generate.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { isRecurrent } from "../../models/language-model.ts";
 import { operationsPerToken } from "../../models/operations.ts";
-import { parameters } from "../../nn/parameters.ts";
+import { loadTensors } from "../../models/read-model.ts";
+import { trainedParameters } from "../../nn/parameters.ts";
 import { decodeContinuation } from "../../text/continuation-decoder.ts";
 import { begun, documentStart } from "../../text/text-bounds.ts";
 import type { TokenBatch } from "../../train/objectives/next-token.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
+import { adaptFor, keepingOfAssistant } from "../adapter-run.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import type { DecoderLearning } from "./decoder-learning.ts";
 import { carriedLearning, windowLearning } from "./decoder-learning.ts";
@@ -30,6 +32,7 @@ export async function pretrainDecoder(
 ): Promise<StageRun> {
   const opened = await openPretraining(settings, environment, backend);
   const { model } = opened;
+  adaptFor(settings, model);
   if (settings.objective !== "auto") model.readsPrefix = settings.objective === "prefix";
   const context = settings.context ?? Math.min(model.settings.context, usualContext);
   const data = await prepareText(settings, opened.encoder.tokenizer, environment);
@@ -38,10 +41,15 @@ export async function pretrainDecoder(
   const run = <Batch extends TokenBatch>(learning: DecoderLearning<Batch>): Promise<StageRun> =>
     runTask(
       {
-        ...{ model, data, parameters: parameters(model), ...learning },
+        ...{ model, data, parameters: trainedParameters(model), ...learning },
         tokensOf: (batch) => batch.batch * batch.time,
         sample: (step) => sample(opened, prompts, step, settings, environment),
         contents: () => assistantContents(opened),
+        adapters: keepingOfAssistant(opened, settings, environment),
+        best: {
+          isEvaluated: data.validation.length > 0,
+          restore: (source) => loadTensors(opened.family, model, source),
+        },
         operationsPerToken: operationsPerToken(model, context),
       },
       settings,

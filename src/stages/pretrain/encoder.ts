@@ -6,6 +6,7 @@ import { fillIn } from "../../generate/fill-in.ts";
 import type { BertForPretraining } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
 import { encoderOperationsPerToken } from "../../models/operations.ts";
+import { loadTensors } from "../../models/read-model.ts";
 import { parameters } from "../../nn/parameters.ts";
 import type { Tokenizer, TokenRoles } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
@@ -64,6 +65,7 @@ export async function pretrainEncoder(
       },
       sample: (step) => sample(model, tokenizer, (evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(bert, model, tokenizer),
+      best: { isEvaluated: evaluation !== null, restore: (source) => loadTensors(bert, model, source) },
       operationsPerToken: encoderOperationsPerToken(model, context, rate),
     },
     settings,

@@ -2,7 +2,7 @@ import type { Backend } from "../../backend/kernels.ts";
 import { openMachine } from "../../backend/machine-settings.ts";
 import { SettingsError } from "../../core/errors.ts";
 import type { AnyFamily, Architecture } from "../../models/family.ts";
-import { otherFamilies } from "../../models/index.ts";
+import { families, otherFamilies } from "../../models/index.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { defineStage } from "../stage.ts";
 import { pretrainDecoder } from "./decoder.ts";
@@ -45,6 +45,7 @@ export const pretrain = defineStage({
     const family = await familyOfRun(settings, environment);
     const { architecture = "decoder" } = family;
     refuseOthers(settings, architecture, family.modelType);
+    refuseAdapters(settings, architecture);
     return pretrainings[architecture](settings, environment, backend);
   },
 });
@@ -63,6 +64,23 @@ function refuseOthers(
     );
     const whose = others.length > 0 ? others.map(([name]) => name).join(" and ") : "decoders";
     throw new SettingsError(`${key}: is for ${whose}, this is a ${modelType}; leave it out`);
+  }
+}
+
+/**
+ * Adapters are for models that exist and write; of the others `finetune` adapts encoders.
+ *
+ * @throws {SettingsError} when there is nothing to adapt.
+ */
+function refuseAdapters({ loraRank, model }: PretrainSettings, architecture: Architecture): void {
+  if (loraRank === 0) return;
+  if (architecture !== "decoder") {
+    throw new SettingsError(`lora-rank: is for decoders, this is an ${architecture}; leave it out`);
+  }
+  if (Object.hasOwn(families, model)) {
+    throw new SettingsError(
+      `lora-rank: a new ${model} has learned nothing that adapters could change; leave it out, or name a folder with --model`,
+    );
   }
 }
 

@@ -12,11 +12,13 @@ import type { AnyFamily, ModelFamily, ModelShape } from "../../models/family.ts"
 import { families, otherFamilies } from "../../models/index.ts";
 import type { TextModel } from "../../models/language-model.ts";
 import { familyIn, loadModelOf } from "../../models/load.ts";
+import type { LowRankOptions } from "../../models/low-rank-adapters.ts";
 import { storedTensors } from "../../models/read-model.ts";
 import { Initializer, parameterCount } from "../../nn/parameters.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import { startOf } from "../adapter-run.ts";
 import { refuseLargeStep } from "../plan/fit.ts";
 import { plannedModel } from "../plan/plan-models.ts";
 import { plainRun } from "../plan/prepared-step.ts";
@@ -48,6 +50,8 @@ interface ModelSettings extends Shape, TrainingText {
   readonly seed: number;
   readonly batchSize: number;
   readonly recompute: boolean;
+  readonly loraRank: number;
+  readonly loraTargets: LowRankOptions["targets"];
 }
 
 /**
@@ -61,7 +65,7 @@ export async function openPretraining(
   backend: Backend,
 ): Promise<Assistant> {
   const { folder } = environment;
-  const existing = folder.checkpoint?.path ?? (isFamily(settings.model) ? null : settings.model);
+  const existing = isFamily(settings.model) ? (folder.checkpoint?.path ?? null) : startOf(settings, environment);
   if (existing === null) return createModel(settings, environment, backend);
   if (!existsSync(existing)) throw unknownModel(existing);
   if (!folder.checkpoint) refuseForExisting(existing, settings);
@@ -144,7 +148,7 @@ const fewestTokens = 64;
 async function refuseLargeRun(
   family: AnyFamily,
   shaped: unknown,
-  { batchSize, context, recompute, model: name }: ModelSettings,
+  { batchSize, context, recompute, loraRank, loraTargets, model: name }: ModelSettings,
   backend: Backend,
   loaded?: object,
 ): Promise<void> {
@@ -152,7 +156,7 @@ async function refuseLargeRun(
   const run = plainRun("pretrain", batchSize, context ?? Math.min(longest, usualContext));
   await refuseLargeStep(
     plannedModel(name, family, shaped),
-    { ...run, recompute },
+    { ...run, recompute, loraRank, loraTargets },
     {
       ...{ backend, loaded: loaded ? 4 * parameterCount(loaded) : 0, canRecompute: true },
       smaller: loaded ? "take a smaller model" : "lower --layers or --width",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { adapterSettings } from "../adapter-settings.ts";
 import { badRowSettings } from "../row-settings.ts";
 import { runSettings, trainingSettings } from "../stage.ts";
 import { shapeSettings } from "./model.ts";
@@ -76,6 +77,7 @@ export const PretrainSettings = z.object({
     )
     .meta({ placeholder: "name|folder", isPath: { unless: "^(characters|(bpe|unigram|wordpiece)-\\d+)$" } }),
   ...shapeSettings,
+  ...adapterSettings,
   ...runSettings,
   ...trainingSettings,
   learningRate: z
@@ -96,11 +98,6 @@ export const PretrainSettings = z.object({
     .describe("steps over which the learning rate rises from 0 (default: a twentieth of the steps, at most 100)")
     .meta({ group: "Training" }),
   finalLearningRateShare: trainingSettings.finalLearningRateShare.default(0.2),
-  recompute: z
-    .boolean()
-    .default(false)
-    .describe("compute each block twice instead of keeping its activations: less memory, a third more time")
-    .meta({ aliases: ["gradient_checkpointing"], group: "Machine" }),
   evaluationTokens: z
     .int()
     .nonnegative()

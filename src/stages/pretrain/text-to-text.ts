@@ -4,6 +4,7 @@ import { corruptedWindows } from "../../data/span-corruption.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { writeTexts } from "../../generate/text-to-text.ts";
 import { textToTextOperationsPerToken } from "../../models/operations.ts";
+import { loadTensors } from "../../models/read-model.ts";
 import type { T5 } from "../../models/t5.ts";
 import { t5 } from "../../models/t5-family.ts";
 import { parameters } from "../../nn/parameters.ts";
@@ -58,6 +59,7 @@ export async function pretrainTextToText(
       },
       sample: (step) => sample((evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(t5, model, tokenizer),
+      best: { isEvaluated: evaluation !== null, restore: (source) => loadTensors(t5, model, source) },
       scaleParameter: true, // embeddings begin a hundred times the size of queries
       operationsPerToken: textToTextOperationsPerToken(model, context, windows.targetTime),
     },

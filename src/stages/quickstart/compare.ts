@@ -102,7 +102,7 @@ async function klOf(
   batchSize: number,
 ): Promise<number> {
   const sums = async (of: LanguageModel): Promise<number[]> => {
-    const each = await readAnswers(answers, batchSize, (batch) => answerLogProbs(of, batch, temperature));
+    const each = await readAnswers(answers, batchSize, (batch) => answerLogProbs(of, batch, { temperature }));
     return each.map((values) => values.reduce((a, b) => a + b, 0));
   };
   const [own, other] = [await sums(model), await sums(reference)];

@@ -5,6 +5,7 @@ import { formatShape, sameShape } from "../../core/shape.ts";
 import type { Op, Pull } from "../op.ts";
 import { defineOp, willRecord } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+import { addGradients, capLogits, cappedLogits, fillLogits, rowsAtOnce } from "./output-layer.ts";
 
 interface CrossEntropyAttrs {
   /** int32 `[rows]`: class of each row; a negative one is left out of the loss. */
@@ -14,9 +15,6 @@ interface CrossEntropyAttrs {
   /** Logits become cap · tanh(logit / cap) first, as in Gemma 2; without, they stay. */
   readonly cap?: number | null;
 }
-
-/** Logits that exist at one time, about: 16 M numbers, 64 MB. Every chunk reads the whole weight three times. */
-const chunkElements = 1 << 24;
 
 /**
  * Cross-entropy of a linear classifier, without ever holding all its logits:
@@ -92,16 +90,14 @@ function classify(
 ): void {
   const [rows = 0, width = 0] = hidden.shape;
   const classes = weight.axis(0);
-  const chunks = Math.ceil((rows * classes) / chunkElements);
-  const step = Math.ceil(rows / Math.max(chunks, 1));
+  const step = rowsAtOnce(rows, classes);
   const buffer = hidden.blank([step, classes]);
   const losses = hidden.blank([rows]);
-  const sizes = { batch: 1, n: classes, k: width, transposeA: false, batchStrideA: 0, batchStrideB: 0 };
   for (let start = 0; start < rows; start += step) {
     const count = Math.min(step, rows - start);
     const logits = buffer.window(0, [count, classes]);
     const some = hidden.window(start * width, [count, width]);
-    kernels.matmul({ ...sizes, m: count, a: some, b: weight, out: logits, transposeB: true, bias });
+    fillLogits(kernels, [some, weight, bias], logits);
     const chunk = { targets: targets.window(start, [count]), losses: losses.window(start, [count]) };
     lossOf(kernels, logits, { ...chunk, scale, cap, isGradientWanted: dHidden !== undefined });
     if (dHidden) addGradients(kernels, logits, [some, weight], [dHidden, dWeight, dBias], start);
@@ -131,42 +127,10 @@ function lossOf(
     return;
   }
   const capped = logits.blank();
-  kernels.affine(logits, 1 / cap, 0, logits);
-  kernels.unary("tanh", logits, capped);
-  kernels.affine(capped, cap, 0, capped);
+  capLogits(kernels, logits, cap, capped);
   kernels.crossEntropy(capped, targets, losses, isGradientWanted ? capped : null, scale);
   if (isGradientWanted) kernels.unaryGrad("tanh", logits, capped, logits); // cap · tanh′(x / cap) / cap
   capped.release();
-}
-
-/** What a chunk's logits, from row `start` on, send back to hidden states, weight and bias. */
-function addGradients(
-  kernels: Kernels,
-  dLogits: Tensor,
-  [hidden, weight]: readonly [Tensor, Tensor],
-  [dHidden, dWeight, dBias]: readonly (Tensor | undefined)[],
-  start: number,
-): void {
-  const [count, width, classes] = [hidden.axis(0), hidden.axis(1), weight.axis(0)];
-  const common = { batch: 1, transposeA: false, transposeB: false, batchStrideA: 0, batchStrideB: 0 };
-  if (dHidden?.size) {
-    const out = dHidden.window(start * width, [count, width]);
-    kernels.matmul({ ...common, a: dLogits, b: weight, out, m: count, n: width, k: classes });
-  }
-  if (dWeight?.size) {
-    const turned = { m: classes, n: width, k: count, accumulate: start > 0, transposeA: true };
-    kernels.matmul({ ...common, ...turned, a: dLogits, b: hidden, out: dWeight });
-  }
-  if (dBias?.size) sumRows(kernels, dLogits, dBias, start > 0);
-}
-
-/** out = Σ rows of x, or out += with `accumulate`. */
-function sumRows(kernels: Kernels, x: Tensor, out: Tensor, accumulate: boolean): void {
-  const sum = accumulate ? out.blank() : out;
-  kernels.sum(x, 1, x.axis(0), x.axis(1), sum);
-  if (!accumulate) return;
-  kernels.accumulate(sum, out);
-  sum.release();
 }
 
 function scaledBy(kernels: Kernels, dy: Tensor, gradient: Tensor): Pull {
@@ -177,14 +141,7 @@ function scaledBy(kernels: Kernels, dy: Tensor, gradient: Tensor): Pull {
 }
 
 function composed(logits: Tensor, { targets, scale, cap = null }: CrossEntropyAttrs): Tensor {
-  const scores =
-    cap === null
-      ? logits
-      : logits
-          .mul(1 / cap)
-          .map("tanh")
-          .mul(cap);
-  return scores
+  return cappedLogits(logits, cap)
     .logSoftmax()
     .pick(targets.reshape([-1]))
     .sum()

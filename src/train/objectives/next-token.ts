@@ -8,7 +8,7 @@ import { apply } from "../../tensor/op.ts";
 import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { MeasuredLoss } from "../run.ts";
-import { pickedLogProbs } from "./token-log-probs.ts";
+import { predictedLogProbs } from "./token-log-probs.ts";
 import type { TrainedRows } from "./trained-rows.ts";
 import { trainedRows } from "./trained-rows.ts";
 
@@ -40,15 +40,15 @@ export function nextTokenLoss(
 
 /**
  * log p(target | tokens before it) of each target of a batch, in nats, and 0 where the target is negative: what losses
- * and measures of one's own are made from. All logits are held at once, unlike in {@link nextTokenLoss}.
+ * and measures of one's own are made from.
  *
  * Shapes: → `[batch · time]`.
  */
 export function targetLogProbs(model: LanguageModel, tokens: TokenBatch, random: Random | null = null): Tensor {
   const hidden = model.forward(idsOf(model, tokens), { ...visibility(tokens), random });
   const { targets } = tokens;
-  const logits = model.logits(hidden).reshape([targets.length, -1]);
-  return pickedLogProbs(logits, Tensor.from(model.backend, targets, [targets.length]), 1);
+  const rows = hidden.reshape([targets.length, -1]);
+  return predictedLogProbs(model, rows, Tensor.from(model.backend, targets, [targets.length]));
 }
 
 /**

@@ -1,3 +1,7 @@
+import type { LanguageModel } from "../../models/language-model.ts";
+import { apply } from "../../tensor/op.ts";
+import type { LogProbMeasures } from "../../tensor/ops/linear-log-probs.ts";
+import { linearLogProbs } from "../../tensor/ops/linear-log-probs.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
 /** What a model said of the tokens that came. */
@@ -15,15 +19,38 @@ export interface TokenLogProbs {
  * Shapes: logits `[tokens, vocabulary]`, ids int32 `[tokens]`.
  */
 export function tokenLogProbs(logits: Tensor, ids: Tensor, temperature: number): TokenLogProbs {
-  const all = logOfSoftmax(logits, temperature);
+  const all = (temperature === 1 ? logits : logits.div(temperature)).logSoftmax();
   return { logProbs: all.pick(ids), entropy: all.exp().mul(all).sum(-1).neg() };
 }
 
-/** {@link tokenLogProbs} without the entropy, which costs more than the rest. */
-export function pickedLogProbs(logits: Tensor, ids: Tensor, temperature: number): Tensor {
-  return logOfSoftmax(logits, temperature).pick(ids);
+/** How {@link predictedLogProbs} reads the output layer. */
+export interface PredictionOptions {
+  /** Divides the logits; 1 without. */
+  readonly temperature?: number;
+  /** Filled in passing. */
+  readonly measures?: LogProbMeasures;
 }
 
-function logOfSoftmax(logits: Tensor, temperature: number): Tensor {
-  return (temperature === 1 ? logits : logits.div(temperature)).logSoftmax();
+/**
+ * log π of the token that followed each hidden state, as the output layer with its bias and its cap says it, and 0 where
+ * the id is negative. The logits of all states never exist at one time.
+ *
+ * Shapes: hidden `[tokens, width]`, ids int32 `[tokens]` → `[tokens]`.
+ */
+export function predictedLogProbs(
+  {
+    outputWeight,
+    outputBias = null,
+    logitCap: cap = null,
+  }: Pick<LanguageModel, "outputWeight" | "outputBias" | "logitCap">,
+  hidden: Tensor,
+  targets: Tensor,
+  { temperature = 1, measures }: PredictionOptions = {},
+): Tensor {
+  return apply(linearLogProbs, [hidden, outputWeight, outputBias], {
+    targets,
+    temperature,
+    cap,
+    measures: measures ?? null,
+  });
 }

@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { Random } from "../core/random.ts";
+import type { Assistant } from "../generate/assistant.ts";
+import type { TensorBinding } from "../models/family.ts";
+import type { StoredModel } from "../models/language-model.ts";
+import type { LowRankOptions } from "../models/low-rank-adapters.ts";
+import { adapt, writeAdapters } from "../models/low-rank-adapters.ts";
+import type { Parameter } from "../nn/parameters.ts";
+import { trainedParameters } from "../nn/parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { StageEnvironment } from "./stage.ts";
+
+/** What a run's settings say of adapters. */
+export interface AdapterChoice {
+  /** 0 is off. */
+  readonly loraRank: number;
+  readonly loraAlpha: number;
+  readonly loraTargets: LowRankOptions["targets"];
+  readonly loraDropout?: number;
+  readonly seed: number;
+}
+
+/**
+ * The folder that a run's model is opened from. Checkpoints have the changes of adapters in the matrices: a run with
+ * adapters goes on from where it started, and puts the adapters back.
+ */
+export function startOf(
+  { model, loraRank }: Pick<AdapterChoice, "loraRank"> & { readonly model: string },
+  { folder }: StageEnvironment,
+): string {
+  return loraRank > 0 ? model : (folder.checkpoint?.path ?? model);
+}
+
+/**
+ * Gives a model, or a part of one, the adapters that a run asks for, and freezes the rest of it. Without them it stays.
+ *
+ * @throws {SettingsError} as {@link adapt} does.
+ */
+export function adaptFor(choice: AdapterChoice, model: StoredModel): void {
+  if (choice.loraRank > 0) adapt(model, optionsOf(choice), new Random(choice.seed).child(1));
+}
+
+/** How the adapters of a run are kept. */
+export interface AdapterKeeping {
+  /** All that the run learns, by name: a checkpoint holds it beside the merged model. */
+  readonly tensors: () => ReadonlyMap<string, Tensor>;
+  /** Writes PEFT's files beside the final model, for those who keep the base and want only what was learned. */
+  readonly save: () => Promise<void>;
+}
+
+/** What was adapted, and how its folder is called in PEFT's files. */
+export interface AdaptedRun {
+  /** With all that is trained. */
+  readonly model: object;
+  readonly bindings: () => readonly TensorBinding[];
+  readonly taskType: "SEQ_CLS" | "CAUSAL_LM";
+  /** Parameters that are trained whole, by their names in a folder. */
+  readonly head?: ReadonlyMap<string, Parameter>;
+  /** Matrices with rows for tokens that the base lacks. */
+  readonly enlarged?: readonly Tensor[];
+}
+
+/** How a run keeps its adapters; null for one without. */
+export function keepingOf(
+  { model, bindings, taskType, head = new Map(), enlarged = [] }: AdaptedRun,
+  choice: AdapterChoice & { readonly model: string },
+  { folder, note }: StageEnvironment,
+): AdapterKeeping | null {
+  if (choice.loraRank === 0) return null;
+  return {
+    tensors: () => trainedParameters(model),
+    async save() {
+      const path = join(folder.path, "adapter");
+      const whole = [...head].map(([name, parameter]) => ({
+        name: `base_model.model.${name}`,
+        shape: parameter.shape,
+        read: () => parameter.floats(),
+      }));
+      const about = { ...optionsOf(choice), base: choice.model, taskType };
+      await writeAdapters(path, bindings(), model, about, whole, enlarged);
+      note(`adapter in ${path}`);
+    },
+  };
+}
+
+function optionsOf({ loraRank, loraAlpha, loraTargets, loraDropout = 0 }: AdapterChoice): LowRankOptions {
+  return { rank: loraRank, alpha: loraAlpha, targets: loraTargets, dropout: loraDropout };
+}
+
+/** {@link keepingOf} of a model that writes. */
+export function keepingOfAssistant(
+  { model, family }: Pick<Assistant, "model" | "family">,
+  choice: AdapterChoice & { readonly model: string },
+  environment: StageEnvironment,
+  enlarged: readonly Tensor[] = [],
+): AdapterKeeping | null {
+  const run = { model, bindings: () => family.tensors(model), taskType: "CAUSAL_LM", enlarged } as const;
+  return keepingOf(run, choice, environment);
+}

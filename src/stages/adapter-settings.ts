@@ -1,0 +1,27 @@
+import { z } from "zod";
+
+/** How a run trains adapters instead of a model's matrices, to spread into a stage's schema. */
+export const adapterSettings = {
+  loraRank: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("train low-rank changes of the matrices instead of the matrices; 0 is off")
+    .meta({ aliases: ["lora_r"], group: "Adapters" }),
+  loraAlpha: z.number().positive().default(16).describe("the changes count alpha / rank times").meta({
+    group: "Adapters",
+  }),
+  loraTargets: z.enum(["attention", "all"]).default("attention").describe("matrices that have such changes").meta({
+    group: "Adapters",
+  }),
+  loraDropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("share of the inputs of the changes dropped in training")
+    .meta({ group: "Adapters" }),
+} as const;
+
+/** The same for stages that compare log-probabilities or rewards with others, where nothing is dropped. */
+export const { loraDropout: _, ...adapterSettingsWithoutDropout } = adapterSettings;

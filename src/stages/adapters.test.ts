@@ -1,0 +1,175 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { assistantContents } from "../generate/assistant.ts";
+import { families } from "../models/index.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
+import { dpo } from "./dpo.ts";
+import { ppo } from "./ppo.ts";
+import { pretrain } from "./pretrain/index.ts";
+import { reward } from "./reward.ts";
+import type { StageResult } from "./run-stage.ts";
+import { runStage } from "./run-stage.ts";
+import { sft } from "./sft.ts";
+import type { Stage } from "./stage.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stemma-adapters-"));
+const at = (name: string): string => join(root, name);
+const words = ["red", "green", "blue", "black"];
+const log = new Map<string, Record<string, number>[]>();
+
+function writeJsonl(name: string, rows: readonly object[]): string {
+  writeFileSync(at(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  return at(name);
+}
+
+/** Runs a stage as the command line does; its metrics are in {@link log} by its output. */
+async function run(
+  stage: unknown,
+  given: { readonly output: string; readonly [key: string]: unknown },
+): Promise<StageResult & { notes: string[] }> {
+  const notes: string[] = [];
+  const { settings } = stage as Stage;
+  const output = at(given.output);
+  const parsed = settings.parse({ matmulPrecision: "float32", threads: 1, ...given, output });
+  const logged = (_: number, metrics: Record<string, number>): void => {
+    log.set(given.output, [...(log.get(given.output) ?? []), metrics]);
+  };
+  return { ...(await runStage(stage as Stage, parsed, { note: (line) => void notes.push(line), logged })), notes };
+}
+
+beforeAll(async () => {
+  const text = `say a colour. ${words.join(" ")} user assistant system\n`.repeat(20);
+  const tokenizer = trainByteLevelBpe([text], { vocabularySize: 290 }).withSpecialTokens(["<|endoftext|>"], {
+    eos: "<|endoftext|>",
+  });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 48, width: 16, layers: 2, heads: 2, dropout: 0 };
+  const model = families.llama.create(families.llama.shaped(shape), new Initializer(openReference(), new Random(1)));
+  await writeModelFolder(
+    at("base"),
+    assistantContents({ model, family: families.llama, encoder: new ChatEncoder(tokenizer, null) }),
+  );
+  const prompts = Array.from({ length: 16 }, (_, i) => `say a colour ${i}.`);
+  writeFileSync(at("text.txt"), text.repeat(4));
+  writeJsonl(
+    "talks.jsonl",
+    prompts.map((prompt, i) => ({ prompt, completion: words[i % 4] })),
+  );
+  writeJsonl(
+    "prompts.jsonl",
+    prompts.map((prompt) => ({ prompt })),
+  );
+  writeJsonl(
+    "rankings.jsonl",
+    prompts.map((prompt, i) => ({ prompt, completions: [words[i % 4], "red red"], ranks: [1, 2] })),
+  );
+  const judge = { data: [at("rankings.jsonl")], model: at("base"), steps: 2, batchSize: 8, output: "judge" };
+  await run(reward, judge);
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+const adapters = { loraRank: 2, loraTargets: "all", learningRate: 1e-2 };
+const common = { ...adapters, model: at("base"), steps: 4, saveEvery: 2, saveTotalLimit: 0, batchSize: 4 };
+const judged = { data: [at("rankings.jsonl")], validationShare: 0.2 };
+const stages: readonly (readonly [string, unknown, object])[] = [
+  ["pretrain", pretrain, { data: [at("text.txt")], context: 16, loraDropout: 0.1 }],
+  ["sft", sft, { data: [at("talks.jsonl")], validationShare: 0.2, loraDropout: 0.1, maxNewTokens: 2 }],
+  ["reward", reward, judged],
+  ["dpo", dpo, judged],
+  [
+    "ppo",
+    ppo,
+    {
+      prompts: [at("prompts.jsonl")],
+      reward: at("judge/final"),
+      answers: 8,
+      miniBatches: 2,
+      ppoEpochs: 2,
+      maxNewTokens: 4,
+    },
+  ],
+];
+
+test.each(stages)(
+  "%s with adapters is resumed bit for bit, computed again or not, and leaves the base alone",
+  async (name, stage, own) => {
+    const base = readFileSync(at("base/model.safetensors"));
+    const given = { ...common, ...own };
+    await run(stage, { ...given, output: name });
+    const resumed = `${name}-resumed`;
+    await run(stage, { ...given, recompute: true, output: resumed });
+    rmSync(at(`${resumed}/final`), { recursive: true });
+    rmSync(at(`${resumed}/checkpoint-4`), { recursive: true });
+    rmSync(at(`${resumed}/adapter`), { recursive: true });
+    await run(stage, { ...given, output: resumed, resume: true });
+    const files = ["final/config.json", "final/model.safetensors", "adapter/adapter_model.safetensors"];
+    for (const file of [...files, "checkpoint-4/optimizer.safetensors"]) {
+      expect(readFileSync(at(`${resumed}/${file}`)).equals(readFileSync(at(`${name}/${file}`))), file).toBe(true);
+    }
+    expect(readFileSync(at(`${name}/final/model.safetensors`)).equals(base)).toBe(false);
+    expect(readFileSync(at("base/model.safetensors")).equals(base)).toBe(true);
+    const config = JSON.parse(readFileSync(at(`${name}/adapter/adapter_config.json`), "utf8"));
+    const { loraDropout = 0 } = own as { loraDropout?: number };
+    expect(config).toMatchObject({
+      r: 2,
+      lora_alpha: 16,
+      lora_dropout: loraDropout,
+      base_model_name_or_path: at("base"),
+    });
+    expect(config.task_type).toBe(name === "reward" ? "SEQ_CLS" : "CAUSAL_LM");
+  },
+  60_000,
+);
+
+test("what DPO and PPO stay near to is the base: at first nothing is between them", () => {
+  const [first] = log.get("dpo") ?? [];
+  expect(first?.loss).toBeCloseTo(Math.log(2), 6);
+  expect(first?.["rewards/margins"]).toBeCloseTo(0, 6);
+  const [rolled, later] = log.get("ppo") ?? [];
+  expect(rolled?.["objective/kl"]).toBeCloseTo(0, 6);
+  expect(Math.abs(later?.["objective/kl"] ?? 0)).toBeGreaterThan(1e-4);
+});
+
+test("the embedding of new tokens is trained beside adapters, and lies beside them", async () => {
+  const given = { ...common, data: [at("talks.jsonl")], chatTemplate: "chatml", maxNewTokens: 2 };
+  const { notes } = await run(sft, { ...given, output: "tokens" });
+  expect(notes.join("\n")).toContain(
+    "2 new tokens: the embedding that they are rows of is trained beside the adapters",
+  );
+  expect(readFileSync(at("tokens/adapter/adapter_model.safetensors"), "latin1")).toContain("model.embed_tokens.weight");
+});
+
+test("patience puts the best adapters back", async () => {
+  // What is held out says the opposite of what is learned: it only gets worse.
+  const held = writeJsonl("held.jsonl", [{ prompt: "say a colour 1.", completion: "user system user" }]);
+  const given = { ...common, data: [at("talks.jsonl")], validation: [held], maxNewTokens: 2, steps: 60 };
+  const patient = { ...given, learningRate: 0.1, evaluateEvery: 2, patience: 3, chatTemplate: "none" };
+  const { step, notes, model } = await run(sft, { ...patient, output: "patient" });
+  expect(step).toBeLessThan(60);
+  expect(notes.join("\n")).toMatch(/stopped after \d+ steps: 3 evaluations without a better eval_loss/);
+  expect(existsSync(at("patient/best-adapters.safetensors"))).toBe(true);
+  const losses = (log.get("patient") ?? []).flatMap(({ eval_loss }) => eval_loss ?? []);
+  const check = { data: given.data, validation: [held], model, steps: 0, chatTemplate: "none", maxNewTokens: 2 };
+  const again = await run(sft, { ...check, output: "patient-check" });
+  expect(again.metrics.eval_loss).toBeCloseTo(Math.min(...losses), 4);
+  expect(readdirSync(at("patient/adapter"))).toContain("adapter_model.safetensors");
+});
+
+test("patience without evaluations, and adapters of what has learned nothing, are refused", async () => {
+  const given = { ...common, data: [at("talks.jsonl")], validationShare: 0.3, output: "refused" };
+  await expect(run(sft, { ...given, patience: 2 })).rejects.toThrow("patience: 2 evaluations are to be waited for");
+  await expect(run(sft, { ...given, patience: 2, evaluateEvery: 1, validationShare: 0 })).rejects.toThrow(
+    "patience: nothing is held out",
+  );
+  const fresh = { ...common, model: "llama", data: [at("text.txt")], output: "refused" };
+  await expect(run(pretrain, fresh)).rejects.toThrow("lora-rank: a new llama has learned nothing");
+  await expect(run(pretrain, { ...fresh, model: "bert" })).rejects.toThrow(
+    "lora-rank: is for decoders, this is an encoder",
+  );
+});
