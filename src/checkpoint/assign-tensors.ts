@@ -17,6 +17,11 @@ export interface Placement {
   readonly shift?: number | undefined;
 }
 
+/** How a file stores values of ours, and what shape ours are. */
+export type StoredForm = Pick<Placement, "transposed" | "rows" | "shift"> & {
+  readonly tensor: { readonly shape: Shape };
+};
+
 /** What our name for a file's tensor is; null for one that carries no information and is passed over. */
 export type Rename = (nameInFile: string) => string | null;
 
@@ -87,14 +92,14 @@ export function writableTensors(placements: Iterable<Placement>): WritableTensor
 }
 
 /** Values as the file has them → as ours are. */
-function fromStored({ tensor, transposed, rows, shift = 0 }: Placement, stored: Float32Array): Float32Array {
+export function fromStored({ tensor, transposed, rows, shift = 0 }: StoredForm, stored: Float32Array): Float32Array {
   const values = transposed ? transpose(stored, tensor.shape.toReversed()) : stored;
   const ordered = rows ? orderRows(values, rows, (from, to) => [from, to]) : values;
   return shift === 0 ? ordered : ordered.map((value) => value + shift);
 }
 
 /** Values as ours are → as the file has them. */
-export function toStored({ tensor, transposed, rows, shift = 0 }: Placement, values: Float32Array): Float32Array {
+export function toStored({ tensor, transposed, rows, shift = 0 }: StoredForm, values: Float32Array): Float32Array {
   const plain = shift === 0 ? values : values.map((value) => value - shift);
   const ordered = rows ? orderRows(plain, rows, (from, to) => [to, from]) : plain;
   return transposed ? transpose(ordered, tensor.shape) : ordered;

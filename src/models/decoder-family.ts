@@ -32,7 +32,10 @@ export interface DecoderFamilyOptions<Keys extends z.ZodObject> {
   readonly optionalPrefix?: string;
 }
 
-export type DecoderFamily = ModelFamily<DecoderSettings, TransformerDecoder>;
+/** A family of decoders, and how its folders name their tensors. */
+export type DecoderFamily = ModelFamily<DecoderSettings, TransformerDecoder> & {
+  readonly names: DecoderNames;
+};
 
 /** Keys that say how a file's weights are stored, by what it was written or for which tokenizer, not what the model is. */
 const passing = [
@@ -47,7 +50,7 @@ export function defineDecoder<Keys extends z.ZodObject>(options: DecoderFamilyOp
     const kept = Object.entries(config).filter(([key]) => !passing.includes(key));
     return { ...options.properties(parseConfig(keys, config)), config: Object.fromEntries(kept) };
   };
-  return defineFamily({
+  const family = defineFamily<DecoderSettings, TransformerDecoder>({
     summary,
     modelType,
     readConfig,
@@ -68,4 +71,5 @@ export function defineDecoder<Keys extends z.ZodObject>(options: DecoderFamilyOp
       [`^${names.head}\\.weight$`, "rotary_emb\\.inv_freq$", ...(ignored ? [ignored.source] : [])].join("|"),
     ),
   });
+  return { ...family, names };
 }

@@ -106,12 +106,16 @@ function scalingOf(keys: ScalingKeys, originalContext: number, context: number):
     case "longrope":
       return {
         ...{ kind, originalContext, shortFactors: keys.short_factor ?? [], longFactors: keys.long_factor ?? [] },
-        magnitude:
-          keys.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext))),
+        magnitude: keys.attention_factor ?? longMagnitude(factor, originalContext),
       };
     default:
       return kind satisfies never;
   }
+}
+
+/** What multiplies cosines and sines of positions that reach `factor` times as far. @see Ding et al. (2024), arXiv:2402.13753 */
+export function longMagnitude(factor: number, originalContext: number): number {
+  return factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext));
 }
 
 /** @see Peng et al. (2023), equation 22, arXiv:2309.00071; `mscale` as in DeepSeek's variant. */
@@ -119,24 +123,4 @@ function yarnMagnitude({ attention_factor: own, mscale, mscale_all_dim: all }: S
   const ofScale = (weight: number): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1);
   if (own != null) return own;
   return mscale && all ? ofScale(mscale) / ofScale(all) : ofScale(1);
-}
-
-/** Base and scaling of rotary positions as keys of a config.json. */
-export function writeRotary(
-  base: number,
-  scaling: Extract<RotaryScaling, { kind: "linear" | "llama3" }> | null,
-): RotaryKeys {
-  if (scaling === null) return { rope_theta: base, rope_scaling: null };
-  if (scaling.kind === "linear")
-    return { rope_theta: base, rope_scaling: { rope_type: "linear", factor: scaling.factor } };
-  return {
-    rope_theta: base,
-    rope_scaling: {
-      rope_type: "llama3",
-      factor: scaling.factor,
-      low_freq_factor: scaling.lowFrequencyFactor,
-      high_freq_factor: scaling.highFrequencyFactor,
-      original_max_position_embeddings: scaling.originalContext,
-    },
-  };
 }

@@ -92,7 +92,17 @@ const exported = everyFamily.filter(([, family]) =>
 ) as [string, ModelFamily][];
 
 test.each(exported)("a GGUF file of %s with changed bytes opens, or says what is wrong", async (name, family) => {
-  const small = { n_embd: 8, hidden_size: 8, head_dim: 2, intermediate_size: 16, num_local_experts: 2 };
+  const small = {
+    ...{
+      n_embd: 8,
+      hidden_size: 8,
+      head_dim: 2,
+      intermediate_size: 16,
+      num_local_experts: 2,
+      query_pre_attn_scalar: 2,
+    },
+    ...{ partial_rotary_factor: 1, rotary_pct: 1 }, // a quarter of two dimensions is none
+  };
   await writeSmallModel(join(root, `${name}-whole`), family, small);
   const path = join(root, `${name}.gguf`);
   await exportGguf(join(root, `${name}-whole`), path, "F32");

@@ -47,7 +47,7 @@ const cases: [string, Parameters<typeof changed>, string][] = [
   [
     "another architecture",
     [set("general.architecture", text("mamba"))],
-    'is a model of the architecture "mamba"; known are gpt2, llama',
+    'is a model of the architecture "mamba"; known are gpt2, llama, qwen2',
   ],
   ["no architecture", [drop("general.architecture")], "has no general.architecture"],
   ["a missing number", [drop("gpt2.block_count")], "gpt2.block_count is missing or no number"],
@@ -57,7 +57,11 @@ const cases: [string, Parameters<typeof changed>, string][] = [
     [set("gpt2.block_count", count(3))],
     "the file has 2 layers under transformer.h, the model has 3",
   ],
-  ["a billion layers", [set("gpt2.block_count", count(1e9))], "the model is far larger than its weights"],
+  [
+    "a billion layers",
+    [set("gpt2.block_count", count(1e9))],
+    "gpt2.block_count is 1000000000, but the file has 28 tensors",
+  ],
   ["no heads", [set("gpt2.attention.head_count", count(0))], "n_head is 0"],
   ["heads that do not divide", [set("gpt2.attention.head_count", count(7))], "7 heads do not divide a width of 64"],
   ["one part of several", [set("split.count", count(3))], "is one of 3 parts of a model; join them first"],

@@ -1,26 +1,23 @@
+import { toStored } from "../../checkpoint/assign-tensors.ts";
 import { tokenizerMetadata } from "../../checkpoint/gguf-tokenizer.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
 import type { GgufContents, GgufDtype, GgufTensor } from "../../checkpoint/gguf-writer.ts";
 import type { WritableTensor } from "../../checkpoint/tensor-source.ts";
-import { CheckpointError, UnsupportedError } from "../../core/errors.ts";
+import { CheckpointError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
 import type { ChatEncoder } from "../../text/encode-chat.ts";
-import type { ModelConfig } from "../family.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { HeadCounts } from "./arrangement.ts";
-import { rotaryDivisors } from "./arrangement.ts";
-import type { GgufLayout, GgufTensorName } from "./layout.ts";
-import { ggufLayouts } from "./layout.ts";
-import { divisorsOf, scalingMetadata } from "./rotary.ts";
+import { arrangedShape } from "./arrangement.ts";
+import type { GgufTensorName } from "./layout.ts";
+import type { GgufPlan, PlannedModel } from "./plan.ts";
+import { embeddingInFile, ggufPlan, placeInFile } from "./plan.ts";
 
 /** What a GGUF file is made from. */
-export interface GgufSource {
+export interface GgufSource extends PlannedModel {
   /** `general.name` of the file. */
   readonly name: string;
-  /** As the model's family writes it: nothing left to defaults. */
-  readonly config: ModelConfig;
-  /** As the model's folder holds them. */
-  readonly tensors: readonly WritableTensor[];
   readonly encoder: ChatEncoder;
 }
 
@@ -35,90 +32,63 @@ const fileTypes: Readonly<Record<GgufDtype, number>> = { F32: 0, F16: 1, Q4_0: 2
  * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
  * @throws {CheckpointError} when the tokenizer has more tokens than the model.
  */
-export function ggufContents(source: GgufSource, dtype: GgufDtype): GgufContents {
-  const { config, name, encoder } = source;
+export async function ggufContents(source: GgufSource, dtype: GgufDtype): Promise<GgufContents & Differing> {
+  const { settings, name, encoder } = source;
   const { vocabularySize } = encoder.tokenizer;
-  const layout = layoutOf(config);
-  const tensors = ggufTensors(layout, source, dtype);
-  const rows = Number(config.vocab_size);
+  const rows = settings.vocabularySize;
   if (vocabularySize > rows) {
     throw new CheckpointError(
       `${name}: the tokenizer has ${vocabularySize} tokens, the model ${rows}; they do not belong together`,
     );
   }
+  const plan = await ggufPlan(source);
+  const tensors = ggufTensors(plan, source, dtype);
   const metadata = new Map<string, GgufValue>([
-    ["general.architecture", { type: "string", value: layout.architecture }],
+    ["general.architecture", { type: "string", value: plan.layout.architecture }],
     ["general.type", { type: "string", value: "model" }],
-    ["general.name", { type: "string", value: name }],
+    ["general.name", { type: "string", value: harmlessName(name, encoder.tokenizer) }],
     ["general.file_type", { type: "uint32", value: fileTypes[dtype] }],
     ...(tensors.some((tensor) => tensor.dtype.startsWith("Q")) ? [quantizationVersion] : []),
-    ...modelMetadata(layout, config),
+    ...plan.metadata,
     ...tokenizerMetadata(encoder, rows),
   ]);
-  return { metadata, tensors };
+  return { metadata, tensors, differs: plan.layout.differs?.(settings) ?? null };
+}
+
+/** llama.cpp gives up a file whose name says Phi-3 where the tokens that it then asks for are missing. */
+function harmlessName(name: string, tokenizer: Tokenizer): string {
+  const asked = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
+  return asked.every((token) => tokenizer.idOf(token) !== null) ? name : name.replace(/phi-?3/gi, "phi_3");
+}
+
+/** In what llama.cpp computes otherwise than the model, or null. */
+interface Differing {
+  readonly differs: string | null;
 }
 
 /** Of the block formats as they have been since 2023. */
 const quantizationVersion: [string, GgufValue] = ["general.quantization_version", { type: "uint32", value: 2 }];
 
-/**
- * How llama.cpp names and arranges models of a `model_type`.
- *
- * @throws {UnsupportedError} when they cannot be written, naming those that can.
- */
-export function ggufLayoutFor(modelType: unknown): GgufLayout {
-  const layout = ggufLayouts.find((candidate) => candidate.modelType === modelType);
-  if (layout) return layout;
-  const known = ggufLayouts.map((candidate) => candidate.modelType).join(", ");
-  throw new UnsupportedError(
-    `gguf: a model of type ${modelType} cannot be written for llama.cpp; those that can are ${known}`,
-  );
-}
-
-function layoutOf(config: ModelConfig): GgufLayout {
-  const layout = ggufLayoutFor(config.model_type);
-  for (const [key, value] of Object.entries(layout.fixed)) {
-    if ((config[key] ?? value) !== value) {
-      throw new UnsupportedError(
-        `gguf: llama.cpp runs ${layout.modelType} only with ${key} ${value}, this model has ${config[key]}`,
-      );
-    }
-  }
-  return layout;
-}
-
-function modelMetadata({ keys, architecture }: GgufLayout, config: ModelConfig): [string, GgufValue][] {
-  const own = keys.map(({ config: key, gguf, type, otherwise }): [string, GgufValue] => [
-    gguf,
-    { type, value: Number(config[key] ?? otherwise?.(config)) },
-  ]);
-  return [...own, ...scalingMetadata(config)].map(([key, value]) => [`${architecture}.${key}`, value]);
-}
-
-function ggufTensors(layout: GgufLayout, { config, tensors }: GgufSource, dtype: GgufDtype): GgufTensor[] {
-  const counts = { heads: Number(config[layout.heads.config]), keyValueHeads: Number(config[layout.heads.keyValue]) };
+function ggufTensors(plan: GgufPlan, { tensors, settings }: GgufSource, dtype: GgufDtype): GgufTensor[] {
+  const { layout, counts } = plan;
   const groups = new Map<string, { entry: GgufTensorName; parts: WritableTensor[] }>();
   for (const tensor of tensors) {
-    const [entry, layer] = entryOf(layout, tensor.name);
-    const name = entry.gguf.replace("#", layer);
+    const { entry, name } = placeInFile(layout, tensor.name) ?? {};
+    if (!entry || name === undefined) {
+      throw new Error(`internal: ${tensor.name} has no name in GGUF files of ${layout.architecture}`);
+    }
     const group = groups.get(name) ?? { entry, parts: [] };
     group.parts.push(tensor);
     groups.set(name, group);
   }
-  const divisors = divisorsOf(config);
+  const all = [...groups].map(([name, { entry, parts }]) => ggufTensor(name, entry, parts, { counts, dtype }));
+  const embedding = all.find(({ name }) => name === embeddingInFile);
+  const copies = layout.output === "required" && settings.tiedEmbeddings && embedding;
   return [
-    ...[...groups].map(([name, { entry, parts }]) => ggufTensor(name, entry, parts, { counts, dtype })),
-    ...(divisors ? [vector(rotaryDivisors, divisors)] : []),
+    ...all,
+    ...(copies ? [{ ...copies, name: "output.weight" }] : []),
+    ...plan.divisors.map(([name, values]) => vector(name, values)),
   ];
-}
-
-/** What the layout says of a tensor of a folder, and the number of its layer. */
-function entryOf(layout: GgufLayout, name: string): readonly [entry: GgufTensorName, layer: string] {
-  const [, layer = ""] = /\.(\d+)\./.exec(name) ?? [];
-  const general = name.replace(/\.\d+\./, ".#.").replace(/\.\d+\./, ".@.");
-  const entry = layout.tensors.find(({ folder }) => folder === general);
-  if (!entry) throw new Error(`internal: ${name} has no name in GGUF files of ${layout.architecture}`);
-  return [entry, layer];
 }
 
 function ggufTensor(
@@ -129,7 +99,8 @@ function ggufTensor(
 ): GgufTensor {
   const { arrangement } = entry;
   const inFolder: Shape = parts[0]?.shape ?? [];
-  const one = arrangement.shape(inFolder);
+  const one = arrangedShape(arrangement, inFolder, counts);
+  const form = { ...arrangement(inFolder[0] ?? 1, counts), tensor: { shape: inFolder } };
   const shape = entry.folder.includes("@") ? [parts.length, ...one] : one;
   return {
     name,
@@ -140,7 +111,7 @@ function ggufTensor(
       for (const [i, part] of parts.entries()) {
         const values = await part.read();
         if (values instanceof Int32Array) throw new Error(`internal: ${part.name} holds integers`);
-        all.set(arrangement.toGguf(values, part.shape, counts), (i * all.length) / parts.length);
+        all.set(toStored(form, values), (i * all.length) / parts.length);
       }
       return all;
     },

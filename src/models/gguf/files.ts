@@ -16,8 +16,9 @@ import { tokenizerFiles } from "../../text/tokenizer-files.ts";
 import { generationConfig } from "../generation-config.ts";
 import { loadModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
-import { ggufContents, ggufLayoutFor } from "./contents.ts";
+import { ggufContents } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
+import { layoutsFor } from "./plan.ts";
 
 /**
  * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic.
@@ -27,17 +28,21 @@ import { ggufAsFolder } from "./folder.ts";
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */
 export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<string | null> {
-  ggufLayoutFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
+  layoutsFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
   const { model, family } = await loadModel(folder, openReference());
   const encoder = await loadChatEncoder(folder);
-  const source = {
-    name: nameOf(folder),
-    config: family.writeConfig(model.settings, { endOfText: null }),
-    tensors: storedTensors(family, model),
-    encoder,
-  };
-  await writeGguf(path, ggufContents(source, dtype));
-  return model.readsPrefix ? "llama.cpp reads a prompt from left to right, this prefix language model at once" : null;
+  const contents = await ggufContents(
+    {
+      ...{ name: nameOf(folder), family, encoder },
+      settings: model.settings,
+      tensors: storedTensors(family, model),
+    },
+    dtype,
+  );
+  await writeGguf(path, contents);
+  return model.readsPrefix
+    ? "llama.cpp reads a prompt from left to right, this prefix language model at once"
+    : contents.differs;
 }
 
 /**

@@ -1,11 +1,13 @@
+import { fromStored } from "../../checkpoint/assign-tensors.ts";
 import type { GgufFile } from "../../checkpoint/gguf.ts";
 import type { TensorInfo, TensorSource } from "../../checkpoint/tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "../../checkpoint/tensor-source.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
 import type { Arrangement, HeadCounts } from "./arrangement.ts";
-import { same } from "./arrangement.ts";
+import { arrangedShape, same } from "./arrangement.ts";
 import type { GgufLayout } from "./layout.ts";
+import { rotaryTensors } from "./rotary.ts";
 
 /** Where a file has what a folder calls by another name. */
 interface Place {
@@ -43,13 +45,15 @@ export class GgufFolderTensors implements TensorSource {
 
   info(name: string): TensorInfo {
     const { inFile, arrangement, shape } = this.#place(name);
-    return { dtype: this.#file.info(inFile).dtype, shape: arrangement.shape(shape) };
+    return { dtype: this.#file.info(inFile).dtype, shape: arrangedShape(arrangement, shape, this.#counts) };
   }
 
   async read(name: string, into?: Float32Array): Promise<Float32Array> {
     const place = this.#place(name);
     if (into) checkLength(this, name, into);
-    const arranged = place.arrangement.toFolder(await this.#values(place), place.shape, this.#counts);
+    const { shape } = this.info(name);
+    const form = { ...place.arrangement(shape[0] ?? 1, this.#counts), tensor: { shape } };
+    const arranged = fromStored(form, await this.#values(place));
     if (!into) return arranged;
     into.set(arranged);
     return into;
@@ -79,7 +83,7 @@ export class GgufFolderTensors implements TensorSource {
 
 /** What a folder calls a tensor of the file; its own name where the layout knows none, so that it is reported. */
 function placesOf(inFile: string, shape: Shape, layout: GgufLayout): [name: string, place: Place][] {
-  if (layout.ignored.includes(inFile)) return [];
+  if (rotaryTensors.includes(inFile)) return [];
   const [, layer = ""] = /^blk\.(\d+)\./.exec(inFile) ?? [];
   const general = inFile.replace(/^blk\.\d+\./, "blk.#.");
   const entry = layout.tensors.find(({ gguf }) => gguf === general);

@@ -1,6 +1,11 @@
-import type { GgufNumberType } from "../../checkpoint/gguf-values.ts";
+import type { RotaryRule, RotaryScaling } from "../../nn/rotary-table.ts";
+import type { ModelConfig } from "../family.ts";
+import type { GptSettings } from "../gpt.ts";
 import type { Arrangement } from "./arrangement.ts";
-import { rotaryDivisors, rotaryKeys, rotaryQueries, same, transposed } from "./arrangement.ts";
+import { same, transposed } from "./arrangement.ts";
+import { decoderLayouts } from "./decoder-layouts.ts";
+import type { GgufKey } from "./keys.ts";
+import { sameKey } from "./keys.ts";
 
 /** A tensor in a model folder and in a GGUF file. In names, `#` stands for the number of a layer. */
 export interface GgufTensorName {
@@ -12,14 +17,11 @@ export interface GgufTensorName {
   readonly isExact: boolean;
 }
 
-/** A number in config.json and in a file's metadata. */
-export interface GgufKey {
-  readonly config: string;
-  /** Without the architecture before it. */
-  readonly gguf: string;
-  readonly type: Extract<GgufNumberType, "uint32" | "float32">;
-  /** What it is where the config or the file does not say; both must say it where this is missing. */
-  readonly otherwise?: (config: Readonly<Record<string, unknown>>) => number;
+/** What tells layouts of one architecture apart. */
+export interface GgufSigns {
+  readonly has: (tensor: string) => boolean;
+  /** A number of the metadata, by its name without the architecture; null where there is none. */
+  readonly number: (key: string) => number | null;
 }
 
 /** How llama.cpp names and arranges what a model folder of one `model_type` holds. */
@@ -28,50 +30,61 @@ export interface GgufLayout {
   readonly modelType: string;
   /** `general.architecture` of the file. */
   readonly architecture: string;
-  /** Whether it is the one with experts, of those that share an architecture. */
-  readonly hasExperts: boolean;
+  /** Whether a file of the architecture is of this layout; without, it is. The first that says so has it. */
+  readonly isOf?: (file: GgufSigns) => boolean;
   readonly keys: readonly GgufKey[];
-  /** Keys of config.json for which files have no place, with the only values they may have. */
-  readonly fixed: Readonly<Record<string, unknown>>;
-  readonly heads: { readonly config: string; readonly keyValue: string };
+  /** Keys of config.json that files say nothing about, because llama.cpp knows one value only. */
+  readonly fixed: ModelConfig;
+  /** Keys of config.json that follow from others, and from which tensors a file has. */
+  readonly told?: (config: ModelConfig, has: (tensor: string) => boolean) => ModelConfig;
+  /** How positions turn, in the layers whose rule a file has; null for none. */
+  rotary(settings: unknown): RotaryRule | null;
+  /** Ways to scale it that llama.cpp follows for this architecture. */
+  readonly scalings: readonly RotaryScaling["kind"][];
   readonly tensors: readonly GgufTensorName[];
-  /** Tensors of files that carry nothing a folder holds. */
-  readonly ignored: readonly string[];
+  /** Whether a file must have an output layer, even if a copy of the embedding; may have one; or can have none. */
+  readonly output: "required" | "optional" | "none";
+  /** In what llama.cpp computes otherwise, whatever the file says; null where it does not. */
+  differs?(settings: unknown): string | null;
 }
 
-const uint32 = (config: string, gguf: string, otherwise?: GgufKey["otherwise"]): GgufKey => ({
-  ...{ config, gguf, type: "uint32" },
-  ...(otherwise && { otherwise }),
-});
-const float32 = (config: string, gguf: string, otherwise?: GgufKey["otherwise"]): GgufKey => ({
-  ...{ config, gguf, type: "float32" },
-  ...(otherwise && { otherwise }),
-});
+/** Entry of {@link GgufLayout.tensors}. */
+export const tensor = (
+  folder: string,
+  gguf: string,
+  arrangement: Arrangement = same,
+  isExact = false,
+): GgufTensorName => ({ folder, gguf, arrangement, isExact });
 
-const tensor = (folder: string, gguf: string, arrangement: Arrangement = same, isExact = false): GgufTensorName => ({
-  ...{ folder, gguf, arrangement, isExact },
-});
-
-/** A layer with a weight and a bias; the folder holds the weight transposed where it is a matrix. */
+/** A layer with a weight and a bias. */
 const withBias = (folder: string, gguf: string, arrangement: Arrangement): GgufTensorName[] => [
   tensor(`${folder}.weight`, `${gguf}.weight`, arrangement),
   tensor(`${folder}.bias`, `${gguf}.bias`),
 ];
 
+const gpt2Keys: readonly GgufKey<GptSettings>[] = [
+  sameKey("uint32", "context_length", (gpt) => gpt.context, "n_positions"),
+  sameKey("uint32", "embedding_length", (gpt) => gpt.width, "n_embd"),
+  sameKey("uint32", "block_count", (gpt) => gpt.layers, "n_layer"),
+  sameKey(
+    "uint32",
+    "feed_forward_length",
+    (gpt) => gpt.hidden,
+    "n_inner",
+    (config) => 4 * Number(config.n_embd),
+  ),
+  sameKey("uint32", "attention.head_count", (gpt) => gpt.heads, "n_head"),
+  sameKey("float32", "attention.layer_norm_epsilon", (gpt) => gpt.normEpsilon, "layer_norm_epsilon"),
+];
+
+/** GPT-2's folders hold matrices as `[in, out]`. */
 const gpt2: GgufLayout = {
   modelType: "gpt2",
   architecture: "gpt2",
-  hasExperts: false,
-  keys: [
-    uint32("n_positions", "context_length"),
-    uint32("n_embd", "embedding_length"),
-    uint32("n_layer", "block_count"),
-    uint32("n_inner", "feed_forward_length", (config) => 4 * Number(config.n_embd)),
-    uint32("n_head", "attention.head_count"),
-    float32("layer_norm_epsilon", "attention.layer_norm_epsilon"),
-  ],
+  keys: gpt2Keys,
   fixed: { activation_function: "gelu_new" },
-  heads: { config: "n_head", keyValue: "n_head" },
+  rotary: () => null,
+  scalings: [],
   tensors: [
     tensor("transformer.wte.weight", "token_embd.weight"),
     tensor("transformer.wpe.weight", "position_embd.weight", same, true),
@@ -84,75 +97,8 @@ const gpt2: GgufLayout = {
     ...withBias("transformer.ln_f", "output_norm", same),
     tensor("lm_head.weight", "output.weight"), // in many files a copy of the embedding
   ],
-  ignored: [],
-};
-
-const rotaryDecoderKeys: readonly GgufKey[] = [
-  uint32("max_position_embeddings", "context_length"),
-  uint32("hidden_size", "embedding_length"),
-  uint32("num_hidden_layers", "block_count"),
-  uint32("intermediate_size", "feed_forward_length"),
-  uint32("num_attention_heads", "attention.head_count"),
-  uint32("num_key_value_heads", "attention.head_count_kv", (config) => Number(config.num_attention_heads)),
-  uint32("head_dim", "attention.key_length", widthOfHead),
-  uint32("head_dim", "attention.value_length", widthOfHead),
-  uint32("head_dim", "rope.dimension_count", widthOfHead),
-  float32("rope_theta", "rope.freq_base", () => 10_000),
-  float32("rms_norm_eps", "attention.layer_norm_rms_epsilon"),
-];
-
-function widthOfHead(config: Readonly<Record<string, unknown>>): number {
-  return Number(config.hidden_size) / Number(config.num_attention_heads);
-}
-
-/** Layers up to the feed-forward one, which is between these and the rest. */
-const rotaryDecoderTensors: readonly GgufTensorName[] = [
-  tensor("model.embed_tokens.weight", "token_embd.weight"),
-  tensor("model.layers.#.input_layernorm.weight", "blk.#.attn_norm.weight"),
-  tensor("model.layers.#.self_attn.q_proj.weight", "blk.#.attn_q.weight", rotaryQueries),
-  tensor("model.layers.#.self_attn.k_proj.weight", "blk.#.attn_k.weight", rotaryKeys),
-  tensor("model.layers.#.self_attn.v_proj.weight", "blk.#.attn_v.weight"),
-  tensor("model.layers.#.self_attn.o_proj.weight", "blk.#.attn_output.weight"),
-  tensor("model.layers.#.post_attention_layernorm.weight", "blk.#.ffn_norm.weight"),
-  tensor("model.norm.weight", "output_norm.weight"),
-  tensor("lm_head.weight", "output.weight"),
-];
-
-const llama: GgufLayout = {
-  modelType: "llama",
-  architecture: "llama",
-  hasExperts: false,
-  keys: rotaryDecoderKeys,
-  fixed: { hidden_act: "silu", attention_bias: false, mlp_bias: false },
-  heads: { config: "num_attention_heads", keyValue: "num_key_value_heads" },
-  tensors: [
-    ...rotaryDecoderTensors,
-    tensor("model.layers.#.mlp.gate_proj.weight", "blk.#.ffn_gate.weight"),
-    tensor("model.layers.#.mlp.up_proj.weight", "blk.#.ffn_up.weight"),
-    tensor("model.layers.#.mlp.down_proj.weight", "blk.#.ffn_down.weight"),
-  ],
-  ignored: [rotaryDivisors],
-};
-
-/** To llama.cpp a Llama with experts. */
-const mixtral: GgufLayout = {
-  ...llama,
-  modelType: "mixtral",
-  hasExperts: true,
-  fixed: { hidden_act: "silu", sliding_window: null },
-  keys: [
-    ...rotaryDecoderKeys,
-    uint32("num_local_experts", "expert_count"),
-    uint32("num_experts_per_tok", "expert_used_count"),
-  ],
-  tensors: [
-    ...rotaryDecoderTensors,
-    tensor("model.layers.#.block_sparse_moe.gate.weight", "blk.#.ffn_gate_inp.weight", same, true),
-    tensor("model.layers.#.block_sparse_moe.experts.@.w1.weight", "blk.#.ffn_gate_exps.weight"),
-    tensor("model.layers.#.block_sparse_moe.experts.@.w3.weight", "blk.#.ffn_up_exps.weight"),
-    tensor("model.layers.#.block_sparse_moe.experts.@.w2.weight", "blk.#.ffn_down_exps.weight"),
-  ],
+  output: "optional",
 };
 
 /** Every kind of model that can leave as GGUF and come in from it. */
-export const ggufLayouts: readonly GgufLayout[] = [gpt2, llama, mixtral];
+export const ggufLayouts: readonly GgufLayout[] = [gpt2, ...decoderLayouts];
