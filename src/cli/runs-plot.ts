@@ -46,7 +46,8 @@ export const runsPlot = defineCommand({
     const panels: LinePanel[] = [];
     for (const name of names) panels.push({ x: "step", y: metricWords(name), lines: await linesOf(reports, name) });
     await writeFileAtomic(output, await lineCharts(panels));
-    io.print(`${names.map(metricWords).join(", ")} of ${reports.length} runs in ${output}`);
+    const who = reports.length === 1 ? reports[0]?.path : `${reports.length} runs`;
+    io.print(`${names.map(metricWords).join(", ")} of ${who} in ${output}`);
     return { output, metrics: names, runs: reports.map(({ path }) => path) };
   },
 });
