@@ -344,3 +344,49 @@ test("lists that make no sense are refused", async () => {
     /org\/tiny: 1,126 TB are to be fetched and .* has .* free; free some space, or choose/,
   );
 });
+
+test("shards that the index names and the repository lacks are missed before any is fetched", async () => {
+  const [one, two] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+  const index = (...names: readonly string[]): string =>
+    JSON.stringify({ weight_map: Object.fromEntries(names.map((name, i) => [`t${i}`, name])) });
+  const files = { "config.json": "{}", [one]: "1", "model.safetensors.index.json": index(one, two) };
+  hub.repositories["org/tiny"] = files;
+  await expect(pull()).rejects.toThrow(
+    `org/tiny: model.safetensors.index.json names ${two}, which the repository does not have; choose another revision`,
+  );
+  expect(asked(one)).toEqual([]);
+  hub.repositories["org/tiny"] = { ...files, [two]: "22" };
+  const { path } = await pull();
+  rmSync(join(path, two)); // then it is not whole, and what is missing is put back from what was fetched
+  expect(await openHubModel("org/tiny", { settings: settings(), patience })).toMatchObject({ path, fetched: 0 });
+  expect(readFileSync(join(path, two), "utf8")).toBe("22");
+});
+
+test("a list of several pages is read to its end, unless it leads to another server", async () => {
+  let next = `${hub.endpoint}/api/models/org/tiny/tree/${commit}?cursor=1`;
+  hub.relist = (entries) => (next.endsWith("-") ? entries.slice(1) : entries.slice(0, 1));
+  hub.fault = ({ url = "" }, response) => {
+    if (!url.includes("/tree/")) return false;
+    if (url.includes("cursor")) next += "-";
+    else response.setHeader("link", `<${next}>; rel="next"`);
+    return false;
+  };
+  expect((await pull()).fetched).toBe(300_014);
+  next = `${hub.storeAddress}/more`;
+  await expect(pull("org/tiny", { settings: settings("secret") })).rejects.toThrow(
+    /what answers is no hub \(its continuation at 127\.0\.0\.1:\d+ makes no sense\)/,
+  );
+  expect(asked("/more")).toEqual([]);
+});
+
+test("redirects without end, or to what is no server, are refused", async () => {
+  let location = "/org/tiny/round";
+  hub.fault = ({ url }, response) => {
+    if (url?.startsWith("/api/")) return false;
+    response.writeHead(302, { location }).end();
+    return true;
+  };
+  await expect(pull()).rejects.toThrow(/org\/tiny:config\.json: .* leads in circles; check HF_ENDPOINT/);
+  location = "file:///etc/passwd";
+  await expect(pull()).rejects.toThrow("leads to no address (file:///etc/passwd); check HF_ENDPOINT");
+});

@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { families } from "../../src/models/index.ts";
-import type { Fault } from "../fake-hub.ts";
 import { commit, FakeHub } from "../fake-hub.ts";
 import { writeSmallModel } from "../small-model.ts";
 import { stemma } from "./stemma.ts";
@@ -60,29 +59,49 @@ test("a run that began from the hub records the commit, and goes on when the cac
   expect([resumed.code, resumed.code === 0 ? "" : resumed.stderr]).toEqual([0, ""]);
 });
 
-test("Ctrl-C leaves what was fetched, and no snapshot", async () => {
-  let isHeld: () => void = () => {};
-  const held = new Promise<void>((resolve) => {
-    isHeld = resolve;
-  });
-  const hold: Fault = ({ url }, response) => {
+/** Starts a pull, sends it a signal when some of the weights are there, and gives how it ended. */
+async function stopped(signal: NodeJS.Signals): Promise<{ code: number | null; said: string }> {
+  const bytes = Buffer.from(hub.repositories["org/tiny"]?.["model.safetensors"] ?? "");
+  hub.fault = ({ url }, response) => {
     if (url !== "/org/tiny/model.safetensors") return false;
-    const bytes = Buffer.from(hub.repositories["org/tiny"]?.["model.safetensors"] ?? "");
-    response.writeHead(200, { "content-length": bytes.length }).write(bytes.subarray(0, 1000), () => isHeld());
+    response.writeHead(200, { "content-length": bytes.length }).write(bytes.subarray(0, 1000));
     return true;
   };
-  hub.fault = hold;
   const bin = join(import.meta.dirname, "../../bin/stemma.js");
   const child = spawn(process.execPath, [bin, "pull", "org/tiny"], { env: { ...process.env, ...environment() } });
   let said = "";
   child.stderr.on("data", (data: Buffer) => {
     said += data.toString();
   });
-  await held;
-  child.kill("SIGINT");
-  const [code] = await once(child, "close");
-  expect([code, said]).toEqual([130, expect.stringContaining("stopped; what was fetched stays, and the same command")]);
+  const closed = once(child, "close");
+  const blobs = join(folder, "home/hub/models--org--tiny/blobs");
+  const isThere = (): boolean => readdirSync(blobs).some((name) => statSync(join(blobs, name)).size === 1000);
+  await vi.waitUntil(() => existsSync(blobs) && isThere(), { timeout: 60_000 });
+  child.kill(signal);
+  const [code] = await closed;
+  hub.fault = () => false;
   expect(readdirSync(join(folder, "home/hub/models--org--tiny"))).toEqual(["blobs"]);
+  return { code, said };
+}
+
+test.each(["SIGINT", "SIGKILL"] as const)("%s leaves what was fetched, and no snapshot", async (signal) => {
+  if (signal === "SIGINT" && process.platform === "win32") return; // signals end processes there
+  const { code, said } = await stopped(signal);
+  if (signal === "SIGINT") {
+    expect([code, said]).toEqual([
+      130,
+      expect.stringContaining("stopped; what was fetched stays, and the same command"),
+    ]);
+  }
+  hub.asked.length = 0;
+  const both = await Promise.all([run(["pull", "org/tiny"]), run(["pull", "org/tiny"])]);
+  expect(both.map(({ code: ended, stdout }) => [ended, stdout])).toEqual(Array(2).fill([0, `${snapshot()}\n`]));
+  const ranges = hub.asked.filter(({ server }) => server === "store").map(({ range }) => range);
+  expect(ranges).toContain("bytes=1000-"); // by the one that came first; the other fetches all of it, or finds it there
+  for (const name of ["model.safetensors", "config.json"]) {
+    const same = readFileSync(join(snapshot(), name)).equals(readFileSync(join(folder, "model", name)));
+    expect([name, same]).toEqual([name, true]);
+  }
 });
 
 test("what is wrong is said in one line", async () => {
