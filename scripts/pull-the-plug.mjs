@@ -52,6 +52,9 @@ const stages = {
   ppo: words(
     `ppo --model sft/final --reward reward/final --prompts prompts.jsonl --answers 8 --max-new-tokens 8 --learning-rate 1e-4 --mini-batches 2 --kl-limit 1e9 --steps 20 ${small}`,
   ),
+  grpo: words(
+    `grpo --model sft/final --prompts prompts.jsonl --reward-pattern [aeiou] --answers 8 --generations 4 --max-new-tokens 8 --learning-rate 1e-4 --passes 2 --beta 0.1 --steps 20 ${small}`,
+  ),
   finetune: words(`finetune --task classification --model base/final --data rows.jsonl --steps 80 ${small}`),
   ...(options.quickstart && { quickstart: words("quickstart --road base --steps 8 --threads 1") }),
 };
@@ -201,7 +204,15 @@ function compare(whole, other) {
 writeData();
 const durations = {};
 // In this order, each finds the models that it starts from.
-const places = { pretrain: "base", sft: "sft", reward: "reward", dpo: "dpo", ppo: "ppo", finetune: "cats" };
+const places = {
+  pretrain: "base",
+  sft: "sft",
+  reward: "reward",
+  dpo: "dpo",
+  ppo: "ppo",
+  grpo: "grpo",
+  finetune: "cats",
+};
 for (const [stage, args] of Object.entries(stages)) {
   const output = places[stage] ?? stage;
   const metrics = join(folder, runOf(stage, output), "metrics.jsonl");

@@ -6,6 +6,8 @@ const telling: ReadonlyMap<string, string> = new Map([
   ["eval_loss", "eval loss"],
   ["objective/scores", "reward"],
   ["objective/kl", "KL"],
+  ["reward", "reward"],
+  ["kl", "KL"],
   ["rewards/accuracies", "accuracy"],
   ["rewards/margins", "margin"],
   ["accuracy", "accuracy"],

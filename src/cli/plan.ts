@@ -169,6 +169,13 @@ function variantsOf({ stage, batchSize, loraRank, loraTargets }: PlanSettings, c
         adapted,
         both,
       ];
+    case "grpo":
+      return [
+        { title: "--beta 0.04", run: { ...plain, keepsReference: true } },
+        { title: "--beta 0", run: plain },
+        adapted,
+        both,
+      ];
     case "reward":
     case "ppo":
       return [{ title: stage === "ppo" ? "four models" : "plain", run: plain }, adapted, both];

@@ -73,7 +73,7 @@ async function answerAll(
   const { context } = model.settings;
   const { maxNewTokens = Math.min(128, Math.floor(context / 2)) } = settings;
   const { items } = encodePrompts(prompts, encoder, maxNewTokens, { context, longRows: "error" });
-  const repeated = items.flatMap((ids) => Array.from({ length: count }, () => ids));
+  const repeated = items.flatMap(({ ids }) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
   const { tokenizer } = encoder;
   const options = {

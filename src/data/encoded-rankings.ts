@@ -30,6 +30,11 @@ export interface EncodedJudgement extends Pick<Judgement, "where" | "isDesirable
   readonly answered: EncodedAnswer;
 }
 
+/** A {@link Prompt} in token ids. */
+export interface EncodedPrompt extends Prompt {
+  readonly ids: Int32Array;
+}
+
 /** What fits a context, and how many rows do not. */
 export interface Fitting<Item> {
   readonly items: readonly Item[];
@@ -112,10 +117,10 @@ export function encodePrompts(
   encoder: ChatEncoder,
   answerTokens: number,
   options: FittingOptions,
-): Fitting<Int32Array> {
-  return fitting(prompts, options, answerTokens, ({ messages, variables }) => {
-    const item = encoder.encodePrompt(messages, variables);
-    return { item, length: item.length };
+): Fitting<EncodedPrompt> {
+  return fitting(prompts, options, answerTokens, (prompt) => {
+    const ids = encoder.encodePrompt(prompt.messages, prompt.variables);
+    return { item: { ...prompt, ids }, length: ids.length };
   });
 }
 

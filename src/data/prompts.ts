@@ -13,6 +13,8 @@ export interface Prompt {
   readonly messages: readonly ChatMessage[];
   /** What the chat template may refer to beside the messages, such as `tools`. */
   readonly variables?: TemplateVariables | undefined;
+  /** All columns of its row, as far as it comes from one. */
+  readonly row?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -21,9 +23,10 @@ export interface Prompt {
  * in the next row is given once.
  *
  * @param bad - What is done with a row that cannot be used.
+ * @param isByRow - Whether rows that differ in any column are two prompts.
  * @throws {DataError} naming row and column, when there is none of these or a prompt is empty.
  */
-export async function readPrompts(paths: readonly string[], bad = new BadRows()): Promise<Prompt[]> {
+export async function readPrompts(paths: readonly string[], bad = new BadRows(), isByRow = false): Promise<Prompt[]> {
   const layouts = (["messages", ...promptLayouts] as const).map((column) => ({
     name: `"${column}"`,
     columns: [column],
@@ -32,10 +35,11 @@ export async function readPrompts(paths: readonly string[], bad = new BadRows())
       const end = turns.findLastIndex(({ role }) => role === assistantRole);
       const messages = end === turns.length - 1 ? turns.slice(0, end) : turns;
       if (messages.length === 0) throw new DataError(`${row.where}: column "${column}": there is no turn to answer`);
-      return { where: row.where, messages, variables: templateColumns(row) };
+      return { where: row.where, messages, variables: templateColumns(row), row: row.value };
     },
   }));
   const all = await readAll(paths, layouts, bad);
-  const key = (prompt: Prompt | undefined): string => JSON.stringify([prompt?.messages, prompt?.variables]);
+  const key = (prompt: Prompt | undefined): string =>
+    JSON.stringify(isByRow ? prompt?.row : [prompt?.messages, prompt?.variables]);
   return all.filter((prompt, i) => i === 0 || key(prompt) !== key(all[i - 1]));
 }

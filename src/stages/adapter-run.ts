@@ -1,12 +1,15 @@
 import { join } from "node:path";
+import type { Backend } from "../backend/kernels.ts";
 import { Random } from "../core/random.ts";
 import type { Assistant } from "../generate/assistant.ts";
+import { openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
+import { AdapterOff } from "../models/adapter-off.ts";
 import type { TensorBinding } from "../models/family.ts";
-import type { StoredModel } from "../models/language-model.ts";
+import type { LanguageModel, StoredModel } from "../models/language-model.ts";
 import type { LowRankOptions } from "../models/low-rank-adapters.ts";
 import { adapt, writeAdapters } from "../models/low-rank-adapters.ts";
 import type { Parameter } from "../nn/parameters.ts";
-import { trainedParameters } from "../nn/parameters.ts";
+import { freeze, trainedParameters } from "../nn/parameters.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { StageEnvironment } from "./stage.ts";
 
@@ -96,4 +99,24 @@ export function keepingOfAssistant(
 ): AdapterKeeping | null {
   const run = { model, bindings: () => family.tensors(model), taskType: "CAUSAL_LM", enlarged } as const;
   return keepingOf(run, choice, environment);
+}
+
+/**
+ * What a policy was at the start; beside adapters, the policy with them off.
+ *
+ * @throws {SettingsError} when it reads other tokens.
+ */
+export async function frozenReference(
+  policy: Assistant,
+  {
+    loraRank,
+    reference,
+    model,
+  }: Pick<AdapterChoice, "loraRank"> & { readonly model: string; readonly reference: string | null },
+  backend: Backend,
+): Promise<LanguageModel> {
+  if (loraRank > 0 && (reference ?? model) === model) return new AdapterOff(policy.model);
+  const opened = await openTrainee(reference ?? model, backend);
+  refuseOtherTokenizer(`reference ${reference ?? model}`, policy.encoder.tokenizer, opened.encoder.tokenizer);
+  return freeze(opened.model);
 }

@@ -1,5 +1,6 @@
 import { dpo } from "./dpo.ts";
 import { finetune } from "./finetune.ts";
+import { grpo } from "./grpo.ts";
 import { ppo } from "./ppo.ts";
 import { pretrain } from "./pretrain/index.ts";
 import { reward } from "./reward.ts";
@@ -7,4 +8,4 @@ import { sft } from "./sft.ts";
 import type { Stage } from "./stage.ts";
 
 /** Every stage; each is a command of the same name. */
-export const stages: readonly Stage[] = [pretrain, finetune, sft, reward, ppo, dpo];
+export const stages: readonly Stage[] = [pretrain, finetune, sft, reward, ppo, grpo, dpo];

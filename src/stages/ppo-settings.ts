@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
 import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
-import { badRowSettings, contextSettings } from "./row-settings.ts";
+import { promptSettings } from "./asked-prompts.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
 const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
@@ -29,16 +29,7 @@ export const PpoStageSettings = z.object({
     .default(null)
     .describe("model the critic starts from; default: the reward model")
     .meta({ placeholder: "folder", isPath: true }),
-  prompts: z
-    .array(z.string())
-    .min(1)
-    .describe("prompts: files of JSON, CSV or Parquet")
-    .meta({ placeholder: "file", isData: true }),
-  ...badRowSettings,
-  context: contextSettings.context.describe(
-    "most tokens of a prompt with its answer; default: what the longest needs, at most what the model reads",
-  ),
-  longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a prompt too long for the context"),
+  ...promptSettings,
   ...runSettings,
   steps: z
     .int()

@@ -2,34 +2,31 @@ import type { Backend } from "../backend/kernels.ts";
 import { openMachine } from "../backend/machine-settings.ts";
 import { NumericalError, SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import { encodePrompts } from "../data/encoded-rankings.ts";
-import { epochOrder } from "../data/epochs.ts";
 import { preparePretraining } from "../data/prepare.ts";
-import { readPrompts } from "../data/prompts.ts";
 import { defaultTokenCache } from "../data/token-cache.ts";
 import { trainingWindows } from "../data/windows.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
-import { AdapterOff } from "../models/adapter-off.ts";
-import type { LanguageModel } from "../models/language-model.ts";
 import { loadRewardModel, withAdapterOff } from "../models/reward-model.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
-import type { Ppo } from "../train/ppo.ts";
+import type { Ppo, RolledOut } from "../train/ppo.ts";
 import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
-import type { Metrics, Outcome } from "../train/run.ts";
-import { SaveClock } from "../train/save-clock.ts";
-import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
-import { momentsOf, restoreStage, saveStage } from "./checkpoints.ts";
+import type { Metrics } from "../train/run.ts";
+import { adaptFor, frozenReference, keepingOfAssistant, startOf } from "./adapter-run.ts";
+import type { AskedPrompts } from "./asked-prompts.ts";
+import { askedPrompts } from "./asked-prompts.ts";
+import { momentsOf, restoreStage } from "./checkpoints.ts";
+import type { Iterations } from "./iterations.ts";
+import { isDue, iterate } from "./iterations.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
 import { resolvedSettings } from "./resolved-settings.ts";
-import { longestContext, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { newOptimizer } from "./train-stage.ts";
@@ -58,68 +55,43 @@ export const ppo = defineStage({
     const { checkpoint } = environment.folder;
     const actor = await openTrainee(startOf(settings, environment), backend);
     adaptFor(settings, actor.model);
-    const asked = await promptsOf(actor, settings, environment);
+    const asked = await askedPrompts(actor, { ...settings, perStep: answers, isByRow: false }, environment);
     const run = await preparePpo(actor, asked, settings, environment, backend);
     if (checkpoint) await restore(run, settings, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
     const { steps } = settings;
     const settled = { ...settings, context: asked.context };
     const resolved = resolvedSettings(settled, trainedParameters(actor.model), assistantContents(actor).config);
-    const train = (signal: AbortSignal) => iterate(run, actor, settings, environment, firstStep, signal);
+    const iterations = iterationsOf(run, actor, settings, environment);
+    const train = (signal: AbortSignal) => iterate(iterations, settings, environment, firstStep, signal);
     return { steps, firstStep, resolved, train };
   },
 });
 
-/** The whole run: roll out, learn, and save, log and warn in between. */
-async function iterate(
+/** How the run goes on from iteration to iteration. */
+function iterationsOf(
   run: Ppo,
   actor: Assistant,
   settings: PpoStageSettings,
   environment: StageEnvironment,
-  firstStep: number,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const state = {
-    model: () => assistantContents(actor),
-    tensors: () => tensorsOf(run, settings),
-    trainer: () => countersOf(run),
-  };
+): Iterations<RolledOut> {
   const watch = new TroubleWatch();
-  const { steps, saveEvery, saveMinutes, klLimit } = settings;
-  const adapters = keepingOfAssistant(actor, settings, environment);
-  const save = async (step: number): Promise<void> => {
-    if (step === settings.steps) await adapters?.save();
-    await saveStage(step, state, settings, environment);
+  return {
+    state: {
+      model: () => assistantContents(actor),
+      tensors: () => tensorsOf(run, settings),
+      trainer: () => countersOf(run),
+    },
+    adapters: keepingOfAssistant(actor, settings, environment),
+    rollOut: (step, signal) => rollOut(run, step, signal),
+    verdict({ metrics }, step) {
+      const kl = metrics["objective/kl"];
+      if (!Number.isFinite(kl)) return { error: klUnknown(kl, step, settings), isWorthSaving: false };
+      return kl > settings.klLimit ? { error: klExplosion(kl, step, settings), isWorthSaving: true } : null;
+    },
+    learn: (step, rolled) => learnFrom(run, step, rolled),
+    tell: (step, metrics, { rollouts }) => tell(step, metrics, rollouts, { actor, settings, environment, watch }),
   };
-  const clock = new SaveClock(saveMinutes);
-  for (let step = firstStep; ; step++) {
-    const isOver = step === steps || signal.aborted;
-    if (isOver || (step > firstStep && isDue(saveEvery, step)) || clock.isDue) {
-      await save(step);
-      clock.restart();
-    }
-    if (isOver) return { step, interrupted: step < steps };
-
-    const rolled = await rollOut(run, step, signal).catch((error: unknown) => nullIfAborted(error, signal));
-    if (rolled === null) {
-      await save(step); // rolling out has changed nothing
-      return { step, interrupted: true };
-    }
-    const kl = rolled.metrics["objective/kl"];
-    if (!Number.isFinite(kl)) throw klUnknown(kl, step, settings);
-    if (kl > klLimit) {
-      await save(step);
-      throw klExplosion(kl, step, settings);
-    }
-    const metrics = await learnFrom(run, step, rolled);
-    tell(step + 1, metrics, rolled.rollouts, { actor, settings, environment, watch });
-  }
-}
-
-/** @throws {unknown} whatever is not the reason of the signal. */
-function nullIfAborted(error: unknown, signal: AbortSignal): null {
-  if (signal.aborted && error === signal.reason) return null;
-  throw error;
 }
 
 interface Telling {
@@ -144,20 +116,16 @@ function tell(
   for (const rollout of rollouts.slice(0, 3)) environment.sample(step, table(rollout, actor));
 }
 
-function isDue(every: number, step: number): boolean {
-  return every > 0 && step % every === 0;
-}
-
 /** Opens the three other models and everything else; whatever can be wrong with the settings is found here. */
 async function preparePpo(
   actor: Assistant,
-  { prompts, context, longest }: Asked,
+  { at, context, longest }: AskedPrompts,
   settings: PpoStageSettings,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
   await refuseLargeTraining({ stage: "ppo", ...settings, ...actor, longest });
-  const reference = await referenceOf(actor, settings, backend);
+  const reference = await frozenReference(actor, settings, backend);
   const { reward, critic } = await judgesOf(settings, backend);
   const { tokenizer } = actor.encoder;
   for (const path of [settings.reward, ...(settings.critic ? [settings.critic] : [])]) {
@@ -173,7 +141,7 @@ async function preparePpo(
     criticOptimizer: newOptimizer(critic.trainable(), settings),
     actorSchedule: rate(settings.learningRate),
     criticSchedule: rate(settings.criticLearningRate ?? settings.learningRate),
-    prompts,
+    prompts: (step) => at(step).map(({ ids }) => ids),
     pretraining: await pretrainingOf(actor, context, settings, environment),
     settings: {
       ...settings,
@@ -192,19 +160,6 @@ async function preparePpo(
   };
 }
 
-/**
- * What the actor was at the start; beside adapters, the actor with them off.
- *
- * @throws {SettingsError} when it reads other tokens.
- */
-async function referenceOf(actor: Assistant, settings: PpoStageSettings, backend: Backend): Promise<LanguageModel> {
-  const { loraRank, reference, model } = settings;
-  if (loraRank > 0 && (reference ?? model) === model) return new AdapterOff(actor.model);
-  const opened = await openTrainee(reference ?? model, backend);
-  refuseOtherTokenizer(`reference ${reference ?? model}`, actor.encoder.tokenizer, opened.encoder.tokenizer);
-  return freeze(opened.model);
-}
-
 /** The reward model, and the critic that starts from it; beside adapters, the critic's body serves both. */
 async function judgesOf(settings: PpoStageSettings, backend: Backend): Promise<Pick<Ppo, "reward" | "critic">> {
   const path = settings.critic ?? settings.reward;
@@ -216,37 +171,6 @@ async function judgesOf(settings: PpoStageSettings, backend: Backend): Promise<P
     : (await loadRewardModel(settings.reward, backend, null)).model;
   critic.bias.requiresGrad = true;
   return { reward: freeze(reward), critic };
-}
-
-/** Prompts in token ids, and the context that the longest of them needs with its answer. */
-interface Asked {
-  readonly prompts: Ppo["prompts"];
-  readonly context: number;
-  /** Tokens of the longest prompt with its answer. */
-  readonly longest: number;
-}
-
-async function promptsOf(
-  { model, encoder }: Assistant,
-  settings: PpoStageSettings,
-  { note }: StageEnvironment,
-): Promise<Asked> {
-  const { answers, maxNewTokens, seed } = settings;
-  const { context: most } = model.settings;
-  const limit = longestContext(settings.context, most);
-  const { items, longest } = await readNotingBad(settings, note, async (bad) => {
-    const all = await readPrompts(settings.prompts, bad);
-    const fitting = encodePrompts(all, encoder, maxNewTokens, { ...settings, context: limit, bad });
-    const about = { total: all.length, noun: "prompts", longest: fitting.longest, context: limit, model: most };
-    const long = longRowsNote({ ...about, count: fitting.skipped, fate: "left out" });
-    if (long) note(long);
-    return fitting;
-  });
-  const order = epochOrder(seed, items.length);
-  const prompts: Ppo["prompts"] = (step) =>
-    Array.from({ length: answers }, (_, i) => items[order(step * answers + i)]).filter((prompt) => !!prompt);
-  const context = resolveContext(settings.context, [longest], most);
-  return { prompts, context, longest: Math.min(longest, context) };
 }
 
 async function pretrainingOf(

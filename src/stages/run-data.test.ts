@@ -70,6 +70,6 @@ test("other data that is asked for is a decision", async () => {
 test("every stage says which of its settings name data", () => {
   for (const stage of Object.values(stages)) {
     const named = Object.entries(stage.settings.shape).flatMap(([key, schema]) => (schema.meta()?.isData ? [key] : []));
-    expect(named).toEqual(expect.arrayContaining([stage.name === "ppo" ? "prompts" : "data"]));
+    expect(named).toEqual(expect.arrayContaining([["ppo", "grpo"].includes(stage.name) ? "prompts" : "data"]));
   }
 });

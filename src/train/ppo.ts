@@ -15,6 +15,7 @@ import type { RolloutMetrics } from "./ppo-metrics.ts";
 import { PpoTally, rolloutMetrics } from "./ppo-metrics.ts";
 import type { RewardShaping, Rollout } from "./ppo-rewards.ts";
 import { creditAnswers } from "./ppo-rewards.ts";
+import { byTokens, divide, joined, microBatches } from "./rollouts.ts";
 import type { MeasuredLoss, Metrics, MicroBatch } from "./run.ts";
 import type { AnswerSampling } from "./sample-answers.ts";
 import { sampleAnswers } from "./sample-answers.ts";
@@ -158,7 +159,7 @@ function seconds(start: number, end = performance.now()): number {
 /** One update of the actor and one of the critic, on the same answers. */
 async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly Rollout[]): Promise<Metrics> {
   const { settings } = ppo;
-  const micro = microBatches(rollouts, settings.batchSize);
+  const micro = microBatches(rollouts, settings.batchSize, byTokens);
   const text = ppo.pretraining?.(update, micro.length) ?? [];
   const share = settings.pretrainCoefficient / Math.max(text.length, 1);
   const actorBatches: MicroBatch<Rollout[] | TokenBatch>[] = [
@@ -205,8 +206,8 @@ function policyObjective(
   const logProbs = answerLogProbs(actor, batch, { temperature, measures, recompute });
   const terms = {
     logProbs,
-    oldLogProbs: joined(actor, rollouts, "logProbs"),
-    advantages: joined(actor, rollouts, "advantages"),
+    oldLogProbs: joined(actor, rollouts, ({ logProbs }) => logProbs),
+    advantages: joined(actor, rollouts, ({ advantages }) => advantages),
   };
   const { loss, clipFraction, approximateKl, meanRatio } = policyLoss(terms, clip);
   const metrics = {
@@ -231,36 +232,9 @@ function valueObjective(
 ): MeasuredLoss {
   const terms = {
     values: answerValues(critic, answerBatch(rollouts), recompute),
-    oldValues: joined(critic, rollouts, "values"),
-    returns: joined(critic, rollouts, "returns"),
+    oldValues: joined(critic, rollouts, ({ values }) => values),
+    returns: joined(critic, rollouts, ({ returns }) => returns),
   };
   const { loss, clipFraction } = valueLoss(terms, clip);
   return { loss, metrics: { "loss/value_avg": loss, "val/clipfrac_avg": clipFraction } };
-}
-
-/** Numbers of all tokens of some answers: `[tokens]`. */
-function joined(
-  { backend }: Pick<Tensor, "backend">,
-  rollouts: readonly Rollout[],
-  key: "logProbs" | "advantages" | "values" | "returns",
-): Tensor {
-  const values = Float32Array.from(rollouts.flatMap((rollout) => [...rollout[key]]));
-  return Tensor.from(backend, values, [values.length]);
-}
-
-/** Parts of nearly equal length, none empty. */
-function divide(order: Uint32Array, parts: number): Uint32Array[] {
-  const count = Math.min(parts, order.length);
-  const at = (part: number): number => Math.floor((part * order.length) / count);
-  return Array.from({ length: count }, (_, part) => order.subarray(at(part), at(part + 1)));
-}
-
-/** Answers in pieces that fit through a model, each weighing by its tokens. */
-function microBatches(rollouts: readonly Rollout[], batchSize: number): MicroBatch<Rollout[]>[] {
-  const tokensOf = (some: readonly Rollout[]): number => some.reduce((sum, { answer }) => sum + answer.length, 0);
-  const total = tokensOf(rollouts);
-  return Array.from({ length: Math.ceil(rollouts.length / batchSize) }, (_, i) => {
-    const batch = rollouts.slice(i * batchSize, (i + 1) * batchSize);
-    return { batch, share: tokensOf(batch) / total, tokens: tokensOf(batch) };
-  });
 }

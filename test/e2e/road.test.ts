@@ -15,6 +15,13 @@ beforeAll(() => {
   write("talks.jsonl", repeat({ prompt: "the cat", completion: "sat on the mat" }));
   write("prompts.jsonl", repeat({ prompt: "the dog" }));
   write("pairs.jsonl", repeat({ prompt: "the cat", chosen: "sat", rejected: "log" }));
+  write("thumbs.jsonl", [
+    ...repeat({ prompt: "the cat", completion: "sat", label: true }),
+    ...repeat({ prompt: "the dog", completion: "log", label: false }),
+  ]);
+  write("sums.jsonl", repeat({ prompt: "the dog", answer: "sat" }));
+  writeFileSync(join(folder, "judge.mjs"), "export default (prompt, completion, row) => completion.length / 10;\n");
+  writeFileSync(join(folder, "schema.json"), '{"type":"object"}');
   write(
     "rows.jsonl",
     ["cat", "dog"].flatMap((label) => repeat({ text: `the ${label}`, label })),
@@ -42,6 +49,15 @@ test.each([
     stage("ppo --model sft/final --reward reward/final --prompts prompts.jsonl --answers 4 --max-new-tokens 4", "ppo"),
     "ppo/final/model.safetensors",
   ],
+  [
+    stage(
+      "grpo --model sft/final --prompts sums.jsonl --reward exact judge.mjs reward/final --reward-pattern ^the " +
+        "--reward-schema schema.json --reward-weights 1 0.5 0.1 1 1 --answers 4 --generations 2 --max-new-tokens 4 --beta 0.1",
+      "grpo",
+    ),
+    "grpo/final/model.safetensors",
+  ],
+  [stage("dpo --loss kto --model sft/final --data thumbs.jsonl", "kto"), "kto/final/model.safetensors"],
   [
     stage("finetune --task classification --model base/final --data rows.jsonl", "cats"),
     "cats/final/model.safetensors",

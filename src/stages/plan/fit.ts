@@ -122,7 +122,8 @@ async function adviceFor(
 }
 
 /** A stage that is about to train a model that is in memory. */
-export interface Training extends Partial<Pick<PlannedRun, "freezeBody" | "loraRank" | "loraTargets" | "recompute">> {
+export interface Training
+  extends Partial<Pick<PlannedRun, "freezeBody" | "loraRank" | "loraTargets" | "recompute" | "keepsReference">> {
   readonly stage: PlannedRun["stage"];
   readonly family: AnyFamily;
   readonly model: StoredModel;
@@ -139,9 +140,10 @@ export interface Training extends Partial<Pick<PlannedRun, "freezeBody" | "loraR
  */
 export async function refuseLargeTraining({ family, model, longest, ...training }: Training): Promise<void> {
   const { stage, batchSize, freezeBody = false, loraRank = 0, loraTargets = "attention", recompute = false } = training;
+  const { keepsReference = false } = training;
   const planned = plannedModel(family.modelType, family, model.settings);
   const demand = { backend: model.backend, loaded: 4 * parameterCount(model), canRecompute: true };
   const smaller = loraRank > 0 ? "take a smaller model" : "add --lora-rank 8, or take a smaller model";
-  const run = { ...plainRun(stage, batchSize, longest), freezeBody, loraRank, loraTargets, recompute };
+  const run = { ...plainRun(stage, batchSize, longest), freezeBody, loraRank, loraTargets, recompute, keepsReference };
   await refuseLargeStep(planned, run, { ...demand, smaller });
 }

@@ -8,6 +8,8 @@ import { RewardModel } from "../../models/reward-model.ts";
 import { DecoderTaskModel } from "../../models/task-model.ts";
 import { freeze, Initializer, trainedParameters } from "../../nn/parameters.ts";
 import { answerLogProbs, answerScores, answerValues, readAnswers } from "../../train/answers.ts";
+import type { GroupRollout, Grpo } from "../../train/grpo.ts";
+import { learnFromGroups } from "../../train/grpo.ts";
 import { nextTokenLoss } from "../../train/objectives/next-token.ts";
 import type { Ppo } from "../../train/ppo.ts";
 import { learnFrom } from "../../train/ppo.ts";
@@ -16,6 +18,7 @@ import { dpoObjective } from "../../train/preference-batch.ts";
 import { rankingObjective } from "../../train/ranking-batch.ts";
 import type { Objective } from "../../train/run.ts";
 import { taskObjective } from "../../train/task-objective.ts";
+import { GrpoStageSettings } from "../grpo-settings.ts";
 import { PpoStageSettings } from "../ppo-settings.ts";
 import { newOptimizer } from "../train-stage.ts";
 import { prepareEncoderStep } from "./encoder-step.ts";
@@ -51,6 +54,8 @@ export function prepareStep(backend: Backend, planned: PlannedModel, run: Planne
       return dpoStep(create(), run.keepsReference ? create() : null, run, mark);
     case "ppo":
       return ppoStep(create, run, mark);
+    case "grpo":
+      return grpoStep(create, run, mark);
   }
 }
 
@@ -124,11 +129,7 @@ function ppoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): Prep
     ...{ actorSchedule: () => 1e-6, criticSchedule: () => 1e-6, prompts: () => answers.map(({ prompt }) => prompt) },
     settings: {
       ...settings,
-      sampling: {
-        sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
-        ...{ maxNewTokens: answers[0]?.answer.length ?? 1, endTokens: new Set<number>(), batchSize: run.batchSize },
-        tokenizer: undefined,
-      },
+      sampling: samplingOf(answers[0]?.answer.length ?? 1, run),
       kl: { coefficient: 0.05, target: null, horizon: 1 },
     },
   };
@@ -142,13 +143,68 @@ function ppoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): Prep
   };
 }
 
-/** Generation as far as it takes memory, judging, and learning. */
-async function ppoIteration(ppo: Ppo, answers: readonly EncodedAnswer[], run: PlannedRun): Promise<void> {
-  const { actor, reference, critic, reward } = ppo;
-  const decoder = new Decoder(actor, answers.length, run.context);
+/** One model answers and learns, and another may hold it. What judges is not known. */
+function grpoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): PreparedStep {
+  const policy = create();
+  const frozen = (): LanguageModel => (run.loraRank > 0 ? new AdapterOff(policy) : freeze(create()));
+  const reference = run.keepsReference ? frozen() : null;
+  adaptPlanned(policy, run);
+  mark("weights");
+  const optimizer = newOptimizer(trainedParameters(policy), { weightDecay: 0, adamBeta2: 0.999 });
+  mark("optimizer");
+  const answers = Array.from({ length: run.batchSize }, () => answerOf(run));
+  const maxNewTokens = answers[0]?.answer.length ?? 1;
+  const given = { model: "", prompts: [""], reward: ["exact"], output: "x", batchSize: run.batchSize, maxNewTokens };
+  const settings = {
+    ...GrpoStageSettings.parse(given),
+    beta: reference ? 0.04 : 0,
+    epsilonHigh: 0.2,
+    recompute: run.recompute,
+  };
+  const grpo: Grpo = {
+    ...{ policy, reference, optimizer, schedule: () => 1e-6, prompts: () => [], rewards: [] },
+    tokenizer: { decode: () => "" },
+    settings: { ...settings, sampling: samplingOf(maxNewTokens, run) },
+  };
+  const trained = [...optimizer.parameters().values()].reduce((sum, { size }) => sum + size, 0);
+  return {
+    ...{ model: policy, trained, tokens: run.batchSize * run.context },
+    step: () => grpoIteration(grpo, answers, run),
+    release: () => releaseAll([policy, ...(reference ? [reference] : [])], [optimizer]),
+  };
+}
+
+async function grpoIteration(grpo: Grpo, answers: readonly EncodedAnswer[], run: PlannedRun): Promise<void> {
+  await answerAll(grpo.policy, answers, run);
+  const { reference } = grpo;
+  if (reference) await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(reference, batch));
+  const rollouts = answers.map((answer): GroupRollout => {
+    const said = { question: "", completion: "", row: {}, where: "", ended: true, rewards: [], reward: 0 };
+    const referenceLogProbs = reference && new Float32Array(answer.answer.length);
+    return { ...answer, ...said, advantage: 1, logProbs: null, referenceLogProbs };
+  });
+  await learnFromGroups(grpo, 0, { rollouts, metrics: {}, sampling: 0, judging: 0 });
+}
+
+function samplingOf(maxNewTokens: number, { batchSize }: PlannedRun): Ppo["settings"]["sampling"] {
+  return {
+    sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
+    ...{ maxNewTokens, endTokens: new Set<number>(), batchSize, tokenizer: undefined },
+  };
+}
+
+/** Generation as far as it takes memory. */
+async function answerAll(model: LanguageModel, answers: readonly EncodedAnswer[], run: PlannedRun): Promise<void> {
+  const decoder = new Decoder(model, answers.length, run.context);
   for (const _ of answers) decoder.open();
   await decoder.feed(answers.map(({ prompt }) => prompt));
   decoder.release();
+}
+
+/** Generation, judging, and learning. */
+async function ppoIteration(ppo: Ppo, answers: readonly EncodedAnswer[], run: PlannedRun): Promise<void> {
+  const { actor, reference, critic, reward } = ppo;
+  await answerAll(actor, answers, run);
   await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(actor, batch));
   await readAnswers(answers, run.batchSize, (batch) => answerLogProbs(reference, batch));
   await readAnswers(answers, run.batchSize, (batch) => answerValues(critic, batch));

@@ -14,7 +14,7 @@ import type { MicroBatch, Objective } from "../../train/run.ts";
 import { newOptimizer } from "../train-stage.ts";
 
 /** Stages that can be planned. */
-export const plannedStages = ["pretrain", "finetune", "sft", "reward", "dpo", "ppo"] as const;
+export const plannedStages = ["pretrain", "finetune", "sft", "reward", "dpo", "ppo", "grpo"] as const;
 
 /** Tokens of the largest step that is planned: its batches are real, and are gone through token by token. */
 export const mostTokens = 2 ** 24;
@@ -34,7 +34,7 @@ export interface PlannedRun {
   /** 0 is off. */
   readonly loraRank: number;
   readonly loraTargets: LowRankOptions["targets"];
-  /** Whether DPO's reference stays in memory beside the policy. */
+  /** Whether the reference of DPO or GRPO stays in memory beside the policy. */
   readonly keepsReference: boolean;
 }
 

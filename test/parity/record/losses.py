@@ -239,6 +239,50 @@ def router_z(router_logits: Tensor) -> Tensors:
     return {"loss": router_logits.logsumexp(-1).square().mean()}
 
 
+def grpo(
+    log_probs: Tensor,
+    old_log_probs: Tensor,
+    reference_log_probs: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    loss_type: str,
+    epsilon: float,
+    epsilon_high: float,
+    beta: float,
+    max_length: int,
+) -> Tensors:
+    """
+    Shao et al. (2024), equation 3, with the clip of Yu et al. (2025) and the means of the variants. Tokens are
+    [batch, time], advantages [batch].
+    """
+    ratio = (log_probs - old_log_probs).exp()
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon_high)
+    a = advantages[:, None]
+    difference = reference_log_probs - log_probs
+    kl = difference.exp() - difference - 1
+    per_token = -torch.min(ratio * a, clipped * a) + beta * kl
+    loss = {
+        "grpo": ((per_token * mask).sum(-1) / mask.sum(-1)).mean(),
+        "bnpo": masked_mean(per_token, mask),
+        "dapo": masked_mean(per_token, mask),
+        "dr_grpo": (per_token * mask).sum() / (per_token.shape[0] * max_length),
+    }[loss_type]
+    return {
+        "loss": loss,
+        "kl": masked_mean(kl, mask),
+        "clipped_low": masked_mean(((ratio < 1 - epsilon) & (a < 0)).double(), mask),
+        "clipped_high": masked_mean(((ratio > 1 + epsilon_high) & (a > 0)).double(), mask),
+    }
+
+
+def group_advantages(rewards: Tensor, scale: str) -> Tensors:
+    """Rewards [groups, answers] against their group's mean, by the (unbiased) deviation of the group, of all, or by 1."""
+    centered = rewards - rewards.mean(-1, keepdim=True)
+    deviation = rewards.std(-1)
+    divisor = {"group": deviation[:, None] + 1e-4, "batch": rewards.std() + 1e-4, "none": torch.ones(())}[scale]
+    return {"advantages": centered / divisor, "deviations": deviation}
+
+
 def normal(*shape: int, seed: int, scale: float = 1.0) -> Tensor:
     return scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
@@ -311,6 +355,29 @@ def ppo_losses() -> LossFixture:
     )
 
 
+def grpo_losses() -> LossFixture:
+    log_probs = normal(BATCH, TIME, seed=110) - 2
+    inputs = {
+        "log_probs": log_probs,
+        "old_log_probs": log_probs + normal(BATCH, TIME, seed=111, scale=0.3),
+        "reference_log_probs": log_probs + normal(BATCH, TIME, seed=112, scale=0.5),
+        "advantages": normal(BATCH, seed=113),
+        "mask": token_mask(),
+    }
+    constants: Settings = {"epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.04, "max_length": 12}
+    rewards = {"rewards": torch.tensor([[1.0, 0, 0, 0], [1, 1, 1, 1], [0.5, -1, 2, 0]])}
+    return LossFixture(
+        {
+            **{
+                kind: Case(grpo, inputs, {"loss_type": kind, **constants}, ("log_probs",))
+                for kind in ("grpo", "bnpo", "dapo", "dr_grpo")
+            },
+            "no_reference": Case(grpo, inputs, {"loss_type": "dapo", **constants, "beta": 0.0}, ("log_probs",)),
+            **{f"scale_{scale}": Case(group_advantages, rewards, {"scale": scale}) for scale in ("group", "batch", "none")},
+        }
+    )
+
+
 def dpo_losses() -> LossFixture:
     reference = {"reference_chosen": normal(BATCH, seed=95) - 6, "reference_rejected": normal(BATCH, seed=96) - 6}
     policy = {
@@ -372,6 +439,7 @@ loss_fixtures = {
     "reward-losses": reward_losses,
     "ppo-losses": ppo_losses,
     "dpo-losses": dpo_losses,
+    "grpo-losses": grpo_losses,
     "reference-free-losses": reference_free_losses,
     "kto-losses": kto_losses,
     "router-losses": router_losses,
