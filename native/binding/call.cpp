@@ -49,23 +49,38 @@ int64_t Call::size() {
   return 0;
 }
 
-View Call::viewOf(int64_t handle, int64_t offset) {
-  if (failed_) return {nullptr, 0};
+WeightView Call::weightViewOf(int64_t handle, int64_t offset) {
+  if (failed_) return {};
   const Stretch stretch = lookUpStorage(handle);
   if (!stretch.data) {
     fail(
         "an operand's memory was given back, by the end of its scope, by backward passing it, or by release(); return "
         "it from the scope, or call keep() on it, to use it afterwards");
-    return {nullptr, 0};
+    return {};
   }
-  if (offset < 0 || offset > stretch.length) {
+  if (offset < 0 || offset > stretch.length || offset % blockLength(stretch.format) != 0) {
     char what[96];
-    snprintf(what, sizeof what, "offset %lld is outside a storage of %lld elements", (long long)offset,
-             (long long)stretch.length);
+    snprintf(what, sizeof what, "offset %lld is outside a storage of %lld elements, or within a block of it",
+             (long long)offset, (long long)stretch.length);
     fail(what);
+    return {};
+  }
+  return {(const char*)stretch.data + bytesOf(stretch.format, offset), stretch.length - offset, stretch.format};
+}
+
+View Call::viewOf(int64_t handle, int64_t offset) {
+  const WeightView view = weightViewOf(handle, offset);
+  if (view.format != WeightFormat::float32) {
+    fail("an operand holds weights in a format that it is not read in");
     return {nullptr, 0};
   }
-  return {stretch.data + offset, stretch.length - offset};
+  return {(float*)view.data, view.available};
+}
+
+WeightView Call::weightView() {
+  const int64_t handle = size();
+  const int64_t offset = size();
+  return weightViewOf(handle, offset);
 }
 
 View Call::view() {
@@ -91,13 +106,19 @@ Draw Call::draw() {
   return {{first, second}, (uint32_t)size()};
 }
 
+/** Two numbers of a table, or zeros. */
+static bool isView(const double* handleAndOffset) { return isSize(handleAndOffset[0]) && isSize(handleAndOffset[1]); }
+
 View Call::viewAt(const double* handleAndOffset) {
-  const double handle = handleAndOffset[0], offset = handleAndOffset[1];
-  if (!isSize(handle) || !isSize(offset)) {
-    fail("the table holds something that is not a view");
-    return {nullptr, 0};
-  }
-  return viewOf((int64_t)handle, (int64_t)offset);
+  if (isView(handleAndOffset)) return viewOf((int64_t)handleAndOffset[0], (int64_t)handleAndOffset[1]);
+  fail("the table holds something that is not a view");
+  return {nullptr, 0};
+}
+
+WeightView Call::weightViewAt(const double* handleAndOffset) {
+  if (isView(handleAndOffset)) return weightViewOf((int64_t)handleAndOffset[0], (int64_t)handleAndOffset[1]);
+  fail("the table holds something that is not a view");
+  return {};
 }
 
 const double* Call::doubles(size_t* count) {
@@ -114,24 +135,39 @@ const double* Call::doubles(size_t* count) {
   return nullptr;
 }
 
-void* Call::typedArray(size_t* elements) {
+Values Call::typedArray() {
   const napi_value value = next();
   bool isTypedArray = false;
   if (!failed_) napi_is_typedarray(env_, value, &isTypedArray);
-  napi_typedarray_type type = napi_uint8_array;
+  napi_typedarray_type type = napi_int8_array;
   void* data = nullptr;
-  *elements = 0;
-  if (isTypedArray) napi_get_typedarray_info(env_, value, &type, elements, &data, nullptr, nullptr);
-  if (type == napi_float32_array || type == napi_int32_array) return data;
-  fail("values must be a Float32Array or an Int32Array");
-  return nullptr;
+  size_t elements = 0;
+  if (isTypedArray) napi_get_typedarray_info(env_, value, &type, &elements, &data, nullptr, nullptr);
+  if (type == napi_float32_array || type == napi_int32_array) return {data, (int64_t)elements, false};
+  if (type == napi_uint8_array) return {data, (int64_t)elements, true};
+  fail("values must be a Float32Array, an Int32Array or a Uint8Array");
+  return {};
+}
+
+bool Call::hasRoom(int64_t needed, int64_t available, const char* name) {
+  if (needed >= 0 && needed <= available) return true;
+  char what[128];
+  snprintf(what, sizeof what, "%s needs %lld elements but its storage has %lld from there on", name, (long long)needed,
+           (long long)available);
+  fail(what);
+  return false;
 }
 
 float* Call::floats(const View& view, int64_t needed, const char* name) {
-  if (view.data && (needed < 0 || needed > view.available)) {
+  if (view.data) hasRoom(needed, view.available, name);
+  return failed_ ? nullptr : view.data;
+}
+
+const void* Call::weights(const WeightView& view, int64_t needed, int64_t rowLength, const char* name) {
+  if (!failed_ && hasRoom(needed, view.available, name) && rowLength % blockLength(view.format) != 0) {
     char what[128];
-    snprintf(what, sizeof what, "%s needs %lld elements but its storage has %lld from there on", name,
-             (long long)needed, (long long)view.available);
+    snprintf(what, sizeof what, "%s has rows of %lld numbers, which are no whole blocks of its format", name,
+             (long long)rowLength);
     fail(what);
   }
   return failed_ ? nullptr : view.data;

@@ -35,6 +35,20 @@ struct View {
   int64_t available;
 };
 
+/** The same of a storage whose numbers may be in another format. */
+struct WeightView {
+  const void* data;
+  int64_t available;
+  WeightFormat format;
+};
+
+/** A typed array of JavaScript. */
+struct Values {
+  void* data;
+  int64_t elements;
+  bool isBytes;
+};
+
 /**
  * Arguments of one call from JavaScript, read in order. The first thing that is wrong becomes a JavaScript exception
  * that names the kernel; after it every read gives zeros, so that a binding checks `ok()` once, before it computes.
@@ -65,18 +79,24 @@ class Call {
   View view();
   /** The same, with handle -1 standing for a view that is absent. */
   View optionalView();
+  /** The same of an operand that may be weights in any format. */
+  WeightView weightView();
   /** Three numbers: both words of the key, and the stream. */
   Draw draw();
   /** The view that two numbers of a table stand for. */
   View viewAt(const double* handleAndOffset);
+  WeightView weightViewAt(const double* handleAndOffset);
   /** The Float64Array at the next place: a table of arguments too long for a list. */
   const double* doubles(size_t* count);
-  /** The typed array at the next place. */
-  void* typedArray(size_t* elements);
+  /** The typed array at the next place: of float32, int32 or bytes. */
+  Values typedArray();
 
   /** The floats of a view, once it is known how many elements the kernel will touch. */
   float* floats(const View& view, int64_t needed, const char* name);
   int32_t* ints(const View& view, int64_t needed, const char* name) { return (int32_t*)floats(view, needed, name); }
+
+  /** The weights of a view, `needed` of them in rows of `rowLength`, which must be whole blocks. */
+  const void* weights(const WeightView& view, int64_t needed, int64_t rowLength, const char* name);
 
   /** Fails when one of `count` ids is not below `limit`. Negative ids stand for nothing. */
   void checkIds(const int32_t* ids, int64_t count, int64_t limit);
@@ -90,6 +110,8 @@ class Call {
   static constexpr size_t kMaxArguments = 64;
 
   View viewOf(int64_t handle, int64_t offset);
+  WeightView weightViewOf(int64_t handle, int64_t offset);
+  bool hasRoom(int64_t needed, int64_t available, const char* name);
   napi_value next();
   void failWith(napi_ref errorClass, const char* what);
 

@@ -11,6 +11,13 @@ int64_t extent(int64_t batch, int64_t stride, int64_t rows, int64_t columns) {
   return batch == 0 ? 0 : plus(times(batch - 1, stride), times(rows, columns));
 }
 
+/** The right operand of a product whose sizes are known; it and every matrix of its batch begin with whole blocks. */
+const void* weightsOf(Call& call, Matmul& p, const WeightView& b) {
+  p.weights = b.format;
+  if (p.batchStrideB % blockLength(b.format) != 0) call.fail("the matrices of b are no whole blocks of its format");
+  return call.weights(b, extent(p.batch, p.batchStrideB, p.k, p.n), p.transposeB ? p.k : p.n, "b");
+}
+
 /**
  * matmul(a…, b…, out…, batch, m, n, k, transposeA, transposeB, batchStrideA, batchStrideB, accumulate, useBfloat16,
  * bias…, residual…, activation, preActivation…); a view is a handle and an offset.
@@ -18,7 +25,9 @@ int64_t extent(int64_t batch, int64_t stride, int64_t rows, int64_t columns) {
 napi_value matmul(napi_env env, napi_callback_info info) {
   Call call(env, info, "matmul");
   Matmul p{};
-  const View a = call.view(), b = call.view(), out = call.view();
+  const View a = call.view();
+  const WeightView b = call.weightView();
+  const View out = call.view();
   p.batch = call.size();
   p.m = call.size();
   p.n = call.size();
@@ -34,7 +43,7 @@ napi_value matmul(napi_env env, napi_callback_info info) {
   const View preActivation = call.optionalView();
   const int64_t elements = times(p.batch, times(p.m, p.n));
   p.a = call.floats(a, extent(p.batch, p.batchStrideA, p.m, p.k), "a");
-  p.b = call.floats(b, extent(p.batch, p.batchStrideB, p.k, p.n), "b");
+  p.b = weightsOf(call, p, b);
   p.out = call.floats(out, elements, "out");
   p.bias = call.floats(bias, p.n, "bias");
   p.residual = call.floats(residual, elements, "residual");
@@ -65,7 +74,7 @@ napi_value matmuls(napi_env env, napi_callback_info info) {
     p.transposeB = row[10] != 0;
     p.useBfloat16 = useBfloat16;
     p.a = call.floats(call.viewAt(row), times(p.m, p.k), "a");
-    p.b = call.floats(call.viewAt(row + 2), times(p.k, p.n), "b");
+    p.b = weightsOf(call, p, call.weightViewAt(row + 2));
     p.out = call.floats(call.viewAt(row + 4), times(p.m, p.n), "out");
     products[i] = p;
   }

@@ -12,12 +12,14 @@ napi_value number(napi_env env, double value) {
   return result;
 }
 
-/** allocate(length): a handle, or -1 when there is no memory for it. */
+/** allocate(length, format): a handle, or -1 when there is no memory for it. */
 napi_value allocate(napi_env env, napi_callback_info info) {
   Call call(env, info, "allocate");
   const int64_t length = call.size();
+  const WeightFormat format = call.choice<WeightFormat>(kWeightFormats);
+  if (length % blockLength(format) != 0) call.fail("the elements are no whole blocks of their format");
   if (!call.ok()) return nullptr;
-  return number(env, (double)acquireStorage(length));
+  return number(env, (double)acquireStorage(length, format));
 }
 
 /** release(handle); does nothing for a handle that is no longer live. */
@@ -28,25 +30,39 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/** A typed array and the memory that it is copied to or from, which is as long. */
+struct Copy {
+  void* memory;
+  void* values;
+  size_t bytes;
+};
+
+/** Three arguments: handle, offset, values. Numbers are copied as numbers, weights as the bytes of their blocks. */
+Copy copyOf(Call& call) {
+  const WeightView view = call.weightView();
+  const Values values = call.typedArray();
+  const bool isWeights = view.format != WeightFormat::float32;
+  if (isWeights != values.isBytes) call.fail("values are of another kind than the storage");
+  const int64_t bytesEach = isWeights ? blockBytes(view.format) : 4;
+  const int64_t blocks = isWeights ? values.elements / bytesEach : values.elements;
+  if (isWeights && values.elements % bytesEach != 0) call.fail("values end within a block");
+  const void* memory = call.weights(view, times(blocks, blockLength(view.format)), blockLength(view.format), "storage");
+  return {(void*)memory, values.data, call.ok() ? (size_t)(blocks * bytesEach) : 0};
+}
+
 /** write(handle, offset, values) */
 napi_value write(napi_env env, napi_callback_info info) {
   Call call(env, info, "write");
-  const View view = call.view();
-  size_t count = 0;
-  const void* values = call.typedArray(&count);
-  float* to = call.floats(view, (int64_t)count, "storage");
-  if (call.ok() && count > 0) memcpy(to, values, count * 4);
+  const Copy copy = copyOf(call);
+  if (copy.bytes > 0) memcpy(copy.memory, copy.values, copy.bytes);
   return nullptr;
 }
 
 /** read(handle, offset, values): fills the typed array. */
 napi_value read(napi_env env, napi_callback_info info) {
   Call call(env, info, "read");
-  const View view = call.view();
-  size_t count = 0;
-  void* values = call.typedArray(&count);
-  const float* from = call.floats(view, (int64_t)count, "storage");
-  if (call.ok() && count > 0) memcpy(values, from, count * 4);
+  const Copy copy = copyOf(call);
+  if (copy.bytes > 0) memcpy(copy.values, copy.memory, copy.bytes);
   return nullptr;
 }
 

@@ -86,13 +86,26 @@ napi_value crossEntropy(napi_env env, napi_callback_info info) {
 /** gatherRows(table…, ids…, out…, tableRows, rows, width) */
 napi_value gatherRows(napi_env env, napi_callback_info info) {
   Call call(env, info, "gatherRows");
-  const View table = call.view(), ids = call.view(), out = call.view();
+  const WeightView table = call.weightView();
+  const View ids = call.view(), out = call.view();
   const int64_t tableRows = call.size(), rows = call.size(), width = call.size();
-  const float* from = call.floats(table, times(tableRows, width), "table");
+  const void* from = call.weights(table, times(tableRows, width), width, "table");
   const int32_t* at = call.ints(ids, rows, "ids");
   float* to = call.floats(out, times(rows, width), "out");
   call.checkIds(at, rows, tableRows);
-  if (call.ok()) call.kernels().gatherRows(from, at, to, rows, width, call.threads());
+  if (call.ok()) call.kernels().gatherRows(table.format, from, at, to, rows, width, call.threads());
+  return nullptr;
+}
+
+/** decode(x…, out…, length) */
+napi_value decode(napi_env env, napi_callback_info info) {
+  Call call(env, info, "decode");
+  const WeightView x = call.weightView();
+  const View out = call.view();
+  const int64_t length = call.size();
+  const void* from = call.weights(x, length, length, "x");
+  float* to = call.floats(out, length, "out");
+  if (call.ok()) call.kernels().decode(x.format, from, to, length, call.threads());
   return nullptr;
 }
 
@@ -148,6 +161,7 @@ const Method rowMethods[] = {
     {names::logSoftmaxGrad, softmaxLikeGrad<&KernelTable::logSoftmaxGrad, names::logSoftmaxGrad>},
     {"crossEntropy", crossEntropy},
     {"gatherRows", gatherRows},
+    {"decode", decode},
     {names::setRows, intoRows<&KernelTable::setRows, names::setRows>},
     {names::scatterAddRows, intoRows<&KernelTable::scatterAddRows, names::scatterAddRows>},
     {"pick", pick},

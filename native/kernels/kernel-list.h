@@ -47,7 +47,9 @@
     (const float* logits, const int32_t* targets, float* losses, float* dLogits, float scale, int64_t rows,           \
      int64_t classes, int threads))                                                                                   \
   K(void, gatherRows,                                                                                                 \
-    (const float* table, const int32_t* ids, float* out, int64_t rows, int64_t width, int threads))                   \
+    (WeightFormat format, const void* table, const int32_t* ids, float* out, int64_t rows, int64_t width,             \
+     int threads))                                                                                                    \
+  K(void, decode, (WeightFormat format, const void* from, float* out, int64_t length, int threads))                   \
   K(void, setRows, (const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads))   \
   K(void, scatterAddRows,                                                                                             \
     (const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads))                  \

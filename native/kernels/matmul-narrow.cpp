@@ -5,6 +5,7 @@
 #include "kernels/parallel.h"
 #include "kernels/transpose.h"
 #include "kernels/units.h"
+#include "kernels/weights.h"
 
 namespace stemma::STEMMA_ISA {
 
@@ -45,19 +46,31 @@ struct Rows {
   float* out;
 };
 
+/** The units of one vector along a row of k numbers of b, starting at number `at`. */
+template <Format kFormat, WeightFormat kWeights>
+STEMMA_INLINE Vec unitsOfRow(const void* row, int64_t at, int64_t k) {
+  if constexpr (kWeights == WeightFormat::float32) {
+    return unitsAlongRow<kFormat>((const float*)row, at, k);
+  } else {
+    const Vec x = loadWeights<kWeights>(row, at, least(k - at, kLanes));
+    return kFormat == Format::rounded ? roundToBfloat16(x) : x;
+  }
+}
+
 /** kColumns columns of a product with b stored [n, k]: each is one row of b, times all rows of a. */
-template <Format kFormat, int kRows, int kColumns>
+template <Format kFormat, WeightFormat kWeights, int kRows, int kColumns>
 STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
   constexpr int64_t kWidth = unitWidth(kFormat);
-  const float* b = p.b + column * p.k;
+  const int64_t rowBytes = bytesOf(kWeights, p.k);
+  const char* b = (const char*)p.b + column * rowBytes;
   constexpr int kSums = kRows * kColumns;
   Vec sums[(kSums + kLanes - 1) / kLanes * kLanes] = {};
   forVectors(a.units, [&](int64_t u, int64_t count) STEMMA_EXPANDED {
     Vec units[kColumns];
 #pragma GCC unroll 4
     for (int j = 0; j < kColumns; j++) {
-      units[j] = unitsAlongRow<kFormat>(b + j * p.k, u * kWidth, p.k);
-      __builtin_prefetch(b + (j + kColumns) * p.k + u * kWidth);
+      units[j] = unitsOfRow<kFormat, kWeights>(b + j * rowBytes, u * kWidth, p.k);
+      __builtin_prefetch(b + (j + kColumns) * rowBytes + bytesOf(kWeights, u * kWidth));
     }
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; i++) {
@@ -84,25 +97,44 @@ STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
 }
 
 /** Up to kLanes columns of a product of one row, with b stored [n, k]: b is read as one stream. */
-template <Format kFormat>
+template <Format kFormat, WeightFormat kWeights>
 STEMMA_INLINE void dotStream(const Matmul& p, Rows a, int64_t column, int64_t count) {
   constexpr int64_t kWidth = unitWidth(kFormat);
+  const int64_t rowBytes = bytesOf(kWeights, p.k);
   Vec square[kLanes] = {};
   for (int64_t j = 0; j < count; j++) {
-    const float* b = p.b + (column + j) * p.k;
+    const char* b = (const char*)p.b + (column + j) * rowBytes;
     Vec sums[kChains] = {};
     int64_t u = 0;
+    if constexpr (kFormat == Format::float32 && blockLength(kWeights) == kBlock) {
+      // The scale of a block multiplies the sum of its products, not each of its numbers.
+      for (; u + kChains * kBlock <= p.k; u += kChains * kBlock) {
+        const uint8_t* blocks = (const uint8_t*)b + bytesOf(kWeights, u);
+        __builtin_prefetch(blocks + kAhead * 4);
+        __builtin_prefetch(blocks + kAhead * 4 + 64);
+#pragma GCC unroll 4
+        for (int c = 0; c < kChains; c++) {
+          const uint8_t* block = blocks + c * blockBytes(kWeights);
+          Vec products = load(a.data + u + c * kBlock) * quantsAt<kWeights>(block, 0);
+#pragma GCC unroll 8
+          for (int v = 1; v < kBlockVectors; v++) {
+            products = fma(load(a.data + u + c * kBlock + v * kLanes), quantsAt<kWeights>(block, v), products);
+          }
+          sums[c] = fma(products, scaleAt(block), sums[c]);
+        }
+      }
+    }
     for (; u + kChains * kLanes <= a.units; u += kChains * kLanes) {
 #pragma GCC unroll 4
       for (int c = 0; c < kChains; c++) {
         const int64_t at = u + c * kLanes;
-        __builtin_prefetch(b + at * kWidth + kAhead);
-        sums[c] = multiplyAdd<kFormat>(load(a.data + at), unitsAlongRow<kFormat>(b, at * kWidth, p.k), sums[c]);
+        __builtin_prefetch(b + bytesOf(kWeights, at * kWidth) + kAhead * 4);
+        sums[c] = multiplyAdd<kFormat>(load(a.data + at), unitsOfRow<kFormat, kWeights>(b, at * kWidth, p.k), sums[c]);
       }
     }
     for (; u < a.units; u += kLanes) {
       const Vec row = loadSome(a.data + u, least(a.units - u, kLanes));
-      sums[0] = multiplyAdd<kFormat>(row, unitsAlongRow<kFormat>(b, u * kWidth, p.k), sums[0]);
+      sums[0] = multiplyAdd<kFormat>(row, unitsOfRow<kFormat, kWeights>(b, u * kWidth, p.k), sums[0]);
     }
     square[j] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   }
@@ -111,20 +143,20 @@ STEMMA_INLINE void dotStream(const Matmul& p, Rows a, int64_t column, int64_t co
   for (int64_t j = 0; j < count; j++) a.out[column + j] = p.accumulate ? a.out[column + j] + totals[j] : totals[j];
 }
 
-template <Format kFormat, int kRows>
+template <Format kFormat, WeightFormat kWeights, int kRows>
 STEMMA_INLINE void dotProducts(const Matmul& p, Rows a, Columns columns) {
   int64_t j = columns.begin;
   if constexpr (kRows == 1) {
-    for (; j < columns.end; j += kLanes) dotStream<kFormat>(p, a, j, least(kLanes, columns.end - j));
+    for (; j < columns.end; j += kLanes) dotStream<kFormat, kWeights>(p, a, j, least(kLanes, columns.end - j));
     return;
   }
   constexpr int kColumns = kRegisterSums / kRows < 4 ? kRegisterSums / kRows : 4;
-  for (; j + kColumns <= columns.end; j += kColumns) dotColumns<kFormat, kRows, kColumns>(p, a, j);
-  for (; j < columns.end; j++) dotColumns<kFormat, kRows, 1>(p, a, j);
+  for (; j + kColumns <= columns.end; j += kColumns) dotColumns<kFormat, kWeights, kRows, kColumns>(p, a, j);
+  for (; j < columns.end; j++) dotColumns<kFormat, kWeights, kRows, 1>(p, a, j);
 }
 
 /** Adds up to kDepth units of k to some columns of a product with b stored [k, n]. */
-template <Format kFormat, int kRows, int kUnits>
+template <Format kFormat, WeightFormat kWeights, int kRows, int kUnits>
 STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns columns, bool add) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   forVectors(columns.end - columns.begin, [&](int64_t at, int64_t count) STEMMA_EXPANDED {
@@ -133,9 +165,9 @@ STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns column
 #pragma GCC unroll 4
     for (int u = 0; u < kUnits; u++) {
       const int64_t l = (unit + u) * kWidth;
-      const float* from = p.b + l * p.n + column;
-      const Vec second = kWidth == 2 && l + 1 < p.k ? loadSome(from + p.n, count) : Vec{};
-      units[u] = unitsAcrossRows<kFormat>(loadSome(from, count), second);
+      const Vec first = loadWeights<kWeights>(p.b, l * p.n + column, count);
+      const Vec second = kWidth == 2 && l + 1 < p.k ? loadWeights<kWeights>(p.b, (l + 1) * p.n + column, count) : Vec{};
+      units[u] = unitsAcrossRows<kFormat>(first, second);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; i++) {
@@ -162,19 +194,19 @@ STEMMA_INLINE void forRows(const Matmul& p, Rows a, Body&& body) {
   }
 }
 
-template <Format kFormat>
+template <Format kFormat, WeightFormat kWeights>
 void fillColumns(const Matmul& p, Rows a, Columns columns) {
   if (p.transposeB) {
-    forRows(p, a, [&](auto count, Rows rows) { dotProducts<kFormat, count.value>(p, rows, columns); });
+    forRows(p, a, [&](auto count, Rows rows) { dotProducts<kFormat, kWeights, count.value>(p, rows, columns); });
     return;
   }
   bool add = p.accumulate;
   int64_t u = 0;
   for (; u + kDepth <= a.units; u += kDepth, add = true) {
-    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, count.value, kDepth>(p, rows, u, columns, add); });
+    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, kWeights, count.value, kDepth>(p, rows, u, columns, add); });
   }
   for (; u < a.units; u++, add = true) {
-    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, count.value, 1>(p, rows, u, columns, add); });
+    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, kWeights, count.value, 1>(p, rows, u, columns, add); });
   }
 }
 
@@ -190,19 +222,40 @@ void packTransposedRows(Format format, const Matmul& p, float* packed) {
 /** Columns of a task: all of one cut alike, in whole vectors, whatever the number of threads. */
 int64_t columnsOfTask(const Matmul& p) {
   if (!p.transposeB) return kStripColumns;
-  const int64_t columns = kTaskBytes / 4 / p.k / 16 * 16;
+  const int64_t columns = kTaskBytes / bytesOf(p.weights, p.k) / 16 * 16;
   return columns < 16 ? 16 : columns;
+}
+
+/** How a narrow product sees its operands: rounded weights are multiplied as float32 everywhere. */
+Format formatOf(const Matmul& p) {
+  if (!p.useBfloat16) return Format::float32;
+  return p.weights == WeightFormat::float32 ? kBfloat16Format : Format::rounded;
+}
+
+using Fill = void (*)(const Matmul& p, Rows a, Columns columns);
+
+Fill fillOf(const Matmul& p, Format format) {
+  if (p.weights == WeightFormat::float32) {
+    return format == Format::float32 ? &fillColumns<Format::float32, WeightFormat::float32>
+                                     : &fillColumns<kBfloat16Format, WeightFormat::float32>;
+  }
+  Fill fill = nullptr;
+  forFormat(p.weights, [&](auto weights) {
+    fill = format == Format::float32 ? &fillColumns<Format::float32, weights.format>
+                                     : &fillColumns<Format::rounded, weights.format>;
+  });
+  return fill;
 }
 
 }  // namespace
 
 void narrowProduct(const Matmul& p, int threads) {
-  const Format format = p.useBfloat16 ? kBfloat16Format : Format::float32;
+  const Format format = formatOf(p);
   const int64_t units = unitsOf(format, p.k);
   const Scratch packed((size_t)(p.m * units) * 4);
   if (p.transposeA && p.m > 1) packTransposedRows(format, p, packed.floats());
   else packRows(format, p.a, p.k, p.m, p.k, packed.floats());
-  const auto fill = format == Format::float32 ? &fillColumns<Format::float32> : &fillColumns<kBfloat16Format>;
+  const Fill fill = fillOf(p, format);
   const Epilogue epilogue{p.bias, p.residual, p.activation, p.preActivation};
   const int64_t step = columnsOfTask(p);
   parallel(threads, (p.n + step - 1) / step, [&](int64_t task, int) {

@@ -3,6 +3,7 @@
 #include "kernels/epilogue.h"
 #include "kernels/pack.h"
 #include "kernels/parallel.h"
+#include "kernels/weights.h"
 
 /**
  * Blocked matrix product after Goto & van de Geijn (2008). k is cut into blocks so that a panel of b stays in the first
@@ -37,6 +38,12 @@ Range piece(int64_t length, int64_t index, int64_t count) {
   return {length * index / count, length * (index + 1) / count};
 }
 
+/** Units of each block of k, of about the same size; weights are cut between their own blocks. */
+int64_t evenBlock(int64_t units, WeightFormat weights) {
+  const int64_t even = divideUp(units, most(1, divideUp(units, kBlockUnits)));
+  return weights == WeightFormat::float32 ? even : divideUp(even, kBlock) * kBlock;
+}
+
 class PackedProduct {
  public:
   /** Cut into about `wanted` tasks, or more; along the operand that each packs for itself, into a multiple of `multiple`. */
@@ -47,8 +54,8 @@ class PackedProduct {
         tiles_(divideUp(p.m, kTileRows)),
         panels_(divideUp(p.n, kTileColumns)),
         units_(unitsOf(format_, p.k)),
-        blocks_(most(1, divideUp(units_, kBlockUnits))),
-        blockUnits_(divideUp(units_, blocks_)),
+        blockUnits_(evenBlock(units_, p.weights)),
+        blocks_(most(1, divideUp(units_, most(1, blockUnits_)))),
         sharesA_(p.m < p.n) {
     const int64_t along = sharesA_ ? panels_ : tiles_, across = sharesA_ ? tiles_ : panels_;
     const int64_t chunk = sharesA_ ? kChunkPanels : kChunkTiles;
@@ -106,8 +113,34 @@ class PackedProduct {
     const int64_t k = units.begin * unitWidth(format_), column = panels.begin * kTileColumns;
     const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
     const int64_t width = least(panels.end * kTileColumns, p_.n) - column;
-    if (p_.transposeB) packTransposed(format_, p_.b + column * p_.k + k, p_.k, width, count, packed);
-    else packColumns(format_, p_.b + k * p_.n + column, p_.n, count, width, packed);
+    if (p_.weights != WeightFormat::float32) {
+      forFormat(p_.weights, [&](auto weights) { packWeights<weights.format>(k, count, column, width, packed); });
+      return;
+    }
+    const float* b = (const float*)p_.b;
+    if (p_.transposeB) packTransposed(format_, b + column * p_.k + k, p_.k, width, count, packed);
+    else packColumns(format_, b + k * p_.n + column, p_.n, count, width, packed);
+  }
+
+  /** Panels of a b in another format: each is decoded into the first cache and packed from there. */
+  template <WeightFormat kWeights>
+  void packWeights(int64_t k, int64_t count, int64_t column, int64_t width, float* packed) const {
+    alignas(64) float strip[kTileColumns * kBlockUnits * unitWidth(Format::bfloat16)];
+    const int64_t panelFloats = unitsOf(format_, count) * kTileColumns;
+    for (int64_t j = 0; j < width; j += kTileColumns, packed += panelFloats) {
+      const int64_t columns = least(kTileColumns, width - j);
+      if (p_.transposeB) {
+        for (int64_t i = 0; i < columns; i++) {
+          decodeStretch<kWeights>(p_.b, (column + j + i) * p_.k + k, count, strip + i * count);
+        }
+        packTransposed(format_, strip, count, columns, count, packed);
+      } else {
+        for (int64_t l = 0; l < count; l++) {
+          decodeStretch<kWeights>(p_.b, (k + l) * p_.n + column + j, columns, strip + l * kTileColumns);
+        }
+        packColumns(format_, strip, kTileColumns, count, columns, packed);
+      }
+    }
   }
 
   /** Adds one block of k to a rectangle of the output. */
@@ -146,7 +179,7 @@ class PackedProduct {
   Matmul p_;
   Format format_;
   Epilogue epilogue_;
-  int64_t tiles_, panels_, units_, blocks_, blockUnits_;
+  int64_t tiles_, panels_, units_, blockUnits_, blocks_;
   bool sharesA_;
   int64_t rowPieces_ = 1, columnPieces_ = 1;
 };

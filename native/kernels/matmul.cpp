@@ -17,7 +17,7 @@ Matmul pairOf(const Matmul& p, int64_t item) {
   const int64_t start = item * p.m * p.n;
   pair.batch = 1;
   pair.a += item * p.batchStrideA;
-  pair.b += item * p.batchStrideB;
+  pair.b = (const char*)p.b + bytesOf(p.weights, item * p.batchStrideB);
   pair.out += start;
   if (p.residual) pair.residual += start;
   if (p.preActivation) pair.preActivation += start;

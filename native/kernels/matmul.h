@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "runtime/weight-format.h"
+
 namespace stemma {
 
 enum class Activation { none, gelu, geluTanh, relu, silu, tanh };
@@ -14,12 +16,14 @@ enum class Activation { none, gelu, geluTanh, relu, silu, tanh };
  */
 struct Matmul {
   const float* a;
-  const float* b;
+  /** Numbers as `weights` says; the rows in which they are stored are whole blocks. */
+  const void* b;
   float* out;
   int64_t batch, m, n, k;
   bool transposeA, transposeB;
   int64_t batchStrideA, batchStrideB;
   bool accumulate;
+  WeightFormat weights;
   /** Operands are rounded to bfloat16; sums stay float32. */
   bool useBfloat16;
   const float* bias;

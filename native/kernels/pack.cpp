@@ -116,6 +116,7 @@ void packTransposedOf(const float* x, int64_t rowStride, int64_t width, int64_t 
 
 void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed) {
   if (format == Format::float32) packRowsOf<Format::float32>(x, rowStride, rows, k, packed);
+  else if (format == Format::rounded) packRowsOf<Format::rounded>(x, rowStride, rows, k, packed);
   else packRowsOf<kBfloat16Format>(x, rowStride, rows, k, packed);
 }
 

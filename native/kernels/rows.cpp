@@ -1,13 +1,26 @@
 #include "kernels/parallel.h"
 #include "kernels/vector.h"
+#include "kernels/weights.h"
 
 namespace stemma::STEMMA_ISA {
 
-/** out[i] = table[ids[i]]; zeros for a negative id. */
-void gatherRows(const float* table, const int32_t* ids, float* out, int64_t rows, int64_t width, int threads) {
-  parallelRows(threads, rows, width, [&](int64_t i) {
-    if (ids[i] < 0) memset(out + i * width, 0, width * sizeof(float));
-    else memcpy(out + i * width, table + ids[i] * width, width * sizeof(float));
+/** out[i] = table[ids[i]]; zeros for a negative id. Rows of the table are whole blocks. */
+void gatherRows(WeightFormat format, const void* table, const int32_t* ids, float* out, int64_t rows, int64_t width,
+                int threads) {
+  forFormat(format, [&](auto weights) {
+    parallelRows(threads, rows, width, [&](int64_t i) {
+      if (ids[i] < 0) memset(out + i * width, 0, width * sizeof(float));
+      else decodeStretch<weights.format>(table, ids[i] * width, width, out + i * width);
+    });
+  });
+}
+
+/** out = what the weights stand for; `length` is whole blocks. */
+void decode(WeightFormat format, const void* from, float* out, int64_t length, int threads) {
+  forFormat(format, [&](auto weights) {
+    parallelRange(threads, length, 16384, [&](int64_t begin, int64_t end) {
+      decodeStretch<weights.format>(from, begin, end - begin, out + begin);
+    });
   });
 }
 

@@ -20,6 +20,7 @@ struct Slot {
   std::atomic<Block*> block{nullptr};
   std::atomic<float*> data{nullptr};
   std::atomic<int64_t> length{0};
+  std::atomic<WeightFormat> format{WeightFormat::float32};
 };
 
 constexpr int kSlotBits = 20;
@@ -88,10 +89,10 @@ Slot* liveSlot(Handle handle) {
 
 }  // namespace
 
-Handle acquireStorage(int64_t length) {
+Handle acquireStorage(int64_t length, WeightFormat format) {
   State& s = state();
   std::lock_guard<std::mutex> lock(s.mutex);
-  Block* block = acquireBlock(s, (size_t)length * 4);
+  Block* block = acquireBlock(s, (size_t)bytesOf(format, length));
   if (!block) return -1;
   const int64_t index = takeSlot(s);
   if (index < 0) {
@@ -102,6 +103,7 @@ Handle acquireStorage(int64_t length) {
   slot->block.store(block, std::memory_order_relaxed);
   slot->data.store((float*)block->start, std::memory_order_relaxed);
   slot->length.store(length, std::memory_order_relaxed);
+  slot->format.store(format, std::memory_order_relaxed);
   const uint32_t uses = slot->uses.load(std::memory_order_relaxed) + 1;
   slot->uses.store(uses, std::memory_order_release);
   return ((int64_t)uses << kSlotBits) | index;
@@ -120,8 +122,9 @@ bool releaseStorage(Handle handle) {
 
 Stretch lookUpStorage(Handle handle) {
   Slot* slot = liveSlot(handle);
-  if (!slot) return {nullptr, 0};
-  return {slot->data.load(std::memory_order_relaxed), slot->length.load(std::memory_order_relaxed)};
+  if (!slot) return {nullptr, 0, WeightFormat::float32};
+  return {slot->data.load(std::memory_order_relaxed), slot->length.load(std::memory_order_relaxed),
+          slot->format.load(std::memory_order_relaxed)};
 }
 
 void* acquireScratch(size_t bytes) {

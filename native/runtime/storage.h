@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/weight-format.h"
+
 namespace stemma {
 
 /**
@@ -13,12 +15,13 @@ using Handle = int64_t;
 
 struct Stretch {
   float* data;
-  /** Elements of four bytes. */
+  /** Elements: of four bytes, or as the format says. */
   int64_t length;
+  WeightFormat format;
 };
 
-/** Memory for `length` elements of four bytes, 64-byte aligned and not cleared; -1 when there is none left. */
-Handle acquireStorage(int64_t length);
+/** Memory for `length` elements, whole blocks, 64-byte aligned and not cleared; -1 when there is none left. */
+Handle acquireStorage(int64_t length, WeightFormat format);
 
 /** Whether the handle was live; releasing one twice does nothing. */
 bool releaseStorage(Handle handle);

@@ -1,8 +1,13 @@
 import type { Draw } from "../core/random.ts";
 import type { Shape } from "../core/shape.ts";
+import type { WeightFormatName } from "./weight-formats.ts";
 
-/** Element types a kernel sees. Ids, targets and lengths are int32; everything computed is float32. */
-export type Dtype = "float32" | "int32";
+/**
+ * Element types a kernel sees. Ids, targets and lengths are int32; everything computed is float32. The others hold frozen
+ * weights as they lie in files. They may be `b` of a product, the table of `gatherRows`, the weight of a grouped product
+ * and what `decode` reads; any other operand of theirs is an UnsupportedError.
+ */
+export type Dtype = "float32" | "int32" | WeightFormatName;
 
 /** Memory owned by a backend. Opaque: only the backend that made it can look inside. */
 export interface Storage {
@@ -14,7 +19,7 @@ export interface Storage {
 /** Dense row-major numbers as a kernel sees them: a stretch of a storage with a shape. */
 export interface View {
   readonly storage: Storage;
-  /** First element, counted in elements from the start of the storage. */
+  /** First element, counted in elements from the start of the storage; a multiple of the block of a weight format. */
   readonly offset: number;
   readonly shape: Shape;
 }
@@ -49,6 +54,7 @@ export type Activation = "gelu" | "geluTanh" | "relu" | "silu" | "tanh";
  */
 export interface Matmul {
   readonly a: View;
+  /** May be in a weight format, its rows whole blocks: it counts as what it decodes to. */
   readonly b: View;
   readonly out: View;
   readonly batch: number;
@@ -138,7 +144,12 @@ export interface Kernels {
   logSoftmax(x: View, out: View): void;
   /** dx = dy − exp(y) · Σ dy. */
   logSoftmaxGrad(y: View, dy: View, dx: View): void;
-  /** out[i] = table[ids[i]], row by row; table `[rows, width]`, ids int32. A negative id gives a row of zeros. */
+  /** out = what x stands for, whatever it is stored as. */
+  decode(x: View, out: View): void;
+  /**
+   * out[i] = table[ids[i]], row by row; table `[rows, width]`, of float32 or a weight format, ids int32. A negative id
+   * gives a row of zeros.
+   */
   gatherRows(table: View, ids: View, out: View): void;
   /** table[ids[i]] += rows[i], in the order of i for every row (deterministic). Negative ids are skipped. */
   scatterAddRows(rows: View, ids: View, table: View): void;
@@ -279,7 +290,7 @@ export interface LstmCellGrad {
 export interface GroupedLinear {
   /** `[rows, in]` */
   readonly x: View;
-  /** `[groups, out, in]` */
+  /** `[groups, out, in]`, of float32 or a weight format. */
   readonly weight: View;
   /** int32 `[rows]`, ascending. */
   readonly groupOf: View;
@@ -360,8 +371,8 @@ export interface Backend {
   release(storage: Storage): void;
   /** A function that gives the memory back without holding on to the storage object, for use when that is collected. */
   finalizer(storage: Storage): () => void;
-  /** Copies `values` into a storage from element `offset` on. */
-  write(storage: Storage, offset: number, values: Float32Array | Int32Array): void;
+  /** Copies `values` into a storage from element `offset` on; a storage of a weight format takes its blocks as bytes. */
+  write(storage: Storage, offset: number, values: Float32Array | Int32Array | Uint8Array): void;
   /** Bytes that may still be allocated without the system running out of them; absent where nobody knows. */
   readonly memoryLeft?: () => number;
   /**
@@ -371,7 +382,7 @@ export interface Backend {
   readonly peak?: () => number;
   /** Whether the processor multiplies bfloat16 by itself, so that it is faster than float32. */
   readonly multipliesBfloat16?: boolean;
-  /** Copies `length` elements out, after all kernels launched so far. */
+  /** Copies `length` elements out, after all kernels launched so far; those of a weight format decoded. */
   read(storage: Storage, offset: number, length: number): Promise<Float32Array | Float64Array | Int32Array>;
 }
 

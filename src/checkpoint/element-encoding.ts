@@ -1,6 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../core/float-formats.ts";
 import { pieceBytes } from "./byte-source.ts";
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./float-formats.ts";
 import type { WritableDtype } from "./tensor-source.ts";
 
 // The file formats are little-endian, and so is every machine Node is built for that Stemma supports: typed arrays over

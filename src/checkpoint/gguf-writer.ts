@@ -1,7 +1,7 @@
+import { quantizationBlock, quantizeQ4, quantizeQ8 } from "../core/block-quantization.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
-import { quantizationBlock, quantizeQ4, quantizeQ8 } from "./block-quantization.ts";
 import { encodeElements } from "./element-encoding.ts";
 import { alignUp, ggmlBytes, magic, maxAxes, maxNameBytes, parseAlignment } from "./gguf-header.ts";
 import type { GgufArray, GgufNumberType, GgufType, GgufValue } from "./gguf-values.ts";

@@ -1,5 +1,6 @@
+import { dequantizeQ4, dequantizeQ8, dequantizeQ41, dequantizeQ50, dequantizeQ51 } from "../core/block-quantization.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "../core/k-quantization.ts";
 import { elementCount } from "../core/shape.ts";
-import { dequantizeQ4, dequantizeQ8, dequantizeQ41, dequantizeQ50, dequantizeQ51 } from "./block-quantization.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { readInPieces } from "./byte-source.ts";
 import type { FloatDecoder } from "./element-encoding.ts";
@@ -9,7 +10,6 @@ import { parseGgufHeader } from "./gguf-header.ts";
 import type { GgufValue } from "./gguf-values.ts";
 import { ggmlTypes } from "./gguf-values.ts";
 import { parseGrowing } from "./header-cursor.ts";
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-quantization.ts";
 import { openFile } from "./open-file.ts";
 import type { TensorSource } from "./tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";

@@ -4,10 +4,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../core/errors.ts";
+import { bitsOf } from "../core/float-formats.ts";
 import { elementCount } from "../core/shape.ts";
 import { memorySource, pieceBytes } from "./byte-source.ts";
-
-import { bitsOf } from "./float-formats.ts";
 import { readSafetensors, safetensorsChunks } from "./safetensors.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors-file.ts";
 import type { WritableTensor } from "./tensor-source.ts";

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { bitsOf } from "./float-formats.ts";
+import { bitsOf } from "../core/float-formats.ts";
 import type { TrainingContents } from "./train-state.ts";
 import { latestCheckpoint, listCheckpoints, openCheckpoint, writeCheckpoint } from "./train-state.ts";
 

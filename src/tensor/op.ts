@@ -1,5 +1,6 @@
 import type { Dtype, FusedKernels, Kernels } from "../backend/kernels.ts";
-import { ShapeError } from "../core/errors.ts";
+import { isWeightFormat } from "../backend/weight-formats.ts";
+import { ShapeError, UnsupportedError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -16,6 +17,8 @@ export interface Op<In extends Inputs, Attrs> {
   readonly name: string;
   /** Which inputs hold int32; all others are float32. */
   readonly integers?: readonly number[] | "all";
+  /** Which inputs may also be weights in a format of theirs: frozen, so that no gradient is asked for. */
+  readonly weights?: readonly number[];
   /** Element type of the output; float32 without. */
   readonly dtype?: Dtype;
   /** Shape of the output. Throws {@link ShapeError} when the inputs do not fit. */
@@ -131,13 +134,30 @@ export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...I
 }
 
 /** Kernels read memory as what it should hold: the bits of an index would pass for a number. */
-function checkTypes<In extends Inputs, Attrs>({ name, integers = [] }: Op<In, Attrs>, inputs: Inputs): void {
+function checkTypes<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: Inputs): void {
+  const { name, integers = [] } = op;
   for (const [i, input] of inputs.entries()) {
-    const wanted = integers === "all" || integers.includes(i) ? "int32" : "float32";
-    if (input && input.dtype !== wanted) {
+    if (!input) continue;
+    if (isWeightFormat(input.dtype)) checkWeights(op, input, i);
+    else {
+      const wanted = integers === "all" || integers.includes(i) ? "int32" : "float32";
+      if (input.dtype === wanted) continue;
       throw new ShapeError(`${name}: input ${i + 1} holds ${input.dtype}, ${wanted} is needed`);
     }
   }
+}
+
+/** Weights in a format of theirs are for reading only, by ops that say so. */
+function checkWeights<In extends Inputs, Attrs>(
+  { name, weights = [] }: Op<In, Attrs>,
+  { dtype, requiresGrad }: Tensor,
+  i: number,
+): void {
+  if (!requiresGrad && weights.includes(i)) return;
+  const why = requiresGrad ? "are frozen" : "it cannot read";
+  throw new UnsupportedError(
+    `${name}: input ${i + 1} holds weights as ${dtype}, which ${why}; load the model as float32 for this`,
+  );
 }
 
 /** Puts a tensor on the tape. */

@@ -1,4 +1,5 @@
 import type { Backend, Dtype, Storage, UnaryKind, View } from "../backend/kernels.ts";
+import { isWeightFormat, storedBytes, weightFormats } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { Shape } from "../core/shape.ts";
@@ -96,8 +97,7 @@ export class Tensor implements View {
    * @throws {ShapeError} for int32: ids and counts are not meant as numbers with a fraction.
    */
   async floats(): Promise<Float32Array> {
-    if (this.dtype !== "float32")
-      throw new ShapeError(`floats: the tensor holds ${this.dtype}; use read() for integers`);
+    if (this.dtype === "int32") throw new ShapeError(`floats: the tensor holds ${this.dtype}; use read() for integers`);
     const values = await this.read();
     return values instanceof Float32Array ? values : Float32Array.from(values);
   }
@@ -108,12 +108,21 @@ export class Tensor implements View {
     return (await this.read())[0] ?? Number.NaN;
   }
 
-  /** Replaces all values. */
-  write(values: Float32Array | Int32Array): void {
-    if (values.length !== this.size) {
+  /** Replaces all values; in memory of a weight format, by the nearest it has, or by its own blocks as bytes. */
+  write(values: Float32Array | Int32Array | Uint8Array): void {
+    const isBytes = values instanceof Uint8Array;
+    const length = isBytes ? storedBytes(this.dtype, this.size) : this.size;
+    if (values.length !== length) {
       throw new ShapeError(`write: ${values.length} values do not fill ${formatShape(this.shape)}`);
     }
-    this.backend.write(this.storage, this.offset, values);
+    this.backend.write(this.storage, this.offset, isBytes ? values : this.#encoded(values));
+  }
+
+  #encoded(values: Float32Array | Int32Array): Float32Array | Int32Array | Uint8Array {
+    if (!isWeightFormat(this.dtype) || values instanceof Int32Array) return values;
+    const raw = new Uint8Array(storedBytes(this.dtype, this.size));
+    weightFormats[this.dtype].encode(`write ${formatShape(this.shape)}`, values, raw);
+    return raw;
   }
 
   /** A tensor on the same backend whose values are not set. */
@@ -127,14 +136,14 @@ export class Tensor implements View {
   }
 
   /**
-   * The same values in memory of their own, off the tape.
+   * The same values in float32 memory of their own, off the tape.
    *
    * @throws {ShapeError} for int32, which no kernel copies.
    */
   copy(): Tensor {
-    if (this.dtype !== "float32") throw new ShapeError(`copy: holds ${this.dtype}, float32 is needed`);
+    if (this.dtype === "int32") throw new ShapeError(`copy: holds ${this.dtype}, float32 is needed`);
     const out = this.blank();
-    this.backend.kernels.affine(this, 1, 0, out);
+    this.backend.kernels.decode(this, out);
     return out;
   }
 

@@ -7,6 +7,8 @@ import type {
   Storage,
   View,
 } from "../../src/backend/kernels.ts";
+import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
+import { weightFormats } from "../../src/backend/weight-formats.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Shape } from "../../src/core/shape.ts";
 import { elementCount } from "../../src/core/shape.ts";
@@ -48,6 +50,20 @@ export class Workspace {
   /** Normal numbers; another seed for each operand of a case. */
   normal(shape: Shape, seed: number, standardDeviation = 1): View {
     return this.floats(new Random(seed).normal(elementCount(shape), standardDeviation), shape);
+  }
+
+  /** Normal numbers as weights, rounded to their format; what lies around them are weights too. */
+  weights(format: WeightFormatName, shape: Shape, seed: number): View {
+    const { block, bytes, encode } = weightFormats[format];
+    const [before, after] = [3 * block, block];
+    const values = new Float32Array(before + elementCount(shape) + after).fill(guard);
+    values.set(new Random(seed).normal(elementCount(shape), 1), before);
+    const raw = new Uint8Array((values.length / block) * bytes);
+    encode("weights", values, raw);
+    const storage = this.#backend.allocate(format, values.length);
+    this.#backend.write(storage, 0, raw);
+    this.#storages.push(storage);
+    return { storage, offset: before, shape };
   }
 
   /** An output: NaN everywhere until the kernel writes it. */

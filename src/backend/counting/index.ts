@@ -1,4 +1,5 @@
 import type { Attention, AttentionGrad, Backend, Dtype, FusedKernels, Kernels, Matmul, Storage } from "../kernels.ts";
+import { storedBytes } from "../weight-formats.ts";
 
 /** What a {@link CountingBackend} has counted. */
 export interface Counts {
@@ -22,8 +23,8 @@ class CountedStorage implements Storage {
 }
 
 /** Bytes that the native backend takes for so many elements: whole cache lines. */
-function bytesOf(length: number): number {
-  return Math.max(64, Math.ceil((4 * length) / 64) * 64);
+function bytesOf(dtype: Dtype, length: number): number {
+  return Math.max(64, Math.ceil(storedBytes(dtype, length) / 64) * 64);
 }
 
 /**
@@ -87,19 +88,19 @@ export class CountingBackend implements Backend {
   }
 
   allocate(dtype: Dtype, length: number): Storage {
-    this.#inUse += bytesOf(length);
+    this.#inUse += bytesOf(dtype, length);
     this.#peak = Math.max(this.#peak, this.#inUse);
     return new CountedStorage(dtype, length);
   }
 
   /** Memory for so many elements that a kernel takes and gives back. */
   #scratch(length: number): void {
-    this.#peak = Math.max(this.#peak, this.#inUse + bytesOf(length));
+    this.#peak = Math.max(this.#peak, this.#inUse + bytesOf("float32", length));
   }
 
   release(storage: Storage): void {
     const own = storage as CountedStorage;
-    if (!own.isReleased) this.#inUse -= bytesOf(own.length);
+    if (!own.isReleased) this.#inUse -= bytesOf(own.dtype, own.length);
     own.isReleased = true;
   }
 

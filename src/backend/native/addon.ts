@@ -10,13 +10,14 @@ export interface NativeFunctions {
   /** Whether a bfloat16 product is one instruction here; else operands are rounded and multiplied as float32. */
   readonly hasBfloat16Products: boolean;
 
-  /** A handle for `length` elements of four bytes, not cleared; negative when the system has no memory for them. */
-  allocate(length: number): number;
+  /** A handle for `length` elements, not cleared; negative when the system has no memory for them. Format 0 has four bytes each. */
+  allocate(length: number, format: number): number;
   /** Does nothing for a handle that was released before. */
   release(handle: number): void;
-  write(handle: number, offset: number, values: Float32Array | Int32Array): void;
+  /** Memory of a weight format is written and read as bytes. */
+  write(handle: number, offset: number, values: Float32Array | Int32Array | Uint8Array): void;
   /** Fills `values`. */
-  read(handle: number, offset: number, values: Float32Array | Int32Array): void;
+  read(handle: number, offset: number, values: Float32Array | Int32Array | Uint8Array): void;
   /** Bytes in use, bytes free in the pool, and the most that was ever in use. */
   memory(): [inUse: number, pooled: number, peak: number];
   resetPeak(): void;
@@ -52,6 +53,7 @@ export interface NativeFunctions {
   logSoftmaxGrad(...numbers: number[]): void;
   crossEntropy(...numbers: number[]): void;
   gatherRows(...numbers: number[]): void;
+  decode(...numbers: number[]): void;
   setRows(...numbers: number[]): void;
   scatterAddRows(...numbers: number[]): void;
   pick(...numbers: number[]): void;

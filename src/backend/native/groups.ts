@@ -2,7 +2,7 @@ import { elementCount } from "../../core/shape.ts";
 import { groupedProducts, sortedByGroup } from "../grouped-rows.ts";
 import type { FusedKernels, Kernels, MatmulPrecision, View } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
-import { handleOf } from "./storage.ts";
+import { handleOf, weightHandleOf } from "./storage.ts";
 
 /** Sorting of rows by the group that each is sent to; a few thousand integers, which JavaScript sorts as fast. */
 export function groupKernels(native: NativeFunctions): Pick<Kernels, "sortByGroup"> {
@@ -26,7 +26,7 @@ export function groupedLinearKernels(
   return groupedProducts({
     multiplyAll(products) {
       const table = products.flatMap(({ a, b, out, m, n, k, transposeA, transposeB }) => [
-        ...[handleOf(a), a.offset, handleOf(b), b.offset, handleOf(out), out.offset],
+        ...[handleOf(a), a.offset, weightHandleOf(b), b.offset, handleOf(out), out.offset],
         ...[m, n, k, Number(transposeA), Number(transposeB)],
       ]);
       native.matmuls(Float64Array.from(table), precision === "bfloat16" ? 1 : 0);

@@ -1,6 +1,6 @@
 import type { Activation, Kernels, MatmulPrecision } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
-import { handleOf, handleOrNone, offsetOrZero } from "./storage.ts";
+import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
 
 /** Numbers of `enum class Activation` in native/kernels/matmul.h; 0 is none. */
 const activationNumber: Record<Activation, number> = { gelu: 1, geluTanh: 2, relu: 3, silu: 4, tanh: 5 };
@@ -11,7 +11,7 @@ export function matmulKernels(native: NativeFunctions, precision: MatmulPrecisio
   return {
     matmul(p) {
       native.matmul(
-        ...[handleOf(p.a), p.a.offset, handleOf(p.b), p.b.offset, handleOf(p.out), p.out.offset],
+        ...[handleOf(p.a), p.a.offset, weightHandleOf(p.b), p.b.offset, handleOf(p.out), p.out.offset],
         ...[p.batch, p.m, p.n, p.k, Number(p.transposeA), Number(p.transposeB), p.batchStrideA, p.batchStrideB],
         ...[Number(p.accumulate ?? false), useBfloat16, handleOrNone(p.bias), offsetOrZero(p.bias)],
         ...[handleOrNone(p.residual), offsetOrZero(p.residual), p.activation ? activationNumber[p.activation] : 0],

@@ -2,12 +2,12 @@ import { elementCount } from "../../core/shape.ts";
 import type { FusedKernels, Kernels, View } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { pair, rowsOf } from "./elementwise.ts";
-import { handleOf, handleOrNone, offsetOrZero } from "./storage.ts";
+import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
 
 type RowKernels = Pick<
   Kernels,
   | ("sum" | "max" | "argmax" | "softmax" | "softmaxGrad" | "logSoftmax" | "logSoftmaxGrad")
-  | ("gatherRows" | "scatterAddRows" | "setRows" | "pick" | "pickGrad" | "globalNorm" | "adamw")
+  | ("decode" | "gatherRows" | "scatterAddRows" | "setRows" | "pick" | "pickGrad" | "globalNorm" | "adamw")
 >;
 
 type FusedRowKernels = Pick<
@@ -25,7 +25,9 @@ export function rowKernels(native: NativeFunctions): RowKernels {
     softmaxGrad: (y, dy, dx) => native.softmaxGrad(...pair(y, dy), ...one(dx), ...rowsOf(y)),
     logSoftmax: (x, out) => native.logSoftmax(...pair(x, out), ...rowsOf(x)),
     logSoftmaxGrad: (y, dy, dx) => native.logSoftmaxGrad(...pair(y, dy), ...one(dx), ...rowsOf(y)),
-    gatherRows: (table, ids, out) => native.gatherRows(...pair(table, ids), ...one(out), ...tableRows(table, ids)),
+    decode: (x, out) => native.decode(weightHandleOf(x), x.offset, ...one(out), elementCount(out.shape)),
+    gatherRows: (table, ids, out) =>
+      native.gatherRows(weightHandleOf(table), table.offset, ...pair(ids, out), ...tableRows(table, ids)),
     scatterAddRows: (rows, ids, table) =>
       native.scatterAddRows(...pair(rows, ids), ...one(table), ...tableRows(table, ids)),
     setRows: (rows, ids, table) => native.setRows(...pair(rows, ids), ...one(table), ...tableRows(table, ids)),

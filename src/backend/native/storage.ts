@@ -1,7 +1,12 @@
-import { StemmaError, UnsupportedError } from "../../core/errors.ts";
+import { StemmaError } from "../../core/errors.ts";
 import { outOfMemory } from "../demand-memory.ts";
 import type { Backend, Dtype, Storage, View } from "../kernels.ts";
+import type { WeightFormatName } from "../weight-formats.ts";
+import { isWeightFormat, refuseOtherArray, refuseWeightFormat, storedBytes, weightFormats } from "../weight-formats.ts";
 import type { NativeFunctions } from "./addon.ts";
+
+/** Numbers of `enum class WeightFormat` in native/runtime/weight-format.h; 0 is float32, and int32. */
+const formatNumber: Readonly<Record<WeightFormatName, number>> = { bfloat16: 1, q8_0: 2, q4_0: 3 };
 
 /** Names a stretch of the addon's memory. */
 export class NativeStorage implements Storage {
@@ -17,8 +22,18 @@ export class NativeStorage implements Storage {
   }
 }
 
-/** The handle of a view's storage. */
-export function handleOf({ storage }: View): number {
+/**
+ * The handle of a view's storage, of numbers.
+ *
+ * @throws {UnsupportedError} when it holds weights in a format of theirs.
+ */
+export function handleOf(view: View): number {
+  refuseWeightFormat(view.storage);
+  return weightHandleOf(view);
+}
+
+/** The handle of a view's storage, whatever it holds: for operands that may be weights in any format. */
+export function weightHandleOf({ storage }: View): number {
   if (storage instanceof NativeStorage) return storage.handle;
   throw new StemmaError("tensor: it lives on another backend; create all operands of an operation on the same one");
 }
@@ -39,8 +54,9 @@ export function memoryFunctions(
 ): Pick<Backend, "allocate" | "release" | "finalizer" | "write" | "read"> {
   return {
     allocate(dtype, length) {
-      const handle = native.allocate(length);
-      if (handle < 0) throw outOfMemory(4 * length);
+      const bytes = storedBytes(dtype, length);
+      const handle = native.allocate(length, isWeightFormat(dtype) ? formatNumber[dtype] : 0);
+      if (handle < 0) throw outOfMemory(bytes);
       return new NativeStorage(dtype, length, handle);
     },
     release: (storage) => native.release((storage as NativeStorage).handle),
@@ -49,16 +65,29 @@ export function memoryFunctions(
       return () => native.release(handle);
     },
     write(storage, offset, values) {
-      const isInteger = values instanceof Int32Array;
-      if (isInteger !== (storage.dtype === "int32")) {
-        throw new UnsupportedError(`write: ${values.constructor.name} values do not fit a ${storage.dtype} storage`);
-      }
+      refuseOtherArray(storage.dtype, values);
       native.write((storage as NativeStorage).handle, offset, values);
     },
     async read(storage, offset, length) {
-      const values = storage.dtype === "int32" ? new Int32Array(length) : new Float32Array(length);
+      const { dtype } = storage;
+      if (isWeightFormat(dtype)) return decoded(native, storage as NativeStorage, dtype, offset, length);
+      const values = dtype === "int32" ? new Int32Array(length) : new Float32Array(length);
       native.read((storage as NativeStorage).handle, offset, values);
       return values;
     },
   };
+}
+
+function decoded(
+  native: NativeFunctions,
+  { handle }: NativeStorage,
+  format: WeightFormatName,
+  offset: number,
+  length: number,
+): Float32Array {
+  const raw = new Uint8Array(storedBytes(format, length));
+  native.read(handle, offset, raw);
+  const values = new Float32Array(length);
+  weightFormats[format].decode(raw, values);
+  return values;
 }

@@ -1,5 +1,5 @@
-import { ShapeError } from "../../core/errors.ts";
 import type { Backend, BackendOptions, Dtype, FusedKernels, Kernels, MatmulPrecision, Storage } from "../kernels.ts";
+import { isWeightFormat, refuseOtherArray, storedBytes } from "../weight-formats.ts";
 import { attentionsIn } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";
 import { dropouts } from "./dropout.ts";
@@ -15,7 +15,7 @@ import { reductions } from "./reduce.ts";
 import { rotaries } from "./rotary.ts";
 import { softmaxes } from "./softmax.ts";
 import type { Precision } from "./storage.ts";
-import { ReferenceStorage, valuesOf } from "./storage.ts";
+import { contentsOf, ReferenceStorage, valuesOf, weightsOf } from "./storage.ts";
 
 /** What the reference can be asked for. */
 export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"> {
@@ -45,13 +45,13 @@ export function openReference(options: ReferenceOptions = {}): Backend {
       // The typed array is collected together with the storage that holds it.
     },
     write(storage, offset, values) {
-      const target = valuesOf(storage);
-      if ((storage.dtype === "int32") !== values instanceof Int32Array) {
-        throw new ShapeError(`tensor: ${storage.dtype} memory cannot be written from ${values.constructor.name}`);
-      }
-      target.set(values, offset);
+      refuseOtherArray(storage.dtype, values);
+      contentsOf(storage).set(values, isWeightFormat(storage.dtype) ? storedBytes(storage.dtype, offset) : offset);
     },
-    read: async (storage, offset, length) => valuesOf(storage).slice(offset, offset + length),
+    async read(storage, offset, length) {
+      if (isWeightFormat(storage.dtype)) return weightsOf(storage, offset, length);
+      return valuesOf(storage).slice(offset, offset + length);
+    },
   };
 }
 

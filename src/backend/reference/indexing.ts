@@ -1,17 +1,21 @@
 import { DataError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
+import { elementCount } from "../../core/shape.ts";
 import type { Kernels, View, Walk } from "../kernels.ts";
-import { floats, integers, rowsOf, valuesOf } from "./storage.ts";
+import { floats, integers, rowsOf, valuesOf, weightsOf } from "./storage.ts";
 
 /** Kernels that move numbers by their place. */
 export const indexing = {
+  decode(x: View, out: View): void {
+    floats(out).set(weightsOf(x.storage, x.offset, elementCount(x.shape)));
+  },
   gatherRows(table: View, ids: View, out: View): void {
-    const [from, to] = [floats(table), floats(out)];
+    const to = floats(out);
     const [rows, width] = rowsOf(table);
     eachId("gatherRows", ids, rows, true, (id, i) => {
       const at = i * width;
       if (id < 0) to.fill(0, at, at + width);
-      else to.set(from.subarray(id * width, (id + 1) * width), at);
+      else to.set(weightsOf(table.storage, table.offset + id * width, width), at);
     });
   },
   scatterAddRows(rows: View, ids: View, table: View): void {

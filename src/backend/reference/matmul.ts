@@ -1,7 +1,7 @@
 import type { Matmul, MatmulPrecision } from "../kernels.ts";
 import { roundToBfloat16 } from "./bfloat16.ts";
 import type { Floats } from "./storage.ts";
-import { floats, valuesOf } from "./storage.ts";
+import { floats, valuesOf, weightsOf } from "./storage.ts";
 import { unaryFunctions } from "./unary.ts";
 
 type Finish = (sum: number, at: number, column: number) => void;
@@ -12,16 +12,21 @@ export function matmulIn(precision: MatmulPrecision): (product: Matmul) => void 
   return (product) => {
     const { batch, m, n, k } = product;
     const finish = finisher(product);
-    const [valuesA, valuesB] = [valuesOf(product.a.storage) as Floats, valuesOf(product.b.storage) as Floats];
-    let [a, b] = [valuesA, valuesB];
+    const { storage: storedB } = product.b;
+    const valuesA = valuesOf(product.a.storage) as Floats;
+    let [a, b]: [Floats, Floats] = [valuesA, valuesA];
     for (let pair = 0; pair < batch; pair++) {
       const [startA, startB] = [
         product.a.offset + pair * product.batchStrideA,
         product.b.offset + pair * product.batchStrideB,
       ];
       // Both operands as rows of k numbers, so that every element of the product walks two stretches of memory.
-      if (pair === 0 || product.batchStrideA > 0) a = pack(valuesA, startA, m, k, product.transposeA, round);
-      if (pair === 0 || product.batchStrideB > 0) b = pack(valuesB, startB, n, k, !product.transposeB, round);
+      if (pair === 0 || product.batchStrideA > 0) {
+        a = pack(valuesA.subarray(startA, startA + m * k), m, k, product.transposeA, round);
+      }
+      if (pair === 0 || product.batchStrideB > 0) {
+        b = pack(weightsOf(storedB, startB, n * k), n, k, !product.transposeB, round);
+      }
       multiply(a, b, { m, n, k, start: pair * m * n }, finish);
     }
   };
@@ -29,14 +34,12 @@ export function matmulIn(precision: MatmulPrecision): (product: Matmul) => void 
 
 /** `count` rows of k numbers; `isAcross` when they are stored as columns, `[k, count]`. */
 function pack(
-  values: Floats,
-  start: number,
+  stored: Floats,
   count: number,
   k: number,
   isAcross: boolean,
   round: ((x: number) => number) | null,
 ): Floats {
-  const stored = values.subarray(start, start + count * k);
   if (!isAcross && !round) return stored;
   const packed = stored.slice();
   if (isAcross) {

@@ -2,6 +2,13 @@ import { ShapeError, StemmaError } from "../../core/errors.ts";
 import { elementCount } from "../../core/shape.ts";
 import { outOfMemory } from "../demand-memory.ts";
 import type { Dtype, Storage, View } from "../kernels.ts";
+import {
+  isWeightFormat,
+  refusePartOfBlock,
+  refuseWeightFormat,
+  storedBytes,
+  weightFormats,
+} from "../weight-formats.ts";
 
 /** Numbers being computed with: float32, or float64 on the exact reference. */
 export type Floats = Float32Array | Float64Array;
@@ -13,7 +20,7 @@ export type Precision = "float32" | "float64";
 export class ReferenceStorage implements Storage {
   readonly dtype: Dtype;
   readonly length: number;
-  #values: Floats | Int32Array | null;
+  #values: Floats | Int32Array | Uint8Array | null;
 
   constructor(dtype: Dtype, length: number, precision: Precision) {
     this.dtype = dtype;
@@ -21,7 +28,7 @@ export class ReferenceStorage implements Storage {
     this.#values = numbersOf(dtype, length, precision);
   }
 
-  get values(): Floats | Int32Array {
+  get values(): Floats | Int32Array | Uint8Array {
     if (this.#values) return this.#values;
     throw new StemmaError(
       `tensor: its memory (${this.length} × ${this.dtype}) was given back, by the end of its scope, by backward passing ` +
@@ -34,20 +41,47 @@ export class ReferenceStorage implements Storage {
   }
 }
 
-function numbersOf(dtype: Dtype, length: number, precision: Precision): Floats | Int32Array {
+function numbersOf(dtype: Dtype, length: number, precision: Precision): Floats | Int32Array | Uint8Array {
   try {
     if (dtype === "int32") return new Int32Array(length);
+    if (isWeightFormat(dtype)) return new Uint8Array(storedBytes(dtype, length));
     return precision === "float64" ? new Float64Array(length) : new Float32Array(length);
   } catch (error) {
-    if (error instanceof RangeError) throw outOfMemory((precision === "float64" ? 8 : 4) * length, error);
+    if (error instanceof RangeError) {
+      throw outOfMemory(
+        precision === "float64" && dtype === "float32" ? 8 * length : storedBytes(dtype, length),
+        error,
+      );
+    }
     throw error;
   }
 }
 
-/** The typed array behind any storage of this backend. */
-export function valuesOf(storage: Storage): Floats | Int32Array {
+/** The typed array behind a storage of this backend: numbers, or the blocks of a weight format. */
+export function contentsOf(storage: Storage): Floats | Int32Array | Uint8Array {
   if (storage instanceof ReferenceStorage) return storage.values;
   throw new StemmaError("tensor: it lives on another backend; create all operands of an operation on the same one");
+}
+
+/**
+ * The numbers of a storage.
+ *
+ * @throws {UnsupportedError} when it holds weights in a format of theirs.
+ */
+export function valuesOf(storage: Storage): Floats | Int32Array {
+  refuseWeightFormat(storage);
+  return contentsOf(storage) as Floats | Int32Array;
+}
+
+/** `length` numbers of a storage from element `offset` on: shared where they are float32, decoded where they are weights. */
+export function weightsOf(storage: Storage, offset: number, length: number): Floats {
+  const { dtype } = storage;
+  if (!isWeightFormat(dtype)) return (valuesOf(storage) as Floats).subarray(offset, offset + length);
+  refusePartOfBlock(dtype, offset, length);
+  const raw = contentsOf(storage) as Uint8Array;
+  const decoded = new Float32Array(length);
+  weightFormats[dtype].decode(raw.subarray(storedBytes(dtype, offset), storedBytes(dtype, offset + length)), decoded);
+  return decoded;
 }
 
 /** The numbers of a float32 view, sharing its memory. */

@@ -27,6 +27,7 @@ interface CrossEntropyAttrs {
  */
 export const linearCrossEntropy: Op<[hidden: Tensor, weight: Tensor], CrossEntropyAttrs> = defineOp({
   name: "linearCrossEntropy",
+  weights: [1],
   fused: ["crossEntropy"],
   infer: ([hidden, weight], attrs) => lossShape(hidden, weight, attrs),
   auxiliary: (operands) => gradientShapes(operands),
@@ -46,6 +47,7 @@ export const linearCrossEntropy: Op<[hidden: Tensor, weight: Tensor], CrossEntro
  */
 export const biasedCrossEntropy: Op<[hidden: Tensor, weight: Tensor, bias: Tensor], CrossEntropyAttrs> = defineOp({
   name: "biasedCrossEntropy",
+  weights: [1],
   fused: ["crossEntropy"],
   infer([hidden, weight, bias], attrs) {
     if (!sameShape(bias.shape, weight.shape.slice(0, 1))) {

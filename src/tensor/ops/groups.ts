@@ -1,3 +1,4 @@
+import { isWeightFormat } from "../../backend/weight-formats.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { formatShape, sameShape } from "../../core/shape.ts";
 import type { Op } from "../op.ts";
@@ -52,6 +53,7 @@ export function sortByGroup(choices: readonly Tensor[], groups: number): GroupOr
 export const groupedLinear: Op<[x: Tensor, weight: Tensor, groupOf: Tensor], undefined> = defineOp({
   name: "groupedLinear",
   integers: [2],
+  weights: [1],
   fused: ["groupedLinear", "groupedLinearGrad"],
   infer([x, weight, groupOf]) {
     const [, out = 0, inner = 0] = weight.shape;
@@ -82,7 +84,8 @@ export const groupedLinear: Op<[x: Tensor, weight: Tensor, groupOf: Tensor], und
       null,
     ];
   },
-  compose([x, weight, groupOf]) {
+  compose([x, stored, groupOf]) {
+    const weight = isWeightFormat(stored.dtype) ? stored.copy() : stored;
     const [groups, out, inner] = [weight.axis(0), weight.axis(1), weight.axis(2)];
     const isOf = oneHot(groupOf, groups); // [rows, groups]
     const each = Array.from({ length: groups }, (_, group) => {

@@ -15,6 +15,7 @@ type Indexed = Op<[x: Tensor, ids: Tensor], undefined>;
 export const gatherRows: Indexed = defineOp({
   name: "gatherRows",
   integers: [1],
+  weights: [0],
   infer([table, ids]) {
     const width = table.shape[1];
     if (table.shape.length !== 2 || width === undefined || ids.dtype !== "int32") {

@@ -22,6 +22,7 @@ interface Transposes {
  */
 export const matmul: Op<[a: Tensor, b: Tensor], Transposes> = defineOp({
   name: "matmul",
+  weights: [1],
   infer: ([a, b], attrs) => plan(a, b, attrs).shape,
   run: (kernels, [a, b], out, attrs) => multiply(kernels, a, b, out, attrs),
   grad: (dy, { inputs: [a, b], kernels }, { transposeA, transposeB }) => [
@@ -52,6 +53,7 @@ interface LinearAttrs {
 export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residual: Tensor | null], LinearAttrs> =
   defineOp({
     name: "linear",
+    weights: [1],
     infer([x, weight, bias, residual], { activation }) {
       const [out = 0, width = 0] = weight.shape;
       const shape = [...x.shape.slice(0, -1), out];
@@ -111,6 +113,7 @@ type Adapted = [x: Tensor, weight: Tensor, bias: Tensor | null, residual: Tensor
  */
 export const adaptedLinear: Op<Adapted, LinearAttrs> = defineOp({
   name: "adaptedLinear",
+  weights: [1],
   infer([x, weight, bias, residual, low, up], attrs) {
     const shape = linear.infer([x, weight, bias, residual], attrs);
     const rank = low.axis(-1);

@@ -1,7 +1,11 @@
-import type { View } from "../../../src/backend/kernels.ts";
+import type { Kernels, View } from "../../../src/backend/kernels.ts";
+import type { WeightFormatName } from "../../../src/backend/weight-formats.ts";
+import { weightFormats } from "../../../src/backend/weight-formats.ts";
 import type { Shape } from "../../../src/core/shape.ts";
 import { rowMajorStrides } from "../../../src/core/shape.ts";
 import type { Case, CasesOf, Workspace } from "../workspace.ts";
+
+const weightNames = Object.keys(weightFormats) as WeightFormatName[];
 
 /** Rows of a table, rows that move, and their width. */
 const tables = [
@@ -17,14 +21,41 @@ function idsBelow(memory: Workspace, limit: number, count: number, gaps: number)
   return memory.ids(Array.from({ length: count }, (_, i) => (i % gaps === gaps - 1 ? -1 - i : (i * 7 + 1) % limit)));
 }
 
-export const movementCases: CasesOf<"gatherRows" | "scatterAddRows" | "setRows" | "pick" | "pickGrad" | "transfer"> = {
-  gatherRows: tables.map(([limit, rows, width]) => ({
-    name: `${rows} of ${limit} rows of ${width}`,
-    run(kernels, memory) {
-      const table = memory.normal([limit, width], 1);
-      kernels.gatherRows(table, idsBelow(memory, limit, rows, 4), memory.blank([rows, width]));
+export const movementCases: CasesOf<
+  "decode" | "gatherRows" | "scatterAddRows" | "setRows" | "pick" | "pickGrad" | "transfer"
+> = {
+  decode: [
+    {
+      name: "float32",
+      run: (kernels, memory) => kernels.decode(memory.normal([3, 50], 1), memory.blank([3, 50])),
     },
-  })),
+    ...weightNames.map((format) => ({
+      name: format,
+      tolerance: { absolute: 0, relative: 0 },
+      run(kernels: Kernels, memory: Workspace): void {
+        for (const rows of [1, 7, 1200])
+          kernels.decode(memory.weights(format, [rows, 32], rows), memory.blank([rows, 32]));
+        if (format === "bfloat16") kernels.decode(memory.weights(format, [3, 11], 1), memory.blank([3, 11]));
+      },
+    })),
+  ],
+  gatherRows: [
+    ...tables.map(([limit, rows, width]) => ({
+      name: `${rows} of ${limit} rows of ${width}`,
+      run(kernels: Kernels, memory: Workspace): void {
+        const table = memory.normal([limit, width], 1);
+        kernels.gatherRows(table, idsBelow(memory, limit, rows, 4), memory.blank([rows, width]));
+      },
+    })),
+    ...weightNames.map((format) => ({
+      name: `rows of ${format}`,
+      tolerance: { absolute: 0, relative: 0 },
+      run(kernels: Kernels, memory: Workspace): void {
+        const table = memory.weights(format, [50, 96], 1);
+        kernels.gatherRows(table, idsBelow(memory, 50, 700, 4), memory.blank([700, 96]));
+      },
+    })),
+  ],
   scatterAddRows: tables.map(([limit, rows, width]) => ({
     name: `${rows} of ${limit} rows of ${width}`,
     run(kernels, memory) {

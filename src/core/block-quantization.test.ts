@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CheckpointError } from "../core/errors.ts";
 import {
   dequantizeQ4,
   dequantizeQ8,
@@ -13,6 +12,7 @@ import {
   quantizeQ4,
   quantizeQ8,
 } from "./block-quantization.ts";
+import { CheckpointError } from "./errors.ts";
 import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-quantization.ts";
 
 /** Two blocks: a spread of eighths, and one number that dwarfs the rest. */

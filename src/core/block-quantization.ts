@@ -1,4 +1,4 @@
-import { CheckpointError } from "../core/errors.ts";
+import { CheckpointError } from "./errors.ts";
 import { float16Of, float16Value } from "./float-formats.ts";
 
 // The oldest formats of ggml. A block of 32 neighbours in a row shares one float16 scale, and the numbers are small
