@@ -42,12 +42,18 @@ export async function loadTensors(
   for (const placement of placements) {
     const { name, tensor } = placement;
     const stored = await source.read(matches.get(name) ?? name, scratch.subarray(0, tensor.size));
+    // No backend adds up weights in a format of theirs.
+    const at = tensor.dtype === "float32" ? -1 : stored.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) throw notFinite(source, matches.get(name) ?? name, { name, at, value: stored[at] ?? Number.NaN });
     tensor.write(fromStored(placement, stored));
   }
-  const damaged = await firstNotFinite(placements);
-  if (damaged === null) return;
-  throw new CheckpointError(
-    `${source.name}: ${matches.get(damaged.name) ?? damaged.name} holds ${damaged.value} at element ${damaged.at}, ` +
+  const damaged = await firstNotFinite(placements.filter(({ tensor }) => tensor.dtype === "float32"));
+  if (damaged) throw notFinite(source, matches.get(damaged.name) ?? damaged.name, damaged);
+}
+
+function notFinite(source: TensorSource, inFile: string, { value, at }: NotFinite): CheckpointError {
+  return new CheckpointError(
+    `${source.name}: ${inFile} holds ${value} at element ${at}, ` +
       "a model computes with finite numbers only; the file is damaged, or its training failed: take another",
   );
 }

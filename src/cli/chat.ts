@@ -7,6 +7,7 @@ import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
@@ -18,18 +19,19 @@ export const chat = defineCommand({
   summary: "talk with a model in the terminal",
   group: "Use a model",
   settings: z.object({
-    model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+    model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
     system: z.string().default("").describe("instruction that the conversation starts with"),
     message: z.string().optional().describe("say this, print the answer and end"),
     maxNewTokens: z.int().positive().default(256).describe("longest answer, in tokens"),
     ...SamplingSettings.shape,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
+    ...weightSettings,
     ...machineSettings,
   }),
   examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
   async run({ model: folder, message, system, maxNewTokens, seed, ...settings }, io) {
     const backend = await openMachine(settings, io);
-    const { model, encoder } = await openAssistant(folder, backend);
+    const { model, encoder } = await openAssistant(folder, backend, settings.weights ?? "stored");
     const session = new ChatSession(model, encoder, {
       system,
       maxNewTokens,

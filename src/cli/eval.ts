@@ -12,6 +12,7 @@ import { openTask, taskNames } from "../eval/task-file.ts";
 import { fewExamples } from "../eval/task-metrics.ts";
 import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatResult } from "./metric-text.ts";
@@ -20,7 +21,7 @@ const EvalSettings = z.object({
   model: z
     .string()
     .optional()
-    .describe("model folder; or the model's name, with --base-url")
+    .describe("model folder or GGUF file; or the model's name, with --base-url")
     .meta({ placeholder: "folder" }),
   tasks: z
     .array(z.string().min(1))
@@ -66,6 +67,7 @@ const EvalSettings = z.object({
       "samples behind the standard errors that have no formula, such as perplexity's (the harness: 100000); 0 is no errors",
     )
     .meta({ aliases: ["bootstrap_iters"] }),
+  ...weightSettings,
   ...machineSettings,
 });
 type EvalSettings = z.output<typeof EvalSettings>;
@@ -159,12 +161,17 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
   if (baseUrl !== undefined) {
-    const { concurrency, retries, timeoutSeconds } = settings;
+    const { concurrency, retries, timeoutSeconds, weights } = settings;
+    if (weights !== undefined) {
+      throw new SettingsError(
+        `weights: ${weights} says how a model lies in memory here, not at ${baseUrl}; leave it out`,
+      );
+    }
     const limits = { concurrency, retries, timeoutMs: 1000 * timeoutSeconds };
     return new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() });
   }
   const backend = await openMachine(settings, io);
-  const { model: own, encoder } = await openAssistant(model, backend);
+  const { model: own, encoder } = await openAssistant(model, backend, settings.weights ?? "stored");
   const endTokens = encoder.endTokens();
   const options = { batchTokens, sharePrefix, seed, endTokens, signal: io.stopSignal() };
   return new ModelScorer(own, encoder.tokenizer, { name: model, ...options });

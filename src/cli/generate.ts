@@ -3,12 +3,12 @@ import type { Backend } from "../backend/kernels.ts";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import { openAssistant } from "../generate/assistant.ts";
+import { openAssistant, tokenizerIn } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
 import { speakingFamilyIn } from "../models/load.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { begun } from "../text/text-bounds.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -18,7 +18,7 @@ import { otherAnswerers } from "./generate-other.ts";
 import { readInput, readTextFile } from "./read-input.ts";
 
 const GenerateSettings = z.object({
-  model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+  model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
   prompt: z
     .array(z.string())
     .default([])
@@ -61,6 +61,7 @@ const GenerateSettings = z.object({
     .optional()
     .describe("power of a text's length that its log-probability is divided by, with --beams (default: 1)"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
+  ...weightSettings,
   ...machineSettings,
 });
 type GenerateSettings = z.output<typeof GenerateSettings>;
@@ -79,11 +80,21 @@ export const generate = defineCommand({
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
     refuseIdle(settings, architecture);
+    if (architecture !== "decoder" && settings.weights !== undefined) {
+      throw new SettingsError(
+        `weights: only decoders lie as ${settings.weights}, this is a ${modelType}; leave it out`,
+      );
+    }
     await refuseGaps(prompts, settings.model, { architecture, modelType });
     const start = performance.now();
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, settings, io, backend)
-      : await continueAll(await openAssistant(settings.model, backend), prompts, settings, io);
+      : await continueAll(
+          await openAssistant(settings.model, backend, settings.weights ?? "stored"),
+          prompts,
+          settings,
+          io,
+        );
     const seconds = (performance.now() - start) / 1000;
     io.note(`${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(0)} a second`);
     return { continuations, tokens, seconds };
@@ -167,7 +178,7 @@ async function refuseGaps(
 ): Promise<void> {
   const gaps = prompts.flatMap((prompt) => prompt.match(gapsOfOthers[architecture]) ?? []);
   if (gaps.length === 0) return;
-  const { specialTokens } = await loadTokenizer(model);
+  const { specialTokens } = await tokenizerIn(model);
   const gap = gaps.find((token) => !specialTokens.has(token));
   if (gap === undefined) return;
   const filler = gap === "[MASK]" ? "bert" : "t5";

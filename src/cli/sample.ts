@@ -10,6 +10,7 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { defineCommand } from "./command.ts";
 import { shellLine } from "./shell-line.ts";
@@ -20,7 +21,7 @@ export const sample = defineCommand({
   summary: "write some answers to each prompt, to be ranked",
   group: "Use a model",
   settings: z.object({
-    model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+    model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
     prompts: z.array(z.string()).min(1).describe("prompts: JSONL or Parquet files").meta({ placeholder: "file" }),
     output: z.string().min(1).describe("JSONL file for prompts and answers").meta({ placeholder: "file" }),
     answers: z
@@ -37,13 +38,14 @@ export const sample = defineCommand({
     batchSize: z.int().positive().default(64).describe("answers decoded side by side"),
     ...SamplingSettings.shape,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
+    ...weightSettings,
     ...machineSettings,
   }),
   examples: ["stemma sample --model runs/sft/final --prompts prompts.jsonl --answers 4 --output samples.jsonl"],
   async run({ output, answers, prompts: files, ...settings }, io) {
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
     const backend = await openMachine(settings, io);
-    const assistant = await openAssistant(settings.model, backend);
+    const assistant = await openAssistant(settings.model, backend, settings.weights ?? "stored");
     const prompts = await readPrompts(files);
     const rows = await answerAll(assistant, prompts, answers, { ...settings, signal: io.stopSignal() });
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));

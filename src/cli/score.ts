@@ -3,6 +3,7 @@ import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { score as scoreIds } from "../generate/score.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { bounded } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Io } from "./command.ts";
@@ -10,13 +11,14 @@ import { defineCommand } from "./command.ts";
 import { readInput, readTextFile } from "./read-input.ts";
 
 const ScoreSettings = z.object({
-  model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+  model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
   text: z
     .string()
     .optional()
     .describe("text to score; without --text, --input and --input-ids, standard input is read"),
   input: z.string().optional().describe("file to score").meta({ placeholder: "path" }),
   inputIds: z.string().optional().describe("token ids to score, separated by commas").meta({ placeholder: "ids" }),
+  ...weightSettings,
   ...machineSettings,
 });
 type ScoreSettings = z.output<typeof ScoreSettings>;
@@ -32,7 +34,7 @@ export const score = defineCommand({
     const given = [settings.text, settings.input, settings.inputIds].filter((value) => value !== undefined);
     if (given.length > 1) throw new SettingsError("more than one of --text, --input and --input-ids; give one of them");
     const backend = await openMachine(settings, io);
-    const { model, encoder } = await openAssistant(settings.model, backend);
+    const { model, encoder } = await openAssistant(settings.model, backend, settings.weights ?? "stored");
     const ids = await idsOf(settings, encoder.tokenizer, io);
     const result = await scoreIds(model, ids, io.stopSignal());
     result.tokenIds.forEach((id, i) => {

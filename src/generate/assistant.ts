@@ -4,12 +4,14 @@ import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { ModelFamily, SpecialIds } from "../models/family.ts";
 import { generationConfig } from "../models/generation-config.ts";
+import { loadGgufEncoder } from "../models/gguf/encoder.ts";
 import type { LanguageModel, TextModel } from "../models/language-model.ts";
-import { loadModel } from "../models/load.ts";
+import { isGgufPath, loadModel } from "../models/load.ts";
 import { prefixKey, storedTensors } from "../models/read-model.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
+import type { WeightChoice } from "../models/weight-choice.ts";
 import { parameters } from "../nn/parameters.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { chatTemplateFile } from "../text/chat-template-file.ts";
@@ -28,16 +30,34 @@ export interface Assistant {
 }
 
 /**
- * Opens a model folder with its tokenizer and chat template. A folder without a template gets none: turns are joined
- * as they are.
+ * Opens a model folder, or a GGUF file, with its tokenizer and chat template. A model without a template gets none: turns
+ * are joined as they are.
  *
+ * @param weights - How the model's matrices lie in memory; all but float32, the default, are frozen.
  * @throws {CheckpointError} when a part is missing or damaged, or the model has fewer tokens than its tokenizer.
  */
-export async function openAssistant(path: string, backend: Backend): Promise<Assistant> {
-  const { model, family } = await loadModel(path, backend);
-  const encoder = await loadChatEncoder(path);
+export async function openAssistant(
+  path: string,
+  backend: Backend,
+  weights: WeightChoice = "float32",
+): Promise<Assistant> {
+  const encoder = await encoderIn(path);
+  const { model, family } = await loadModel(path, backend, weights);
   refuseLarger(path, encoder.tokenizer, model);
   return { model, family, encoder };
+}
+
+async function encoderIn(path: string): Promise<ChatEncoder> {
+  return isGgufPath(path) ? loadGgufEncoder(path) : loadChatEncoder(path);
+}
+
+/**
+ * The tokenizer of a model folder or a GGUF file, without its model.
+ *
+ * @throws {CheckpointError} when it is missing or damaged.
+ */
+export async function tokenizerIn(path: string): Promise<Tokenizer> {
+  return (await encoderIn(path)).tokenizer;
 }
 
 /**

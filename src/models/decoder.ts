@@ -48,13 +48,13 @@ export class TransformerDecoder implements LanguageModel {
   constructor(settings: DecoderSettings, init: Initializer) {
     const { vocabularySize, width, layers, norm, positions, initializerRange: range } = settings;
     this.settings = settings;
-    this.tokenEmbedding = init.normal([vocabularySize, width], range);
+    this.tokenEmbedding = init.matrix([vocabularySize, width], range);
     const rows = positions.kind === "learned" ? settings.context + positions.offset : null;
     this.positionEmbedding = rows === null ? null : init.normal([rows, width], range);
     this.embeddingNorm = settings.embeddingNorm ? createNorm(width, norm, init) : null;
     this.blocks = Array.from({ length: layers }, (_, layer) => new DecoderBlock(settings, layer, init));
     this.finalNorm = settings.normsBefore || settings.normsAfter === "branch" ? createNorm(width, norm, init) : null;
-    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, width], range);
+    this.head = settings.tiedEmbeddings ? null : init.matrix([vocabularySize, width], range);
     this.headBias = settings.bias.head ? init.constant([vocabularySize], 0) : null;
     this.#slopes = slopesOf(settings, init);
     for (const { rotary } of settings.attention) {

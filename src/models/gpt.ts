@@ -62,12 +62,12 @@ export class Gpt implements LanguageModel {
     const { width, heads, layers } = settings;
     if (width % heads !== 0) throw new ShapeError(`gpt: ${heads} heads do not divide a width of ${width}`);
     this.settings = settings;
-    this.tokenEmbedding = init.normal([settings.vocabularySize, width], settings.initializerRange);
+    this.tokenEmbedding = init.matrix([settings.vocabularySize, width], settings.initializerRange);
     this.positionEmbedding = init.normal([settings.context, width], settings.initializerRange);
     this.blocks = Array.from({ length: layers }, (_, layer) => new Block(settings, layer, init));
     this.finalNorm = settings.normPosition === "before" ? new LayerNorm(width, settings.normEpsilon, init) : null;
     const { vocabularySize, initializerRange } = settings;
-    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, width], initializerRange);
+    this.head = settings.tiedEmbeddings ? null : init.matrix([vocabularySize, width], initializerRange);
   }
 
   get backend(): Tensor["backend"] {

@@ -1,20 +1,52 @@
 import type { Backend } from "../backend/kernels.ts";
+import { openGguf } from "../checkpoint/gguf.ts";
+import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
+import { ggufAsFolder } from "./gguf/folder.ts";
 import type { StoredModel } from "./language-model.ts";
 import { refuseOtherHead } from "./other-heads.ts";
 import type { LoadedModel, MissingParts } from "./read-model.ts";
 import { anyFamilyIn, readModel, readModelOf } from "./read-model.ts";
+import type { WeightChoice } from "./weight-choice.ts";
+
+/** Whether a path is that of a GGUF file, which holds model, tokenizer and chat template in one. */
+export function isGgufPath(path: string): boolean {
+  return path.endsWith(".gguf");
+}
 
 /**
- * Opens a model folder in the Hugging Face layout, anyone's or ours.
+ * Opens a model folder, or a GGUF file as if it were one. Weights are read on demand; close it when done.
  *
- * @throws {CheckpointError} when the folder is missing or damaged, or as {@link readModel} does.
+ * @throws {CheckpointError} as {@link openModelFolder}, or when a GGUF file is damaged or incomplete.
+ * @throws {UnsupportedError} when a GGUF file is of an architecture that is not known here.
  */
-export async function loadModel(path: string, backend: Backend): Promise<LoadedModel> {
-  const folder = await openModelFolder(path);
+export async function openModel(path: string): Promise<ModelFolder> {
+  if (!isGgufPath(path)) return openModelFolder(path);
+  const file = await openGguf(path);
   try {
-    return await readModel(folder, backend);
+    return await ggufAsFolder(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens a model folder in the Hugging Face layout, anyone's or ours, or a GGUF file as if it were one.
+ *
+ * @param weights - How the matrices lie in memory; all but float32, the default, are frozen.
+ * @throws {CheckpointError} when the folder is missing or damaged, or as {@link readModel} does.
+ * @throws {UnsupportedError} when a GGUF file is of an architecture, or has tensors of a type, that is not known here.
+ */
+export async function loadModel(
+  path: string,
+  backend: Backend,
+  weights: WeightChoice = "float32",
+): Promise<LoadedModel> {
+  const folder = await openModel(path);
+  try {
+    return await readModel(folder, backend, weights);
   } finally {
     await folder.close();
   }
@@ -46,7 +78,7 @@ export async function loadModelOf<Settings, Model extends StoredModel>(
  * @throws {CheckpointError} when the folder is missing or damaged, or its `model_type` is not one of ours.
  */
 export async function familyIn(path: string): Promise<AnyFamily> {
-  const { config, close } = await openModelFolder(path);
+  const { config, close } = await openModel(path);
   await close();
   return anyFamilyIn(config, path);
 }
@@ -57,7 +89,7 @@ export async function familyIn(path: string): Promise<AnyFamily> {
  * @throws {CheckpointError} as there, and when its head is not that of a language model, saying which command asks it.
  */
 export async function speakingFamilyIn(path: string): Promise<AnyFamily> {
-  const { config, close } = await openModelFolder(path);
+  const { config, close } = await openModel(path);
   await close();
   const family = anyFamilyIn(config, path);
   refuseOtherHead(config, path);

@@ -4,7 +4,7 @@ import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { loadTensors as assignTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
-import { CheckpointError, StemmaError } from "../core/errors.ts";
+import { CheckpointError, MemoryError, StemmaError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { elementCount } from "../core/shape.ts";
 import { isAdapterPath } from "../nn/low-rank.ts";
@@ -16,6 +16,8 @@ import { mergedTensors } from "./low-rank-adapters.ts";
 import { refuseOtherHead } from "./other-heads.ts";
 import { describeConfig } from "./telling-keys.ts";
 import { holdsOwnHead, lackingParts, renaming } from "./tensor-names.ts";
+import type { WeightChoice, WeightPlan } from "./weight-choice.ts";
+import { planWeights } from "./weight-choice.ts";
 
 /** Key of a config that says that a decoder is a prefix language model; `transformers` has none. */
 export const prefixKey = "prefix_lm";
@@ -32,14 +34,19 @@ export type ModelSource = Pick<ModelFolder, "path" | "config" | "tensors">;
 /**
  * The decoder that a config.json and its weights describe, anyone's or ours.
  *
+ * @param weights - How its matrices lie in memory: all but float32 are frozen.
  * @throws {CheckpointError} when its `model_type` is not one of ours, a config key is not supported, or tensors are
  * missing, unexpected or of another shape.
  */
-export async function readModel(source: ModelSource, backend: Backend): Promise<LoadedModel> {
+export async function readModel(
+  source: ModelSource,
+  backend: Backend,
+  weights: WeightChoice = "float32",
+): Promise<LoadedModel> {
   const { config, path, tensors } = source;
   const family = familyOf(config, path);
   refuseOtherHead(config, path);
-  const model = await createEmpty(family, source, backend);
+  const model = await createEmpty(family, source, backend, null, weights);
   await saying(config, loadTensors(family, model, tensors));
   if (config[prefixKey] === true) model.readsPrefix = true;
   return { model, family };
@@ -103,19 +110,27 @@ export async function createEmpty<Settings, Model extends StoredModel>(
   source: ModelSource,
   backend: Backend,
   random: Random | null = null,
+  weights: WeightChoice = "float32",
 ): Promise<Model> {
   const { config, path, tensors } = source;
   const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
-  demandMemory(backend, 4 * stored, `${path}: its ${stored.toLocaleString("en-US")} weights`, "take a smaller model");
   try {
     const settings = family.readConfig(config);
     const { tiedEmbeddings = false } = settings as { readonly tiedEmbeddings?: boolean };
     const isOwn = tiedEmbeddings && (await holdsOwnHead(family, tensors));
     const actual = isOwn ? { ...settings, tiedEmbeddings: false } : settings;
-    return family.create(actual, new Initializer(backend, random, 2 ** 20 + 8 * stored));
+    const mostNumbers = 2 ** 20 + 8 * stored;
+    const create = (on: Backend, formats: WeightPlan["formats"]): { model: Model; init: Initializer } => {
+      const init = new Initializer(on, random, mostNumbers, formats);
+      return { model: family.create(actual, init), init };
+    };
+    const placementsOf = (model: Model): Placement[] => modelPlacements(family, model);
+    const plan = planWeights(create, { family, tensors, choice: weights, stored }, placementsOf);
+    demandMemory(backend, plan.bytes, `${path}: its ${stored.toLocaleString("en-US")} weights`, "take a smaller model");
+    return create(backend, plan.formats).model;
   } catch (error) {
     // JavaScript's own limits speak where a number is beyond even them.
-    if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
+    if (error instanceof MemoryError || !(error instanceof StemmaError || error instanceof RangeError)) throw error;
     const fault = error.message.replace(/^config\.json: /, "");
     throw new CheckpointError(`${path}: config.json: ${fault} (${describeConfig(config)})`, { cause: error });
   }

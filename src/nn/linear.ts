@@ -11,6 +11,8 @@ export interface LinearOptions {
   readonly bias: boolean;
   /** Of the weights; the bias starts at 0. */
   readonly standardDeviation: number;
+  /** Keeps the weights as float32 whatever the format of a model's matrices: for a few numbers that decide much. */
+  readonly isExact?: boolean;
 }
 
 /** What a {@link Linear} does in the same pass: either of an activation and a residual. */
@@ -32,7 +34,9 @@ export class Linear {
   adapter: LowRank | null = null;
 
   constructor(inputs: number, outputs: number, options: LinearOptions, init: Initializer) {
-    this.weight = init.normal([outputs, inputs], options.standardDeviation);
+    const { isExact = false, standardDeviation } = options;
+    const shape = [outputs, inputs];
+    this.weight = isExact ? init.normal(shape, standardDeviation) : init.matrix(shape, standardDeviation);
     this.bias = options.bias ? init.constant([outputs], 0) : null;
   }
 

@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/kernels.ts";
+import type { WeightFormatName } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { Shape } from "../core/shape.ts";
@@ -7,11 +8,11 @@ import { Tensor } from "../tensor/tensor.ts";
 
 /** A tensor the optimizer may change. Every other tensor field of a model is a constant. */
 export class Parameter extends Tensor {
-  /** A kept tensor with unset values. */
-  static create(backend: Backend, shape: Shape): Parameter {
-    const { storage } = Tensor.empty(backend, shape);
+  /** A kept tensor with unset values; in a weight format it is frozen. */
+  static create(backend: Backend, shape: Shape, dtype: "float32" | WeightFormatName = "float32"): Parameter {
+    const { storage } = Tensor.empty(backend, shape, dtype);
     const parameter = new Parameter(backend, storage, shape).keep();
-    parameter.requiresGrad = true;
+    parameter.requiresGrad = dtype === "float32";
     return parameter;
   }
 
@@ -80,13 +81,41 @@ function isContainer(value: object): boolean {
 export class Initializer {
   readonly backend: Backend;
   readonly #random: Random | null;
+  readonly #formats: readonly (WeightFormatName | null)[];
+  readonly #matrices: Parameter[] = [];
   #numbersLeft: number;
 
-  /** `mostNumbers` bounds what is made in all, for sizes that were read from a file and may be nonsense. */
-  constructor(backend: Backend, random: Random | null, mostNumbers: number = Number.POSITIVE_INFINITY) {
+  /**
+   * `mostNumbers` bounds what is made in all, for sizes that were read from a file and may be nonsense. `formats` are those
+   * of the matrices in the order in which they are made; null, and all beyond the list, are float32.
+   */
+  constructor(
+    backend: Backend,
+    random: Random | null,
+    mostNumbers: number = Number.POSITIVE_INFINITY,
+    formats: readonly (WeightFormatName | null)[] = [],
+  ) {
     this.backend = backend;
     this.#random = random;
     this.#numbersLeft = mostNumbers;
+    this.#formats = formats;
+  }
+
+  /** All that {@link matrix} has made, in order. */
+  get matrices(): readonly Parameter[] {
+    return this.#matrices;
+  }
+
+  /**
+   * {@link normal} of a matrix, or a stack of them, that nothing but products and gathers read: it may lie in a weight
+   * format, and is frozen then.
+   *
+   * @throws {ShapeError} when the bound is reached.
+   */
+  matrix(shape: Shape, standardDeviation: number): Parameter {
+    const parameter = this.#normal(shape, standardDeviation, this.#formats[this.#matrices.length] ?? "float32");
+    this.#matrices.push(parameter);
+    return parameter;
   }
 
   /**
@@ -95,7 +124,11 @@ export class Initializer {
    * @throws {ShapeError} when the bound is reached.
    */
   normal(shape: Shape, standardDeviation: number): Parameter {
-    const parameter = this.#create(shape);
+    return this.#normal(shape, standardDeviation, "float32");
+  }
+
+  #normal(shape: Shape, standardDeviation: number, dtype: "float32" | WeightFormatName): Parameter {
+    const parameter = this.#create(shape, dtype);
     if (this.#random) parameter.write(this.#random.normal(elementCount(shape), standardDeviation));
     return parameter;
   }
@@ -111,9 +144,9 @@ export class Initializer {
     return parameter;
   }
 
-  #create(shape: Shape): Parameter {
+  #create(shape: Shape, dtype: "float32" | WeightFormatName = "float32"): Parameter {
     this.#numbersLeft -= elementCount(shape);
-    if (this.#numbersLeft >= 0) return Parameter.create(this.backend, shape);
+    if (this.#numbersLeft >= 0) return Parameter.create(this.backend, shape, dtype);
     throw new ShapeError(`the model is far larger than its weights: ${formatShape(shape)} is more than they can fill`);
   }
 }

@@ -43,9 +43,9 @@ export class RoutedExperts {
   constructor(options: RoutedExpertsOptions, init: Initializer) {
     const { width, hidden, experts, chosen, standardDeviation } = options;
     if (chosen > experts) throw new ShapeError(`experts: ${chosen} cannot be chosen of ${experts}`);
-    this.router = new Linear(width, experts, { bias: false, standardDeviation }, init);
-    this.gateAndValue = init.normal([experts, 2 * hidden, width], standardDeviation);
-    this.projection = init.normal([experts, width, hidden], standardDeviation);
+    this.router = new Linear(width, experts, { bias: false, standardDeviation, isExact: true }, init);
+    this.gateAndValue = init.matrix([experts, 2 * hidden, width], standardDeviation);
+    this.projection = init.matrix([experts, width, hidden], standardDeviation);
     this.#options = options;
   }
 
