@@ -4,7 +4,7 @@ import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { loadTensors as assignTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
-import { CheckpointError, MemoryError, StemmaError } from "../core/errors.ts";
+import { CheckpointError, MemoryError, SettingsError, StemmaError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { elementCount } from "../core/shape.ts";
 import { isAdapterPath } from "../nn/low-rank.ts";
@@ -130,7 +130,8 @@ export async function createEmpty<Settings, Model extends StoredModel>(
     return create(backend, plan.formats).model;
   } catch (error) {
     // JavaScript's own limits speak where a number is beyond even them.
-    if (error instanceof MemoryError || !(error instanceof StemmaError || error instanceof RangeError)) throw error;
+    if (error instanceof MemoryError || error instanceof SettingsError) throw error;
+    if (!(error instanceof StemmaError || error instanceof RangeError)) throw error;
     const fault = error.message.replace(/^config\.json: /, "");
     throw new CheckpointError(`${path}: config.json: ${fault} (${describeConfig(config)})`, { cause: error });
   }

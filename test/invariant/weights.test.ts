@@ -1,0 +1,90 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openReference } from "../../src/backend/reference/index.ts";
+import { isWeightFormat } from "../../src/backend/weight-formats.ts";
+import { SettingsError } from "../../src/core/errors.ts";
+import { openAssistant } from "../../src/generate/assistant.ts";
+import { score } from "../../src/generate/score.ts";
+import { exportGguf, importGguf } from "../../src/models/gguf/files.ts";
+import { families } from "../../src/models/index.ts";
+import { loadModel } from "../../src/models/load.ts";
+import { parameters } from "../../src/nn/parameters.ts";
+import { writeSmallModel } from "../small-model.ts";
+
+const names = ["gpt2", "llama", "mixtral"] as const;
+const ids = [5, 17, 3, 40, 41, 8, 260, 1];
+
+let root = "";
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "weights-"));
+  for (const name of names) await writeSmallModel(join(root, name), families[name]);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+/** Log-probabilities, and the formats of a model's matrices that are not float32. */
+async function scored(path: string, weights: Parameters<typeof loadModel>[2]) {
+  const { model } = await loadModel(path, openReference(), weights);
+  const { logProbs } = await score(model, ids);
+  const all = [...parameters(model)];
+  const frozen = all.filter(([, parameter]) => isWeightFormat(parameter.dtype));
+  expect(frozen.every(([, { requiresGrad }]) => !requiresGrad)).toBe(true);
+  return {
+    logProbs: logProbs.flatMap((value) => value ?? []),
+    formats: new Set(frozen.map(([, { dtype }]) => dtype)),
+  };
+}
+
+function largestGap(a: readonly number[], b: readonly number[]): number {
+  return Math.max(...a.map((value, i) => Math.abs(value - (b[i] ?? Number.NaN))));
+}
+
+describe.each(names)("%s", (name) => {
+  test.each(["BF16", "Q8_0", "Q4_0"] as const)("a GGUF file of %s in place is what its folder is", async (dtype) => {
+    const file = join(root, `${name}-${dtype}.gguf`);
+    const folder = join(root, `${name}-${dtype}`);
+    await exportGguf(join(root, name), file, dtype);
+    await importGguf(file, folder);
+    const [own, decoded] = [await scored(file, "stored"), await scored(folder, "float32")];
+    expect(largestGap(own.logProbs, decoded.logProbs)).toBeLessThan(1e-5);
+    const expected = { BF16: ["bfloat16"], Q8_0: ["q8_0"], Q4_0: ["q4_0", "q8_0"] }; // the embedding of a file of Q4_0
+    expect([...own.formats].sort()).toEqual(expected[dtype]);
+  });
+
+  test("a folder's matrices are rounded as asked for, and errors stay within what rounding does", async () => {
+    const plain = await scored(join(root, name), "stored");
+    expect(plain.formats.size).toBe(0);
+    // Of logits that are a few tenths apart in a model that was never trained.
+    for (const [choice, bound] of [
+      ["bfloat16", 0.02],
+      ["q8_0", 0.03],
+      ["q4_0", 0.4],
+    ] as const) {
+      const rounded = await scored(join(root, name), choice);
+      const gap = largestGap(rounded.logProbs, plain.logProbs);
+      expect(gap).toBeGreaterThan(0);
+      expect(gap).toBeLessThan(bound);
+      expect(rounded.formats).toContain(choice);
+    }
+  });
+});
+
+test("a GGUF file has its tokenizer and chat template with it", async () => {
+  const file = join(root, "told.gguf");
+  await exportGguf(join(root, "llama"), file, "Q8_0");
+  const [own, folder] = [
+    await openAssistant(file, openReference(), "stored"),
+    await openAssistant(join(root, "llama"), openReference()),
+  ];
+  const text = "In the beginning";
+  expect([...own.encoder.tokenizer.encode(text)]).toEqual([...folder.encoder.tokenizer.encode(text)]);
+  expect(own.encoder.template?.source).toBe(folder.encoder.template?.source);
+  expect(own.encoder.endTokens()).toEqual(folder.encoder.endTokens());
+});
+
+test("a model without such matrices says so", async () => {
+  await writeSmallModel(join(root, "lstm"), families.lstm);
+  await expect(loadModel(join(root, "lstm"), openReference(), "q8_0")).rejects.toThrow(SettingsError);
+  expect((await scored(join(root, "lstm"), "stored")).formats.size).toBe(0);
+});
