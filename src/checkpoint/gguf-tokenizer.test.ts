@@ -26,6 +26,11 @@ function cutBy(regex: string): object {
   const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
   return { pre_tokenizer: { type: "Sequence", pretokenizers: [split, bytes] } };
 }
+/** Llama 3's, whose words that are tokens are those tokens, and one that cuts in the same way without that. */
+const llama3 = (ignoresMerges: boolean): Tokenizer => {
+  const { model } = small.toJson() as { model: object };
+  return changed({ ...cutBy(words("\\p{N}{1,3}")), model: { ...model, ignore_merges: ignoresMerges } });
+};
 const words = (digits: string): string =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
@@ -59,7 +64,8 @@ function sentencePiece(addsSpace: boolean): Tokenizer {
 
 const kinds: [string, Tokenizer, Record<string, unknown>][] = [
   ["GPT-2's", small, { "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2" }],
-  ["Llama 3's", changed(cutBy(words("\\p{N}{1,3}"))), { "tokenizer.ggml.pre": "llama-bpe" }],
+  ["Llama 3's", llama3(true), { "tokenizer.ggml.pre": "llama-bpe" }],
+  ["OLMo 2's", llama3(false), { "tokenizer.ggml.pre": "dbrx" }],
   ["Qwen's", changed(cutBy(words("\\p{N}"))), { "tokenizer.ggml.pre": "qwen2" }],
   ["one that begins texts", changed({ post_processor: beginning }), { "tokenizer.ggml.add_bos_token": true }],
   ["Llama 2's", sentencePiece(true), { "tokenizer.ggml.model": "llama", "tokenizer.ggml.add_space_prefix": true }],
@@ -119,9 +125,8 @@ test("what is put around a text is what the file says or, where it does not, wha
     return boundsOf(tokenizerFromMetadata("x.gguf", metadata));
   };
   const id = small.idOf(end);
-  const llama3 = changed(cutBy(words("\\p{N}{1,3}")));
   expect(bounds(small, { add_bos_token: null })).toEqual({ before: [], behind: [] });
-  expect(bounds(llama3, { add_bos_token: null })).toEqual({ before: [id], behind: [] });
+  expect(bounds(llama3(true), { add_bos_token: null })).toEqual({ before: [id], behind: [] });
   expect(bounds(sentencePiece(true), { add_bos_token: null })).toEqual({ before: [1], behind: [] });
   expect(bounds(sentencePiece(true), { add_eos_token: true })).toEqual({ before: [], behind: [2] });
 });

@@ -4,7 +4,7 @@ import { textProcessor } from "../text/folder-tokens.ts";
 import { tokenizerFromJson } from "../text/read-tokenizer.ts";
 import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer, TokenizerJson, TokenRole, TokenRoles } from "../text/tokenizer.ts";
-import { preTokenizerJson, preTokenizerName, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
+import { preTokenizerJson, preTokenizerName, preTokenizerNamed, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
 import { mergesOf, scoresOf, spacesJson } from "./gguf-sentence-piece.ts";
 import type { GgufValue } from "./gguf-values.ts";
 
@@ -70,7 +70,7 @@ export function tokenizerMetadata(encoder: ChatEncoder, rows: number): Map<strin
 export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokenizer {
   const model = text(metadata, "tokenizer.ggml.model");
   const pre = text(metadata, "tokenizer.ggml.pre") ?? "gpt-2";
-  const cutting = preTokenizerJson(pre);
+  const cutting = preTokenizerNamed(pre);
   if (model !== "llama" && (model !== "gpt2" || cutting === null)) {
     throw new UnsupportedError(
       `${where}: its tokenizer is ${model ?? "missing"} (${pre}); known are llama, and gpt2 with ${preTokenizerNames}`,
@@ -89,14 +89,16 @@ export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokeni
     }),
     post_processor: textProcessor(
       // As llama.cpp has it where a file does not say.
-      flag(metadata, "tokenizer.ggml.add_bos_token", isSentencePiece || pre === "llama-bpe") ? roles.bos : undefined,
+      flag(metadata, "tokenizer.ggml.add_bos_token", isSentencePiece || cutting?.beginsText === true)
+        ? roles.bos
+        : undefined,
       flag(metadata, "tokenizer.ggml.add_eos_token", false) ? roles.eos : undefined,
       (token) => tokens.indexOf(token),
     ),
     ...(isSentencePiece
       ? sentencePieceJson(where, metadata, tokens, typeOf)
-      : byteLevelJson(where, metadata, tokens, typeOf)),
-    ...(cutting && !isSentencePiece && { pre_tokenizer: cutting }),
+      : byteLevelJson(where, metadata, tokens, { typeOf, ignoresMerges: cutting?.ignoresMerges === true })),
+    ...(cutting && !isSentencePiece && { pre_tokenizer: preTokenizerJson(cutting) }),
   };
   return tokenizerFromJson(where, json, roles);
 }
@@ -118,7 +120,10 @@ function kindMetadata(tokenizer: Tokenizer, tokens: readonly string[]): [string,
   if (tokenizer.kind === "byte-level-bpe") {
     return [
       ["tokenizer.ggml.model", { type: "string", value: "gpt2" }],
-      ["tokenizer.ggml.pre", { type: "string", value: preTokenizerName(json.pre_tokenizer) }],
+      [
+        "tokenizer.ggml.pre",
+        { type: "string", value: preTokenizerName(json.pre_tokenizer, json.model.ignore_merges === true) },
+      ],
       ["tokenizer.ggml.merges", strings(json.model.merges.map((merge) => joined(merge)))],
     ];
   }
@@ -139,7 +144,10 @@ function kindMetadata(tokenizer: Tokenizer, tokens: readonly string[]): [string,
 
 /** Merges are text with a space between, or pairs. */
 interface BpeJson extends TokenizerJson {
-  readonly model: TokenizerJson["model"] & { readonly merges: readonly (string | readonly [string, string])[] };
+  readonly model: TokenizerJson["model"] & {
+    readonly merges: readonly (string | readonly [string, string])[];
+    readonly ignore_merges?: boolean;
+  };
 }
 
 function joined(merge: string | readonly [string, string]): string {
@@ -180,12 +188,17 @@ function typesOf(tokenizer: Tokenizer, rows: number): Int32Array {
 
 type TypeOf = (id: number) => number;
 
-function byteLevelJson(where: string, metadata: Metadata, tokens: readonly string[], typeOf: TypeOf): object {
+function byteLevelJson(
+  where: string,
+  metadata: Metadata,
+  tokens: readonly string[],
+  { typeOf, ignoresMerges }: { readonly typeOf: TypeOf; readonly ignoresMerges: boolean },
+): object {
   return {
     decoder: { type: "ByteLevel" },
     model: {
       type: "BPE",
-      ignore_merges: text(metadata, "tokenizer.ggml.pre") === "llama-bpe",
+      ignore_merges: ignoresMerges,
       vocab: Object.fromEntries(tokens.flatMap((token, id) => (typeOf(id) === tokenTypes.normal ? [[token, id]] : []))),
       merges: texts(where, metadata, "tokenizer.ggml.merges").map(split),
     },

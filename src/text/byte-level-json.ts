@@ -60,14 +60,16 @@ const gpt2Pattern = compilePattern(
 
 function readPreTokenizer(where: string, json: Component | null): PreTokenizer {
   const steps = flatten(where, json, "pretokenizers");
-  const last = steps.pop();
-  if (json === null || last?.type !== "ByteLevel") throw unsupportedPart(where, "pre-tokenizer", json);
-  const { add_prefix_space: addPrefixSpace, use_regex: useRegex } = checked(where, ByteLevelSchema, last);
-  if (steps.length === 0 && useRegex) return new Gpt2Words(addPrefixSpace);
-  const known = steps.map((step) => readCutter(where, step));
+  const at = steps.findIndex(({ type }) => type === "ByteLevel");
+  if (json === null || at < 0) throw unsupportedPart(where, "pre-tokenizer", json);
+  const { add_prefix_space: addPrefixSpace, use_regex: useRegex } = checked(where, ByteLevelSchema, steps[at]);
+  if (steps.length === 1 && useRegex) return new Gpt2Words(addPrefixSpace);
+  const before = steps.slice(0, at).map((step) => readCutter(where, step));
   const gpt2 = useRegex && gpt2Pattern ? [isolating(gpt2Pattern)] : [];
+  const behind = steps.slice(at + 1).map((step) => readByteCutter(where, step));
+  const known = [...before, ...behind];
   return new PatternWords({
-    cutters: [...known.map(({ cut }) => cut), ...gpt2],
+    cutters: [...before.map(({ cut }) => cut), ...gpt2, ...behind.map(({ cut }) => cut)],
     addPrefixSpace,
     spacesBeginWords:
       known.every((step) => step.isLocal) && (gpt2.length > 0 || known.some((step) => step.spacesBeginWords)),
@@ -98,7 +100,26 @@ interface CuttingStep {
   readonly spacesBeginWords: boolean;
 }
 
+/**
+ * A step that reads bytes by their spellings, of which only ASCII's digits spell themselves. Some others' are digits too,
+ * those of ² and ½ for example: no tokenizer that was learned behind such a step has a token in which one is not alone.
+ */
+function readByteCutter(where: string, step: Component): CuttingStep {
+  if (step.type === "Digits") {
+    const { individual_digits: individual } = checked(where, DigitsSchema, step);
+    return { cut: isolating(individual ? /[0-9]/gu : /[0-9]+/gu), isLocal: true, spacesBeginWords: false };
+  }
+  const { pattern } = checked(where, SplitSchema, step);
+  if (step.type !== "Split" || !("Regex" in pattern) || !/^(\[0-9\])+$/.test(pattern.Regex)) {
+    throw unsupportedPart(where, "pre-tokenizer", step);
+  }
+  return { ...readCutter(where, step), isLocal: true };
+}
+
 function readCutter(where: string, step: Component): CuttingStep {
+  if (step.type === "Punctuation" && String(step.behavior).toLowerCase() === "contiguous") {
+    return { cut: isolating(/[\p{P}$+<=>^`|~]+/gu), isLocal: true, spacesBeginWords: false };
+  }
   if (step.type === "Digits") {
     const { individual_digits: individual } = checked(where, DigitsSchema, step);
     return { cut: isolating(individual ? /\p{N}/gu : /\p{N}+/gu), isLocal: true, spacesBeginWords: false };

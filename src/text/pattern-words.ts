@@ -124,13 +124,13 @@ const classEscapes: Readonly<Record<string, string>> = {
 };
 
 /** What the two dialects read differently, and a class within `(?i:…)`, whose letters would need their other case. */
-const untranslatable = /\\[wWbBG]|&&|\[\^?\]|\(\?i:[^()]*\[/;
+const untranslatable = /\\[wWbBG]|&&|\[\^?\]|\(\?i:[^()]*\[|\[(?:\\.|[^\]\\])*\[\^/;
 
 function translatePattern(source: string): string | null {
   if (untranslatable.test(source)) return null;
   const ignoresCase = [false];
   let out = "";
-  for (const [part] of source.matchAll(/\\.|\[(?:\\.|[^\]\\])*\]|\(\?i:|./gsu)) {
+  for (const [part] of source.matchAll(/\\.|\[(?:\\.|\[(?:\\.|[^\]\\])*\]|[^\]\\])*\]|\(\?i:|./gsu)) {
     if (part === "^" || part === "$") return null;
     if (part === ")") ignoresCase.pop();
     if (part.startsWith("(")) ignoresCase.push(part === "(?i:" || ignoresCase.at(-1) === true);
@@ -141,8 +141,13 @@ function translatePattern(source: string): string | null {
 
 /** Translates an escape, a whole class, the beginning of a group or one character. */
 function translatePart(part: string, ignoresCase: boolean): string {
-  if (part.startsWith("\\") || part.startsWith("[")) {
-    return part.replace(/\\./gu, (escaped) => classEscapes[escaped] ?? escaped);
+  if (part.startsWith("\\")) return classEscapes[part] ?? part;
+  if (part.length > 1 && part.startsWith("[")) {
+    // A class within a class is part of it.
+    const inside = part
+      .slice(1, -1)
+      .replace(/\\.|[[\]]/gu, (found) => (found.length > 1 ? (classEscapes[found] ?? found) : ""));
+    return `[${inside}]`;
   }
   if (part === "(?i:") return "(?:";
   if (part === ".") return "[^\\n]";
