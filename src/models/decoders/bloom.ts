@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineDecoder } from "../decoder-family.ts";
-import { everyLayer, rate, size } from "./llama-keys.ts";
+import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** BLOOM; folders of `model_type` bloom. */
@@ -13,7 +13,7 @@ export const bloom = defineDecoder({
       vocab_size: size,
       hidden_size: size.optional(),
       n_embed: size.optional(),
-      n_layer: size,
+      n_layer: layerCount,
       n_head: size,
       /** Nothing in the model depends on it: slopes reach as far as one likes. */
       seq_length: size.default(2048),

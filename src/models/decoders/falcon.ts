@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-import { everyLayer, rate, size } from "./llama-keys.ts";
+import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** Falcon 7B, 40B, 180B, RW and 2; folders of `model_type` falcon. */
@@ -14,7 +14,7 @@ export const falcon = defineDecoder({
     ...rotaryKeys,
     vocab_size: size,
     hidden_size: size,
-    num_hidden_layers: size,
+    num_hidden_layers: layerCount,
     num_attention_heads: size,
     num_kv_heads: size.nullish(),
     ffn_hidden_size: size.nullish(),

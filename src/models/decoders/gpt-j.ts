@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { everyLayer, rate, size } from "./llama-keys.ts";
+import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** GPT-J; folders of `model_type` gptj. */
@@ -13,7 +13,7 @@ export const gptJ = defineDecoder({
     vocab_size: size,
     n_positions: size.default(2048),
     n_embd: size,
-    n_layer: size,
+    n_layer: layerCount,
     n_head: size,
     n_inner: size.nullish(),
     rotary_dim: size.nullable().default(64),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { rate, size } from "./llama-keys.ts";
+import { layerCount, rate, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** GPT-Neo and TinyStories; folders of `model_type` gpt_neo. */
@@ -13,11 +13,11 @@ export const gptNeo = defineDecoder({
     vocab_size: size,
     max_position_embeddings: size.default(2048),
     hidden_size: size,
-    num_layers: size,
+    num_layers: layerCount,
     num_heads: size,
     intermediate_size: size.nullish(),
     attention_types: z
-      .array(z.tuple([z.array(z.enum(["global", "local"])), size]))
+      .array(z.tuple([z.array(z.enum(["global", "local"])), layerCount]))
       .default([[["global", "local"], 12]]),
     window_size: size.default(256),
     activation_function: ActivationName.default("gelu_new"),

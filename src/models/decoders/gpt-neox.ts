@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-import { everyLayer, rate, size } from "./llama-keys.ts";
+import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** GPT-NeoX and Pythia; folders of `model_type` gpt_neox. */
@@ -16,7 +16,7 @@ export const gptNeox = defineDecoder({
     max_position_embeddings: size.default(2048),
     hidden_size: size,
     intermediate_size: size,
-    num_hidden_layers: size,
+    num_hidden_layers: layerCount,
     num_attention_heads: size,
     hidden_act: ActivationName.default("gelu"),
     rotary_pct: z.number().positive().max(1).default(0.25),

@@ -10,6 +10,9 @@ import { readRotary, rotaryKeys } from "../rotary-config.ts";
 /** A size in a config.json. */
 export const size = z.int().positive();
 
+/** A number of layers. What is kept for each must not exhaust memory where a file is damaged. */
+export const layerCount = size.max(10_000);
+
 /** A share that is dropped, in a config.json that may leave it out. */
 export const rate = z.number().min(0).lt(1).default(0);
 
@@ -19,7 +22,7 @@ export const llamaKeys = {
   max_position_embeddings: size.default(2048),
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),

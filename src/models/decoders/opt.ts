@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { everyLayer, size } from "./llama-keys.ts";
+import { everyLayer, layerCount, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 const rate = z.number().min(0).lt(1);
@@ -17,7 +17,7 @@ export const opt = defineDecoder({
       max_position_embeddings: size.default(2048),
       hidden_size: size,
       ffn_dim: size,
-      num_hidden_layers: size,
+      num_hidden_layers: layerCount,
       num_attention_heads: size,
       word_embed_proj_dim: size.nullish(),
       do_layer_norm_before: z.boolean().default(true),
