@@ -24,6 +24,28 @@ STEMMA_INLINE Wide loadAs(const void* from) {
   return x;
 }
 
+/** kLanes signed bytes as integers: compilers take such a step apart, where one instruction does it. */
+STEMMA_INLINE IntVec widenSigned(const void* from) {
+#if defined(__AVX512F__)
+  return (IntVec)_mm512_cvtepi8_epi32(loadAs<__m128i>(from));
+#elif defined(__AVX2__)
+  return (IntVec)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)from));
+#else
+  return __builtin_convertvector(loadAs<Bytes>(from), IntVec);
+#endif
+}
+
+/** The same of unsigned ones. */
+STEMMA_INLINE WordVec widenUnsigned(const void* from) {
+#if defined(__AVX512F__)
+  return (WordVec)_mm512_cvtepu8_epi32(loadAs<__m128i>(from));
+#elif defined(__AVX2__)
+  return (WordVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from));
+#else
+  return __builtin_convertvector(loadAs<UnsignedBytes>(from), WordVec);
+#endif
+}
+
 /** The number whose float16 bits lie at `from`, in every lane. */
 STEMMA_INLINE Vec scaleAt(const uint8_t* from) {
 #if defined(__AVX512F__)
@@ -46,10 +68,10 @@ template <WeightFormat kWeights>
 STEMMA_INLINE Vec quantsAt(const uint8_t* block, int v) {
   const uint8_t* quants = block + 2;
   if constexpr (kWeights == WeightFormat::q8_0) {
-    return toFloat(__builtin_convertvector(loadAs<Bytes>(quants + v * kLanes), IntVec));
+    return toFloat(widenSigned(quants + v * kLanes));
   } else {
     const int first = v * kLanes;
-    const WordVec both = __builtin_convertvector(loadAs<UnsignedBytes>(quants + first % 16), WordVec);
+    const WordVec both = widenUnsigned(quants + first % 16);
     const WordVec shifted = both >> (first < 16 ? 0 : 4);
 #if defined(__AVX512F__)
     // The instruction looks at four bits of each lane, and at nothing above them.
