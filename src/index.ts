@@ -68,6 +68,7 @@ export { searchTexts, writeTexts } from "./generate/text-to-text.ts";
 export type { PulledModel, PullOptions } from "./hub/pull-model.ts";
 export { openHubModel, pullModel } from "./hub/pull-model.ts";
 export { bertClassifier } from "./models/bert-families.ts";
+export { encoders } from "./models/encoders.ts";
 export type { ModelFamily, ModelShape } from "./models/family.ts";
 export { exportGguf, importGguf } from "./models/gguf/files.ts";
 export { families, otherFamilies } from "./models/index.ts";

@@ -1,11 +1,13 @@
 import type { Backend } from "../backend/kernels.ts";
+import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import { loadTokenizerFor } from "../generate/assistant.ts";
 import { fillIn } from "../generate/fill-in.ts";
 import type { FinishReason } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
 import { searchTexts, writeTexts } from "../generate/text-to-text.ts";
-import { bert } from "../models/bert-families.ts";
+import type { EncoderFamily } from "../models/encoder-family.ts";
+import { encoderNamed } from "../models/encoders.ts";
 import type { Architecture } from "../models/family.ts";
 import { loadModelOf } from "../models/load.ts";
 import { t5 } from "../models/t5-family.ts";
@@ -61,7 +63,8 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
 
 /** An encoder fills in the masks of each prompt. */
 async function fillPrompts(...[folder, prompts, { signal }, backend]: Parameters<Answerer>): ReturnType<Answerer> {
-  const model = await loadModelOf(bert, folder, backend, { random: null, report: needsWords(folder) });
+  const family = await encoderIn(folder);
+  const model = await loadModelOf(family.words, folder, backend, { random: null, report: needsWords(family, folder) });
   const tokenizer = await loadTokenizerFor(model, folder);
   const mask = maskOf(tokenizer, folder);
   const special = new Set(tokenizer.specialTokens.values());
@@ -78,7 +81,7 @@ async function fillPrompts(...[folder, prompts, { signal }, backend]: Parameters
     }
     if (masks === 0) {
       throw new SettingsError(
-        `prompt: ${JSON.stringify(prompt)} has no ${tokenizer.roles.mask} to fill in; a bert continues nothing, take a decoder for that`,
+        `prompt: ${JSON.stringify(prompt)} has no ${tokenizer.roles.mask} to fill in; an encoder continues nothing, take a decoder for that`,
       );
     }
     const filled = await fillIn(model, ids, typeIds, {
@@ -92,15 +95,28 @@ async function fillPrompts(...[folder, prompts, { signal }, backend]: Parameters
 }
 
 /** To fill in masks takes the head that names words, and neither the pooler nor the other head. */
-function needsWords(folder: string): (lacking: readonly string[]) => void {
+function needsWords({ description }: EncoderFamily, folder: string): (lacking: readonly string[]) => void {
+  const { className, words, modelType } = description;
   return (lacking) => {
-    const [name] = lacking.filter((missing) => missing.startsWith("cls.predictions."));
+    const [name] = lacking.filter((missing) => words.test(missing) && !missing.includes("seq_relationship"));
     if (name === undefined) return;
+    const wanted = modelType === "bert" ? "BertForMaskedLM or BertForPreTraining" : `${className}ForMaskedLM`;
+    const teach = modelType === "bert" ? `, or teach this one: stemma pretrain --model ${folder}` : "";
     throw new CheckpointError(
-      `${folder}: has no head that names masked words (${name}); take a folder of BertForMaskedLM or BertForPreTraining, ` +
-        `or teach this one: stemma pretrain --model ${folder}`,
+      `${folder}: has no head that names masked words (${name}); take a folder of ${wanted}${teach}`,
     );
   };
+}
+
+/** What kind of encoder lies in a folder. */
+async function encoderIn(folder: string): Promise<EncoderFamily> {
+  const { config, close } = await openModelFolder(folder);
+  await close();
+  const family = encoderNamed(config);
+  if (family) return family;
+  throw new CheckpointError(
+    `${folder}: config.json has model_type ${JSON.stringify(config.model_type)}, which is no encoder`,
+  );
 }
 
 function maskOf({ roles, specialTokens }: Tokenizer, folder: string): number {

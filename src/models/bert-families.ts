@@ -1,75 +1,21 @@
 import { z } from "zod";
-import { parameters } from "../nn/parameters.ts";
 import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
-import type { BertClassifierSettings, BertSettings } from "./bert.ts";
-import { BertClassifier, BertForPretraining } from "./bert.ts";
+import type { BertSettings } from "./bert.ts";
 import { parseConfig } from "./config.ts";
-import type { ModelFamily, ModelShape, TensorBinding } from "./family.ts";
-import { defineFamily } from "./family.ts";
-import { packedTensors } from "./packed-tensors.ts";
+import { encoderFamily } from "./encoder-family.ts";
+import type { ModelShape } from "./family.ts";
 
-/** How the first folders call the parameters of norms, and the head's bias where it belongs to the decoder. */
-const spellings = [
+/** How the first folders call the parameters of norms. */
+export const oldNorms = [
   [/LayerNorm\.gamma$/, "LayerNorm.weight"],
   [/LayerNorm\.beta$/, "LayerNorm.bias"],
-  [/^cls\.predictions\.decoder\.bias$/, "cls.predictions.bias"],
 ] as const;
-
-/** BERT with its two heads for pretraining; folders of `model_type` bert. */
-export const bert: ModelFamily<BertSettings, BertForPretraining> = defineFamily({
-  summary: "BERT: bidirectional encoder that fills in masked words",
-  modelType: "bert",
-  architecture: "encoder",
-  shaped,
-  create: (settings, init) => new BertForPretraining(settings, init),
-  readConfig: (config) => readSettings(parseConfig(BertConfig, config)),
-  writeConfig: (settings) => ({ architectures: ["BertForPreTraining"], ...writeSettings(settings) }),
-  tensors: (model) => bindings(model, model.settings.width),
-  optionalPrefix: "bert.",
-  optionalParts: /^(bert\.pooler|cls)\./,
-  spellings,
-  ignoredTensors: /^(cls\.predictions\.decoder\.weight|(classifier|qa_outputs)\..*|(bert\.)?embeddings\.position_ids)$/,
-  ownHead: { embedding: "bert.embeddings.word_embeddings.weight", head: "cls.predictions.decoder.weight" },
-});
-
-/**
- * BERT with a classifier, for one task or the other; folders of `model_type` bert, too. The heads of pretraining are
- * passed over.
- */
-export const bertClassifier: ModelFamily<BertClassifierSettings, BertClassifier> = defineFamily({
-  summary: "BERT with a classifier of sequences or of choices",
-  modelType: "bert",
-  shaped: (shape): BertClassifierSettings => ({
-    ...shaped(shape),
-    task: "sequence-classification",
-    labels: ["LABEL_0", "LABEL_1"],
-  }),
-  create: (settings, init) => new BertClassifier(settings, init),
-  readConfig(config): BertClassifierSettings {
-    const { architectures, id2label, ...keys } = parseConfig(ClassifierConfig, config);
-    const task = architectures[0] === "BertForMultipleChoice" ? "multiple-choice" : "sequence-classification";
-    return { ...readSettings(keys), task, labels: task === "multiple-choice" ? [] : id2label };
-  },
-  writeConfig(settings) {
-    const { task, labels } = settings;
-    if (task === "multiple-choice") return { architectures: ["BertForMultipleChoice"], ...writeSettings(settings) };
-    return {
-      architectures: ["BertForSequenceClassification"],
-      ...writeSettings(settings),
-      id2label: Object.fromEntries(labels.entries()),
-      label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-    };
-  },
-  tensors: (model) => bindings(model, model.settings.width),
-  optionalPrefix: "bert.",
-  spellings,
-  ignoredTensors: /^(cls\..*|(bert\.)?embeddings\.position_ids)$/,
-});
 
 const size = z.int().positive();
 const rate = z.number().min(0).lt(1);
 
-const sharedKeys = {
+/** Keys of BERT's config that its kin have as well. */
+export const bertKeys = {
   vocab_size: size,
   hidden_size: size,
   num_hidden_layers: size,
@@ -89,30 +35,61 @@ const sharedKeys = {
   tie_word_embeddings: z.boolean().default(true),
 };
 
-const BertConfig = z.object(sharedKeys);
-type Keys = z.infer<typeof BertConfig>;
+const BertConfig = z.object(bertKeys);
+/** What they hold. */
+export type BertKeys = z.infer<typeof BertConfig>;
 
-const ClassifierConfig = z.object({
-  ...sharedKeys,
-  architectures: z.array(z.string()).default(["BertForSequenceClassification"]),
-  /** Names by id; the library's own two where a file has none. */
-  id2label: z
-    .record(z.string(), z.string())
-    .default({ 0: "LABEL_0", 1: "LABEL_1" })
-    .refine((names) => Object.keys(names).every((id) => Number(id) < Object.keys(names).length), "ids have gaps")
-    .transform((names) => Object.keys(names).map((_, id) => names[String(id)] ?? "")),
+/** BERT with its heads: folders of `model_type` bert. */
+export const bertEncoder = encoderFamily({
+  modelType: "bert",
+  summary: "BERT: bidirectional encoder that fills in masked words",
+  className: "Bert",
+  wordsClass: "ForPreTraining",
+  prefix: "bert.",
+  hasChoices: true,
+  shaped: shapedBert,
+  readConfig: (config) => readBertKeys(parseConfig(BertConfig, config)),
+  writeConfig: (settings) => ({ model_type: "bert", ...writeBertKeys(settings) }),
+  renamings: [
+    [/^body\.pooler/, "pooler.dense"],
+    [/^transformNorm/, "cls.predictions.transform.LayerNorm"],
+    [/^transform\./, "cls.predictions.transform.dense."],
+    [/^outputBias$/, "cls.predictions.bias"],
+    [/^head$/, "cls.predictions.decoder.weight"],
+    [/^relationship/, "cls.seq_relationship"],
+  ],
+  projections: ["self.query", "self.key", "self.value"],
+  pooler: "bert.pooler.",
+  words: /^cls\./,
+  heads: /^(bert\.pooler|cls)\./,
+  ignored: /^(bert\.)?embeddings\.position_ids$/,
+  // The head's bias belongs to the decoder in some.
+  spellings: [...oldNorms, [/^cls\.predictions\.decoder\.bias$/, "cls.predictions.bias"]],
+  ownHead: { embedding: "bert.embeddings.word_embeddings.weight", head: "cls.predictions.decoder.weight" },
 });
 
-function readSettings(keys: Keys): BertSettings {
+/** BERT with its two heads for pretraining. */
+export const bert = bertEncoder.words;
+
+/** BERT with a classifier, for one task or the other. The heads of pretraining are passed over. */
+export const bertClassifier = bertEncoder.classifier;
+
+/** Settings of an encoder with BERT's keys. */
+export function readBertKeys(keys: BertKeys): BertSettings {
   return {
     vocabularySize: keys.vocab_size,
     context: keys.max_position_embeddings,
+    positionOffset: 0,
     segments: keys.type_vocab_size,
     width: keys.hidden_size,
+    embeddingWidth: null,
     layers: keys.num_hidden_layers,
     heads: keys.num_attention_heads,
     hidden: keys.intermediate_size,
     activation: activationNamed(keys.hidden_act),
+    wordActivation: null,
+    poolerActivation: "tanh",
+    nextSentence: true,
     dropout: keys.hidden_dropout_prob,
     attentionDropout: keys.attention_probs_dropout_prob,
     classifierDropout: keys.classifier_dropout ?? keys.hidden_dropout_prob,
@@ -123,9 +100,9 @@ function readSettings(keys: Keys): BertSettings {
   };
 }
 
-function writeSettings(settings: BertSettings): Keys & { model_type: string } {
+/** {@link readBertKeys} the other way round. */
+export function writeBertKeys(settings: BertSettings): BertKeys {
   return {
-    model_type: "bert",
     vocab_size: settings.vocabularySize,
     hidden_size: settings.width,
     num_hidden_layers: settings.layers,
@@ -146,13 +123,19 @@ function writeSettings(settings: BertSettings): Keys & { model_type: string } {
   };
 }
 
-function shaped(shape: ModelShape): BertSettings {
+/** A BERT of the given shape. */
+export function shapedBert(shape: ModelShape): BertSettings {
   const { dropout, ...sizes } = shape;
   return {
     ...sizes,
+    positionOffset: 0,
     segments: 2,
+    embeddingWidth: null,
     hidden: 4 * shape.width,
     activation: "gelu",
+    wordActivation: null,
+    poolerActivation: "tanh",
+    nextSentence: true,
     dropout,
     attentionDropout: dropout,
     classifierDropout: dropout,
@@ -161,35 +144,4 @@ function shaped(shape: ModelShape): BertSettings {
     initializerRange: 0.02,
     padding: 0,
   };
-}
-
-/** Field paths of the models and what their folders call them, applied in order. */
-const renamings = [
-  [/^body\.tokenEmbedding$/, "bert.embeddings.word_embeddings.weight"],
-  [/^body\.positionEmbedding$/, "bert.embeddings.position_embeddings.weight"],
-  [/^body\.segmentEmbedding$/, "bert.embeddings.token_type_embeddings.weight"],
-  [/^body\.embeddingNorm/, "bert.embeddings.LayerNorm"],
-  [/^body\.blocks\./, "bert.encoder.layer."],
-  [/^body\.pooler/, "bert.pooler.dense"],
-  [/attention\.projection/, "attention.output.dense"],
-  [/attentionNorm/, "attention.output.LayerNorm"],
-  [/mlp\.expansion/, "intermediate.dense"],
-  [/mlp\.projection/, "output.dense"],
-  [/mlpNorm/, "output.LayerNorm"],
-  [/^transformNorm/, "cls.predictions.transform.LayerNorm"],
-  [/^transform\./, "cls.predictions.transform.dense."],
-  [/^outputBias$/, "cls.predictions.bias"],
-  [/^head$/, "cls.predictions.decoder.weight"],
-  [/^relationship/, "cls.seq_relationship"],
-  [/\.gain$/, ".weight"],
-] as const;
-
-function bindings(model: object, width: number): TensorBinding[] {
-  return [...parameters(model)].flatMap(([path, parameter]) => {
-    const name = renamings.reduce((text, [from, to]) => text.replace(from, to), path);
-    const [, before, part] = /^(.*attention)\.qkv\.(\w+)$/.exec(name) ?? [];
-    if (before === undefined) return [{ name, parameter, transposed: false }];
-    const own = (kind: string): [string, number] => [`${before}.self.${kind}.${part}`, width];
-    return packedTensors(parameter, [own("query"), own("key"), own("value")]);
-  });
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Activation } from "../backend/kernels.ts";
-import { ShapeError } from "../core/errors.ts";
+import { ShapeError, UnsupportedError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { throughBlocks } from "../nn/block-stack.ts";
 import { dropOut } from "../nn/dropout.ts";
@@ -15,19 +15,31 @@ import type { TextModel } from "./language-model.ts";
 const size = z.int().positive();
 const rate = z.number().min(0).lt(1).default(0);
 
-/** Shape of a BERT. */
+const activation = z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]);
+
+/** Shape of a BERT, or of an encoder that differs from it by these properties. */
 export const BertSettings = z.object({
   vocabularySize: size,
   /** Positions, and so the longest sequence. */
   context: size,
-  /** Kinds of segments: 2, the first and the second sentence. */
-  segments: size.default(2),
+  /** Rows of the table of positions before the first one that is used: RoBERTa has them for padding. */
+  positionOffset: z.int().nonnegative().default(0),
+  /** Kinds of segments: 2, the first and the second sentence; 0 where they are not told apart. */
+  segments: z.int().nonnegative().default(2),
   width: size,
+  /** Width of the embeddings, from which a layer leads to `width`; null: `width`, without that layer. */
+  embeddingWidth: size.nullable().default(null),
   layers: size,
   heads: size,
   /** Width of the feed-forward layer. */
   hidden: size,
-  activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]).default("gelu"),
+  activation: activation.default("gelu"),
+  /** Of the head that names words; null: `activation`. */
+  wordActivation: activation.nullable().default(null),
+  /** Of the layer over the first token's state. */
+  poolerActivation: activation.default("tanh"),
+  /** Whether there is a head that tells whether the second segment follows the first. */
+  nextSentence: z.boolean().default(true),
   /** Of embeddings and of what each sub-layer adds. */
   dropout: rate,
   attentionDropout: rate,
@@ -64,13 +76,14 @@ export interface EncoderOptions {
  */
 export class Bert implements TextModel {
   readonly settings: BertSettings;
-  /** `[vocabularySize, width]` */
+  /** `[vocabularySize, embeddingWidth]` */
   readonly tokenEmbedding: Parameter;
-  /** `[context, width]` */
+  /** `[positionOffset + context, embeddingWidth]` */
   readonly positionEmbedding: Parameter;
-  /** `[segments, width]` */
-  readonly segmentEmbedding: Parameter;
+  /** `[segments, embeddingWidth]` */
+  readonly segmentEmbedding: Parameter | null;
   readonly embeddingNorm: LayerNorm;
+  readonly embeddingProjection: Linear | null;
   readonly blocks: readonly Block[];
   readonly pooler: Linear;
 
@@ -78,13 +91,16 @@ export class Bert implements TextModel {
     const { width, heads, normEpsilon, initializerRange: range, dropout } = settings;
     if (width % heads !== 0) throw new ShapeError(`bert: ${heads} heads do not divide a width of ${width}`);
     this.settings = settings;
-    this.tokenEmbedding = init.normal([settings.vocabularySize, width], range);
-    this.positionEmbedding = init.normal([settings.context, width], range);
-    this.segmentEmbedding = init.normal([settings.segments, width], range);
-    this.embeddingNorm = new LayerNorm(width, normEpsilon, init);
+    const inner = settings.embeddingWidth ?? width;
+    this.tokenEmbedding = init.normal([settings.vocabularySize, inner], range);
+    this.positionEmbedding = init.normal([settings.positionOffset + settings.context, inner], range);
+    this.segmentEmbedding = settings.segments > 0 ? init.normal([settings.segments, inner], range) : null;
+    this.embeddingNorm = new LayerNorm(inner, normEpsilon, init);
+    const linear = { bias: true, standardDeviation: range };
+    this.embeddingProjection = settings.embeddingWidth === null ? null : new Linear(inner, width, linear, init);
     const block = { ...settings, normPosition: "after", residualDropout: dropout } as const;
     this.blocks = Array.from({ length: settings.layers }, (_, layer) => new Block(block, layer, init));
-    this.pooler = new Linear(width, width, { bias: true, standardDeviation: range }, init);
+    this.pooler = new Linear(width, width, linear, init);
   }
 
   get backend(): Tensor["backend"] {
@@ -96,21 +112,26 @@ export class Bert implements TextModel {
     const [batch, time] = [ids.axis(0), ids.axis(1)];
     const random = options.random ?? null;
     checkPositions("bert", this.settings.context, time, null);
-    const segments = Tensor.from(this.backend, options.segments ?? new Int32Array(batch * time), [batch, time]);
-    const embedded = this.tokenEmbedding
-      .gatherRows(ids)
-      .add(this.positionEmbedding.slice(0, 0, time))
-      .add(this.segmentEmbedding.gatherRows(segments)); // [batch, time, width]
-    const x = dropOut(this.embeddingNorm.forward(embedded), this.settings.dropout, random);
+    const { positionOffset: first } = this.settings;
+    const placed = this.tokenEmbedding.gatherRows(ids).add(this.positionEmbedding.slice(0, first, first + time));
+    const embedded = this.#withSegments(placed, options.segments ?? new Int32Array(batch * time));
+    const normal = dropOut(this.embeddingNorm.forward(embedded), this.settings.dropout, random);
+    const x = this.embeddingProjection?.forward(normal) ?? normal; // [batch, time, width]
     const mask = { causal: false, keyLengths: options.lengths };
     const { recompute = false } = options;
     return throughBlocks(this.blocks, x, { random, recompute }, (block, input, own) => block.forward(input, mask, own));
   }
 
-  /** Hidden states `[batch, time, width]` → tanh of a layer over the first token's, `[batch, width]`. */
+  /** Hidden states `[batch, time, width]` → a layer with its activation over the first token's, `[batch, width]`. */
   pooled(hidden: Tensor): Tensor {
-    const first = hidden.slice(1, 0, 1).reshape([-1, this.settings.width]);
-    return this.pooler.forward(first, { activation: "tanh" });
+    const { width, poolerActivation } = this.settings;
+    return this.pooler.forward(hidden.slice(1, 0, 1).reshape([-1, width]), { activation: poolerActivation });
+  }
+
+  #withSegments(embedded: Tensor, segments: Int32Array): Tensor {
+    if (!this.segmentEmbedding) return embedded;
+    const [batch, time] = [embedded.axis(0), embedded.axis(1)];
+    return embedded.add(this.segmentEmbedding.gatherRows(Tensor.from(this.backend, segments, [batch, time])));
   }
 }
 
@@ -126,22 +147,23 @@ export class BertForPretraining implements TextModel {
   readonly transformNorm: LayerNorm;
   /** `[vocabularySize]` */
   readonly outputBias: Parameter;
-  /** `[vocabularySize, width]`; null where the word embedding serves. */
+  /** `[vocabularySize, embeddingWidth]`; null where the word embedding serves. */
   readonly head: Parameter | null;
-  /** Logits of "it follows" (0) and "it does not" (1). */
-  readonly relationship: Linear;
+  /** Logits of "it follows" (0) and "it does not" (1); null where nothing tells it. */
+  readonly relationship: Linear | null;
   readonly #activation: Activation;
 
   constructor(settings: BertSettings, init: Initializer) {
     const linear = { bias: true, standardDeviation: settings.initializerRange };
     this.body = new Bert(settings, init);
-    this.transform = new Linear(settings.width, settings.width, linear, init);
-    this.transformNorm = new LayerNorm(settings.width, settings.normEpsilon, init);
+    const inner = settings.embeddingWidth ?? settings.width;
+    this.transform = new Linear(settings.width, inner, linear, init);
+    this.transformNorm = new LayerNorm(inner, settings.normEpsilon, init);
     this.outputBias = init.constant([settings.vocabularySize], 0);
-    const { vocabularySize, width, initializerRange } = settings;
-    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, width], initializerRange);
-    this.relationship = new Linear(settings.width, 2, linear, init);
-    this.#activation = settings.activation;
+    const { vocabularySize, initializerRange } = settings;
+    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, inner], initializerRange);
+    this.relationship = settings.nextSentence ? new Linear(settings.width, 2, linear, init) : null;
+    this.#activation = settings.wordActivation ?? settings.activation;
   }
 
   get settings(): BertSettings {
@@ -152,7 +174,7 @@ export class BertForPretraining implements TextModel {
     return this.body.backend;
   }
 
-  /** `[vocabularySize, width]` */
+  /** `[vocabularySize, embeddingWidth]` */
   get outputWeight(): Parameter {
     return this.head ?? this.body.tokenEmbedding;
   }
@@ -162,7 +184,7 @@ export class BertForPretraining implements TextModel {
     return this.body.forward(ids, options);
   }
 
-  /** Hidden states `[…, width]` → what the output layer reads, `[…, width]`. */
+  /** Hidden states `[…, width]` → what the output layer reads, `[…, embeddingWidth]`. */
   transformed(hidden: Tensor): Tensor {
     return this.transformNorm.forward(this.transform.forward(hidden, { activation: this.#activation }));
   }
@@ -172,8 +194,14 @@ export class BertForPretraining implements TextModel {
     return this.transformed(hidden).matmul(this.outputWeight, { transposeB: true }).add(this.outputBias);
   }
 
-  /** Hidden states `[batch, time, width]` → logits of the two relationships, `[batch, 2]`. */
+  /**
+   * Hidden states `[batch, time, width]` → logits of the two relationships, `[batch, 2]`.
+   *
+   * @throws {UnsupportedError} when there is no head for them.
+   */
   relationshipLogits(hidden: Tensor): Tensor {
+    if (!this.relationship)
+      throw new UnsupportedError("encoder: it has no head that tells whether a segment follows another");
     return this.relationship.forward(this.body.pooled(hidden));
   }
 }

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
+import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
 import { dropOut } from "../nn/dropout.ts";
@@ -7,7 +8,8 @@ import type { Parameter } from "../nn/parameters.ts";
 import { freeze, Initializer, parameters } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Bert, BertClassifier } from "./bert.ts";
-import { bert, bertClassifier } from "./bert-families.ts";
+import { bertEncoder } from "./bert-families.ts";
+import type { EncoderFamily } from "./encoder-family.ts";
 import { loadModelOf } from "./load.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
 import { loadTensors, modelPlacements } from "./read-model.ts";
@@ -15,7 +17,7 @@ import type { ReadingOptions, TaskDescription, TaskModel, TaskStates, TaskStorag
 import { readDescription, storedDescription } from "./task-model.ts";
 
 /**
- * BERT with a linear head on the pooled state of its first token.
+ * BERT, or another encoder, with a linear head on the pooled state of its first token.
  *
  * @see Devlin et al. (2019), sections 3.2 and 4, arXiv:1810.04805.
  */
@@ -23,11 +25,19 @@ export class EncoderTaskModel implements TaskModel {
   readonly description: TaskDescription;
   readonly classifier: BertClassifier;
   readonly languageModel = null;
+  readonly family: EncoderFamily;
   readonly #headDropout: number;
 
-  constructor(description: TaskDescription, classifier: BertClassifier, headDropout: number) {
+  /** @param family - What kind of encoder it is; BERT when left out. */
+  constructor(
+    description: TaskDescription,
+    classifier: BertClassifier,
+    headDropout: number,
+    family: EncoderFamily = bertEncoder,
+  ) {
     this.description = description;
     this.classifier = classifier;
+    this.family = family;
     this.#headDropout = headDropout;
   }
 
@@ -40,8 +50,9 @@ export class EncoderTaskModel implements TaskModel {
   }
 
   get head(): ReadonlyMap<string, Parameter> {
-    const { weight, bias } = this.classifier.classifier;
-    return new Map([["classifier.weight", weight], ...(bias ? [["classifier.bias", bias] as const] : [])]);
+    const bindings = this.family.classifier.tensors(this.classifier);
+    const isHead = ({ name }: { name: string }): boolean => !name.startsWith(this.family.description.prefix);
+    return new Map(bindings.filter(isHead).map(({ name, parameter }) => [name, parameter as Parameter]));
   }
 
   read(
@@ -58,9 +69,10 @@ export class EncoderTaskModel implements TaskModel {
     return this.classifier.classifier.forward(dropOut(summaries, this.#headDropout, random));
   }
 
-  /** BERT's own tokens stand around its inputs: there are none to learn. */
+  /** An encoder's own tokens stand around its inputs: there are none to learn. A pooler may be part of the head. */
   freezeBody(): void {
     freeze(this.body);
+    for (const parameter of this.head.values()) parameter.requiresGrad = true;
   }
 
   trainable(): Map<string, Parameter> {
@@ -68,47 +80,64 @@ export class EncoderTaskModel implements TaskModel {
   }
 }
 
-/** Gives a pretrained BERT a new head, and a new pooler where it has none, which `note` is told. */
+/**
+ * Gives a pretrained encoder a new head, and a new pooler where it has none, which `note` is told.
+ *
+ * @throws {SettingsError} when the library has no class of this kind for the task.
+ */
 export async function newEncoderTaskModel(
+  family: EncoderFamily,
   path: string,
   description: TaskDescription,
   backend: Backend,
   { random, headDropout, note }: { random: Random; headDropout: number; note: (line: string) => void },
 ): Promise<EncoderTaskModel> {
+  const { hasChoices, modelType, pooler } = family.description;
+  if (description.task === "multiple-choice" && !hasChoices) {
+    throw new SettingsError(`task: a ${modelType} has no head for multiple choice; take a bert or a decoder for it`);
+  }
   let isPooler = (_: string): boolean => false;
   const report = (lacking: readonly string[]): void => {
-    if (!lacking.some((name) => name.startsWith("bert.pooler."))) return;
+    if (!lacking.some((name) => name.startsWith(pooler))) return;
     note(`${path}: has no pooler, what a head reads; it gets a new one`);
     isPooler = (name) => name.startsWith("pooler.");
   };
-  const pretrained = await loadModelOf(bert, path, backend, { random: null, report });
+  const pretrained = await loadModelOf(family.words, path, backend, { random: null, report });
   const task = description.task === "multiple-choice" ? "multiple-choice" : "sequence-classification";
   const labels = description.labels.length > 0 ? [...description.labels] : ["score"];
   const settings = { ...pretrained.settings, task, labels } as const;
-  const classifier = bertClassifier.create(settings, new Initializer(backend, random));
+  const classifier = family.classifier.create(settings, new Initializer(backend, random));
   const known = parameters(pretrained.body);
   for (const [name, parameter] of parameters(classifier.body)) {
     const source = known.get(name);
     if (source && !isPooler(name)) parameter.write(await source.floats());
   }
   for (const parameter of parameters(pretrained).values()) parameter.release();
-  return new EncoderTaskModel(description, classifier, headDropout);
+  return new EncoderTaskModel(description, classifier, headDropout, family);
 }
 
-/** Opens a BERT that `stemma finetune` has written. */
-export async function openEncoderTaskModel(path: string, backend: Backend, headDropout = 0): Promise<EncoderTaskModel> {
+/** Opens a classifier that `stemma finetune` has written, or anyone's. */
+export async function openEncoderTaskModel(
+  family: EncoderFamily,
+  path: string,
+  backend: Backend,
+  headDropout = 0,
+): Promise<EncoderTaskModel> {
   const folder = await openModelFolder(path);
   await folder.close();
-  const classifier = await loadModelOf(bertClassifier, path, backend);
-  return new EncoderTaskModel(readDescription(folder.config, path), classifier, headDropout);
+  const classifier = await loadModelOf(family.classifier, path, backend);
+  return new EncoderTaskModel(readDescription(folder.config, path), classifier, headDropout, family);
 }
 
-/** How a fine-tuned BERT is kept in a folder. */
-export function encoderStorage({ classifier, description, body }: EncoderTaskModel): TaskStorage {
+/** How a fine-tuned encoder is kept in a folder. */
+export function encoderStorage({ classifier, description, body, family }: EncoderTaskModel): TaskStorage {
   return {
-    config: (ids) => ({ ...bertClassifier.writeConfig(classifier.settings, ids), ...storedDescription(description) }),
-    tensors: () => mergedTensors(modelPlacements(bertClassifier, classifier), body),
-    load: (source) => loadTensors(bertClassifier, classifier, source),
-    bindings: () => bertClassifier.tensors(classifier),
+    config: (ids) => ({
+      ...family.classifier.writeConfig(classifier.settings, ids),
+      ...storedDescription(description),
+    }),
+    tensors: () => mergedTensors(modelPlacements(family.classifier, classifier), body),
+    load: (source) => loadTensors(family.classifier, classifier, source),
+    bindings: () => family.classifier.tensors(classifier),
   };
 }

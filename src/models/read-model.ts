@@ -9,6 +9,7 @@ import type { Random } from "../core/random.ts";
 import { elementCount } from "../core/shape.ts";
 import { isAdapterPath } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
+import { encoders } from "./encoders.ts";
 import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
@@ -165,7 +166,13 @@ export function modelPlacements(family: AnyFamily, model: StoredModel): Placemen
     .map(({ parameter, ...stored }) => ({ ...stored, tensor: parameter }));
 }
 
-const allFamilies: readonly AnyFamily[] = [...Object.values(families), ...Object.values(otherFamilies)];
+const allFamilies: readonly AnyFamily[] = [
+  ...Object.values(families),
+  ...Object.values(otherFamilies),
+  ...Object.values(encoders)
+    .map(({ words }) => words)
+    .filter((family) => family !== otherFamilies.bert),
+];
 
 /**
  * The family that a config.json names, whatever its architecture.

@@ -6,9 +6,9 @@ import { Random } from "../core/random.ts";
 import type { TaskEncoding } from "../data/task-inputs.ts";
 import type { JsonObject } from "../files/json.ts";
 import { loadTokenizerFor, openTrainee } from "../generate/assistant.ts";
-import { bert } from "../models/bert-families.ts";
 import type { EncoderTaskModel } from "../models/encoder-task-model.ts";
 import { encoderStorage, newEncoderTaskModel, openEncoderTaskModel } from "../models/encoder-task-model.ts";
+import { encoderNamed } from "../models/encoders.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
@@ -53,16 +53,16 @@ export async function openSolver(
   options: { readonly seed: number; readonly headDropout: number; readonly note: (line: string) => void },
 ): Promise<Solver> {
   const { config } = await readFolder(path);
-  const isEncoder = config.model_type === bert.modelType;
+  const encoder = encoderNamed(config);
   if (isTaskModel(config)) {
     const solver = await openTrainedSolver(path, backend, options.headDropout);
     refuseOtherTask(path, solver.model.description, wanted);
     return solver;
   }
-  if (isEncoder) {
+  if (encoder) {
     const description = { ...wanted, tokens: { start: "[CLS]", delimiter: "[SEP]", extract: "[SEP]" } };
     const random = new Random(options.seed);
-    const model = await newEncoderTaskModel(path, description, backend, { ...options, random });
+    const model = await newEncoderTaskModel(encoder, path, description, backend, { ...options, random });
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
   const assistant = await openTrainee(path, backend);
@@ -78,8 +78,9 @@ export async function openSolver(
 /** Opens a model that `stemma finetune` has made, or anyone's classifier. */
 export async function openTrainedSolver(path: string, backend: Backend, headDropout = 0): Promise<Solver> {
   const { config } = await readFolder(path);
-  if (config.model_type === bert.modelType) {
-    const model = await openEncoderTaskModel(path, backend, headDropout);
+  const encoder = encoderNamed(config);
+  if (encoder) {
+    const model = await openEncoderTaskModel(encoder, path, backend, headDropout);
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
   const folder = await openModelFolder(path);
