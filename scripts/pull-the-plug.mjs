@@ -55,6 +55,7 @@ const stages = {
   grpo: words(
     `grpo --model sft/final --prompts prompts.jsonl --reward-pattern [aeiou] --answers 8 --generations 4 --max-new-tokens 8 --learning-rate 1e-4 --passes 2 --beta 0.1 --steps 20 ${small}`,
   ),
+  distill: words(`distill --model base/final --teacher sft/final --text text.txt --context 32 --steps 80 ${small}`),
   finetune: words(`finetune --task classification --model base/final --data rows.jsonl --steps 80 ${small}`),
   ...(options.quickstart && { quickstart: words("quickstart --road base --steps 8 --threads 1") }),
 };
@@ -211,6 +212,7 @@ const places = {
   dpo: "dpo",
   ppo: "ppo",
   grpo: "grpo",
+  distill: "distill",
   finetune: "cats",
 };
 for (const [stage, args] of Object.entries(stages)) {

@@ -157,7 +157,7 @@ function specialIds({ beginOfText, tokenizer: { endOfText } }: ChatEncoder): Spe
  *
  * @throws {SettingsError} naming both and the first difference.
  */
-export function refuseOtherTokenizer(what: string, own: Tokenizer, other: Tokenizer): void {
+export function refuseOtherTokenizer(what: string, own: Tokenizer, other: Tokenizer, whose = "the policy"): void {
   const [a, b] = [own, other].map((tokenizer) => JSON.stringify(tokenizer.toJson().model.vocab));
   const differs = [...own.specialTokens].find(([token, id]) => other.specialTokens.get(token) !== id);
   if (a === b && !differs) return;
@@ -165,6 +165,6 @@ export function refuseOtherTokenizer(what: string, own: Tokenizer, other: Tokeni
     ? `${differs[0]} is ${differs[1]} in one and ${other.specialTokens.get(differs[0]) ?? "missing"} in the other`
     : `${own.vocabularySize} and ${other.vocabularySize} tokens`;
   throw new SettingsError(
-    `${what}: has another tokenizer than the policy (${detail}); train it from the same model, so that both read the same tokens`,
+    `${what}: has another tokenizer than ${whose} (${detail}); train it from the same model, so that both read the same tokens`,
   );
 }

@@ -1,3 +1,4 @@
+import { distill } from "./distill.ts";
 import { dpo } from "./dpo.ts";
 import { finetune } from "./finetune.ts";
 import { grpo } from "./grpo.ts";
@@ -8,4 +9,4 @@ import { sft } from "./sft.ts";
 import type { Stage } from "./stage.ts";
 
 /** Every stage; each is a command of the same name. */
-export const stages: readonly Stage[] = [pretrain, finetune, sft, reward, ppo, grpo, dpo];
+export const stages: readonly Stage[] = [pretrain, finetune, sft, reward, ppo, grpo, dpo, distill];

@@ -1,11 +1,9 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import { openMachine } from "../backend/machine-settings.ts";
-import type { ChatRow, EncodedConversation, PackedBatch } from "../data/chat-rows.ts";
-import { batchOf, chatRows, encodeConversations, packRows, rowBatches } from "../data/chat-rows.ts";
+import type { ChatRow, PackedBatch } from "../data/chat-rows.ts";
+import { batchOf, rowBatches } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
-import { readConversations } from "../data/conversations.ts";
-import { holdOut } from "../data/hold-out.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, withTemplate } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
@@ -15,30 +13,21 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { isLearnt } from "../text/chat-message.ts";
 import { epochSteps } from "../train/epoch-batches.ts";
 import { nextTokenLoss } from "../train/objectives/next-token.ts";
-import type { Metrics, MicroBatch } from "../train/run.ts";
+import type { Metrics } from "../train/run.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
 import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
 import { adapterSettings } from "./adapter-settings.ts";
+import { byTrained, conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
-import { badRowSettings, contextSettings, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
 const SftSettings = z.object({
   model: z.string().describe("model folder to start from").meta({ placeholder: "folder", isPath: true }),
-  data: z
-    .array(z.string())
-    .min(1)
-    .describe("conversations: files of JSON, CSV or Parquet, or globs")
-    .meta({ placeholder: "file", isData: true }),
-  validation: z
-    .array(z.string())
-    .default([])
-    .describe("conversations to evaluate on; without, a share of the data is held out")
-    .meta({ placeholder: "file", isData: true }),
-  validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the data that is held out"),
+  ...conversationSettings,
+  data: conversationSettings.data.min(1),
   chatTemplate: z
     .union([z.enum(["chatml", "none"]), z.string()])
     .nullable()
@@ -46,13 +35,6 @@ const SftSettings = z.object({
     .describe("chatml, none, or a Jinja file; default: the model's own, ChatML where it has none")
     .meta({ placeholder: "chatml|none|file", isPath: { unless: "^(chatml|none)$" } }),
   specialTokens: z.array(z.string()).default([]).describe("texts that become one token each, for your own template"),
-  packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
-  ...badRowSettings,
-  ...contextSettings,
-  longRows: z
-    .enum(["error", "skip", "truncate"])
-    .default("error")
-    .describe("what to do with a conversation longer than the context"),
   maxNewTokens: z.int().positive().default(128).describe("longest answer in samples"),
   ...adapterSettings,
   ...runSettings,
@@ -77,8 +59,13 @@ export const sft = defineStage({
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
     const { assistant, enlarged } = await openLearner(settings, environment, backend);
-    const { training, heldOut } = await readData(settings, environment);
-    const { rows, evaluation, context } = await rowsOf(assistant, training, heldOut, settings, environment);
+    const { training, heldOut } = await readTalks(settings, environment);
+    const { rows, evaluation, context } = await conversationRows(
+      assistant,
+      { training, heldOut },
+      settings,
+      environment,
+    );
     const { batchSize, accumulation: microBatches, seed } = settings;
     const longest = Math.max(...rows.map(({ inputs }) => inputs.length));
     await refuseLargeTraining({ stage: "sft", ...settings, ...assistant, longest });
@@ -91,7 +78,7 @@ export const sft = defineStage({
         parameters: trainedParameters(assistant.model),
         objective: (model, batch: PackedBatch, random) =>
           nextTokenLoss(model, batch, random, { recompute: settings.recompute }),
-        batches: (step) => weighted(batchesAt(step)),
+        batches: (step) => byTrained(batchesAt(step)),
         evaluate: () => evaluate(assistant, evaluation, batchSize),
         sample: (step) => sample(assistant, heldOut, step, settings, environment),
         contents: () => assistantContents(assistant),
@@ -130,61 +117,6 @@ async function openLearner(
     `${model.settings.vocabularySize - before} new tokens: the embedding that they are rows of is trained beside the adapters`,
   );
   return { assistant, enlarged };
-}
-
-async function readData(
-  settings: SftSettings,
-  { note }: StageEnvironment,
-): Promise<{ training: Conversation[]; heldOut: Conversation[] }> {
-  const read = (paths: readonly string[]): Promise<Conversation[]> =>
-    readNotingBad(settings, note, (bad) => readConversations(paths, bad));
-  const all = await read(settings.data);
-  if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation) };
-  // By what is asked first: an instruction of the system is often the same in all conversations.
-  const question = ({ messages }: Conversation): string =>
-    JSON.stringify(messages.find(({ role }) => role === "user") ?? messages[0]);
-  return holdOut(all, settings.validationShare, question);
-}
-
-/** Rows of the run's context, which is as long as the data asks for where the settings do not say. */
-async function rowsOf(
-  { model, encoder }: Assistant,
-  training: readonly Conversation[],
-  heldOut: readonly Conversation[],
-  settings: SftSettings,
-  { note }: StageEnvironment,
-): Promise<{ rows: readonly ChatRow[]; evaluation: readonly ChatRow[]; context: number }> {
-  const encode = (conversations: readonly Conversation[]): Promise<EncodedConversation[]> =>
-    readNotingBad(settings, note, async (bad) => encodeConversations(conversations, encoder, bad));
-  const hasTools = training.some(({ variables }) => variables?.tools !== undefined);
-  if (hasTools && !encoder.template?.source.includes("tools"))
-    note("the rows have tools, for which the chat template has no place");
-  const encoded = [await encode(training), await encode(heldOut)];
-  const lengths = encoded.flat().map(({ length }) => length);
-  const context = resolveContext(settings.context, lengths, model.settings.context);
-  const [rows = [], evaluation = []] = encoded.map((conversations): readonly ChatRow[] => {
-    if (conversations.length === 0) return [];
-    const { rows: own, tooLong, unlearnt } = chatRows(conversations, context, settings.longRows);
-    const longest = Math.max(...conversations.map(({ length }) => length));
-    const about = {
-      total: conversations.length,
-      noun: "conversations",
-      longest,
-      context,
-      model: model.settings.context,
-    };
-    const long = longRowsNote({ ...about, count: tooLong, fate: "left out" });
-    if (long) note(long);
-    if (unlearnt > 0) note(`left out ${unlearnt} of ${about.total} conversations: nothing to learn within the context`);
-    return settings.packing ? packRows(own, context) : own;
-  });
-  return { rows, evaluation, context };
-}
-
-/** Micro-batches that weigh by the tokens they train on. */
-function weighted(batches: readonly PackedBatch[]): MicroBatch<PackedBatch>[] {
-  const total = batches.reduce((sum, { trained }) => sum + trained, 0);
-  return batches.map((batch) => ({ batch, share: batch.trained / total, tokens: batch.batch * batch.time }));
 }
 
 async function evaluate({ model }: Assistant, rows: readonly ChatRow[], batchSize: number): Promise<Metrics> {

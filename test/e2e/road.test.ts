@@ -57,6 +57,10 @@ test.each([
     ),
     "grpo/final/model.safetensors",
   ],
+  [
+    stage("distill --model sft/final --teacher dpo/final --data talks.jsonl --divergence jsd", "taught"),
+    "taught/final",
+  ],
   [stage("dpo --loss kto --model sft/final --data thumbs.jsonl", "kto"), "kto/final/model.safetensors"],
   [
     stage("finetune --task classification --model base/final --data rows.jsonl", "cats"),

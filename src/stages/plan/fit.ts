@@ -70,6 +70,8 @@ export interface StepDemand {
   readonly loaded: number;
   /** Whether it is said where memory is short that `--recompute` takes less. */
   readonly canRecompute?: boolean;
+  /** What messages call the stage; default: the planned one. */
+  readonly name?: string;
   /** What to do when the smallest step is too large: `lower --layers or --width`. */
   readonly smaller: string;
 }
@@ -92,7 +94,7 @@ export async function refuseLargeStep(model: PlannedModel, run: PlannedRun, dema
   const needed = await stepBytes(model, run);
   if (needed <= bytes) return;
   throw new MemoryError(
-    `${run.stage}: a step of ${run.batchSize} × ${run.context} tokens takes ${formatBytes(needed)}, and ` +
+    `${demand.name ?? run.stage}: a step of ${run.batchSize} × ${run.context} tokens takes ${formatBytes(needed)}, and ` +
       `${memoryThere(bytes)}; ${await adviceFor(model, run, bytes, demand)}`,
   );
 }
@@ -125,6 +127,8 @@ async function adviceFor(
 export interface Training
   extends Partial<Pick<PlannedRun, "freezeBody" | "loraRank" | "loraTargets" | "recompute" | "keepsReference">> {
   readonly stage: PlannedRun["stage"];
+  /** What messages call it, where it is planned as another stage is. */
+  readonly name?: string;
   readonly family: AnyFamily;
   readonly model: StoredModel;
   /** Sequences, pairs of them or answers that go through the model at once. */
@@ -142,7 +146,12 @@ export async function refuseLargeTraining({ family, model, longest, ...training 
   const { stage, batchSize, freezeBody = false, loraRank = 0, loraTargets = "attention", recompute = false } = training;
   const { keepsReference = false } = training;
   const planned = plannedModel(family.modelType, family, model.settings);
-  const demand = { backend: model.backend, loaded: 4 * parameterCount(model), canRecompute: true };
+  const demand = {
+    backend: model.backend,
+    loaded: 4 * parameterCount(model),
+    canRecompute: true,
+    name: training.name ?? stage,
+  };
   const smaller = loraRank > 0 ? "take a smaller model" : "add --lora-rank 8, or take a smaller model";
   const run = { ...plainRun(stage, batchSize, longest), freezeBody, loraRank, loraTargets, recompute, keepsReference };
   await refuseLargeStep(planned, run, { ...demand, smaller });

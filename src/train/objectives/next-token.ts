@@ -34,8 +34,18 @@ export function nextTokenLoss(
   random: Random | null,
   options: LossOptions = {},
 ): Tensor {
+  return tokenLoss(model, trainedStates(model, tokens, random, options));
+}
+
+/** The hidden states of a batch that have something to predict, as the output layer is to read them. */
+export function trainedStates(
+  model: LanguageModel,
+  tokens: TokenBatch,
+  random: Random | null,
+  options: LossOptions = {},
+): TrainedRows {
   const hidden = model.forward(idsOf(model, tokens), { ...options, ...visibility(tokens), random });
-  return tokenLoss(model, trainedRows(hidden, tokens.targets));
+  return trainedRows(hidden, tokens.targets);
 }
 
 /**

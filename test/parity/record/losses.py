@@ -1,5 +1,6 @@
 """Objectives of alignment: reward models, PPO and DPO, as functions of a few small tensors."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,6 +284,24 @@ def group_advantages(rewards: Tensor, scale: str) -> Tensors:
     return {"advantages": centered / divisor, "deviations": deviation}
 
 
+def distillation(student: Tensor, teacher: Tensor, divergence: str, beta: float, temperature: float) -> Tensors:
+    """
+    Agarwal et al. (2024), equation 1, and both directions of KL, times the temperature squared (Hinton et al., 2015);
+    logits are [rows, vocabulary].
+    """
+    q, p = (student / temperature).log_softmax(-1), (teacher / temperature).log_softmax(-1)
+
+    def kl(a: Tensor, b: Tensor) -> Tensor:
+        return F.kl_div(b, a, reduction="none", log_target=True).sum(-1)
+
+    if divergence == "jsd":
+        m = torch.logsumexp(torch.stack([p + math.log(beta), q + math.log(1 - beta)]), dim=0)
+        rows = beta * kl(p, m) + (1 - beta) * kl(q, m)
+    else:
+        rows = kl(p, q) if divergence == "forward" else kl(q, p)
+    return {"rows": rows.detach() * temperature**2, "loss": rows.mean() * temperature**2}
+
+
 def normal(*shape: int, seed: int, scale: float = 1.0) -> Tensor:
     return scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
@@ -378,6 +397,18 @@ def grpo_losses() -> LossFixture:
     )
 
 
+def distillation_losses() -> LossFixture:
+    logits = {"student": normal(BATCH, 7, seed=120, scale=2.0), "teacher": normal(BATCH, 7, seed=121, scale=2.0)}
+    settings: dict[str, Settings] = {
+        "forward": {"divergence": "forward", "beta": 0.5, "temperature": 1.0},
+        "forward_warm": {"divergence": "forward", "beta": 0.5, "temperature": 3.0},
+        "reverse": {"divergence": "reverse", "beta": 0.5, "temperature": 0.7},
+        "jsd": {"divergence": "jsd", "beta": 0.5, "temperature": 1.0},
+        "jsd_forward": {"divergence": "jsd", "beta": 0.1, "temperature": 2.0},
+    }
+    return LossFixture({name: Case(distillation, logits, chosen, ("student",)) for name, chosen in settings.items()})
+
+
 def dpo_losses() -> LossFixture:
     reference = {"reference_chosen": normal(BATCH, seed=95) - 6, "reference_rejected": normal(BATCH, seed=96) - 6}
     policy = {
@@ -440,6 +471,7 @@ loss_fixtures = {
     "ppo-losses": ppo_losses,
     "dpo-losses": dpo_losses,
     "grpo-losses": grpo_losses,
+    "distillation-losses": distillation_losses,
     "reference-free-losses": reference_free_losses,
     "kto-losses": kto_losses,
     "router-losses": router_losses,
