@@ -7,7 +7,11 @@ import { openModelFolder, writeModelFolder } from "./model-folder.ts";
 import type { FloatDtype, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
 
 /** How a model folder is written anew. */
-export type ConvertOptions = Pick<ModelContents, "maxShardBytes"> & { readonly dtype: FloatDtype };
+export interface ConvertOptions extends Pick<ModelContents, "maxShardBytes"> {
+  readonly dtype: FloatDtype;
+  /** Written instead of the folder's own weights. */
+  readonly tensors?: ModelContents["tensors"];
+}
 
 /** Files beside config and weights that make a folder usable: a tokenizer's, a chat template, a model card. */
 const companion =
@@ -32,9 +36,9 @@ export async function convertFolder(from: string, to: string, options: ConvertOp
       config: folder.config,
       ...(folder.generationConfig && { generationConfig: folder.generationConfig }),
       moreFloatKeys: await floatKeysOf(folder),
-      tensors: folder.tensors.names().map((name) => copyOf(folder.tensors, name)),
       extraFiles: Object.fromEntries(files),
       ...options,
+      tensors: options.tensors ?? folder.tensors.names().map((name) => copyOf(folder.tensors, name)),
     });
   } finally {
     await folder.close();

@@ -7,7 +7,8 @@ import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
-import { weightSettings } from "../models/weight-choice.ts";
+import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
@@ -20,6 +21,7 @@ export const chat = defineCommand({
   group: "Use a model",
   settings: z.object({
     model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
+    ...addedAdapterSettings,
     system: z.string().default("").describe("instruction that the conversation starts with"),
     message: z.string().optional().describe("say this, print the answer and end"),
     maxNewTokens: z.int().positive().default(256).describe("longest answer, in tokens"),
@@ -31,7 +33,7 @@ export const chat = defineCommand({
   examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
   async run({ model: folder, message, system, maxNewTokens, seed, ...settings }, io) {
     const backend = await openMachine(settings, io);
-    const { model, encoder } = await openAssistant(folder, backend, settings.weights ?? "stored");
+    const { model, encoder } = await openAssistant(folder, backend, weightsToOpen(settings), settings.adapter);
     const session = new ChatSession(model, encoder, {
       system,
       maxNewTokens,

@@ -12,7 +12,8 @@ import { openTask, taskNames } from "../eval/task-file.ts";
 import { fewExamples } from "../eval/task-metrics.ts";
 import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
-import { weightSettings } from "../models/weight-choice.ts";
+import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatResult } from "./metric-text.ts";
@@ -23,6 +24,7 @@ const EvalSettings = z.object({
     .optional()
     .describe("model folder or GGUF file; or the model's name, with --base-url")
     .meta({ placeholder: "folder" }),
+  ...addedAdapterSettings,
   tasks: z
     .array(z.string().min(1))
     .default([])
@@ -160,6 +162,9 @@ async function askTask(
 async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
   const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
+  if (baseUrl !== undefined && settings.adapter.length > 0) {
+    throw new SettingsError("adapter: a server has its own; leave --adapter out, or --base-url");
+  }
   if (baseUrl !== undefined) {
     const { concurrency, retries, timeoutSeconds, weights } = settings;
     if (weights !== undefined) {
@@ -171,7 +176,7 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
     return new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() });
   }
   const backend = await openMachine(settings, io);
-  const { model: own, encoder } = await openAssistant(model, backend, settings.weights ?? "stored");
+  const { model: own, encoder } = await openAssistant(model, backend, weightsToOpen(settings), settings.adapter);
   const endTokens = encoder.endTokens();
   const options = { batchTokens, sharePrefix, seed, endTokens, signal: io.stopSignal() };
   return new ModelScorer(own, encoder.tokenizer, { name: model, ...options });

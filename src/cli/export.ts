@@ -1,9 +1,12 @@
 import { stat } from "node:fs/promises";
 import { z } from "zod";
+import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
 import type { GgufDtype } from "../checkpoint/gguf-writer.ts";
 import { SettingsError } from "../core/errors.ts";
 import { exportGguf } from "../models/gguf/files.ts";
+import { mergeAdapters } from "../models/merge-adapters.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
 
@@ -22,6 +25,7 @@ export const exportModel = defineCommand({
   group: "Data and files",
   settings: z.object({
     model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
+    ...addedAdapterSettings,
     format: z.enum(["gguf", "safetensors"]).default("gguf").describe("what to write"),
     output: z.string().min(1).describe("GGUF file, or model folder, to write").meta({ placeholder: "path" }),
     quantization: z
@@ -40,12 +44,12 @@ export const exportModel = defineCommand({
     "stemma export --model runs/sft/final --quantization q8_0 --output model.gguf",
     "stemma export --model runs/sft/final --format safetensors --quantization bf16 --output smaller",
   ],
-  async run({ model, format, output, quantization, maxShardMegabytes, overwrite }, io) {
+  async run({ model, adapter, format, output, quantization, maxShardMegabytes, overwrite }, io) {
     const dtype = dtypes[quantization];
     const kind = format === "gguf" ? "file" : "folder";
-    await refuseTakenOutput({ command: "export", sources: [model], output, kind, overwrite });
+    await refuseTakenOutput({ command: "export", sources: [model, ...adapter], output, kind, overwrite });
     if (format === "gguf") {
-      const difference = await exportGguf(model, output, dtype);
+      const difference = await exportGguf(model, output, dtype, adapter);
       if (difference !== null) io.note(`answers will differ: ${difference}`);
       const { size } = await stat(output);
       io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
@@ -56,7 +60,9 @@ export const exportModel = defineCommand({
         `export: --quantization ${quantization} is for --format gguf; safetensors take f32, f16 or bf16`,
       );
     }
-    await convertFolder(model, output, { dtype, maxShardBytes: maxShardMegabytes * 1e6 });
+    const options = { dtype, maxShardBytes: maxShardMegabytes * 1e6 };
+    if (adapter.length === 0) await convertFolder(model, output, options);
+    else await mergeAdapters(model, adapter, output, openReference(), options);
     io.print(`${output}: a model folder of ${quantization}`);
     return { output, format, quantization };
   },

@@ -8,7 +8,8 @@ import { generateText } from "../generate/generate-text.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
 import { speakingFamilyIn } from "../models/load.ts";
-import { weightSettings } from "../models/weight-choice.ts";
+import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { begun } from "../text/text-bounds.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -19,6 +20,7 @@ import { readInput, readTextFile } from "./read-input.ts";
 
 const GenerateSettings = z.object({
   model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
+  ...addedAdapterSettings,
   prompt: z
     .array(z.string())
     .default([])
@@ -79,6 +81,9 @@ export const generate = defineCommand({
     const { architecture = "decoder", modelType } = await speakingFamilyIn(settings.model);
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
+    if (answer && settings.adapter.length > 0) {
+      throw new SettingsError(`adapter: is for decoders, this is a ${modelType}; leave --adapter out`);
+    }
     refuseIdle(settings, architecture);
     if (architecture !== "decoder" && settings.weights !== undefined) {
       throw new SettingsError(
@@ -90,7 +95,7 @@ export const generate = defineCommand({
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, settings, io, backend)
       : await continueAll(
-          await openAssistant(settings.model, backend, settings.weights ?? "stored"),
+          await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter),
           prompts,
           settings,
           io,

@@ -8,6 +8,7 @@ import { evaluate } from "./eval.ts";
 import { exportModel } from "./export.ts";
 import { generate } from "./generate.ts";
 import { importModel } from "./import.ts";
+import { merge } from "./merge.ts";
 import { plan } from "./plan.ts";
 import { predict } from "./predict.ts";
 import { pull } from "./pull.ts";
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   data,
   exportModel,
   importModel,
+  merge,
   tokenizerTrain,
   tokenizerEncode,
   tokenizerDecode,

@@ -10,7 +10,8 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
-import { weightSettings } from "../models/weight-choice.ts";
+import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { defineCommand } from "./command.ts";
 import { shellLine } from "./shell-line.ts";
@@ -22,6 +23,7 @@ export const sample = defineCommand({
   group: "Use a model",
   settings: z.object({
     model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
+    ...addedAdapterSettings,
     prompts: z.array(z.string()).min(1).describe("prompts: JSONL or Parquet files").meta({ placeholder: "file" }),
     output: z.string().min(1).describe("JSONL file for prompts and answers").meta({ placeholder: "file" }),
     answers: z
@@ -45,7 +47,7 @@ export const sample = defineCommand({
   async run({ output, answers, prompts: files, ...settings }, io) {
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
     const backend = await openMachine(settings, io);
-    const assistant = await openAssistant(settings.model, backend, settings.weights ?? "stored");
+    const assistant = await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter);
     const prompts = await readPrompts(files);
     const rows = await answerAll(assistant, prompts, answers, { ...settings, signal: io.stopSignal() });
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));

@@ -34,15 +34,17 @@ export interface Assistant {
  * are joined as they are.
  *
  * @param weights - How the model's matrices lie in memory; all but float32, the default, are frozen.
+ * @param adapters - Folders of adapters that are added to float32 matrices; `FOLDER=0.5` adds half of the change.
  * @throws {CheckpointError} when a part is missing or damaged, or the model has fewer tokens than its tokenizer.
  */
 export async function openAssistant(
   path: string,
   backend: Backend,
   weights: WeightChoice = "float32",
+  adapters: readonly string[] = [],
 ): Promise<Assistant> {
   const encoder = await encoderIn(path);
-  const { model, family } = await loadModel(path, backend, weights);
+  const { model, family } = await loadModel(path, backend, weights, adapters);
   refuseLarger(path, encoder.tokenizer, model);
   return { model, family, encoder };
 }
@@ -80,8 +82,12 @@ function refuseLarger(path: string, tokenizer: Tokenizer, { settings }: TextMode
 }
 
 /** {@link openAssistant} to train it further: what follows pretraining is learned from left to right, by prefix models too. */
-export async function openTrainee(path: string, backend: Backend): Promise<Assistant> {
-  const opened = await openAssistant(path, backend);
+export async function openTrainee(
+  path: string,
+  backend: Backend,
+  adapters: readonly string[] = [],
+): Promise<Assistant> {
+  const opened = await openAssistant(path, backend, "float32", adapters);
   opened.model.readsPrefix = false;
   return opened;
 }

@@ -2,6 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import { openGguf } from "../checkpoint/gguf.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
+import { addAdapters } from "./added-adapters.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
 import { ggufAsFolder } from "./gguf/folder.ts";
 import type { StoredModel } from "./language-model.ts";
@@ -36,17 +37,21 @@ export async function openModel(path: string): Promise<ModelFolder> {
  * Opens a model folder in the Hugging Face layout, anyone's or ours, or a GGUF file as if it were one.
  *
  * @param weights - How the matrices lie in memory; all but float32, the default, are frozen.
- * @throws {CheckpointError} when the folder is missing or damaged, or as {@link readModel} does.
+ * @param adapters - What is added to float32 matrices, as {@link addAdapters} takes it.
+ * @throws {CheckpointError} when the folder is missing or damaged, or as {@link readModel} and {@link addAdapters} do.
  * @throws {UnsupportedError} when a GGUF file is of an architecture, or has tensors of a type, that is not known here.
  */
 export async function loadModel(
   path: string,
   backend: Backend,
   weights: WeightChoice = "float32",
+  adapters: readonly string[] = [],
 ): Promise<LoadedModel> {
   const folder = await openModel(path);
   try {
-    return await readModel(folder, backend, weights);
+    const loaded = await readModel(folder, backend, weights);
+    await addAdapters(loaded.family, loaded.model, adapters);
+    return loaded;
   } finally {
     await folder.close();
   }

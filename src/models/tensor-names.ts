@@ -6,11 +6,14 @@ import type { AnyFamily } from "./family.ts";
 /** What a family says of the names in files. */
 type NamesOfFamily = Pick<AnyFamily, "optionalPrefix" | "ignoredTensors" | "spellings" | "ownHead">;
 
+/** What a file calls its tensors. */
+type NamedTensors = Pick<TensorSource, "names" | "has">;
+
 /**
  * How names in anyone's file become those of `expected`: with or without the family's prefix, in other spellings, and
  * without buffers. A lone output layer is the embedding of a model in which the two are one.
  */
-export function renaming(family: NamesOfFamily, expected: readonly Placement[], source: TensorSource): Rename {
+export function renaming(family: NamesOfFamily, expected: readonly Placement[], source: NamedTensors): Rename {
   const { optionalPrefix, ignoredTensors, spellings = [], ownHead } = family;
   const names = new Set(expected.map(({ name }) => name));
   const isLone = ownHead && !names.has(ownHead.head) && placeOf(ownHead.embedding, family, source) === undefined;
@@ -61,6 +64,6 @@ export async function holdsOwnHead(family: AnyFamily, source: TensorSource): Pro
 }
 
 /** What a file calls a tensor, with the family's prefix or without; undefined where it has none. */
-function placeOf(name: string, { optionalPrefix }: NamesOfFamily, source: TensorSource): string | undefined {
+function placeOf(name: string, { optionalPrefix }: NamesOfFamily, source: NamedTensors): string | undefined {
   return [name, name.replace(optionalPrefix, "")].find((candidate) => source.has(candidate));
 }

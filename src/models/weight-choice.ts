@@ -30,6 +30,26 @@ export const weightSettings = {
     .meta({ group: "Machine" }),
 } as const;
 
+/**
+ * How a command's model is opened: as stored where nothing is said. Adapters are added to float32 matrices.
+ *
+ * @throws {SettingsError} when matrices that adapters are added to are to lie otherwise.
+ */
+export function weightsToOpen({
+  weights,
+  adapter,
+}: {
+  readonly weights?: (typeof choices)[number] | undefined;
+  readonly adapter: readonly string[];
+}): WeightChoice {
+  if (adapter.length === 0) return weights ?? "stored";
+  if (weights === undefined || weights === "float32") return "float32";
+  throw new SettingsError(
+    `weights: adapters are added to float32 matrices, ${weights} is asked for; leave it out, or write the sum with stemma ` +
+      "merge and open that",
+  );
+}
+
 /** The formats of blocks and floats in files that memory has too. */
 const sameInMemory: Readonly<Record<string, WeightFormatName | null>> = {
   ...{ F32: null, F16: null, F64: null }, // float16 has numbers that bfloat16 lacks

@@ -1,5 +1,5 @@
 import type { Random } from "../core/random.ts";
-import { apply } from "../tensor/op.ts";
+import { apply, withoutGradients } from "../tensor/op.ts";
 import { linear } from "../tensor/ops/matmul.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { dropOut } from "./dropout.ts";
@@ -50,14 +50,28 @@ export class LowRank {
 
   /** A copy of some rows of the matrix, from `firstRow` on, with their change added to them. */
   merged(weight: Tensor, firstRow = 0): Tensor {
-    const { kernels } = weight.backend;
     const out = weight.copy();
-    const [m, n, k] = [weight.axis(0), weight.axis(1), this.a.axis(0)];
-    const scaled = this.b.window(firstRow * k, [m, k]).copy();
-    kernels.affine(scaled, this.scale, 0, scaled);
-    const plain = { batch: 1, transposeA: false, transposeB: false, batchStrideA: 0, batchStrideB: 0 };
-    kernels.matmul({ ...plain, a: scaled, b: this.a, out, m, n, k, accumulate: true });
-    scaled.release();
+    const rank = this.a.axis(0);
+    addLowRank(out, this.a, this.b.window(firstRow * rank, [weight.axis(0), rank]), this.scale);
     return out;
   }
+}
+
+/**
+ * matrix += scale · b · a, in 32 bits whatever precision the backend's products have.
+ *
+ * Shapes: matrix `[out, in]`, a `[rank, in]`, b `[out, rank]`.
+ */
+export function addLowRank(matrix: Tensor, a: Tensor, b: Tensor, scale: number): void {
+  const { kernels } = matrix.backend;
+  const [outputs, inputs] = [matrix.axis(0), matrix.axis(1)];
+  const columns = withoutGradients(() => b.permute([1, 0])); // [rank, out]
+  kernels.affine(columns, scale, 0, columns);
+  const change = matrix.blank();
+  for (let i = 0; i < a.axis(0); i++) {
+    kernels.binary("mul", columns.window(i * outputs, [outputs, 1]), a.window(i * inputs, [1, inputs]), change);
+    kernels.accumulate(change, matrix);
+  }
+  columns.release();
+  change.release();
 }

@@ -20,6 +20,8 @@ export interface AdapterChoice {
   readonly loraAlpha: number;
   readonly loraTargets: LowRankOptions["targets"];
   readonly loraDropout?: number;
+  /** What was added to the model before. */
+  readonly adapter?: readonly string[];
   readonly seed: number;
 }
 
@@ -32,6 +34,21 @@ export function startOf(
   { folder }: StageEnvironment,
 ): string {
   return loraRank > 0 ? model : (folder.checkpoint?.path ?? model);
+}
+
+/**
+ * The model that a run works on: that of {@link startOf}, and where a run begins with the adapters that are added to it.
+ *
+ * @throws {CheckpointError} when a part is damaged, or an adapter is of another model.
+ */
+export async function openStart(
+  settings: Pick<AdapterChoice, "loraRank"> & { readonly model: string; readonly adapter: readonly string[] },
+  environment: StageEnvironment,
+  backend: Backend,
+): Promise<Assistant> {
+  const start = startOf(settings, environment);
+  const isCheckpoint = start === environment.folder.checkpoint?.path;
+  return openTrainee(start, backend, isCheckpoint ? [] : settings.adapter);
 }
 
 /**
@@ -81,7 +98,9 @@ export function keepingOf(
       }));
       const about = { ...optionsOf(choice), base: choice.model, taskType };
       await writeAdapters(path, bindings(), model, about, whole, enlarged);
-      note(`adapter in ${path}`);
+      const also =
+        choice.adapter && choice.adapter.length > 0 ? `, to be added after ${choice.adapter.join(" and ")}` : "";
+      note(`adapter in ${path}${also}`);
     },
   };
 }
@@ -110,13 +129,19 @@ export async function frozenReference(
   policy: Assistant,
   {
     loraRank,
+    adapter,
     reference,
     model,
-  }: Pick<AdapterChoice, "loraRank"> & { readonly model: string; readonly reference: string | null },
+  }: Pick<AdapterChoice, "loraRank"> & {
+    readonly model: string;
+    readonly adapter: readonly string[];
+    readonly reference: string | null;
+  },
   backend: Backend,
 ): Promise<LanguageModel> {
-  if (loraRank > 0 && (reference ?? model) === model) return new AdapterOff(policy.model);
-  const opened = await openTrainee(reference ?? model, backend);
+  const isStart = (reference ?? model) === model;
+  if (loraRank > 0 && isStart) return new AdapterOff(policy.model);
+  const opened = await openTrainee(reference ?? model, backend, isStart ? adapter : []);
   refuseOtherTokenizer(`reference ${reference ?? model}`, policy.encoder.tokenizer, opened.encoder.tokenizer);
   return freeze(opened.model);
 }

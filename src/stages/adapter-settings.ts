@@ -25,3 +25,12 @@ export const adapterSettings = {
 
 /** The same for stages that compare log-probabilities or rewards with others, where nothing is dropped. */
 export const { loraDropout: _, ...adapterSettingsWithoutDropout } = adapterSettings;
+
+/** Adapters that are added to a model when it is opened, to spread into the schema of whatever opens one. */
+export const addedAdapterSettings = {
+  adapter: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("adapter folder in PEFT's layout, added to the model; repeat for several, FOLDER=0.5 adds half of one")
+    .meta({ placeholder: "folder", isPath: true, group: "Adapters" }),
+} as const;

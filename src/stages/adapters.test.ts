@@ -2,11 +2,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { expectClose } from "../../test/closeness.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
 import { assistantContents } from "../generate/assistant.ts";
 import { families } from "../models/index.ts";
+import { loadModel } from "../models/load.ts";
+import { storedTensors } from "../models/read-model.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
@@ -79,7 +82,11 @@ const common = { ...adapters, model: at("base"), steps: 4, saveEvery: 2, saveTot
 const judged = { data: [at("rankings.jsonl")], validationShare: 0.2 };
 const stages: readonly (readonly [string, unknown, object])[] = [
   ["pretrain", pretrain, { data: [at("text.txt")], context: 16, loraDropout: 0.1 }],
-  ["sft", sft, { data: [at("talks.jsonl")], validationShare: 0.2, loraDropout: 0.1, maxNewTokens: 2 }],
+  [
+    "sft",
+    sft,
+    { data: [at("talks.jsonl")], chatTemplate: "none", validationShare: 0.2, loraDropout: 0.1, maxNewTokens: 2 },
+  ],
   ["reward", reward, judged],
   ["dpo", dpo, judged],
   [
@@ -122,10 +129,30 @@ test.each(stages)(
       lora_dropout: loraDropout,
       base_model_name_or_path: at("base"),
     });
+    if (name !== "reward") await expectSum(`${name}/final`, [at(`${name}/adapter`)]);
     expect(config.task_type).toBe(name === "reward" ? "SEQ_CLS" : "CAUSAL_LM");
   },
   60_000,
 );
+
+/** The base with adapters is a final model. */
+async function expectSum(final: string, adapters: readonly string[]): Promise<void> {
+  const backend = openReference();
+  const [sum, own] = [await loadModel(at("base"), backend, "float32", adapters), await loadModel(at(final), backend)];
+  const values = new Map(storedTensors(own.family, own.model).map(({ name, read }) => [name, read]));
+  for (const { name, read } of storedTensors(sum.family, sum.model)) {
+    expectClose([...(await read())], [...((await values.get(name)?.()) ?? [])], { absolute: 1e-6, relative: 1e-6 });
+  }
+}
+
+test("a run starts from the base with an adapter, and what it learns comes on top of that", async () => {
+  const before = at("sft/adapter");
+  const given = { ...common, ...judged, saveEvery: 0, adapter: [before], output: "dpo-on-sft" };
+  const { notes } = await run(dpo, given);
+  expect(notes.join("\n")).toContain(`adapter in ${at("dpo-on-sft/adapter")}, to be added after ${before}`);
+  expect(log.get("dpo-on-sft")?.[0]?.["rewards/margins"]).toBeCloseTo(0, 6);
+  await expectSum("dpo-on-sft/final", [before, at("dpo-on-sft/adapter")]);
+});
 
 test("what DPO and PPO stay near to is the base: at first nothing is between them", () => {
   const [first] = log.get("dpo") ?? [];

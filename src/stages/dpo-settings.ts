@@ -3,7 +3,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { KtoOptions } from "../train/objectives/kto.ts";
 import type { ReferenceFreeOptions } from "../train/preference-batch.ts";
-import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
+import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
@@ -73,6 +73,7 @@ export const DpoSettings = z.object({
   ...badRowSettings,
   ...contextSettings,
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a pair longer than the context"),
+  ...addedAdapterSettings,
   ...adapterSettingsWithoutDropout,
   ...runSettings,
   ...trainingSettingsWithoutSamples,

@@ -11,7 +11,7 @@ import { parameters, trainedParameters } from "../nn/parameters.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
-import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
+import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
 import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import type { PreferenceLearning } from "./preference-learning.ts";
@@ -31,7 +31,7 @@ export const dpo = defineStage({
   name: "dpo",
   summary: "learn from preference pairs without a reward model",
   settings: DpoSettings,
-  beginning: ["model"],
+  beginning: ["model", "adapter"],
   examples: [
     "stemma dpo --model runs/sft/final --data rankings.jsonl --output runs/dpo",
     "stemma dpo --loss kto --model runs/sft/final --data thumbs.jsonl --output runs/kto",
@@ -104,22 +104,22 @@ async function openPolicy<Item, Ready extends Item, Batch>(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<{ policy: Assistant; data: DpoData<Ready> }> {
-  const start = startOf(settings, environment);
   const { refer } = learning;
   if (refer === null) {
-    const policy = await openTrainee(start, backend);
+    const policy = await openStart(settings, environment, backend);
     const data = await readData(learning, settings, policy, environment);
     adaptFor(settings, policy.model);
     return { policy, data: data as DpoData<Item> as DpoData<Ready> };
   }
-  const reference = await openTrainee(settings.reference ?? settings.model, backend);
+  const isStart = settings.reference === null || settings.reference === settings.model;
+  const reference = await openTrainee(settings.reference ?? settings.model, backend, isStart ? settings.adapter : []);
   const data = await readData(learning, settings, reference, environment);
   const options = { batchSize: settings.batchSize, context: data.context, signal: environment.signal };
   const training = await refer(reference.model, data.training, options);
   const heldOut = await refer(reference.model, data.heldOut, options);
-  const isPolicy = settings.loraRank > 0 && start === (settings.reference ?? settings.model);
+  const isPolicy = settings.loraRank > 0 && isStart;
   if (!isPolicy) for (const parameter of parameters(reference.model).values()) parameter.release();
-  const policy = isPolicy ? reference : await openTrainee(start, backend);
+  const policy = isPolicy ? reference : await openStart(settings, environment, backend);
   adaptFor(settings, policy.model);
   refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
   return { policy, data: { training, heldOut, context: data.context } };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
-import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
+import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
 import { promptSettings } from "./asked-prompts.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
@@ -149,6 +149,7 @@ export const GrpoStageSettings = z.object({
     .default(false)
     .describe("learn nothing from answers that do not end within --max-new-tokens")
     .meta({ aliases: ["mask_truncated_completions"], group: "GRPO" }),
+  ...addedAdapterSettings,
   ...adapterSettingsWithoutDropout,
   recompute,
   ...{ sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed },

@@ -2,14 +2,14 @@ import type { Backend } from "../backend/kernels.ts";
 import { openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import { assistantContents, openTrainee } from "../generate/assistant.ts";
+import { assistantContents } from "../generate/assistant.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { trainedParameters } from "../nn/parameters.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { GroupRollout, GroupsRolledOut, Grpo } from "../train/grpo.ts";
 import { learnFromGroups, rollOutGroups } from "../train/grpo.ts";
-import { adaptFor, frozenReference, keepingOfAssistant, startOf } from "./adapter-run.ts";
+import { adaptFor, frozenReference, keepingOfAssistant, openStart } from "./adapter-run.ts";
 import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
@@ -33,7 +33,7 @@ export const grpo = defineStage({
   name: "grpo",
   summary: "learn by trial what a program or a reward model likes, from groups of answers",
   settings: GrpoStageSettings,
-  beginning: ["model"],
+  beginning: ["model", "adapter"],
   examples: [
     "stemma grpo --model runs/sft/final --prompts sums.jsonl --reward exact --output runs/grpo",
     "stemma grpo --model runs/sft/final --prompts prompts.jsonl --reward reward.mjs --reward-pattern '^\\S' " +
@@ -51,7 +51,7 @@ export const grpo = defineStage({
     }
     const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
-    const policy = await openTrainee(startOf(settings, environment), backend);
+    const policy = await openStart(settings, environment, backend);
     adaptFor(settings, policy.model);
     const perStep = answers / generations;
     const asked = await askedPrompts(policy, { ...settings, perStep, isByRow: true }, environment);

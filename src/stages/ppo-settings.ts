@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
-import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
+import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
 import { promptSettings } from "./asked-prompts.ts";
 import { runSettings, trainingSettings } from "./stage.ts";
 
@@ -167,6 +167,7 @@ export const PpoStageSettings = z.object({
     .describe("scale advantages to mean 0 and variance 1")
     .meta({ group: "PPO" }),
   ...{ sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed },
+  ...addedAdapterSettings,
   ...adapterSettingsWithoutDropout,
   recompute,
   ...machineSettings,

@@ -6,7 +6,7 @@ import { preparePretraining } from "../data/prepare.ts";
 import { defaultTokenCache } from "../data/token-cache.ts";
 import { trainingWindows } from "../data/windows.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
+import { assistantContents, refuseOtherTokenizer } from "../generate/assistant.ts";
 import { loadRewardModel, withAdapterOff } from "../models/reward-model.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
@@ -18,7 +18,7 @@ import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
 import type { Metrics } from "../train/run.ts";
-import { adaptFor, frozenReference, keepingOfAssistant, startOf } from "./adapter-run.ts";
+import { adaptFor, frozenReference, keepingOfAssistant, openStart } from "./adapter-run.ts";
 import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
@@ -40,7 +40,7 @@ export const ppo = defineStage({
   name: "ppo",
   summary: "learn by trial what a reward model likes, without straying",
   settings: PpoStageSettings,
-  beginning: ["model", "critic"],
+  beginning: ["model", "adapter", "critic"],
   examples: [
     "stemma ppo --model runs/sft/final --reward runs/reward/final --prompts prompts.jsonl --output runs/ppo",
     "stemma ppo --model runs/sft/final --reward runs/reward/final --prompts prompts.jsonl --pretrain-coefficient 1 " +
@@ -53,7 +53,7 @@ export const ppo = defineStage({
     }
     const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
-    const actor = await openTrainee(startOf(settings, environment), backend);
+    const actor = await openStart(settings, environment, backend);
     adaptFor(settings, actor.model);
     const asked = await askedPrompts(actor, { ...settings, perStep: answers, isByRow: false }, environment);
     const run = await preparePpo(actor, asked, settings, environment, backend);

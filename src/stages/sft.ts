@@ -5,7 +5,7 @@ import type { ChatRow, PackedBatch } from "../data/chat-rows.ts";
 import { batchOf, rowBatches } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import { assistantContents, openTrainee, withTemplate } from "../generate/assistant.ts";
+import { assistantContents, withTemplate } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { loadTensors } from "../models/read-model.ts";
 import { trainedParameters } from "../nn/parameters.ts";
@@ -16,8 +16,8 @@ import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import type { Metrics } from "../train/run.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
-import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
-import { adapterSettings } from "./adapter-settings.ts";
+import { adaptFor, keepingOfAssistant, openStart, startOf } from "./adapter-run.ts";
+import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
 import { byTrained, conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -36,6 +36,7 @@ const SftSettings = z.object({
     .meta({ placeholder: "chatml|none|file", isPath: { unless: "^(chatml|none)$" } }),
   specialTokens: z.array(z.string()).default([]).describe("texts that become one token each, for your own template"),
   maxNewTokens: z.int().positive().default(128).describe("longest answer in samples"),
+  ...addedAdapterSettings,
   ...adapterSettings,
   ...runSettings,
   ...trainingSettings,
@@ -54,7 +55,7 @@ export const sft = defineStage({
   name: "sft",
   summary: "teach a model to answer, from conversations",
   settings: SftSettings,
-  beginning: ["model", "chatTemplate", "specialTokens"],
+  beginning: ["model", "adapter", "chatTemplate", "specialTokens"],
   examples: ["stemma sft --model runs/base/final --data talks.jsonl --output runs/sft"],
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
@@ -103,10 +104,10 @@ async function openLearner(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<{ assistant: Assistant; enlarged: readonly Tensor[] }> {
-  const start = startOf(settings, environment);
-  const opened = await openTrainee(start, backend);
+  const opened = await openStart(settings, environment, backend);
   const before = opened.model.settings.vocabularySize;
-  if (start === environment.folder.checkpoint?.path) return { assistant: opened, enlarged: [] };
+  if (startOf(settings, environment) === environment.folder.checkpoint?.path)
+    return { assistant: opened, enlarged: [] };
   const assistant = await withTemplate(opened, settings.chatTemplate, settings.specialTokens);
   const { model } = assistant;
   adaptFor(settings, model);

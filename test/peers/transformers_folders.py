@@ -8,6 +8,9 @@ Reads a JSON command a line and answers each with a line of JSON, {"error": "...
 {"op": "adapt", "base", "labels", "adapter", "folder", "texts"} logits of the base with PEFT's adapter, tokens as in folder
 {"op": "save", "folder", "class", "config": {...}, "inputs"?, "own_head"?, "tokenizer"?}
         writes a model of random weights, with an output layer that its config says is tied where own_head is true
+{"op": "random_lora", "folder", "class", "config": {...}, "adapter", "lora": {...}, "inputs"}
+        writes such a model and, beside it, an adapter of random numbers; outputs of both together
+{"op": "with_lora", "folder", "class", "adapter", "inputs"}      outputs of a model with PEFT's adapter
 """
 
 import json
@@ -105,7 +108,31 @@ def save(command):
     return outputs_of(model, command["inputs"]) if "inputs" in command else {}
 
 
+
+def random_lora(command):
+    import peft
+
+    save(command)
+    model = load(command["folder"], command["class"])
+    model = peft.get_peft_model(model, peft.LoraConfig(**command["lora"]))
+    torch.manual_seed(2)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn_like(parameter) * 0.1
+    model.eval().save_pretrained(command["adapter"])
+    complaints.clear()
+    return outputs_of(model, command["inputs"])
+
+
+def with_lora(command):
+    import peft
+
+    model = load(command["folder"], command["class"])
+    return outputs_of(peft.PeftModel.from_pretrained(model, command["adapter"]).eval(), command["inputs"])
+
+
 operations = {"open": open_folder, "tokenize": tokenize, "classify": classify, "adapt": adapt, "save": save}
+operations |= {"random_lora": random_lora, "with_lora": with_lora}
 
 for line in sys.stdin:
     complaints.clear()

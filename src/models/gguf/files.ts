@@ -23,13 +23,19 @@ import { layoutsFor } from "./plan.ts";
 /**
  * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic.
  *
+ * @param adapters - What is added to the model, as {@link addAdapters} takes it.
  * @returns why the file will answer otherwise than the folder, or null.
  * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */
-export async function exportGguf(folder: string, path: string, dtype: GgufDtype): Promise<string | null> {
+export async function exportGguf(
+  folder: string,
+  path: string,
+  dtype: GgufDtype,
+  adapters: readonly string[] = [],
+): Promise<string | null> {
   layoutsFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
-  const { model, family } = await loadModel(folder, openReference());
+  const { model, family } = await loadModel(folder, openReference(), "float32", adapters);
   const encoder = await loadChatEncoder(folder);
   const contents = await ggufContents(
     {

@@ -1,0 +1,200 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Placement } from "../checkpoint/assign-tensors.ts";
+import { fromStored } from "../checkpoint/assign-tensors.ts";
+import { openSafetensors } from "../checkpoint/safetensors-file.ts";
+import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import { CheckpointError, SettingsError } from "../core/errors.ts";
+import type { Shape } from "../core/shape.ts";
+import { formatShape, sameShape } from "../core/shape.ts";
+import { readJsonObject } from "../files/json-file.ts";
+import { addLowRank } from "../nn/low-rank.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { AnyFamily } from "./family.ts";
+import type { StoredModel } from "./language-model.ts";
+import { modelPlacements } from "./read-model.ts";
+import { renaming } from "./tensor-names.ts";
+
+/** What PEFT's `adapter_config.json` says of how a change counts. */
+const AdapterConfig = z.object({
+  peft_type: z.literal("LORA"),
+  lora_alpha: z.number(),
+  use_rslora: z.boolean().nullish(),
+  use_dora: z.literal(false).nullish(),
+  alpha_pattern: z.record(z.string(), z.number()).nullish(),
+  // These start from a base with other weights than the one that is named.
+  init_lora_weights: z.union([z.boolean(), z.string().regex(/^(?!pissa|olora|corda|loftq|lora_ga)/)]).nullish(),
+  base_model_name_or_path: z.string().nullish(),
+});
+type AdapterConfig = z.output<typeof AdapterConfig>;
+
+/** An adapter folder and how much of it is added. */
+interface AdapterChoice {
+  readonly path: string;
+  readonly weight: number;
+}
+
+/** What an adapter does to one tensor of a model. */
+interface Change {
+  readonly placement: Placement;
+  apply(): Promise<void>;
+}
+
+/**
+ * Adds adapters in PEFT's layout to the matrices of a model, one after the other, in 32 bits. What PEFT keeps whole beside
+ * them (`modules_to_save`, biases) takes the place of the model's own.
+ *
+ * @param choices - Folders; `FOLDER=0.5` adds half of the change.
+ * @throws {CheckpointError} when an adapter is damaged, of another kind, or of another model; that one has changed nothing.
+ */
+export async function addAdapters(family: AnyFamily, model: StoredModel, choices: readonly string[]): Promise<void> {
+  for (const choice of choices.map(parseChoice)) await addAdapter(family, model, choice);
+}
+
+function parseChoice(text: string): AdapterChoice {
+  const [, path = "", weight = ""] = /^(.+)=([^=/\\]*)$/.exec(text) ?? [];
+  if (path === "" || existsSync(text)) return { path: text, weight: 1 };
+  if (weight.trim() !== "" && Number.isFinite(Number(weight))) return { path, weight: Number(weight) };
+  throw new SettingsError(
+    `adapter: ${text}: its weight is ${JSON.stringify(weight)}; give a number, such as ${path}=0.5`,
+  );
+}
+
+async function addAdapter(family: AnyFamily, model: StoredModel, { path, weight }: AdapterChoice): Promise<void> {
+  const config = await readConfig(path);
+  const source = await openSafetensors(join(path, "adapter_model.safetensors"));
+  try {
+    const changes = planChanges(family, model, source, { path, weight, config });
+    for (const { apply } of changes) await apply();
+  } finally {
+    await source.close();
+  }
+}
+
+async function readConfig(path: string): Promise<AdapterConfig> {
+  const file = join(path, "adapter_config.json");
+  if (!existsSync(file)) {
+    throw new CheckpointError(`${path}: has no adapter_config.json; give the folder of an adapter as PEFT writes it`);
+  }
+  const read = AdapterConfig.safeParse(await readJsonObject(file));
+  if (read.success) return read.data;
+  const key = read.error.issues[0]?.path[0] ?? "";
+  const value = ((await readJsonObject(file)) as Record<string, unknown>)[String(key)];
+  throw new CheckpointError(
+    `${file}: ${String(key)} is ${JSON.stringify(value)}, which is not supported; merge the adapter with PEFT ` +
+      "(merge_and_unload) and open the folder that it saves",
+  );
+}
+
+interface Adapter extends AdapterChoice {
+  readonly config: AdapterConfig;
+}
+
+/** Everything that an adapter changes, after checking that all of it is the model's. */
+function planChanges(family: AnyFamily, model: StoredModel, source: TensorSource, adapter: Adapter): readonly Change[] {
+  const placements = new Map(modelPlacements(family, model).map((placement) => [placement.name, placement]));
+  const modules = [...new Set(source.names().map((name) => moduleTensor(name)))];
+  const inFile = { names: () => modules, has: (name: string) => modules.includes(name) };
+  const rename = renaming(family, [...placements.values()], inFile);
+  const head = family.ownHead && !placements.has(family.ownHead.head) ? family.ownHead.head : null;
+  const placeOf = (name: string): Placement => {
+    const placement = moduleTensor(name) === head ? undefined : placements.get(rename(moduleTensor(name)) ?? "");
+    if (placement) return placement;
+    throw otherBase(
+      adapter,
+      `${name} is for ${moduleTensor(name)}, which the model does not have as a matrix of its own`,
+    );
+  };
+  const pairs = source.names().filter((name) => loraPart(name) === "A");
+  const rest = source.names().filter((name) => loraPart(name) === null);
+  const ups = new Set(source.names().filter((name) => loraPart(name) === "B"));
+  const changes = pairs.map((down) => {
+    const up = down.replace("lora_A", "lora_B");
+    if (!ups.delete(up)) throw new CheckpointError(`${source.name}: ${down} has no ${up}; the file is incomplete`);
+    return lowRankChange(placeOf(down), [down, up], source, adapter);
+  });
+  const [lone] = ups;
+  if (lone !== undefined) throw new CheckpointError(`${source.name}: ${lone} has no lora_A; the file is incomplete`);
+  return [...changes, ...rest.map((name) => wholeChange(placeOf(name), name, source, adapter))];
+}
+
+/** `base_model.model.x.lora_A.weight` → `x.weight`: what a folder of the base calls the tensor that is changed. */
+function moduleTensor(name: string): string {
+  return name
+    .replace(/^base_model\.model\./, "")
+    .replace(/\.lora_[AB](\.default)?\.weight$/, ".weight")
+    .replace(/\.(base_layer|modules_to_save(\.default)?|original_module)\./, ".");
+}
+
+function loraPart(name: string): "A" | "B" | null {
+  const [, part] = /\.lora_([AB])(?:\.default)?\.weight$/.exec(name) ?? [];
+  return part === "A" || part === "B" ? part : null;
+}
+
+function lowRankChange(
+  placement: Placement,
+  [down, up]: readonly [string, string],
+  source: TensorSource,
+  adapter: Adapter,
+): Change {
+  const { tensor, rows } = placement;
+  const { backend } = tensor;
+  const [rank = 0] = source.info(down).shape;
+  const [outputs = 0, inputs = 0] = tensor.shape;
+  const fits = (name: string, shape: Shape): void => {
+    const { shape: own } = source.info(name);
+    if (!sameShape(own, shape))
+      throw otherBase(adapter, `${name} is ${formatShape(own)}, ${formatShape(shape)} fits the model`);
+  };
+  fits(down, [rank, inputs]);
+  fits(up, [outputs, rank]);
+  const scale = adapter.weight * scaleOf(adapter.config, moduleTensor(down).replace(/\.weight$/, ""), rank);
+  return {
+    placement,
+    async apply() {
+      const a = Tensor.from(backend, await source.read(down), [rank, inputs]);
+      const b = Tensor.from(
+        backend,
+        fromStored({ ...placement, transposed: false, rows, shift: 0 }, await source.read(up)),
+        [outputs, rank],
+      );
+      addLowRank(tensor, a, b, scale);
+      a.release();
+      b.release();
+    },
+  };
+}
+
+/** α / r, or α / √r; α may differ from module to module. */
+function scaleOf({ lora_alpha, alpha_pattern, use_rslora }: AdapterConfig, module: string, rank: number): number {
+  const isOf = (pattern: string): boolean => new RegExp(`^(.*\\.)?(${pattern})$`).test(module);
+  const alpha = Object.entries(alpha_pattern ?? {}).find(([pattern]) => isOf(pattern))?.[1] ?? lora_alpha;
+  return alpha / (use_rslora === true ? Math.sqrt(rank) : rank);
+}
+
+function wholeChange(placement: Placement, name: string, source: TensorSource, adapter: Adapter): Change {
+  const { tensor, transposed } = placement;
+  const expected = transposed ? tensor.shape.toReversed() : tensor.shape;
+  const { shape } = source.info(name);
+  if (!sameShape(shape, expected)) {
+    throw otherBase(adapter, `${name} is ${formatShape(shape)}, the model's is ${formatShape(expected)}`);
+  }
+  if (adapter.weight !== 1) {
+    throw new SettingsError(
+      `adapter: ${adapter.path} holds ${name} whole, of which no share can be added; leave out =${adapter.weight}`,
+    );
+  }
+  return {
+    placement,
+    async apply() {
+      tensor.write(fromStored(placement, await source.read(name)));
+    },
+  };
+}
+
+function otherBase({ path, config }: Adapter, fault: string): CheckpointError {
+  const base = config.base_model_name_or_path;
+  const whose = base ? `it was made for ${base}` : "its config does not say which model it was made for";
+  return new CheckpointError(`${path}: is an adapter of another model: ${fault}; ${whose}`);
+}
