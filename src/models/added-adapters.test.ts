@@ -15,6 +15,7 @@ import { families } from "./index.ts";
 import { loadModel } from "./load.ts";
 import { mergeAdapters } from "./merge-adapters.ts";
 import { storedTensors } from "./read-model.ts";
+import { weightsToOpen } from "./weight-choice.ts";
 
 const backend = openReference();
 const root = mkdtempSync(join(tmpdir(), "added-adapters-"));
@@ -133,6 +134,15 @@ test.each<readonly [string, JsonObject, Record<string, Entry> | undefined, RegEx
 
 test("a folder that is no adapter is refused", async () => {
   await expect(matrixOf([at("base")])).rejects.toThrow("has no adapter_config.json; give the folder of an adapter");
+});
+
+test("blocks of a GGUF file are not merged into, and adapters are added to float32 matrices alone", async () => {
+  const merging = mergeAdapters("base.gguf", [], at("never"), backend, { dtype: null });
+  await expect(merging).rejects.toThrow("model: base.gguf is a GGUF file, whose blocks would be rounded anew");
+  expect(weightsToOpen({ adapter: [] })).toBe("stored");
+  expect(weightsToOpen({ adapter: ["x"] })).toBe("float32");
+  const quantised = () => weightsToOpen({ weights: "q8_0", adapter: ["x"] });
+  expect(quantised).toThrow("weights: adapters are added to float32 matrices");
 });
 
 test("a merged folder has the base's files and the changed matrix, in the base's type", async () => {

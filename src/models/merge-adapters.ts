@@ -3,7 +3,8 @@ import type { ConvertOptions } from "../checkpoint/convert-folder.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { FloatDtype } from "../checkpoint/tensor-source.ts";
-import { loadModel } from "./load.ts";
+import { SettingsError } from "../core/errors.ts";
+import { isGgufPath, loadModel } from "./load.ts";
 import { storedTensors } from "./read-model.ts";
 
 /** Where a merged model goes. */
@@ -18,6 +19,7 @@ export interface MergeOptions extends Omit<ConvertOptions, "dtype" | "tensors"> 
  * @param adapters - As {@link addAdapters} takes them.
  * @returns the type of the weights that were written.
  * @throws {CheckpointError} when a folder is damaged, or an adapter is of another model.
+ * @throws {SettingsError} when the base is a GGUF file.
  */
 export async function mergeAdapters(
   base: string,
@@ -26,6 +28,12 @@ export async function mergeAdapters(
   backend: Backend,
   { dtype: wanted, ...options }: MergeOptions,
 ): Promise<FloatDtype> {
+  if (isGgufPath(base)) {
+    throw new SettingsError(
+      `model: ${base} is a GGUF file, whose blocks would be rounded anew; make it a folder of 16 bits first ` +
+        "(stemma import --type bf16), and merge into that",
+    );
+  }
   const { model, family } = await loadModel(base, backend, "float32", adapters);
   const dtype = wanted ?? (await dtypeOf(base));
   await convertFolder(base, output, { ...options, dtype, tensors: storedTensors(family, model) });
