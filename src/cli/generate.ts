@@ -40,6 +40,7 @@ const GenerateSettings = z.object({
   samples: z
     .int()
     .positive()
+    .max(100_000)
     .default(1)
     .describe("continuations of each prompt")
     .meta({ aliases: ["n", "num_return_sequences"] }),

@@ -40,7 +40,7 @@ export class KeyValueCache {
       backend,
       2 * layers * slots * capacity * width * 4,
       `key-value cache: keys and values of ${slots} ${slots === 1 ? "sequence" : "sequences"} of ${capacity} tokens`,
-      "lower --batch-size, --samples or --max-new-tokens, or give a shorter text",
+      "lower the number of sequences (--batch-size, --samples, --answers) or --max-new-tokens, or give a shorter text",
     );
     const make = (): Tensor => Tensor.full(backend, [shape.slots, shape.capacity, shape.width], 0).keep();
     this.shape = shape;

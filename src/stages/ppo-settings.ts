@@ -37,7 +37,13 @@ export const PpoStageSettings = z.object({
     .default(100)
     .describe("iterations: answers are sampled, then learned from; 0 saves the model as it is")
     .meta({ aliases: ["max_steps"], group: "Training" }),
-  answers: z.int().positive().default(64).describe("answers sampled in an iteration").meta({ group: "Training" }),
+  answers: z
+    .int()
+    .positive()
+    .max(100_000)
+    .default(64)
+    .describe("answers sampled in an iteration")
+    .meta({ group: "Training" }),
   batchSize: z
     .int()
     .positive()

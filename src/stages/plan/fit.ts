@@ -34,7 +34,7 @@ export async function stepBytes(model: PlannedModel, run: PlannedRun): Promise<n
 
 /** The line through the values at half of `enough` and at `enough`. */
 async function beyond(place: number, enough: number, of: (place: number) => Promise<number>): Promise<number> {
-  const half = enough / 2;
+  const half = Math.ceil(enough / 2); // sequences come whole
   const [low, high] = [await of(half), await of(enough)];
   return high + ((place - enough) * (high - low)) / (enough - half);
 }

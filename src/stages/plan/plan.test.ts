@@ -110,6 +110,11 @@ test("a name that is not known is refused with the nearest", async () => {
 test.each([
   ["many layers", { ...small, layers: 120 }, plain],
   ["many sequences", small, { ...plain, batchSize: 3000 }],
+  [
+    "sequences of which half would be no whole number",
+    { ...small, context: 500 },
+    { ...plain, context: 500, batchSize: 70 },
+  ],
   ["both, recomputed", { ...small, layers: 96 }, { ...plain, batchSize: 2000, recompute: true }],
 ])("%s: what a step takes follows from smaller ones", async (_, sizes, run) => {
   const model = await planModel("gpt2", sizes);
