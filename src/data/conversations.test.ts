@@ -236,3 +236,20 @@ test("rows that cannot be used are left out where that is asked for; of nothing 
   const none = readConversations(jsonl({ messages: [] }, { messages: [] }), new BadRows("skip"));
   await expect(none).rejects.toThrow(/all 2 rows are bad; the first: .*line 1: column "messages" must be a list/);
 });
+
+test("a row nested too deep is named, or left out by its line", async () => {
+  const path = join(folder, "deep.jsonl");
+  const good = JSON.stringify({ messages: [user("Q"), assistant("A")] });
+  writeFileSync(path, `${good}\n{"messages":${"[".repeat(200_000)}${"]".repeat(200_000)}}\n`);
+  const message = `${path}, line 2: is nested more than 200 deep; remove the row`;
+  await expect(readConversations([path])).rejects.toThrow(message);
+  const bad = new BadRows("skip");
+  expect(await readConversations([path], bad)).toHaveLength(1);
+  expect(bad.notes()).toEqual(["left out 1 bad row:", `  ${message}`]);
+});
+
+test("of a file that is missing its name's ending is not what is wrong", async () => {
+  await expect(readConversations([join(folder, "nofile")])).rejects.toThrow(
+    "nofile: cannot read: it does not exist; check the path",
+  );
+});

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../core/errors.ts";
+import { fileError } from "../files/file-error.ts";
 import { BadRows } from "./bad-rows.ts";
 import { readCsv } from "./csv.ts";
 import type { JsonlRow } from "./jsonl.ts";
@@ -26,12 +27,14 @@ export async function* readRecords(
   }
 }
 
+/** The error of a path that no reader is for. @throws {FileError} when there is nothing of that name. */
 async function unknownKind(path: string): Promise<DataError> {
-  const isFolder = await stat(path).then(
-    (there) => there.isDirectory(),
-    () => false, // that it is missing is not said by its name
-  );
-  if (isFolder) return new DataError(`${path}: is a folder; give its files, such as "${join(path, "*.jsonl")}"`);
+  const there = await stat(path).catch((error: unknown) => {
+    throw fileError(path, "read", error);
+  });
+  if (there.isDirectory()) {
+    return new DataError(`${path}: is a folder; give its files, such as "${join(path, "*.jsonl")}"`);
+  }
   return new DataError(`${path}: is neither JSON nor CSV nor Parquet by its name; rename or convert the file`);
 }
 
@@ -62,7 +65,7 @@ export async function readAll<Item>(
     let layout: Layout<Item> | null = null;
     for await (const read of readRecords([path], bad)) {
       const item = bad.attempt(() => {
-        const row = { ...read, value: withoutNulls(read.value) as JsonlRow["value"] };
+        const row = withoutNulls(read);
         layout ??= layouts.find(({ columns }) => columns.every((column) => column in row.value)) ?? null;
         return readRow(row, layout, layouts);
       });
@@ -90,14 +93,17 @@ const deepest = 200;
 /**
  * Keys that are null are absent, at any depth: libraries of tables write every key in every row.
  *
- * @throws {DataError} when it is nested deeper than any row that means something.
+ * @throws {DataError} naming the row, when it is nested deeper than any row that means something.
  */
-export function withoutNulls(value: unknown, depth = 0): unknown {
-  if (depth > deepest) throw new DataError(`a row's value is nested more than ${deepest} deep; remove the row`);
-  if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
-  if (typeof value !== "object" || value === null || value instanceof Date) return value;
-  const known = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
-  return Object.fromEntries(known.map(([name, item]) => [name, withoutNulls(item, depth + 1)]));
+export function withoutNulls(row: JsonlRow): JsonlRow {
+  const prune = (value: unknown, depth: number): unknown => {
+    if (depth > deepest) throw new DataError(`${row.where}: is nested more than ${deepest} deep; remove the row`);
+    if (Array.isArray(value)) return value.map((item) => prune(item, depth + 1));
+    if (typeof value !== "object" || value === null || value instanceof Date) return value;
+    const known = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
+    return Object.fromEntries(known.map(([name, item]) => [name, prune(item, depth + 1)]));
+  };
+  return { ...row, value: prune(row.value, 0) as JsonlRow["value"] };
 }
 
 function unknownLayout(row: JsonlRow, layouts: readonly Layout<unknown>[]): DataError {

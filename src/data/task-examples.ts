@@ -68,8 +68,7 @@ export async function readTaskExamples(
 ): Promise<TaskExample[]> {
   const examples: TaskExample[] = [];
   for await (const row of readRecords(paths, bad)) {
-    const known = { ...row, value: withoutNulls(row.value) as JsonlRow["value"] };
-    const example = bad.attempt((): TaskExample => ({ ...readExample(known, reading), row: row.value }));
+    const example = bad.attempt((): TaskExample => ({ ...readExample(withoutNulls(row), reading), row: row.value }));
     if (example) examples.push(example);
   }
   bad.refuseNone(examples.length);
