@@ -74,7 +74,7 @@ function addonToTry() {
   const addon = loadAddon();
   if ("reason" in addon) throw new Error(addon.reason);
   const functions = addon.open(2, "", StemmaError, DataError) as unknown as Functions;
-  const handles = [16, 1000].map((length) => functions.allocate?.(length));
+  const handles = [16, 1000].map((length) => functions.allocate?.(length, 0));
   const reader = new Random(1).reader();
   const pick = <Item>(items: readonly Item[]): Item => items[reader.integer(items.length)]!;
   const tried = Object.entries(functions).filter(([name, call]) => typeof call === "function" && !left.has(name));
