@@ -42,6 +42,19 @@ test("a classifier whose config says only what transformers writes is asked as i
   const unnamed = { ...config, id2label: { 0: "LABEL_0", 1: "LABEL_1" } };
   writeFileSync(file, JSON.stringify(unnamed));
   expect(await answers()).toContain('"prediction":"LABEL_');
+  const asked = { model: at("run/final"), data: [at("moods.jsonl")], output: at("moods-answers.jsonl"), threads: 1 };
+  const moods = [
+    { text: "a", label: "good" },
+    { text: "b", label: "bad" },
+  ];
+  writeFileSync(at("moods.jsonl"), moods.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const { shown } = await runCommand(predict, asked);
+  expect(shown).toMatch(
+    /such as "good", are none of the model's \(LABEL_0, LABEL_1\): no accuracy is told\n2 answers in .*\n$/,
+  );
+  expect(readFileSync(at("moods-answers.jsonl"), "utf8")).toMatch(
+    /^{"text":"a","label":"good","prediction":"LABEL_\d"/,
+  );
   await expect(runCommand(generate, { model: at("run/final"), prompt: ["a"] })).rejects.toThrow(
     "is a classifier (LlamaForSequenceClassification), which writes no text; stemma predict asks it",
   );

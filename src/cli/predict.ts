@@ -9,7 +9,7 @@ import { indexOfLargest } from "../eval/task-metrics.ts";
 import { reportLines, softmax, taskReport } from "../eval/task-report.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { TaskDescription } from "../models/task-model.ts";
-import { targetOf } from "../stages/finetune.ts";
+import { classIndex, targetOf } from "../stages/finetune.ts";
 import { encodingOf, openTrainedSolver } from "../stages/finetune-model.ts";
 import { columnSettings, columnsOf } from "../stages/finetune-settings.ts";
 import { readNotingBad } from "../stages/row-settings.ts";
@@ -53,7 +53,15 @@ export const predict = defineCommand({
     const rows = await readNotingBad(settings, io.print, (bad) => readTaskExamples(settings.data, reading, bad));
     refuseTakenColumns(rows);
     const encoding = encodingOf(solver, settings);
-    const { examples } = encodeExamples(rows, encoding, (row) => targetOf(row, description.labels));
+    const foreign = foreignLabel(rows, description.labels);
+    if (foreign !== null) {
+      const labels = description.labels.join(", ");
+      io.note(
+        `predict: the rows' classes, such as "${foreign}", are none of the model's (${labels}): no accuracy is told`,
+      );
+    }
+    const targetIn = (row: TaskExample): number => (foreign === null ? targetOf(row, description.labels) : Number.NaN);
+    const { examples } = encodeExamples(rows, encoding, targetIn);
     const outputs = await readTask(solver.model, examples, settings.batchSize, io.stopSignal());
     const lines = outputs.map((output, i) => answerRow(rows[i], output, description));
     await writeFileAtomic(output, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
@@ -67,6 +75,12 @@ export const predict = defineCommand({
     return { output, answers: lines.length };
   },
 });
+
+/** The first class of rows of which not one has a class of the model, as with classes named otherwise; else null. */
+function foreignLabel(rows: readonly TaskExample[], labels: readonly string[]): string | null {
+  const named = rows.map(({ label }) => label).filter((label) => typeof label === "string");
+  return named.every((label) => classIndex(label, labels) === null) ? (named[0] ?? null) : null;
+}
 
 /** Columns of the answers. */
 const answerColumns = ["prediction", "probabilities"];

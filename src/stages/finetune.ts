@@ -258,12 +258,17 @@ function encode(
 export function targetOf({ where, label }: TaskExample, labels: readonly string[]): number {
   if (label === null) return Number.NaN;
   if (typeof label === "number") return label;
-  // Classes that nobody has named are LABEL_0, LABEL_1, …; rows then have their numbers.
-  const index = [label, `LABEL_${label}`].map((name) => labels.indexOf(name)).find((at) => at >= 0);
-  if (index !== undefined) return index;
+  const index = classIndex(label, labels);
+  if (index !== null) return index;
   throw new DataError(
     `${where}: its class is "${label}", the model knows ${labels.join(", ")}; correct the row, or train with rows of that class`,
   );
+}
+
+/** The number of a row's class among those of a model, or null. */
+export function classIndex(label: string, labels: readonly string[]): number | null {
+  // Classes that nobody has named are LABEL_0, LABEL_1, …; rows then have their numbers.
+  return [label, `LABEL_${label}`].map((name) => labels.indexOf(name)).find((at) => at >= 0) ?? null;
 }
 
 function readBatch(examples: readonly EncodedExample[]): { batch: TaskBatch; tokens: number } {
