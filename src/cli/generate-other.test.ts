@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCommand } from "../../test/run-command.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { CheckpointError } from "../core/errors.ts";
@@ -9,9 +10,11 @@ import { Random } from "../core/random.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { bert } from "../models/bert-families.ts";
 import { exportGguf } from "../models/gguf/files.ts";
+import { families } from "../models/index.ts";
 import { t5 } from "../models/t5-family.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { CharacterTrainer } from "../text/characters.ts";
 import { WordPieceTrainer } from "../text/word-piece-trainer.ts";
 import type { Io } from "./command.ts";
@@ -19,6 +22,7 @@ import { generate } from "./generate.ts";
 import { otherAnswerers } from "./generate-other.ts";
 import { score } from "./score.ts";
 
+const { gpt2 } = families;
 const backend = openReference();
 const root = mkdtempSync(join(tmpdir(), "stemma-generate-"));
 const [encoder, writer] = [join(root, "bert"), join(root, "t5")];
@@ -155,6 +159,17 @@ test.each([
   const io = { note: () => undefined, stopSignal: () => new AbortController().signal } as unknown as Io;
   const asked = Promise.resolve(generate.run(generate.settings.parse({ model, prompt: [prompt], threads: 1 }), io));
   await expect(asked).rejects.toThrow(message);
+});
+
+test("to a decoder what stands for a gap is text like any other", async () => {
+  const tokenizer = trainByteLevelBpe(["a b"], { vocabularySize: 260 });
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 32, width: 8, layers: 1, heads: 2, dropout: 0 };
+  const model = gpt2.create(gpt2.shaped(shape), new Initializer(backend, new Random(1)));
+  const folder = join(root, "gpt2");
+  await writeModelFolder(folder, modelContents(gpt2, model, tokenizer));
+  const prompt = "[MASK] <extra_id_0>";
+  const { result } = await runCommand(generate, { model: folder, prompt: [prompt], maxNewTokens: 1, threads: 1 });
+  expect(result).toMatchObject({ continuations: [{ prompt }] });
 });
 
 test("flags without an effect are refused", async () => {

@@ -91,7 +91,7 @@ export const generate = defineCommand({
         `weights: only decoders lie as ${settings.weights}, this is a ${modelType}; leave it out`,
       );
     }
-    await refuseGaps(prompts, settings.model, { architecture, modelType });
+    if (architecture !== "decoder") await refuseGaps(prompts, settings.model, { architecture, modelType });
     const start = performance.now();
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, settings, io, backend)
@@ -158,29 +158,30 @@ async function promptsOf({ prompt, promptFile }: GenerateSettings, io: Io): Prom
   return [...prompt, text];
 }
 
+/** Architectures that fill in gaps; to a decoder what stands for one is text like any other. */
+type Filler = Exclude<Architecture, "decoder">;
+
 /** How gaps are written that an architecture does not fill in. */
-const gapsOfOthers: Readonly<Record<Architecture, RegExp>> = {
-  decoder: /\[MASK\]|<extra_id_\d+>/g,
+const gapsOfOthers: Readonly<Record<Filler, RegExp>> = {
   encoder: /<extra_id_\d+>/g,
   "encoder-decoder": /\[MASK\]/g,
 };
 
 /** What a prompt can have instead of a gap that another architecture fills in. */
-const insteadOfGap: Readonly<Record<Architecture, string>> = {
-  decoder: "give it a beginning to continue",
+const insteadOfGap: Readonly<Record<Filler, string>> = {
   encoder: "write [MASK] for each missing word",
   "encoder-decoder": "write <extra_id_0> for the first gap, <extra_id_1> for the next",
 };
 
 /**
- * What stands for a gap in the prompts of encoders and of encoder-decoders would be text like any other to the rest.
+ * What stands for a gap in the prompts of encoders would be text like any other to encoder-decoders, and the reverse.
  *
  * @throws {SettingsError} when a prompt has a gap that the model's tokenizer does not know.
  */
 async function refuseGaps(
   prompts: readonly string[],
   model: string,
-  { architecture, modelType }: { readonly architecture: Architecture; readonly modelType: string },
+  { architecture, modelType }: { readonly architecture: Filler; readonly modelType: string },
 ): Promise<void> {
   const gaps = prompts.flatMap((prompt) => prompt.match(gapsOfOthers[architecture]) ?? []);
   if (gaps.length === 0) return;
