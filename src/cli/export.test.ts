@@ -62,6 +62,9 @@ test("nothing is replaced unasked, and a model never by its own copy", async () 
   await run(importModel, { model: file, output: folder });
   await expect(run(importModel, { model: file, output: folder })).rejects.toThrow(`import: ${folder} already exists`);
   await run(importModel, { model: file, output: folder, overwrite: true });
+  await expect(run(importModel, { model: folder, output: `${folder}-again` })).rejects.toThrow(
+    `model: ${folder} is a folder, and folders of Hugging Face need no import`,
+  );
 
   const rounded = { model: own, format: "safetensors", quantization: "bf16", overwrite: true };
   await expect(run(exportModel, { ...rounded, output: folder, overwrite: false })).rejects.toThrow("already exists");

@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
 import { importGguf } from "../models/gguf/files.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
@@ -24,6 +26,11 @@ export const importModel = defineCommand({
   examples: ["stemma import --model model.gguf --output imported"],
   async run({ model, output, quantization, overwrite }, io) {
     await refuseTakenOutput({ command: "import", sources: [model], output, kind: "folder", overwrite });
+    if (await isFolder(model)) {
+      throw new SettingsError(
+        `model: ${model} is a folder, and folders of Hugging Face need no import; give it to --model of any command as it is, or name a GGUF file`,
+      );
+    }
     const noTokenizer = await importGguf(model, output, { dtype: dtypes[quantization] });
     if (noTokenizer !== null) io.note(`import: no tokenizer was written: ${noTokenizer}; put the original files there`);
     const next = shellLine("stemma", "generate", "--model", output, "--prompt", "Once upon a time");
@@ -31,3 +38,11 @@ export const importModel = defineCommand({
     return { output, quantization, hasTokenizer: noTokenizer === null };
   },
 });
+
+/** What is missing is no folder; whoever opens it says so. */
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (there) => there.isDirectory(),
+    () => false,
+  );
+}

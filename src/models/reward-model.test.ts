@@ -72,6 +72,20 @@ test("a reward model is no language model", async () => {
   );
 });
 
+test("a classifier of several classes is no reward model", async () => {
+  const model = new RewardModel(newModel(families.gpt2), new Random(2));
+  const path = join(mkdtempSync(join(root, "saved-")), "model");
+  const config = rewardConfig(families.gpt2, model, none, null) as JsonObject;
+  const score = new Initializer(backend, new Random(3)).normal([3, 16], 1);
+  const tensors = rewardTensors(families.gpt2, model).map((stored) =>
+    stored.name === "score.weight" ? { ...stored, shape: [3, 16], read: () => score.floats() } : stored,
+  );
+  await writeModelFolder(path, { config, tensors });
+  await expect(loadRewardModel(path, backend, null)).rejects.toThrow(
+    "is a classifier of 3 classes (GPT2ForSequenceClassification), not a reward model, which gives one number",
+  );
+});
+
 test("the bias shifts every reward and is not trained", async () => {
   const model = new RewardModel(newModel(families.gpt2), new Random(2));
   const before = await scoresOf(model);

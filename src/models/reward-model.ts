@@ -123,10 +123,21 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
     );
   }
   const family = familyOf(config, path);
+  refuseClasses(folder);
   const model = new RewardModel(await createEmpty(family, folder, backend), null);
   await loadRewardWeights({ model, family }, tensors);
   model.shift = StoredShift.parse(config).task_specific_params.stemma.shift;
   return { model, family };
+}
+
+/** @throws {CheckpointError} when the head tells classes apart. */
+function refuseClasses({ config, path, tensors }: ModelFolder): void {
+  const [classes = 1] = tensors.has("score.weight") ? tensors.info("score.weight").shape : [];
+  if (classes === 1) return;
+  throw new CheckpointError(
+    `${path}: is a classifier of ${classes} classes (${architecturesOf(config).join(", ")}), not a reward model, ` +
+      "which gives one number; make one with stemma reward",
+  );
 }
 
 /**
