@@ -3,6 +3,7 @@ import { continuationDecoder } from "../text/continuation-decoder.ts";
 import type { StreamDecoder, Tokenizer } from "../text/tokenizer.ts";
 import type { FinishReason, GenerationOptions } from "./generate.ts";
 import { generate } from "./generate.ts";
+import { checkTextOptions } from "./generation-settings.ts";
 import { StopStrings } from "./stop-strings.ts";
 
 /** What to generate, with ends that are given as text. */
@@ -44,19 +45,21 @@ export async function* generateText(
   prompts: readonly Int32Array[],
   options: TextGenerationOptions,
 ): AsyncGenerator<TextPiece, void, undefined> {
+  checkTextOptions(options);
+  const { stop = [], isAnswer = false, ...given } = options;
   const writers = prompts.map((prompt): Writer => {
-    const decoder = options.isAnswer ? tokenizer.streamDecoder() : continuationDecoder(tokenizer, prompt);
-    return { decoder, stop: new StopStrings(options.stop ?? []), ready: "" };
+    const decoder = isAnswer ? tokenizer.streamDecoder() : continuationDecoder(tokenizer, prompt);
+    return { decoder, stop: new StopStrings(stop), ready: "" };
   });
   const shouldStop = (index: number, token: number): boolean => {
     const writer = writers[index] as Writer;
     writer.ready = writer.stop.push(writer.decoder.push(token));
     return writer.stop.stopped;
   };
-  for await (const { index, token, finish } of generate(model, prompts, { ...options, tokenizer, shouldStop })) {
+  for await (const { index, token, finish } of generate(model, prompts, { ...given, tokenizer, shouldStop })) {
     const writer = writers[index] as Writer;
     // An end token is not asked about, so nothing of it is ready.
-    const text = options.endTokens?.has(token) ? "" : writer.ready;
+    const text = given.endTokens?.has(token) ? "" : writer.ready;
     yield { index, text: finish ? text + close(writer) : text, finish };
   }
 }

@@ -4,8 +4,10 @@ import type { DrawReader } from "../core/random.ts";
 import { Random } from "../core/random.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { Decoder } from "./decoder.ts";
-import type { SamplingOptions, SamplingSettings } from "./sampling.ts";
-import { sampleToken, samplingOf } from "./sampling.ts";
+import type { CheckedOptions } from "./generation-settings.ts";
+import { checkedOptions } from "./generation-settings.ts";
+import type { SamplingOptions } from "./sampling.ts";
+import { sampleToken } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
 import { neverDraw, spareRows } from "./spare-rows.ts";
 
@@ -55,16 +57,16 @@ interface Sequence {
  *
  * A sequence that reaches the model's context goes on: the older half is forgotten and the rest read again.
  *
- * @throws {SettingsError} when the sampling is not as it may be, or a prompt is empty, longer than the model's context, or holds ids outside its vocabulary.
+ * @throws {SettingsError} when an option is missing, wrong or unknown, or a prompt is empty, longer than the model's context, or holds ids outside its vocabulary.
  * @throws {unknown} the reason of `signal` when that is aborted: an `AbortError` unless it says otherwise.
  */
 export async function* generate(
   model: LanguageModel,
   prompts: readonly (readonly number[] | Int32Array)[],
-  options: GenerationOptions,
+  given: GenerationOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
+  const options = checkedOptions(given);
   checkPrompts(model, prompts);
-  const sampling = samplingOf(options.sampling ?? {});
   const { context, vocabularySize } = model.settings;
   const spare = spareRows(options.tokenizer, vocabularySize);
   const slots = Math.min(options.batchSize ?? prompts.length, prompts.length);
@@ -80,9 +82,7 @@ export async function* generate(
       if (running.length === 0) return;
       for (const [slot, sequence] of running.entries()) makeRoom(decoder, slot, sequence, context);
       const logits = await decoder.feed(running.map((sequence) => sequence.pending));
-      const chosen = running.map((sequence, slot) =>
-        choose(logits[slot] ?? null, spare, sequence, { ...options, sampling }),
-      );
+      const chosen = running.map((sequence, slot) => choose(logits[slot] ?? null, spare, sequence, options));
       for (let slot = chosen.length - 1; slot >= 0; slot--) if (chosen[slot]?.finish) close(decoder, running, slot);
       yield* chosen;
       await turnEventLoopWhenDue(start); // what was made of these tokens is sent before the next are computed
@@ -112,7 +112,7 @@ function choose(
   logits: Float32Array | null,
   spare: readonly number[],
   sequence: Sequence,
-  options: GenerationOptions & { readonly sampling: SamplingSettings },
+  options: CheckedOptions,
 ): GeneratedToken {
   if (!logits) throw new Error("internal: a sequence had nothing to feed");
   if (Number.isNaN(logits[0])) {

@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { parseSettings } from "../core/parse-settings.ts";
+import type { GenerationOptions } from "./generate.ts";
+import type { TextGenerationOptions } from "./generate-text.ts";
+import type { SamplingSettings } from "./sampling.ts";
+import { samplingOf } from "./sampling.ts";
+import type { TokenNames } from "./spare-rows.ts";
+
+const GenerationSettings = z.object({
+  sampling: z.custom<SamplingSettings>().optional(), // has messages of its own
+  maxNewTokens: z.int().positive(),
+  endTokens: having<ReadonlySet<number>>("has", "must be a Set of token ids").optional(),
+  shouldStop: z
+    .custom<NonNullable<GenerationOptions["shouldStop"]>>(isFunction, "must be a function of an index and a token")
+    .optional(),
+  seed: z.int().nonnegative(),
+  batchSize: z.int().positive().optional(),
+  signal: having<AbortSignal>("throwIfAborted", "must be an AbortSignal").optional(),
+  tokenizer: having<TokenNames>("tokenOf", "must be a tokenizer").optional(),
+});
+
+const TextGenerationSettings = GenerationSettings.omit({ shouldStop: true, tokenizer: true }).extend({
+  stop: z.array(z.string()).readonly().optional(),
+  isAnswer: z.boolean().optional(),
+});
+
+/** {@link GenerationOptions} of which the sampling is complete. */
+export type CheckedOptions = GenerationOptions & { readonly sampling: SamplingSettings };
+
+/**
+ * Options of {@link generate} as a caller gives them, checked, with the sampling complete.
+ *
+ * @throws {SettingsError} naming what is missing, wrong or unknown.
+ */
+export function checkedOptions(given: GenerationOptions): CheckedOptions {
+  parseSettings("generate", GenerationSettings, given as z.input<typeof GenerationSettings>);
+  return { ...given, sampling: samplingOf(given.sampling ?? {}) };
+}
+
+/**
+ * Makes sure of options of {@link generateText}; its sampling is checked by {@link checkedOptions}.
+ *
+ * @throws {SettingsError} naming what is missing, wrong or unknown.
+ */
+export function checkTextOptions(given: TextGenerationOptions): void {
+  parseSettings("generateText", TextGenerationSettings, given as z.input<typeof TextGenerationSettings>);
+}
+
+/** An object that can do what is needed of it, whichever class it is of. */
+function having<T>(method: string, demand: string): z.ZodType<T> {
+  return z.custom<T>((value) => isFunction((value as Record<string, unknown> | null)?.[method]), demand);
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
