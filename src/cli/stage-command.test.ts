@@ -101,6 +101,14 @@ test("a resumed run has the settings it was started with, unless others are give
   expect(recorded()).toMatchObject({ start: 8, steps: 3 });
 });
 
+test("a run that is to be resumed where there is none begins, and says so", async () => {
+  const nothing = `${output} holds no run to resume; a new one begins`;
+  expect((await run({ output, resume: true, start: 8 })).said[0]).toBe(nothing);
+  expect((await run({ output, resume: true, start: 8 })).said).not.toContain(nothing);
+  rmSync(output, { recursive: true });
+  expect((await run({ output, start: 8 })).said).not.toContain(nothing);
+});
+
 test("a resumed run does not take up what only a new one can begin with", async () => {
   await run({ output, start: 8, steps: 2 });
   await run({ output, resume: true, start: 9 }); // nothing is there to go on from, so it begins anew

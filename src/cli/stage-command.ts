@@ -70,6 +70,7 @@ async function watchStage<Settings extends z.ZodObject>(
   settings: z.output<Settings>,
   io: Io,
 ): Promise<object> {
+  await noteNothingToResume(settings, io);
   const result = await runStage(stage, settings, { ...stageWatcher(stage.name, io), signal: io.stopSignal() });
   const facts = resultFacts(result.metrics).join(", ");
   const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts && `; ${facts}`}`;
@@ -79,6 +80,13 @@ async function watchStage<Settings extends z.ZodObject>(
     );
   } else io.print(result.model === null ? reached : `${reached}; model in ${result.model}`);
   return result;
+}
+
+/** Whoever resumes a run expects to find one; of a run without a checkpoint the stage itself says so. */
+async function noteNothingToResume(settings: object, io: Io): Promise<void> {
+  const { output, resume } = settings as { readonly output: string; readonly resume: boolean | string };
+  if (resume !== true || (await readRunRecord(output)) !== null || (await listCheckpoints(output)).length > 0) return;
+  io.note(`${output} holds no run to resume; a new one begins`);
 }
 
 /** Shows how a stage goes: a bar, and notes above it. */
