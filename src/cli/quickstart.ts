@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { openBackend } from "../backend/index.ts";
-import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { CheckpointError, InterruptedError, SettingsError } from "../core/errors.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { formatJson } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
@@ -17,6 +17,7 @@ import { trainingSettings } from "../stages/stage.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatDuration } from "./progress.ts";
+import { shellLine } from "./shell-line.ts";
 import { stageWatcher } from "./stage-command.ts";
 
 const QuickstartSettings = z.object({
@@ -61,27 +62,49 @@ export const quickstart = defineCommand({
     const start = performance.now();
     const output = outputOf(settings);
     const size = await sizeOf(settings, output, io);
-    const common = { ...settings, ...size, steps: settings.steps ?? Math.ceil(wholeSteps * size.scale), output };
-    const signal = io.stopSignal();
-    const watch = (stage: string): Watcher => ({ ...stageWatcher(stage, io), signal });
-    const base = await pretrainBase(common, watch("pretrain"));
-    showBase(base, io);
-    if (settings.road === "base") return finish({ output, start, base: base.result }, io);
-    const { text, heldOutText } = base.corpus;
-    const aligned = await align({ ...common, base: base.result.model ?? "", text, heldOutText, watch });
-    for (const line of standingLines(aligned.standings, aligned.prompts)) io.print(line);
-    return finish({ output, start, base: base.result, standings: aligned.standings, models: aligned.models }, io);
+    const road = { ...settings, ...size, steps: settings.steps ?? Math.ceil(wholeSteps * size.scale), output };
+    return travel(road, start, io).catch((error: unknown) => {
+      if (!(error instanceof InterruptedError)) throw error;
+      throw new InterruptedError(`${error.message}: ${resumeLine(settings, output)}`, { cause: error });
+    });
   },
 });
+
+/** Where quickstarts are that were given no folder. */
+const usualOutputs = ["runs/quickstart", ...Array.from({ length: 98 }, (_, i) => `runs/quickstart-${i + 2}`)];
+
+type Road = Omit<QuickstartSettings, "steps"> & QuickstartSize & { readonly steps: number; readonly output: string };
+
+async function travel(road: Road, start: number, io: Io): Promise<object> {
+  const { output } = road;
+  const signal = io.stopSignal();
+  const watch = (stage: string): Watcher => ({ ...stageWatcher(stage, io), signal });
+  const base = await pretrainBase(road, watch("pretrain"));
+  showBase(base, io);
+  if (road.road === "base") return finish({ output, start, base: base.result }, io);
+  const { text, heldOutText } = base.corpus;
+  const aligned = await align({ ...road, base: base.result.model ?? "", text, heldOutText, watch });
+  for (const line of standingLines(aligned.standings, aligned.prompts)) io.print(line);
+  return finish({ output, start, base: base.result, standings: aligned.standings, models: aligned.models }, io);
+}
+
+/** The command that goes on: what `quickstart.json` does not hold is given again where it is no default. */
+function resumeLine(settings: QuickstartSettings, output: string): string {
+  const isFound = usualOutputs.findLast((name) => existsSync(name)) === output;
+  const usual = QuickstartSettings.parse({});
+  const changed = (["road", "steps", "seed", "threads"] as const).filter((key) => settings[key] !== usual[key]);
+  const again = changed.flatMap((key) => [`--${key}`, String(settings[key])]);
+  return shellLine("npx", "stemma", "quickstart", "--resume", ...(isFound ? [] : ["--output", output]), ...again);
+}
 
 function outputOf({ output, resume }: QuickstartSettings): string {
   if (output !== undefined) {
     if (resume || !existsSync(join(output, "base"))) return output;
     throw new SettingsError(`${output} already holds a quickstart; add --resume to go on, or choose another --output`);
   }
-  const names = ["runs/quickstart", ...Array.from({ length: 98 }, (_, i) => `runs/quickstart-${i + 2}`)];
-  const used = names.filter((name) => existsSync(name));
-  const found = resume ? used.at(-1) : names.find((name) => !existsSync(name));
+  const found = resume
+    ? usualOutputs.findLast((name) => existsSync(name))
+    : usualOutputs.find((name) => !existsSync(name));
   if (found !== undefined) return found;
   throw new SettingsError(resume ? "there is no quickstart to resume" : "runs/ holds 99 quickstarts; give --output");
 }

@@ -16,5 +16,5 @@ export async function runLeg<Settings extends z.ZodObject>(
 ): Promise<StageResult> {
   const result = await runStage(stage, settings, watcher);
   if (!result.interrupted) return result;
-  throw new InterruptedError(`${stage.name}: stopped after step ${result.step} and saved; go on with --resume`);
+  throw new InterruptedError(`${stage.name}: stopped after step ${result.step} and saved; go on with it`);
 }
