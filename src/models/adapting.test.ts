@@ -7,7 +7,8 @@ import { Random } from "../core/random.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { freezeBottom } from "./freeze-bottom.ts";
 import { families, otherFamilies } from "./index.ts";
-import { adapt, writeAdapters } from "./low-rank-adapters.ts";
+import { adapt } from "./low-rank-adapters.ts";
+import { writeAdapters } from "./write-adapters.ts";
 
 const shape = { vocabularySize: 7, context: 8, width: 8, layers: 2, heads: 2, dropout: 0 };
 const init = new Initializer(openReference(), new Random(1));

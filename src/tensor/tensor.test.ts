@@ -60,7 +60,9 @@ describe("errors", () => {
 
   test("integers where numbers are wanted, and the other way round", () => {
     expect(() => ids([1, 2]).add(1)).toThrow(ShapeError);
-    expect(() => tensor([1]).write(Int32Array.of(1))).toThrow(/float32 memory cannot be written from Int32Array/);
+    expect(() => tensor([1]).write(Int32Array.of(1))).toThrow(
+      /float32 memory cannot be written from 1 elements of Int32Array/,
+    );
   });
 
   test("an axis that does not exist", () => {

@@ -9,7 +9,7 @@ const program = `
   const { length, addon } = workerData;
   class Failure extends Error {}
   const native = require(addon).open(2, "", Failure, Failure);
-  const [x, y, out] = [1, 2, 3].map(() => native.allocate(length));
+  const [x, y, out] = [1, 2, 3].map(() => native.allocate(length, 0));
   native.write(x, 0, Float32Array.from({ length }, (_, i) => Math.sin(i)));
   native.write(y, 0, Float32Array.from({ length }, (_, i) => Math.cos(i)));
   for (let i = 0; i < 200; i++) native.softmaxGrad(x, 0, y, 0, out, 0, length / 100, 100);
