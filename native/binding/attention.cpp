@@ -7,8 +7,8 @@ namespace stemma {
 namespace {
 
 /**
- * batch, heads, keyValueHeads, queries, keys, headDim, scale, causal, useBfloat16, queryStarts… or none,
- * prefixLengths…, keyLengths…, firstKeys…, cap, bias…, slopes…, drops, rate, draw…
+ * batch, heads, keyValueHeads, queries, keys, headDim, scale, causal, useBfloat16, mask… or none, its width, cap,
+ * bias…, slopes…, drops, rate, draw…
  */
 AttentionRule readRule(Call& call) {
   AttentionRule r{};
@@ -21,14 +21,12 @@ AttentionRule readRule(Call& call) {
   r.scale = (float)call.number();
   r.causal = call.flag();
   r.useBfloat16 = call.flag();
-  const View starts = call.optionalView(), prefixes = call.optionalView(), lengths = call.optionalView(),
-             firsts = call.optionalView();
+  const View mask = call.optionalView();
+  r.maskWidth = call.size();
   r.cap = (float)call.number();
   const View bias = call.optionalView(), slopes = call.optionalView();
-  r.queryStarts = call.ints(starts, r.batch, "queryStarts");
-  r.prefixLengths = call.ints(prefixes, r.batch, "prefixLengths");
-  r.keyLengths = call.ints(lengths, r.batch, "keyLengths");
-  r.firstKeys = call.ints(firsts, times(r.batch, r.queries), "firstKeys");
+  r.mask = call.ints(mask, times(r.batch, r.maskWidth), "mask");
+  if (r.mask && r.maskWidth != 3 && r.maskWidth != plus(3, r.queries)) call.fail("the mask has another width");
   r.bias = call.floats(bias, times(r.heads, times(r.queries, r.keys)), "bias");
   r.slopes = call.floats(slopes, r.heads, "slopes");
   r.drops = call.flag();

@@ -25,17 +25,20 @@ static inline KeyRange within(KeyRange a, KeyRange b) {
   return both.isEmpty() ? KeyRange{b.first, b.first} : both;
 }
 
+/** Position of the first query of sequence b. */
+static inline int64_t startOf(const AttentionRule& r, int64_t b) { return r.mask ? r.mask[b * r.maskWidth] : 0; }
+
 /** Keys that query i of sequence b sees. */
 static inline KeyRange keysOf(const AttentionRule& r, int64_t b, int64_t i) {
   KeyRange seen{0, r.keys};
+  const int32_t* mask = r.mask ? r.mask + b * r.maskWidth : nullptr;
   if (r.causal) {
-    const int64_t past = (r.queryStarts ? r.queryStarts[b] : 0) + i + 1;
-    const int64_t prefix = r.prefixLengths ? r.prefixLengths[b] : 0;
+    const int64_t past = startOf(r, b) + i + 1, prefix = mask ? mask[1] : 0;
     const int64_t end = past > prefix ? past : prefix;
     if (end < seen.end) seen.end = end;
   }
-  if (r.keyLengths && r.keyLengths[b] < seen.end) seen.end = r.keyLengths[b];
-  if (r.firstKeys && r.firstKeys[b * r.queries + i] > 0) seen.first = r.firstKeys[b * r.queries + i];
+  if (mask && mask[2] < seen.end) seen.end = mask[2];
+  if (r.maskWidth > 3 && mask && mask[3 + i] > 0) seen.first = mask[3 + i];
   return seen.isEmpty() ? KeyRange{0, 0} : seen;
 }
 
@@ -142,7 +145,7 @@ struct ScoreRule {
 /** The rule of query i of one head of sequence b. */
 static inline ScoreRule scoreRule(const AttentionRule& r, int64_t b, int64_t head, int64_t i) {
   return {r.scale, r.cap, r.bias ? r.bias + (head * r.queries + i) * r.keys : nullptr, r.slopes ? r.slopes[head] : 0.0f,
-          (float)((r.queryStarts ? r.queryStarts[b] : 0) + i)};
+          (float)(startOf(r, b) + i)};
 }
 
 /** tanh(scale · product / cap) where scores are capped. */

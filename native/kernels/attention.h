@@ -20,12 +20,9 @@ struct AttentionRule {
   bool causal;
   /** Rounds the operands of products, as `Matmul::useBfloat16` does; few queries at once are left as they are. */
   bool useBfloat16;
-  /** [batch], or null. */
-  const int32_t* queryStarts;
-  const int32_t* prefixLengths;
-  const int32_t* keyLengths;
-  /** [batch, queries], or null. */
-  const int32_t* firstKeys;
+  /** [batch, maskWidth]: start, prefix, keys and, where wider than 3, the first key of each query; or null. */
+  const int32_t* mask;
+  int64_t maskWidth;
   /** Scaled scores become cap · tanh(score / cap); 0 leaves them. */
   float cap;
   /** [heads, queries, keys], or null. */

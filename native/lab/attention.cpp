@@ -52,7 +52,7 @@ struct Example {
   int64_t batch, heads, groups, queries, keys, headDim;
   bool causal;
   std::vector<float> query, keyValue, out, logSumExp, dOut, dQuery, dKeyValue;
-  std::vector<int32_t> starts;
+  std::vector<int32_t> mask;
 
   Example(int64_t batch, int64_t heads, int64_t groups, int64_t queries, int64_t keys, int64_t headDim, bool causal)
       : batch(batch), heads(heads), groups(groups), queries(queries), keys(keys), headDim(headDim), causal(causal) {
@@ -63,7 +63,9 @@ struct Example {
     dQuery.resize(query.size());
     dKeyValue.resize(keyValue.size());
     logSumExp.resize((size_t)(batch * heads * queries));
-    starts.assign((size_t)batch, (int32_t)(keys - queries));
+    for (int64_t b = 0; b < batch; b++) {
+      for (int64_t number : {keys - queries, (int64_t)0, keys}) mask.push_back((int32_t)number);
+    }
   }
 
   AttentionRule rule() const {
@@ -72,7 +74,8 @@ struct Example {
     r.queries = queries, r.keys = keys, r.headDim = headDim;
     r.scale = 1.0f / sqrtf((float)headDim);
     r.causal = causal;
-    r.queryStarts = starts.data();
+    r.mask = mask.data();
+    r.maskWidth = 3;
     return r;
   }
 

@@ -195,16 +195,14 @@ export interface AttentionRule {
   readonly headDim: number;
   /** Scores are multiplied by it. */
   readonly scale: number;
-  /** Query i sees key j only when j ≤ start + i, or j < prefix; start is `queryStarts[b]`, or 0 without. */
+  /** Query i sees key j only when j ≤ start + i, or j < prefix. */
   readonly causal: boolean;
-  /** int32 `[batch]`: absolute position of each sequence's first query. */
-  readonly queryStarts: View | null;
-  /** int32 `[batch]`: keys every query of the sequence sees, for prefix language models. */
-  readonly prefixLengths: View | null;
-  /** int32 `[batch]`: keys that exist; the rest are padding. */
-  readonly keyLengths: View | null;
-  /** int32 `[batch, queries]`: first key that the query sees, for packed documents and sliding windows. */
-  readonly firstKeys: View | null;
+  /**
+   * int32 `[batch, 3]` or `[batch, 3 + queries]`. A row has the position of the sequence's first query (start), the keys
+   * that every query sees (prefix, for prefix language models), and the keys that exist, the rest being padding; then,
+   * where wider, the first key that each query sees, for packed documents and sliding windows. Null stands for 0, 0, all.
+   */
+  readonly mask: View | null;
   /** Scaled scores become cap · tanh(score / cap); null leaves them as they are. */
   readonly cap: number | null;
   /** `[heads, queries, keys]`, added to the scores; its gradient is `dBias`. */

@@ -119,8 +119,8 @@ export class CountingBackend implements Backend {
   }
 }
 
-/** Multiply-adds of queries with keys, twice: once for scores. Causality leaves half of them. */
-function scores({ batch, heads, queries, keys, headDim, causal, queryStarts }: Attention | AttentionGrad): number {
-  const seen = causal && queryStarts === null ? 0.5 : 1;
+/** Multiply-adds of queries with keys, twice: once for scores. Causality leaves half of them, except behind a cache. */
+function scores({ batch, heads, queries, keys, headDim, causal }: Attention | AttentionGrad): number {
+  const seen = causal && queries === keys ? 0.5 : 1;
   return 2 * batch * heads * queries * keys * headDim * seen;
 }

@@ -39,13 +39,7 @@ function rule(of: AttentionRule, useBfloat16: boolean): number[] {
   const { rate, draw } = of.dropout ?? { rate: 0, draw: { key: [0, 0], stream: 0 } };
   return [
     ...[of.batch, of.heads, of.keyValueHeads, of.queries, of.keys, of.headDim, of.scale, Number(of.causal)],
-    ...[
-      Number(useBfloat16),
-      ...view(of.queryStarts),
-      ...view(of.prefixLengths),
-      ...view(of.keyLengths),
-      ...view(of.firstKeys),
-    ],
+    ...[Number(useBfloat16), ...view(of.mask), of.mask?.shape[1] ?? 0],
     ...[
       of.cap ?? 0,
       ...view(of.bias),

@@ -1,4 +1,4 @@
-import type { AttentionRule, View } from "../kernels.ts";
+import type { AttentionRule } from "../kernels.ts";
 import { wordAt } from "./dropout.ts";
 import { logSumExp } from "./softmax.ts";
 import { floats, integers } from "./storage.ts";
@@ -98,12 +98,13 @@ function scaledProduct({ headDim, scale }: AttentionRule, query: Float64Array, k
 }
 
 /** What is added to the score of one query and key: bias + slope · (j − position of the query). */
-function addend({ bias, slopes, queryStarts, heads, queries }: AttentionRule): OfPair<number> {
+function addend(rule: AttentionRule): OfPair<number> {
+  const { bias, slopes, heads, queries } = rule;
   const [biases, ofHead] = [bias && floats(bias), slopes && floats(slopes)];
-  const starts = queryStarts && integers(queryStarts);
+  const maskOf = maskReader(rule);
   return ({ sequence, index, row, bias: at }, j) => {
     const slope = ofHead?.[Math.floor(row / queries) % heads] ?? 0;
-    return (biases?.[at + j] ?? 0) + slope * (j - (starts?.[sequence] ?? 0) - index);
+    return (biases?.[at + j] ?? 0) + slope * (j - maskOf(sequence, index).start - index);
   };
 }
 
@@ -116,12 +117,30 @@ function keeper({ dropout, keys }: AttentionRule): OfPair<number> {
 
 /** Whether a query sees key j, under all rules at once. */
 function visibility(rule: AttentionRule): OfPair<boolean> {
-  const numbers = (view: View | null): Int32Array | null => view && integers(view);
-  const [starts, prefixes] = [numbers(rule.queryStarts), numbers(rule.prefixLengths)];
-  const [lengths, firsts] = [numbers(rule.keyLengths), numbers(rule.firstKeys)];
+  const maskOf = maskReader(rule);
   return ({ sequence, index }, j) => {
-    if (lengths && j >= lengths[sequence]!) return false;
-    if (firsts && j < firsts[sequence * rule.queries + index]!) return false;
-    return !rule.causal || j <= (starts?.[sequence] ?? 0) + index || j < (prefixes?.[sequence] ?? 0);
+    const { start, prefix, end, first } = maskOf(sequence, index);
+    return j < end && j >= first && (!rule.causal || j <= start + index || j < prefix);
+  };
+}
+
+interface QueryMask {
+  readonly start: number;
+  readonly prefix: number;
+  /** Keys of the sequence. */
+  readonly end: number;
+  readonly first: number;
+}
+
+/** Reads `rule.mask`. */
+function maskReader({ mask, keys }: AttentionRule): (sequence: number, query: number) => QueryMask {
+  if (!mask) return () => ({ start: 0, prefix: 0, end: keys, first: 0 });
+  const [numbers, width] = [integers(mask), mask.shape[1]!];
+  return (sequence, query) => {
+    const at = sequence * width;
+    return {
+      ...{ start: numbers[at]!, prefix: numbers[at + 1]!, end: numbers[at + 2]! },
+      first: width > 3 ? numbers[at + 3 + query]! : 0,
+    };
   };
 }

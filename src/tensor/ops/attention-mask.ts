@@ -1,4 +1,4 @@
-import type { AttentionRule, View } from "../../backend/kernels.ts";
+import type { View } from "../../backend/kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount, formatShape } from "../../core/shape.ts";
@@ -18,36 +18,41 @@ export interface AttentionMask {
   readonly firstKeys?: Int32Array | undefined;
 }
 
-type MaskViews = Pick<AttentionRule, "causal" | "queryStarts" | "prefixLengths" | "keyLengths" | "firstKeys">;
+/**
+ * Puts a mask where kernels can read it for the duration of `body`: `AttentionRule.mask`, written at once; null where it
+ * says nothing. `shape` is `[batch, queries, keys]`.
+ *
+ * @throws {ShapeError} when a list has another length than the batch asks for.
+ */
+export function withMaskView(
+  mask: AttentionMask,
+  like: Tensor,
+  [batch, queries, keys]: readonly [number, number, number],
+  body: (view: View | null) => void,
+): void {
+  const { queryStarts, prefixLengths, keyLengths, firstKeys } = mask;
+  for (const list of [queryStarts, prefixLengths, keyLengths]) checkLength(list, [batch]);
+  checkLength(firstKeys, [batch, queries]);
+  if (!queryStarts && !prefixLengths && !keyLengths && !firstKeys) {
+    body(null);
+    return;
+  }
+  const width = firstKeys ? 3 + queries : 3;
+  const rows = new Int32Array(batch * width);
+  for (let b = 0; b < batch; b++) {
+    rows.set([queryStarts?.[b] ?? 0, prefixLengths?.[b] ?? 0, keyLengths?.[b] ?? keys], b * width);
+    if (firstKeys) rows.set(firstKeys.subarray(b * queries, (b + 1) * queries), b * width + 3);
+  }
+  const view = like.blank([batch, width], "int32");
+  view.write(rows);
+  body(view);
+  view.release();
+}
 
-/** Puts a mask's lengths where kernels can read them for the duration of `body`: stretches of one tensor, written at once. */
-export function withMaskViews(mask: AttentionMask, like: Tensor, shape: Shape, body: (views: MaskViews) => void): void {
-  const { causal, queryStarts, prefixLengths, keyLengths, firstKeys } = mask;
-  const given = [queryStarts, prefixLengths, keyLengths, firstKeys].filter((values) => values !== undefined);
-  const size = given.reduce((sum, { length }) => sum + length, 0);
-  const all = size > 0 ? like.blank([size], "int32") : null;
-  const packed = new Int32Array(size);
-  let end = 0;
-  const place = (values: Int32Array | undefined, axes: Shape): View | null => {
-    if (!values || !all) return null;
-    if (values.length !== elementCount(axes)) {
-      throw new ShapeError(`attention: ${values.length} values of a mask do not fill ${formatShape(axes)}`);
-    }
-    packed.set(values, end);
-    end += values.length;
-    return all.window(end - values.length, axes);
-  };
-  const [batch = 1, queries = 1] = shape;
-  const views = {
-    causal,
-    queryStarts: place(queryStarts, [batch]),
-    prefixLengths: place(prefixLengths, [batch]),
-    keyLengths: place(keyLengths, [batch]),
-    firstKeys: place(firstKeys, [batch, queries]),
-  };
-  all?.write(packed);
-  body(views);
-  all?.release();
+function checkLength(values: Int32Array | undefined, axes: Shape): void {
+  if (values && values.length !== elementCount(axes)) {
+    throw new ShapeError(`attention: ${values.length} values of a mask do not fill ${formatShape(axes)}`);
+  }
 }
 
 /** Whether query i of sequence b sees key j: the definition that every kernel implements. */

@@ -7,7 +7,7 @@ import type { Op } from "../op.ts";
 import { apply, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import type { AttentionMask } from "./attention-mask.ts";
-import { isVisible, withMaskViews } from "./attention-mask.ts";
+import { isVisible, withMaskView } from "./attention-mask.ts";
 import { dropout } from "./dropout.ts";
 
 /** How queries meet keys. */
@@ -174,8 +174,10 @@ function withRule(
   const { heads, keyValueHeads, scale, cap = null, slopes = null, dropout: dropped } = attrs;
   const [batch, queries, keys] = [query.axis(0), query.axis(1), key.axis(1)];
   checkSlopes(slopes, heads);
-  withMaskViews(attrs.mask, query, [batch, queries], (mask) =>
-    body({ ...mask, batch, heads, keyValueHeads, queries, keys, headDim, scale, cap, bias, slopes, dropout: dropped }),
+  const { causal } = attrs.mask;
+  const sizes = { batch, heads, keyValueHeads, queries, keys, headDim };
+  withMaskView(attrs.mask, query, [batch, queries, keys], (mask) =>
+    body({ ...sizes, scale, causal, mask, cap, bias, slopes, dropout: dropped }),
   );
 }
 

@@ -80,22 +80,10 @@ interface Operands {
 /** Queries, keys and values packed side by side where there are as many of each, else apart. */
 function operandsOf(setup: Setup, kernels: Kernels, memory: Workspace): Operands {
   const { batch = 2, heads = 2, keyValueHeads = heads, queries, keys, headDim } = setup;
-  const ids = (values: readonly number[] | undefined): View | null =>
-    values ? memory.ids(values.slice(0, batch)) : null;
-  const { firstKey } = setup;
-  const firsts = Array.from(
-    { length: batch * queries },
-    (_, at) => firstKey?.(Math.floor(at / queries), at % queries) ?? 0,
-  );
   const rule: AttentionRule = {
     ...{ batch, heads, keyValueHeads, queries, keys, headDim, causal: setup.causal ?? false },
     ...{ scale: setup.scale ?? headDim ** -0.5, dropout: setup.dropout ?? null },
-    ...{
-      queryStarts: ids(setup.queryStarts),
-      prefixLengths: ids(setup.prefixLengths),
-      keyLengths: ids(setup.keyLengths),
-    },
-    firstKeys: firstKey ? memory.ids(firsts, [batch, queries]) : null,
+    mask: maskOf(setup, batch, memory),
     cap: setup.cap ?? null,
     bias: setup.bias ? memory.normal([heads, queries, keys], 9) : null,
     slopes: setup.slopes ? memory.floats(Float32Array.from({ length: heads }, (_, h) => 2 ** (-2 * h - 1))) : null,
@@ -108,6 +96,17 @@ function operandsOf(setup: Setup, kernels: Kernels, memory: Workspace): Operands
     out: memory.blank([batch, queries, heads, headDim]),
     logSumExp: memory.blank([batch, heads, queries]),
   };
+}
+
+/** One row a sequence; wider where queries have first keys. */
+function maskOf(setup: Setup, batch: number, memory: Workspace): View | null {
+  const { queries, keys, queryStarts, prefixLengths, keyLengths, firstKey } = setup;
+  if (!queryStarts && !prefixLengths && !keyLengths && !firstKey) return null;
+  const rows = Array.from({ length: batch }, (_, b) => [
+    ...[queryStarts?.[b] ?? 0, prefixLengths?.[b] ?? 0, keyLengths?.[b] ?? keys],
+    ...(firstKey ? Array.from({ length: queries }, (_, i) => firstKey(b, i)) : []),
+  ]);
+  return memory.ids(rows.flat(), [batch, firstKey ? 3 + queries : 3]);
 }
 
 /** Padding may hold anything: keys and values beyond each sequence's length become NaN. */
