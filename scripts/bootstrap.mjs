@@ -50,16 +50,20 @@ function checkNode() {
 
 // Packages
 
-/** Whether node_modules holds what the lock file asks for, by version and content hash; optional ones may be absent. */
-function packagesAreCurrent() {
-  const installed = readJson(join(root, "node_modules", ".package-lock.json"))?.packages;
-  const wanted = readJson(join(root, "package-lock.json"))?.packages;
+/**
+ * Whether node_modules holds what the lock file asks for, by version and content hash; optional ones may be absent. What
+ * npm wrote down of it is believed only where the packages' folders are still there.
+ */
+export function packagesAreCurrent(folder = root) {
+  const installed = readJson(join(folder, "node_modules", ".package-lock.json"))?.packages;
+  const wanted = readJson(join(folder, "package-lock.json"))?.packages;
   if (installed === undefined || wanted === undefined) return false;
   return Object.entries(wanted).every(([path, { version, integrity, optional, devOptional, link }]) => {
     if (path === "" || link) return true;
     const found = installed[path];
     if (found === undefined) return Boolean(optional || devOptional) || !path.startsWith("node_modules/");
-    return found.version === version && found.integrity === integrity;
+    const isThere = existsSync(join(folder, path, "package.json"));
+    return isThere && found.version === version && found.integrity === integrity;
   });
 }
 

@@ -14,6 +14,7 @@ import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
+import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatResult } from "./metric-text.ts";
@@ -49,6 +50,7 @@ const EvalSettings = z.object({
     .default("data")
     .describe("where data sets lie that tasks name: <folder>/<dataset_path>/<split>.jsonl")
     .meta({ placeholder: "folder" }),
+  ...badRowSettings,
   baseUrl: z
     .string()
     .optional()
@@ -119,7 +121,8 @@ export const evaluate = defineCommand({
 async function questionCounts(tasks: readonly OpenedTask[], settings: EvalSettings): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   if (settings.limit === 0 || settings.output === undefined) return counts;
-  for (const task of tasks) counts.set(task.config.task, await questionCount(task, settings.dataFolder));
+  for (const task of tasks)
+    counts.set(task.config.task, await questionCount(task, settings.dataFolder, settings.badRows));
   return counts;
 }
 
@@ -131,7 +134,8 @@ async function askTask(
   io: Io,
 ): Promise<TaskResult> {
   const own = shots ?? task.config.num_fewshot ?? 0;
-  const prompts = await taskPrompts(task, { ...settings, shots: own });
+  const options = { ...settings, shots: own };
+  const prompts = await readNotingBad(settings, io.note, (bad) => taskPrompts(task, { ...options, bad }));
   const progress = io.progress({ title: task.config.task, total: prompts.length, start: 0 });
   const { cutRequests: cutBefore, unscoredStarts: unscoredBefore } = scorer;
   const report = (done: number): void => progress.update(done, []);

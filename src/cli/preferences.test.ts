@@ -57,7 +57,7 @@ test("what is typed is in the order shown, what is written in the order of the a
   expect(more).toEqual([]);
   expect(only?.ranks).toEqual(samples[0]?.completions.map((word) => (numbers[word] === 3 ? 1 : 2)));
   expect(shown).toContain("type the numbers of the answers, best first");
-  expect(shown).toContain("1 rankings in");
+  expect(shown).toContain("1 ranking in");
   expect(shown).toContain("2 of 3 prompts left");
 });
 
@@ -71,6 +71,15 @@ test("it goes on where it stopped, in the same order, and undo takes a decision 
   const written = rows("b.jsonl");
   expect(written.map(({ prompt }) => prompt)).toEqual(["Q", "R", "S"]);
   expect(written[1]?.ranks).toEqual(samples[1]?.completions.map((word) => 4 - (numbers[word] ?? 0)));
+});
+
+test("samples that cannot be ranked are left out where that is asked for", async () => {
+  writeFileSync(at("bad.jsonl"), `${JSON.stringify(samples[0])}\n{"prompt": "R", "completions": ["one"]}\n`);
+  const settings = { samples: at("bad.jsonl"), output: at("d.jsonl") };
+  await expect(run(rank, settings, ["q"])).rejects.toThrow("bad.jsonl, line 2: must have");
+  const shown = await run(rank, { ...settings, badRows: "skip" }, ["1 2 3"]);
+  expect(shown).toMatch(/^left out 1 bad row:\n.*line 2: must have/);
+  expect(rows("d.jsonl")).toHaveLength(1);
 });
 
 test("a terminal is left alone when ranking ends, so that the process can", async () => {
@@ -88,6 +97,7 @@ test("sampling and chatting with a model", async () => {
   const model = families.gpt2.create(families.gpt2.shaped(shape), new Initializer(openReference(), new Random(1)));
   await writeModelFolder(at("model"), assistantContents({ model, family: families.gpt2, encoder }));
   writeFileSync(at("prompts.jsonl"), '{"prompt": "hello"}\n{"prompt": "there"}\n');
+  writeFileSync(at("bad-prompts.jsonl"), '{"prompt": "hello"}\n{"prompt": 3}\n{"prompt": "there"}\n{\n');
   const common = { model: at("model"), maxNewTokens: 6, threads: 1 };
   await run(sample, { ...common, prompts: [at("prompts.jsonl")], answers: 3, output: at("sampled.jsonl") });
   const sampled = rows("sampled.jsonl");
@@ -95,6 +105,10 @@ test("sampling and chatting with a model", async () => {
   for (const { completions } of sampled) expect(new Set(completions).size).toBe(3);
   const again = run(sample, { ...common, prompts: [at("prompts.jsonl")], output: at("sampled.jsonl") });
   await expect(again).rejects.toThrow("sampled.jsonl exists already; choose another --output");
+  const bad = { ...common, prompts: [at("bad-prompts.jsonl")], answers: 3, output: at("sampled-bad.jsonl") };
+  await expect(run(sample, bad)).rejects.toThrow('bad-prompts.jsonl, line 2: column "prompt"');
+  expect(await run(sample, { ...bad, badRows: "skip" })).toMatch(/^left out 2 bad rows:\n.*line 2.*\n.*line 4/);
+  expect(rows("sampled-bad.jsonl")).toEqual(sampled);
   const long = { model: at("model"), threads: 1, answers: 1, output: at("long.jsonl") };
   await run(sample, { ...long, prompts: [at("prompts.jsonl")] });
   expect(rows("long.jsonl")).toHaveLength(2);

@@ -1,10 +1,14 @@
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { counted } from "../core/counted.ts";
 import { DataError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
+import type { BadRows } from "../data/bad-rows.ts";
+import type { JsonlRow } from "../data/jsonl.ts";
 import type { Candidates } from "../data/ranking-file.ts";
 import { parseOrder, RankingFile } from "../data/ranking-file.ts";
 import { readRecords } from "../data/records.ts";
+import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
@@ -24,10 +28,11 @@ export const rank = defineCommand({
       .describe("rankings file to add to; stemma reward and stemma dpo read it")
       .meta({ placeholder: "file" }),
     seed: z.int().nonnegative().default(1).describe("number that the order of the answers follows from"),
+    ...badRowSettings,
   }),
   examples: ["stemma rank --samples samples.jsonl --output rankings.jsonl"],
-  async run({ samples, output, seed }, io) {
-    const all = await readCandidates(samples);
+  async run({ samples, output, seed, badRows }, io) {
+    const all = await readNotingBad({ badRows }, io.note, (bad) => readCandidates(samples, bad));
     const file = await RankingFile.open(output);
     const lines = createInterface({ input: io.input });
     try {
@@ -36,24 +41,27 @@ export const rank = defineCommand({
       lines.close(); // a terminal that is still read from keeps the process alive
     }
     const left = all.filter((candidates) => !file.has(candidates)).length;
-    io.print(`${file.length} rankings in ${output}; ${left} of ${all.length} prompts left`);
+    io.print(`${counted(file.length, "ranking")} in ${output}; ${left} of ${all.length} prompts left`);
     return { output, rankings: file.length, left };
   },
 });
 
-async function readCandidates(path: string): Promise<Candidates[]> {
+async function readCandidates(path: string, bad: BadRows): Promise<Candidates[]> {
   const all: Candidates[] = [];
-  for await (const { where, value } of readRecords([path])) {
-    const { prompt, completions } = value;
-    const isText = Array.isArray(completions) && completions.every((answer) => typeof answer === "string");
-    if (!isText || completions.length < 2 || !(typeof prompt === "string" || Array.isArray(prompt))) {
-      throw new DataError(
-        `${where}: must have "prompt" and at least 2 "completions"; make the file with stemma sample`,
-      );
-    }
-    if (new Set(completions).size > 1) all.push({ prompt, completions });
+  for await (const row of readRecords([path], bad)) {
+    const candidates = bad.attempt(() => candidatesOf(row));
+    if (candidates) all.push(candidates);
   }
-  return all;
+  bad.refuseNone(all.length);
+  return all.filter(({ completions }) => new Set(completions).size > 1);
+}
+
+function candidatesOf({ where, value: { prompt, completions } }: JsonlRow): Candidates {
+  const isText = Array.isArray(completions) && completions.every((answer) => typeof answer === "string");
+  if (isText && completions.length > 1 && (typeof prompt === "string" || Array.isArray(prompt))) {
+    return { prompt, completions };
+  }
+  throw new DataError(`${where}: must have "prompt" and at least 2 "completions"; make the file with stemma sample`);
 }
 
 /** Shows what is not ranked yet, one prompt after another, until all are or the input ends. */

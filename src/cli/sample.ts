@@ -3,6 +3,7 @@ import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
+import type { EncodedPrompt } from "../data/encoded-rankings.ts";
 import { encodePrompts } from "../data/encoded-rankings.ts";
 import type { Prompt } from "../data/prompts.ts";
 import { readPrompts } from "../data/prompts.ts";
@@ -12,6 +13,7 @@ import { openAssistant } from "../generate/assistant.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
+import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { defineCommand } from "./command.ts";
 import { shellLine } from "./shell-line.ts";
@@ -24,7 +26,12 @@ export const sample = defineCommand({
   settings: z.object({
     model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
     ...addedAdapterSettings,
-    prompts: z.array(z.string()).min(1).describe("prompts: JSONL or Parquet files").meta({ placeholder: "file" }),
+    prompts: z
+      .array(z.string())
+      .min(1)
+      .describe("prompts: files of JSON, CSV or Parquet")
+      .meta({ placeholder: "file" }),
+    ...badRowSettings,
     output: z.string().min(1).describe("JSONL file for prompts and answers").meta({ placeholder: "file" }),
     answers: z
       .int()
@@ -48,8 +55,13 @@ export const sample = defineCommand({
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
     const backend = await openMachine(settings, io);
     const assistant = await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter);
-    const prompts = await readPrompts(files);
-    const rows = await answerAll(assistant, prompts, answers, { ...settings, signal: io.stopSignal() });
+    const limits = answerLimits(assistant.model, settings.maxNewTokens);
+    const prompts = await readNotingBad(settings, io.note, async (bad) => {
+      const all = await readPrompts(files, bad);
+      const options = { context: limits.context, longRows: "error", bad } as const;
+      return encodePrompts(all, assistant.encoder, limits.maxNewTokens, options).items;
+    });
+    const rows = await answerAll(assistant, prompts, answers, { ...settings, ...limits, signal: io.stopSignal() });
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     const next = shellLine("stemma", "rank", "--samples", output);
     io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: ${next}`);
@@ -62,22 +74,24 @@ interface Row {
   readonly completions: readonly string[];
 }
 
+/** What a prompt with its answer must fit into, and how much of that is the answer's. */
+function answerLimits({ settings: { context } }: Assistant["model"], asked: number | undefined) {
+  return { context, maxNewTokens: asked ?? Math.min(128, Math.floor(context / 2)) };
+}
+
 async function answerAll(
   { model, encoder }: Assistant,
-  prompts: readonly Prompt[],
+  prompts: readonly EncodedPrompt[],
   count: number,
   settings: SamplingSettings & {
-    readonly maxNewTokens?: number | undefined;
+    readonly maxNewTokens: number;
     readonly batchSize: number;
     readonly seed: number;
     readonly signal: AbortSignal;
   },
 ): Promise<Row[]> {
-  const { batchSize, signal } = settings;
-  const { context } = model.settings;
-  const { maxNewTokens = Math.min(128, Math.floor(context / 2)) } = settings;
-  const { items } = encodePrompts(prompts, encoder, maxNewTokens, { context, longRows: "error" });
-  const repeated = items.flatMap(({ ids }) => Array.from({ length: count }, () => ids));
+  const { batchSize, maxNewTokens, signal } = settings;
+  const repeated = prompts.flatMap(({ ids }) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
   const { tokenizer } = encoder;
   const options = {

@@ -5,6 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import { readDocuments } from "../data/documents.ts";
 import { resolveSources } from "../data/sources.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
+import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import { learnableKinds, trainers } from "../text/trainers.ts";
 import { defineCommand } from "./command.ts";
@@ -38,13 +39,14 @@ export const tokenizerTrain = defineCommand({
       .optional()
       .describe("texts that are one token each (default: <|endoftext|> for byte-level BPE, none for others)"),
     textColumn: z.string().min(1).default("text").describe("column of the text in files of rows"),
+    ...badRowSettings,
     overwrite: z.boolean().default(false).describe("replace a tokenizer that is in the folder"),
   }),
   examples: [
     "stemma tokenizer train --input book.txt --vocab-size 2048 --output runs/tokenizer",
     "stemma tokenizer train --input book.txt --kind characters --output runs/characters",
   ],
-  async run({ input, kind, vocabSize, output, minFrequency, specialTokens, textColumn, overwrite }, io) {
+  async run({ input, kind, vocabSize, output, minFrequency, specialTokens, textColumn, badRows, overwrite }, io) {
     const start = performance.now();
     if (!overwrite && existsSync(join(output, "tokenizer.json"))) {
       throw new SettingsError(`${output} already holds a tokenizer; choose another --output or add --overwrite`);
@@ -55,13 +57,15 @@ export const tokenizerTrain = defineCommand({
     });
     let characters = 0;
     let sample = "";
-    for (const { files } of await resolveSources(input)) {
-      for await (const { text } of readDocuments(files, { textColumn })) {
-        trainer.add(text);
-        characters += text.length;
-        if (sample.length < sampleLength) sample += text.slice(0, sampleLength);
+    await readNotingBad({ badRows }, io.note, async (bad) => {
+      for (const { files } of await resolveSources(input)) {
+        for await (const { text } of readDocuments(files, { textColumn, bad })) {
+          trainer.add(text);
+          characters += text.length;
+          if (sample.length < sampleLength) sample += text.slice(0, sampleLength);
+        }
       }
-    }
+    });
     const tokenizer = trainer.train();
     for (const [name, contents] of Object.entries(tokenizerFiles(tokenizer))) {
       await writeFileAtomic(join(output, name), contents);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { DataError } from "../core/errors.ts";
+import type { BadRows } from "../data/bad-rows.ts";
 import type { JsonlRow } from "../data/jsonl.ts";
 import { recipes } from "../data/recipes/index.ts";
 import { readRecords } from "../data/records.ts";
@@ -15,16 +16,18 @@ const recipePrefix = "stemma/";
  * (`json`, `csv`, `parquet` with `data_files`), or of a folder that holds `<split>.jsonl`, `.csv` or `.parquet`.
  *
  * @param folder - Where data sets that a task names lie: `<folder>/<dataset_path>[/<dataset_name>]/<split>.jsonl`.
+ * @param bad - What is done with a row that cannot be read.
  * @throws {DataError} when they are not there, saying where they were looked for.
  */
-export async function readDocs(config: TaskFile, split: string, folder: string): Promise<Doc[]> {
+export async function readDocs(config: TaskFile, split: string, folder: string, bad: BadRows): Promise<Doc[]> {
   const { dataset_path: path } = config;
   if (path.startsWith(recipePrefix)) return recipeDocs(path.slice(recipePrefix.length), split);
   const files = /^(json|csv|parquet)$/.test(path)
     ? namedFiles(config, split, folder)
     : [splitFile(config, split, folder)];
   const rows: JsonlRow["value"][] = [];
-  for await (const { value } of readRecords(files)) rows.push(value);
+  for await (const { value } of readRecords(files, bad)) rows.push(value);
+  bad.refuseNone(rows.length);
   return tableOf(rows);
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { BadRows } from "../data/bad-rows.ts";
 import { openTask, taskNames } from "./task-file.ts";
 import type { Prompt } from "./task-prompts.ts";
 import { taskPrompts } from "./task-prompts.ts";
@@ -43,10 +44,10 @@ const rows = [
 ];
 writeFileSync(join(root, "rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 
-async function prompts(yaml: string, shots = 0): Promise<Prompt[]> {
+async function prompts(yaml: string, shots = 0, bad?: BadRows): Promise<Prompt[]> {
   const path = join(root, "task.yaml");
   writeFileSync(path, yaml);
-  const options = { shots, limit: 0, seed: 1, dataFolder: root };
+  const options = { shots, limit: 0, seed: 1, dataFolder: root, bad };
   return taskPrompts(await openTask(path), options);
 }
 
@@ -93,6 +94,25 @@ test("values are written as Python writes them, numbers of a column alike, and w
 test("Python's re.sub is there as a filter", async () => {
   const yaml = `${choice}doc_to_text: "{{question | regex_replace('([a-z]+)\\\\?$', '<\\\\\\\\1>')}}"\ndoc_to_choice: [a, b]\ndoc_to_target: n\n`;
   expect((await prompts(yaml))[0]?.context).toBe("<sky>");
+});
+
+test("rows that are no question are left out where that is asked for, as questions and as examples", async () => {
+  const bad = [
+    '{"question": "sea?", "choices": {"text": ["blue"]}, "n": 0}',
+    '{"question": 1',
+    '{"question": "coal?"}',
+  ];
+  const lines = [bad[0], JSON.stringify(rows[0]), bad[1], JSON.stringify(rows[1]), bad[2], JSON.stringify(rows[2])];
+  writeFileSync(join(root, "bad.jsonl"), lines.join("\n"));
+  const yaml = `${plain}doc_to_target: n\n`.replace("test: rows.jsonl", "test: bad.jsonl");
+  await expect(prompts(yaml, 1)).rejects.toThrow("bad.jsonl, line 3: is not JSON");
+  const skipped = new BadRows("skip");
+  const [kept, clean] = [await prompts(yaml, 1, skipped), await prompts(`${plain}doc_to_target: n\n`, 1)];
+  expect(skipped.count).toBe(3);
+  expect(kept.map(({ index }) => index)).toEqual([1, 2, 4]);
+  expect(kept.map(({ context }) => context)).toEqual(clean.map(({ context }) => context));
+  const none = prompts(yaml.replace("doc_to_target: n", "doc_to_target: '7'"), 0, new BadRows("skip"));
+  await expect(none).rejects.toThrow("data: all 6 rows are bad; the first: ");
 });
 
 test("examples come before the question, are never the question, and follow from the seed", async () => {

@@ -1,4 +1,6 @@
 import { SettingsError } from "../core/errors.ts";
+import type { BadRowChoice } from "../data/bad-rows.ts";
+import { BadRows } from "../data/bad-rows.ts";
 import type { Value } from "../text/jinja/values.ts";
 import type { Doc } from "./doc-table.ts";
 import { tableOf } from "./doc-table.ts";
@@ -35,35 +37,50 @@ export interface PromptOptions {
   readonly limit: number;
   readonly seed: number;
   readonly dataFolder: string;
+  /** What is done with a row that cannot be read, or made a question or an example. Default: an error. */
+  readonly bad?: BadRows | undefined;
 }
 
 /**
  * The questions of a task, with the examples that {@link ExampleSampler} chooses before each.
  *
  * @throws {SettingsError} when there are fewer examples than shots.
- * @throws {DataError} naming the row, when a template fails, or the answer is none of the choices.
+ * @throws {DataError} naming the row, when a template fails, or the answer is none of the choices, and no such rows are
+ *   left out.
  */
 export async function taskPrompts({ config }: OpenedTask, options: PromptOptions): Promise<Prompt[]> {
   const { test_split: test, validation_split: validation } = config;
   const split = test ?? validation;
   if (!split) throw new SettingsError(`task ${config.task}: names neither test_split nor validation_split; add one`);
-  const all = await readDocs(config, split, options.dataFolder);
+  const { bad = new BadRows() } = options;
+  const all = await readDocs(config, split, options.dataFolder, bad);
   const docs = options.limit > 0 ? all.slice(0, options.limit) : all;
-  const examples = await examplesFor(config, split, all, options);
-  const fields = exampleFields(config);
-  return docs.map((doc, index) => {
+  const asked = docs.flatMap((doc, index) => {
     const where = `task ${config.task}, row ${index + 1}`;
-    const { text, ...question } = questionOf(where, config, doc);
-    const shown = examples.next(doc).map((example) => solved(`${where}, an example before it`, fields, example));
-    const context = fieldText(where, config.description, doc) + shown.join("") + text;
-    return { index, doc, context, ...question, continuations: continuationsOf(config, question) };
+    const question = bad.attempt(() => ({
+      description: fieldText(where, config.description, doc),
+      ...questionOf(where, config, doc),
+    }));
+    return question ? [{ index, doc, where, ...question }] : [];
+  });
+  bad.refuseNone(asked.length);
+  const examples = await examplesFor(config, split, all, { ...options, bad });
+  const fields = exampleFields(config);
+  return asked.map(({ where, description, text, ...question }) => {
+    const shown = examples.next(question.doc).map((doc) => solved(`${where}, an example before it`, fields, doc));
+    const context = description + shown.join("") + text;
+    return { context, ...question, continuations: continuationsOf(config, question) };
   });
 }
 
-/** How many questions a task has before any limit. */
-export async function questionCount({ config }: OpenedTask, dataFolder: string): Promise<number> {
+/** How many questions a task has before any limit, but for rows that cannot be read and are to be left out. */
+export async function questionCount(
+  { config }: OpenedTask,
+  dataFolder: string,
+  badRows: BadRowChoice,
+): Promise<number> {
   const split = config.test_split ?? config.validation_split;
-  return split ? (await readDocs(config, split, dataFolder)).length : 0;
+  return split ? (await readDocs(config, split, dataFolder, new BadRows(badRows))).length : 0;
 }
 
 function continuationsOf(config: TaskFile, { choices, answers }: Pick<Prompt, "choices" | "answers">): string[] {
@@ -75,7 +92,7 @@ async function examplesFor(
   config: TaskFile,
   split: string,
   docs: readonly Doc[],
-  { shots, seed, dataFolder }: PromptOptions,
+  { shots, seed, dataFolder, bad }: PromptOptions & { readonly bad: BadRows },
 ): Promise<ExampleSampler> {
   const { fewshot_config: own, training_split: training, validation_split: validation } = config;
   const named = own?.split ?? config.fewshot_split ?? null;
@@ -87,9 +104,20 @@ async function examplesFor(
     return new ExampleSampler({ ...common, pool: tableOf(own.samples), mayHoldQuestion: isSaid });
   }
   const from = named ?? training ?? validation ?? split;
-  const rows = from === split ? docs : await readDocs(config, from, dataFolder);
-  const pool = own?.fewshot_indices ? own.fewshot_indices.flatMap((i) => rows.slice(i, i + 1)) : rows;
+  const rows = from === split ? docs : await readDocs(config, from, dataFolder, bad);
+  const chosen = own?.fewshot_indices ? own.fewshot_indices.flatMap((i) => rows.slice(i, i + 1)) : rows;
+  const pool = bad.choice === "skip" ? usableExamples(config, from, chosen, from === split ? null : bad) : chosen;
   return new ExampleSampler({ ...common, pool, mayHoldQuestion: isSaid || from === split });
+}
+
+/** Rows that can be shown as examples. @param bad - Counts the others; null where they are counted as questions. */
+function usableExamples(config: TaskFile, split: string, docs: readonly Doc[], bad: BadRows | null): Doc[] {
+  const fields = exampleFields(config);
+  const refused = bad ?? new BadRows("skip");
+  return docs.filter((doc, i) => {
+    const where = `task ${config.task}, row ${i + 1} of ${split}`;
+    return refused.attempt(() => solved(where, fields, doc)) !== undefined;
+  });
 }
 
 /** The fields of examples: those of questions, but for what `fewshot_config` says otherwise. */

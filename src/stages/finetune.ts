@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
+import { counted } from "../core/counted.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { holdOut } from "../data/hold-out.ts";
 import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
@@ -148,12 +149,12 @@ async function readData(
   if (parts.heldOut.length === 0) {
     if (settings.patience > 0) {
       throw new SettingsError(
-        `patience: none of the ${count(all.length, "row")} is held out to find the best model by; name rows with --validation, ` +
+        `patience: none of the ${counted(all.length, "row")} is held out to find the best model by; name rows with --validation, ` +
           "raise --validation-share, or leave it out",
       );
     }
     note(
-      `nothing is held out of ${count(all.length, "row")}, so that nothing will say how good the model is: ` +
+      `nothing is held out of ${counted(all.length, "row")}, so that nothing will say how good the model is: ` +
         "give more rows, raise --validation-share, or name other rows with --validation",
     );
   }
@@ -181,7 +182,7 @@ function labelsOf(
     .sort(([, a], [, b]) => b - a)
     .map(([label, count]) => `${label} ${percent(count / examples.length)}`);
   note(
-    `${count(examples.length, "row")} of ${labels.length} classes: ${shares.slice(0, 12).join(", ")}${shares.length > 12 ? ", …" : ""}`,
+    `${counted(examples.length, "row")} of ${labels.length} classes: ${shares.slice(0, 12).join(", ")}${shares.length > 12 ? ", …" : ""}`,
   );
   return labels;
 }
@@ -195,11 +196,6 @@ function refuseUnlearned(labels: readonly string[], training: readonly TaskExamp
     `data: the rows of class "${unlearned}" all fall into the share of ${validationShare} that is held out; add rows of it, lower ` +
       "--validation-share, or name the rows to evaluate on with --validation",
   );
-}
-
-/** `1 row`, `2 rows`. */
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function percent(share: number): string {

@@ -45,6 +45,17 @@ test("commands are joined by pipes", async () => {
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('"ids" must be a list of whole numbers') });
 });
 
+test("rows without a text are left out of what is learnt where that is asked for, and counted", async () => {
+  writeFileSync(join(folder, "rows.jsonl"), `${JSON.stringify({ text: verse.repeat(5) })}\n{"text": 1}\n{\n`);
+  const args = ["tokenizer", "train", "--input", "rows.jsonl", "--vocab-size", "270", "--output", "rows"];
+  expect(await stemma(args, { cwd: folder })).toMatchObject({ code: 1, stderr: expect.stringContaining("line 2") });
+  const trained = await stemma([...args, "--bad-rows", "skip"], { cwd: folder });
+  expect(trained).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^left out 2 bad rows:\n.*line 2.*\n.*line 3/),
+  });
+});
+
 test.each([
   ["characters", 28, "the heaven."],
   ["openai-gpt", 60, "the heaven"],
