@@ -7,6 +7,8 @@ import { ModelScorer } from "../eval/model-scorer.ts";
 import type { TaskResult } from "../eval/run-task.ts";
 import { checkTask, runTask } from "../eval/run-task.ts";
 import type { Scorer } from "../eval/scorer.ts";
+import type { ChatAsking } from "../eval/task-chat.ts";
+import { chatAsking } from "../eval/task-chat.ts";
 import type { OpenedTask } from "../eval/task-file.ts";
 import { openTask, taskNames } from "../eval/task-file.ts";
 import { fewExamples } from "../eval/task-metrics.ts";
@@ -62,6 +64,22 @@ const EvalSettings = z.object({
   retries: z.int().nonnegative().default(3).describe("further attempts when the server is busy or fails (429, 5xx)"),
   sharePrefix: z.boolean().default(true).describe("read the text before a question's choices once for all of them"),
   batchTokens: z.int().positive().default(8192).describe("tokens that go through the model at once, at most"),
+  applyChatTemplate: z
+    .boolean()
+    .default(false)
+    .describe("put questions to the model as turns of its own chat template")
+    .meta({ aliases: ["apply_chat_template"] }),
+  fewshotAsMultiturn: z
+    .boolean()
+    .optional()
+    .describe("with a chat template: each example is a turn and its answer (default), or all are part of the question")
+    .meta({ aliases: ["fewshot_as_multiturn"] }),
+  systemInstruction: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("stands before the task's description; with a chat template the two are the system's turn")
+    .meta({ aliases: ["system_instruction"], placeholder: "text" }),
   seed: z.int().nonnegative().default(1234).describe("number that the choice of examples follows from"),
   bootstrapIterations: z
     .int()
@@ -94,14 +112,14 @@ export const evaluate = defineCommand({
     const tasks = await Promise.all(settings.tasks.map(openTask));
     for (const { config } of tasks) checkTask(config);
     const questions = await questionCounts(tasks, settings);
-    const scorer = await openScorer(settings, io);
+    const { scorer, chat } = await openScorer(settings, io);
     const files: string[] = [];
     const summaries: object[] = [];
     io.print(`${"task".padEnd(24)} shots  ${"metric".padEnd(18)}     value   ± error     questions   questions/s`);
     for (const shots of settings.shots.length > 0 ? settings.shots : [null]) {
       const start = performance.now();
       const results: TaskResult[] = [];
-      for (const task of tasks) results.push(await askTask(task, shots, scorer, settings, io));
+      for (const task of tasks) results.push(await askTask(task, shots, { scorer, chat }, settings, io));
       summaries.push(...results.map(summaryOf));
       if (settings.output === undefined) continue;
       const record = {
@@ -109,6 +127,7 @@ export const evaluate = defineCommand({
         ...{ questions, bootstrapIterations: settings.bootstrapIterations },
         ...{ batchTokens: settings.batchTokens, device: settings.baseUrl ?? "cpu" },
         ...{ seconds: (performance.now() - start) / 1000, date: new Date() },
+        ...{ chat, systemInstruction: settings.systemInstruction },
       };
       files.push(await writeResults(settings.output, results, scorer, record));
     }
@@ -129,12 +148,12 @@ async function questionCounts(tasks: readonly OpenedTask[], settings: EvalSettin
 async function askTask(
   task: OpenedTask,
   shots: number | null,
-  scorer: Scorer,
+  { scorer, chat }: Asked,
   settings: EvalSettings,
   io: Io,
 ): Promise<TaskResult> {
   const own = shots ?? task.config.num_fewshot ?? 0;
-  const options = { ...settings, shots: own };
+  const options = { ...settings, shots: own, chat };
   const prompts = await readNotingBad(settings, io.note, (bad) => taskPrompts(task, { ...options, bad }));
   const progress = io.progress({ title: task.config.task, total: prompts.length, start: 0 });
   const { cutRequests: cutBefore, unscoredStarts: unscoredBefore } = scorer;
@@ -163,11 +182,28 @@ async function askTask(
   return result;
 }
 
-async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
+/** Who is asked, and how turns are written for it. */
+interface Asked {
+  readonly scorer: Scorer;
+  readonly chat: ChatAsking | null;
+}
+
+async function openScorer(settings: EvalSettings, io: Io): Promise<Asked> {
   const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
   if (baseUrl !== undefined && settings.adapter.length > 0) {
     throw new SettingsError("adapter: a server has its own; leave --adapter out, or --base-url");
+  }
+  const { applyChatTemplate, fewshotAsMultiturn } = settings;
+  if (fewshotAsMultiturn !== undefined && !applyChatTemplate) {
+    throw new SettingsError(
+      "fewshot-as-multiturn: turns need a chat template; add --apply-chat-template, or leave it out",
+    );
+  }
+  if (baseUrl !== undefined && applyChatTemplate) {
+    throw new SettingsError(
+      `apply-chat-template: ${baseUrl} reads texts by /v1/completions, and its template is not known here; leave it out`,
+    );
   }
   if (baseUrl !== undefined) {
     const { concurrency, retries, timeoutSeconds, weights } = settings;
@@ -177,13 +213,14 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Scorer> {
       );
     }
     const limits = { concurrency, retries, timeoutMs: 1000 * timeoutSeconds };
-    return new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() });
+    return { scorer: new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() }), chat: null };
   }
   const backend = await openMachine(settings, io);
   const { model: own, encoder } = await openAssistant(model, backend, weightsToOpen(settings), settings.adapter);
   const endTokens = encoder.endTokens();
   const options = { batchTokens, sharePrefix, seed, endTokens, signal: io.stopSignal() };
-  return new ModelScorer(own, encoder.tokenizer, { name: model, ...options });
+  const chat = applyChatTemplate ? chatAsking(model, encoder, fewshotAsMultiturn ?? true, io.note) : null;
+  return { scorer: new ModelScorer(own, encoder.tokenizer, { name: model, ...options }), chat };
 }
 
 function resultLines({ task, shots, metrics, filtered, prompts, seconds }: TaskResult): string[] {

@@ -10,6 +10,7 @@ import type { Answer } from "./eval-metrics.ts";
 import type { TaskResult } from "./run-task.ts";
 import { generationSettings } from "./run-task.ts";
 import type { Scorer } from "./scorer.ts";
+import type { ChatAsking } from "./task-chat.ts";
 import type { TaskFile } from "./task-file.ts";
 import type { Prompt } from "./task-prompts.ts";
 
@@ -25,6 +26,9 @@ export interface EvaluationRecord {
   readonly device: string;
   readonly seconds: number;
   readonly date: Date;
+  /** How turns were written, where a chat template was applied. */
+  readonly chat?: ChatAsking | null;
+  readonly systemInstruction?: string | undefined;
 }
 
 /**
@@ -74,11 +78,11 @@ export function resultsObject(results: readonly TaskResult[], scorer: Scorer, re
     model_source: "stemma",
     model_name: scorer.name,
     model_name_sanitized: sanitized(scorer.name),
-    system_instruction: null,
-    system_instruction_sha: null,
-    fewshot_as_multiturn: false,
-    chat_template: null,
-    chat_template_sha: null,
+    system_instruction: record.systemInstruction ?? null,
+    system_instruction_sha: record.systemInstruction ? hash(record.systemInstruction) : null,
+    fewshot_as_multiturn: record.chat?.isMultiturn ?? false,
+    chat_template: record.chat?.template ?? null,
+    chat_template_sha: record.chat ? hash(record.chat.template) : null,
     total_evaluation_time_seconds: String(record.seconds),
   };
 }

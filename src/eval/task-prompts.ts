@@ -5,6 +5,8 @@ import type { Value } from "../text/jinja/values.ts";
 import type { Doc } from "./doc-table.ts";
 import { tableOf } from "./doc-table.ts";
 import { ExampleSampler } from "./example-sampler.ts";
+import type { ChatAsking, SolvedExample } from "./task-chat.ts";
+import { chatTurns, plainContext, systemText } from "./task-chat.ts";
 import { readDocs } from "./task-docs.ts";
 import type { OpenedTask, TaskFile } from "./task-file.ts";
 import type { QuestionFields } from "./task-question.ts";
@@ -37,6 +39,10 @@ export interface PromptOptions {
   readonly limit: number;
   readonly seed: number;
   readonly dataFolder: string;
+  /** Stands before everything else. Default: nothing. */
+  readonly systemInstruction?: string | undefined;
+  /** How turns are written for a model that chats. Default: questions and examples are one text. */
+  readonly chat?: ChatAsking | null | undefined;
   /** What is done with a row that cannot be read, or made a question or an example. Default: an error. */
   readonly bad?: BadRows | undefined;
 }
@@ -52,7 +58,7 @@ export async function taskPrompts({ config }: OpenedTask, options: PromptOptions
   const { test_split: test, validation_split: validation } = config;
   const split = test ?? validation;
   if (!split) throw new SettingsError(`task ${config.task}: names neither test_split nor validation_split; add one`);
-  const { bad = new BadRows() } = options;
+  const { bad = new BadRows(), chat = null, systemInstruction = "" } = options;
   const all = await readDocs(config, split, options.dataFolder, bad);
   const docs = options.limit > 0 ? all.slice(0, options.limit) : all;
   const asked = docs.flatMap((doc, index) => {
@@ -68,8 +74,11 @@ export async function taskPrompts({ config }: OpenedTask, options: PromptOptions
   const fields = exampleFields(config);
   return asked.map(({ where, description, text, ...question }) => {
     const shown = examples.next(question.doc).map((doc) => solved(`${where}, an example before it`, fields, doc));
-    const context = description + shown.join("") + text;
-    return { context, ...question, continuations: continuationsOf(config, question) };
+    const system = systemText(systemInstruction, description, config.fewshot_delimiter);
+    const context = chat
+      ? chat.render(chatTurns(system, shown, text, chat.isMultiturn))
+      : plainContext(system, shown, text);
+    return { context, ...question, continuations: continuationsOf(config, question, chat !== null) };
   });
 }
 
@@ -83,8 +92,14 @@ export async function questionCount(
   return split ? (await readDocs(config, split, dataFolder, new BadRows(badRows))).length : 0;
 }
 
-function continuationsOf(config: TaskFile, { choices, answers }: Pick<Prompt, "choices" | "answers">): string[] {
-  if (config.output_type === "multiple_choice") return choices.map((choice) => config.target_delimiter + choice);
+/** Behind a chat template's own mark an answer begins without the task's delimiter. */
+function continuationsOf(
+  config: TaskFile,
+  { choices, answers }: Pick<Prompt, "choices" | "answers">,
+  isTurn: boolean,
+): string[] {
+  const delimiter = isTurn ? "" : config.target_delimiter;
+  if (config.output_type === "multiple_choice") return choices.map((choice) => delimiter + choice);
   return config.output_type === "generate_until" ? [] : answers.slice(0, 1);
 }
 
@@ -134,8 +149,8 @@ function exampleFields(config: TaskFile): QuestionFields & Pick<TaskFile, "targe
 }
 
 /** Question and right answer, as an example. */
-function solved(where: string, fields: ReturnType<typeof exampleFields>, doc: Doc): string {
-  const { text, answers } = questionOf(where, fields, doc);
+function solved(where: string, fields: ReturnType<typeof exampleFields>, doc: Doc): SolvedExample {
+  const { text: question, answers } = questionOf(where, fields, doc);
   const [answer = ""] = answers;
-  return answer === "" ? text : text + fields.target_delimiter + answer + fields.fewshot_delimiter;
+  return { question, answer, delimiter: fields.target_delimiter, end: fields.fewshot_delimiter };
 }

@@ -61,11 +61,21 @@ export class ChatEncoder {
     return join(learntParts(this.#parts(this.#written(messages, variables)), messages));
   }
 
-  /** A conversation up to where the assistant's next turn begins. */
+  /**
+   * The text of a conversation up to where the assistant's next turn begins, as the template writes it.
+   *
+   * @throws {DataError} as the template does, or when there is none.
+   */
+  promptText(messages: readonly ChatMessage[], variables: TemplateVariables = {}): string {
+    if (!this.template) throw new DataError("chat template: the model has none; turns have no text of their own");
+    return this.template.render(messages, { ...this.#variables, ...variables }, true);
+  }
+
+  /** A conversation up to where the assistant's next turn begins, as token ids. */
   encodePrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
     const answered = messages.some(({ role }) => role === assistantRole);
     if (!this.template) return join(this.#parts(this.#written(messages, variables))).ids;
-    const text = this.template.render(this.#unended(messages), { ...this.#variables, ...variables }, true);
+    const text = this.promptText(this.#unended(messages), variables);
     const answers = answered ? this.#written(messages, variables).answers : [];
     return join(this.#parts({ text, answers })).ids;
   }

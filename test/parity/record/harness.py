@@ -18,11 +18,20 @@ from lm_eval import simple_evaluate  # noqa: E402
 from lm_eval.api.model import LM  # noqa: E402
 from lm_eval.loggers import EvaluationTracker  # noqa: E402
 from lm_eval.tasks import TaskManager  # noqa: E402
+from transformers.utils.chat_template_utils import render_jinja_template  # noqa: E402
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "harness"
 # Which tasks are asked with how many examples; None is all.
 SHOTS = {0: None, 2: ("choice", "classes", "continued", "generated", "several", "validated", "voted"), 7: ("choice", "validated", "voted")}
 BOOTSTRAP_ITERATIONS = 2000
+# With a chat template: examples as turns of their own, and as a part of the question.
+CHATS = {"chat-turns": True, "chat-one": False}
+CHAT_TASKS = ("choice", "continued", "generated", "several", "whole")
+SYSTEM = "Be brief."
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 
 
 def digest(*parts: str) -> bytes:
@@ -31,6 +40,20 @@ def digest(*parts: str) -> bytes:
 
 class Hashed(LM):
     """Answers that follow from the request alone."""
+
+    tokenizer_name = "hashed"
+
+    def chat_template(self, chat_template=False):
+        return TEMPLATE if chat_template else ""
+
+    def apply_chat_template(self, chat_history, add_generation_prompt=True):
+        rendered, _ = render_jinja_template(
+            conversations=[chat_history],
+            chat_template=TEMPLATE,
+            add_generation_prompt=add_generation_prompt,
+            bos_token="<s>",
+        )
+        return rendered[0]
 
     def loglikelihood(self, requests):
         out = []
@@ -53,9 +76,9 @@ class Hashed(LM):
         return out
 
 
-def record(names: list, shots: int, manager: TaskManager) -> dict:
+def record(names: list, shots: int, manager: TaskManager, **chat) -> dict:
     results = simple_evaluate(
-        model=Hashed(), tasks=names, num_fewshot=shots, task_manager=manager, bootstrap_iters=BOOTSTRAP_ITERATIONS
+        model=Hashed(), tasks=list(names), num_fewshot=shots, task_manager=manager, bootstrap_iters=BOOTSTRAP_ITERATIONS, **chat
     )
     with tempfile.TemporaryDirectory() as folder:
         tracker = EvaluationTracker(output_path=folder)
@@ -80,6 +103,12 @@ def main() -> None:
     for shots, asked in SHOTS.items():
         path = FOLDER / f"recorded-{shots}.json"
         path.write_text(json.dumps(record(asked or names, shots, manager), ensure_ascii=False) + "\n")
+        print(path.name, f"{path.stat().st_size / 1000:.0f} kB")
+    for name, is_multiturn in CHATS.items():
+        path = FOLDER / f"recorded-{name}.json"
+        chat = {"apply_chat_template": True, "fewshot_as_multiturn": is_multiturn, "system_instruction": SYSTEM}
+        recorded = record(CHAT_TASKS, 2, manager, **chat)
+        path.write_text(json.dumps({"template": TEMPLATE, "system": SYSTEM, "tasks": recorded}, ensure_ascii=False) + "\n")
         print(path.name, f"{path.stat().st_size / 1000:.0f} kB")
 
 
