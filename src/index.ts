@@ -71,6 +71,7 @@ export { bertClassifier } from "./models/bert-families.ts";
 export { encoders } from "./models/encoders.ts";
 export type { ModelFamily, ModelShape } from "./models/family.ts";
 export { exportGguf, importGguf } from "./models/gguf/files.ts";
+export type { GgufMixture } from "./models/gguf/mixtures.ts";
 export { families, otherFamilies } from "./models/index.ts";
 export type { LanguageModel } from "./models/language-model.ts";
 export { loadModel, loadModelOf } from "./models/load.ts";

@@ -1,5 +1,6 @@
-import { quantizationBlock, quantizeQ4, quantizeQ8 } from "../core/block-quantization.ts";
+import { quantizeQ4, quantizeQ8, quantizeQ50, quantizeQ51 } from "../core/block-quantization.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { quantizeQ4K, quantizeQ5K, quantizeQ6K } from "../core/k-encoding.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { encodeElements } from "./element-encoding.ts";
@@ -9,9 +10,15 @@ import { ggmlTypes, isNumberType, numberArrays, valueTypes } from "./gguf-values
 import type { FloatDtype, WritableTensor } from "./tensor-source.ts";
 
 /** Tensor types that can be written. */
-export type GgufDtype = FloatDtype | "Q8_0" | "Q4_0";
+export type GgufDtype = FloatDtype | keyof typeof quantizers;
 
-/** A tensor to be written; the rows of a quantized one are multiples of 32 long. */
+/** How blocks are written. */
+const quantizers = {
+  ...{ Q8_0: quantizeQ8, Q4_0: quantizeQ4, Q5_0: quantizeQ50, Q5_1: quantizeQ51 },
+  ...{ Q4_K: quantizeQ4K, Q5_K: quantizeQ5K, Q6_K: quantizeQ6K },
+} as const;
+
+/** A tensor to be written; the rows of a quantized one are whole blocks. */
 export interface GgufTensor extends Omit<WritableTensor, "dtype"> {
   readonly dtype: GgufDtype;
 }
@@ -54,17 +61,21 @@ export async function* ggufChunks(where: string, { metadata, tensors }: GgufCont
 }
 
 function* encode(place: string, values: Float32Array | Int32Array, dtype: GgufDtype): Generator<Uint8Array> {
-  if (dtype !== "Q8_0" && dtype !== "Q4_0") return yield* encodeElements(place, values, dtype);
+  if (!isQuantized(dtype)) return yield* encodeElements(place, values, dtype);
   if (values instanceof Int32Array) throw new CheckpointError(`${place}: integers cannot be written as ${dtype}`);
-  const blocksAtOnce = 1 << 13;
-  const scratch = new Uint8Array(blocksAtOnce * ggmlTypes[dtype].bytes);
-  const quantize = dtype === "Q8_0" ? quantizeQ8 : quantizeQ4;
-  for (let at = 0; at < values.length; at += blocksAtOnce * quantizationBlock) {
-    const part = values.subarray(at, at + blocksAtOnce * quantizationBlock);
-    const out = scratch.subarray(0, (part.length / quantizationBlock) * ggmlTypes[dtype].bytes);
-    quantize(place, part, out);
+  const { block, bytes } = ggmlTypes[dtype];
+  const atOnce = 1 << 18;
+  const scratch = new Uint8Array((atOnce / block) * bytes);
+  for (let at = 0; at < values.length; at += atOnce) {
+    const part = values.subarray(at, at + atOnce);
+    const out = scratch.subarray(0, (part.length / block) * bytes);
+    quantizers[dtype](place, part, out);
     yield out;
   }
+}
+
+function isQuantized(dtype: GgufDtype): dtype is keyof typeof quantizers {
+  return Object.hasOwn(quantizers, dtype);
 }
 
 function formatGgufHeader(where: string, { metadata, tensors }: GgufContents, alignment: number): Uint8Array {

@@ -107,7 +107,7 @@ test("a list as long as the largest vocabularies", async () => {
   expect(await file.read("m")).toEqual(matrix); // the header is longer than what is read at first
 });
 
-test.each(["F32", "F16", "BF16", "Q8_0", "Q4_0"] as const)(
+test.each(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q5_0"] as const)(
   "save → load → save of %s gives the same bytes",
   async (dtype) => {
     const values = Float32Array.from({ length: 9 * 32 * 1024 + 64 }, (_, i) => Math.sin(i) / 3);

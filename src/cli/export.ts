@@ -2,21 +2,18 @@ import { stat } from "node:fs/promises";
 import { z } from "zod";
 import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
-import type { GgufDtype } from "../checkpoint/gguf-writer.ts";
 import { SettingsError } from "../core/errors.ts";
 import { exportGguf } from "../models/gguf/files.ts";
+import type { GgufMixture } from "../models/gguf/mixtures.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
 
-const dtypes = {
-  f32: "F32",
-  f16: "F16",
-  bf16: "BF16",
-  q8_0: "Q8_0",
-  q4_0: "Q4_0",
-} as const satisfies Record<string, GgufDtype>;
+const mixtures = {
+  ...({ f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0", q6_k: "Q6_K" } as const),
+  ...({ q5_k_m: "Q5_K_M", q5_0: "Q5_0", q4_k_m: "Q4_K_M", q4_0: "Q4_0" } as const),
+} satisfies Record<string, GgufMixture>;
 
 /** `stemma export`: a model for other programs. */
 export const exportModel = defineCommand({
@@ -29,10 +26,10 @@ export const exportModel = defineCommand({
     format: z.enum(["gguf", "safetensors"]).default("gguf").describe("what to write"),
     output: z.string().min(1).describe("GGUF file, or model folder, to write").meta({ placeholder: "path" }),
     quantization: z
-      .enum(Object.keys(dtypes) as [keyof typeof dtypes])
+      .enum(Object.keys(mixtures) as [keyof typeof mixtures])
       .default("f32")
-      .describe("type of the weights (also --type); q8_0 and q4_0 are for GGUF")
-      .meta({ aliases: ["type", "dtype"] }),
+      .describe("type of the weights (also --type); all but f32, f16 and bf16 are for GGUF")
+      .meta({ aliases: ["type", "dtype", "quantize"] }),
     maxShardMegabytes: z
       .number()
       .positive()
@@ -45,7 +42,7 @@ export const exportModel = defineCommand({
     "stemma export --model runs/sft/final --format safetensors --quantization bf16 --output smaller",
   ],
   async run({ model, adapter, format, output, quantization, maxShardMegabytes, overwrite }, io) {
-    const dtype = dtypes[quantization];
+    const dtype = mixtures[quantization];
     const kind = format === "gguf" ? "file" : "folder";
     await refuseTakenOutput({ command: "export", sources: [model, ...adapter], output, kind, overwrite });
     if (format === "gguf") {
@@ -55,7 +52,7 @@ export const exportModel = defineCommand({
       io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
       return { output, format, quantization, bytes: size };
     }
-    if (dtype === "Q8_0" || dtype === "Q4_0") {
+    if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
       throw new SettingsError(
         `export: --quantization ${quantization} is for --format gguf; safetensors take f32, f16 or bf16`,
       );

@@ -11,6 +11,8 @@ import {
   quantizationBlock,
   quantizeQ4,
   quantizeQ8,
+  quantizeQ50,
+  quantizeQ51,
 } from "./block-quantization.ts";
 import { CheckpointError } from "./errors.ts";
 import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-quantization.ts";
@@ -93,7 +95,12 @@ test.each(recorded)("%s is read as ggml reads it", (name, bytes, expected) => {
 const writers = [
   ["Q8_0", quantizeQ8, dequantizeQ8, q8BlockBytes],
   ["Q4_0", quantizeQ4, dequantizeQ4, q4BlockBytes],
+  ["Q5_0", quantizeQ50, dequantizeQ50, 22],
+  ["Q5_1", quantizeQ51, dequantizeQ51, 24],
 ] as const;
+
+/** Steps in the largest magnitude of a block, and by how many of them a number may be off: a whole one where rounding cuts off one end. */
+const rounding = { Q8_0: [127, 0.5], Q4_0: [8, 1], Q5_0: [16, 1], Q5_1: [15.5, 0.5] } as const;
 
 describe.each(writers)("%s", (name, quantize, dequantize, blockBytes) => {
   const encode = (values: Float32Array): Uint8Array => {
@@ -121,9 +128,9 @@ describe.each(writers)("%s", (name, quantize, dequantize, blockBytes) => {
       fc.property(fc.float32Array({ minLength: 32, maxLength: 32, noNaN: true, min: -1e4, max: 1e4 }), (values) => {
         const largest = Math.max(...values.map(Math.abs));
         const back = decode(encode(values));
-        // Half a step where rounding goes both ways; a whole one at the end that Q4_0 cuts off. Float16 scales add 2⁻¹¹.
-        const step = name === "Q8_0" ? largest / 127 : largest / 8;
-        const allowed = (name === "Q8_0" ? 0.5 : 1) * step + largest * 2 ** -10 + 2 ** -17;
+        // Float16 scales add 2⁻¹¹ each.
+        const [steps, off] = rounding[name];
+        const allowed = (off * largest) / steps + largest * 2 ** -9 + 2 ** -17;
         for (const [i, x] of values.entries()) expect(Math.abs((back[i] ?? 0) - x)).toBeLessThanOrEqual(allowed);
       }),
     );

@@ -53,12 +53,7 @@ export function dequantizeQ8(from: Uint8Array, to: Float32Array): void {
 export function quantizeQ4(where: string, from: Float32Array, to: Uint8Array): void {
   const half = quantizationBlock / 2;
   for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += q4BlockBytes) {
-    let largest = 0;
-    for (let i = 0; i < quantizationBlock; i++) {
-      const x = from[start + i] as number;
-      if (Math.abs(x) > Math.abs(largest) || Number.isNaN(x)) largest = x; // NaN stays
-    }
-    const scale = Math.fround(largest / -8);
+    const scale = Math.fround(largestOf(from.subarray(start, start + quantizationBlock)) / -8);
     writeScale(where, scale, to, at);
     const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
     for (let i = 0; i < half; i++) {
@@ -78,6 +73,64 @@ export function dequantizeQ4(from: Uint8Array, to: Float32Array): void {
       to[start + i] = ((pair & 15) - 8) * scale;
       to[start + half + i] = ((pair >>> 4) - 8) * scale;
     }
+  }
+}
+
+/**
+ * float32 → Q5_0: as {@link quantizeQ4}, with integers up to 31 around 16, whose fifth bits are together in 4 bytes.
+ *
+ * @throws {CheckpointError} naming `where`, when a number is not finite or too large for a float16 scale.
+ */
+export function quantizeQ50(where: string, from: Float32Array, to: Uint8Array): void {
+  for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += 22) {
+    const x = from.subarray(start, start + quantizationBlock);
+    const scale = Math.fround(largestOf(x) / -16);
+    writeScale(where, scale, to, at);
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    packFiveBits(to.subarray(at + 2, at + 22), (i) =>
+      Math.min(31, Math.trunc(Math.fround(Math.fround((x[i] as number) * inverse) + 16.5))),
+    );
+  }
+}
+
+/**
+ * float32 → Q5_1: q = ⌊(x − m) / d + 0.5⌋ with m the least number and d = (max − m) / 31.
+ *
+ * @throws {CheckpointError} naming `where`, when a number is not finite or too large for a float16 scale.
+ */
+export function quantizeQ51(where: string, from: Float32Array, to: Uint8Array): void {
+  for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += 24) {
+    const x = from.subarray(start, start + quantizationBlock);
+    const [low, high] = [Math.min(...x), Math.max(...x)]; // NaN stays
+    const scale = Math.fround(Math.fround(high - low) / 31);
+    writeScale(where, scale, to, at);
+    writeScale(where, low, to, at + 2);
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    packFiveBits(to.subarray(at + 4, at + 24), (i) =>
+      Math.trunc(Math.fround(Math.fround(Math.fround((x[i] as number) - low) * inverse) + 0.5)),
+    );
+  }
+}
+
+/** The number of largest magnitude, or NaN where one is. */
+function largestOf(x: Float32Array): number {
+  let largest = 0;
+  for (let i = 0; i < x.length; i++) {
+    const value = x[i] as number;
+    if (Math.abs(value) > Math.abs(largest) || Number.isNaN(value)) largest = value;
+  }
+  return largest;
+}
+
+/** Fifth bits of 32 integers into 4 bytes, their other bits into 16. */
+function packFiveBits(to: Uint8Array, quantum: (i: number) => number): void {
+  const half = quantizationBlock / 2;
+  to.fill(0);
+  for (let i = 0; i < quantizationBlock; i++) {
+    const q = quantum(i);
+    const [bitsAt, quantAt] = [i >>> 3, 4 + (i % half)];
+    to[bitsAt] = (to[bitsAt] as number) | ((q >>> 4) << (i & 7));
+    to[quantAt] = (to[quantAt] as number) | ((q & 15) << (i < half ? 0 : 4));
   }
 }
 
@@ -120,14 +173,20 @@ function nibble(x: number, inverse: number): number {
   return Math.min(15, Math.trunc(Math.fround(Math.fround(x * inverse) + 8.5)));
 }
 
-/** NaN and ∞ anywhere in a block end up in its scale, so that one check covers all. */
-function writeScale(where: string, scale: number, to: Uint8Array, at: number): void {
+/**
+ * Writes a scale as float16 and returns what that is. NaN and ∞ anywhere in a block end up in its scale, so that one check
+ * covers all.
+ *
+ * @throws {CheckpointError} naming `where`, when it is not finite or too large.
+ */
+export function writeScale(where: string, scale: number, to: Uint8Array, at: number): number {
   if (!(Math.abs(scale) < 65520)) {
     throw new CheckpointError(`${where}: a block of scale ${scale} cannot be quantized (float16 ends at 65504)`);
   }
   const bits = float16Of(scale);
   to[at] = bits & 255;
   to[at + 1] = bits >>> 8;
+  return float16Value(bits);
 }
 
 function readScale(from: Uint8Array, at: number): number {

@@ -47,8 +47,8 @@ describe.each(names)("%s", (name) => {
     await exportGguf(join(root, name), file, dtype);
     await importGguf(file, folder);
     const [own, decoded] = [await scored(file, "stored"), await scored(folder, "float32")];
-    expect(largestGap(own.logProbs, decoded.logProbs)).toBeLessThan(1e-5);
-    const expected = { BF16: ["bfloat16"], Q8_0: ["q8_0"], Q4_0: ["q4_0", "q8_0"] }; // the embedding of a file of Q4_0
+    expect(largestGap(own.logProbs, decoded.logProbs)).toBeLessThan(1e-4);
+    const expected = { BF16: ["bfloat16"], Q8_0: ["q8_0"], Q4_0: ["q4_0", "q8_0"] }; // the output layer of a file of Q4_0
     expect([...own.formats].sort()).toEqual(expected[dtype]);
   });
 

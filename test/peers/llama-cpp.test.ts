@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PeerProcess } from "../../bench/peers/peer-process.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
-import type { GgufDtype } from "../../src/checkpoint/gguf-writer.ts";
 import type { ModelFamily } from "../../src/models/family.ts";
 import { exportGguf, importGguf } from "../../src/models/gguf/files.ts";
 import { ggufLayouts } from "../../src/models/gguf/layout.ts";
+import type { GgufMixture } from "../../src/models/gguf/mixtures.ts";
 import { families } from "../../src/models/index.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
@@ -33,7 +33,7 @@ interface Answer {
  * Largest difference of a probability, relative to it. In float32 llama.cpp is exact but for GELU, which it looks up in
  * a table of float16; with other weights it also rounds what they are multiplied by, to 8 bits for blocks.
  */
-const tolerances: readonly (readonly [GgufDtype, number])[] = [
+const tolerances: readonly (readonly [GgufMixture, number])[] = [
   ["F16", 0.005],
   ["BF16", 0.05],
   ["Q8_0", 0.1],
@@ -149,7 +149,7 @@ describe.skipIf(!isInstalled)("llama.cpp gives the tokens and probabilities that
   async function compare(
     name: string,
     [family, change]: readonly [ModelFamily, Record<string, unknown>],
-    dtype: GgufDtype,
+    dtype: GgufMixture,
     tolerance: number,
   ): Promise<void> {
     const [original, file, back] = [name, `${name}-${dtype}.gguf`, `${name}-${dtype}`].map((x) => join(folder, x));

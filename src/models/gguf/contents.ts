@@ -1,7 +1,7 @@
 import { toStored } from "../../checkpoint/assign-tensors.ts";
 import { tokenizerMetadata } from "../../checkpoint/gguf-tokenizer.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
-import type { GgufContents, GgufDtype, GgufTensor } from "../../checkpoint/gguf-writer.ts";
+import type { GgufContents, GgufTensor } from "../../checkpoint/gguf-writer.ts";
 import type { WritableTensor } from "../../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
@@ -10,7 +10,10 @@ import type { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { HeadCounts } from "./arrangement.ts";
 import { arrangedShape } from "./arrangement.ts";
+import { numberOf } from "./keys.ts";
 import type { GgufTensorName } from "./layout.ts";
+import type { GgufMixture, MixedModel } from "./mixtures.ts";
+import { dtypeInMixture, fileTypes } from "./mixtures.ts";
 import type { GgufPlan, PlannedModel } from "./plan.ts";
 import { embeddingInFile, ggufPlan, placeInFile } from "./plan.ts";
 
@@ -21,18 +24,13 @@ export interface GgufSource extends PlannedModel {
   readonly encoder: ChatEncoder;
 }
 
-/** ggml's numbers for what most tensors of a file are. */
-const fileTypes: Readonly<Record<GgufDtype, number>> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, BF16: 32 };
-
 /**
- * A model as llama.cpp opens it. Matrices are of the given type. Norms, biases, positions and routers stay float32;
- * the embedding and the output layer of a Q4_0 file are Q8_0, since they suffer most; matrices whose rows are no
- * multiple of 32 are F16 in files of blocks.
+ * A model as llama.cpp opens it. Matrices are of the formats of a mixture. Norms, biases, positions and routers stay float32.
  *
  * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
  * @throws {CheckpointError} when the tokenizer has more tokens than the model.
  */
-export async function ggufContents(source: GgufSource, dtype: GgufDtype): Promise<GgufContents & Differing> {
+export async function ggufContents(source: GgufSource, mixture: GgufMixture): Promise<GgufContents & Differing> {
   const { settings, name, encoder } = source;
   const { vocabularySize } = encoder.tokenizer;
   const rows = settings.vocabularySize;
@@ -42,12 +40,12 @@ export async function ggufContents(source: GgufSource, dtype: GgufDtype): Promis
     );
   }
   const plan = await ggufPlan(source);
-  const tensors = ggufTensors(plan, source, dtype);
+  const tensors = ggufTensors(plan, source, mixture);
   const metadata = new Map<string, GgufValue>([
     ["general.architecture", { type: "string", value: plan.layout.architecture }],
     ["general.type", { type: "string", value: "model" }],
     ["general.name", { type: "string", value: harmlessName(name, encoder.tokenizer) }],
-    ["general.file_type", { type: "uint32", value: fileTypes[dtype] }],
+    ["general.file_type", { type: "uint32", value: fileTypes[mixture] }],
     ...(tensors.some((tensor) => tensor.dtype.startsWith("Q")) ? [quantizationVersion] : []),
     ...plan.metadata,
     ...tokenizerMetadata(encoder, rows),
@@ -69,7 +67,7 @@ interface Differing {
 /** Of the block formats as they have been since 2023. */
 const quantizationVersion: [string, GgufValue] = ["general.quantization_version", { type: "uint32", value: 2 }];
 
-function ggufTensors(plan: GgufPlan, { tensors, settings }: GgufSource, dtype: GgufDtype): GgufTensor[] {
+function ggufTensors(plan: GgufPlan, { tensors, settings }: GgufSource, mixture: GgufMixture): GgufTensor[] {
   const { layout, counts } = plan;
   const groups = new Map<string, { entry: GgufTensorName; parts: WritableTensor[] }>();
   for (const tensor of tensors) {
@@ -81,23 +79,41 @@ function ggufTensors(plan: GgufPlan, { tensors, settings }: GgufSource, dtype: G
     group.parts.push(tensor);
     groups.set(name, group);
   }
-  const all = [...groups].map(([name, { entry, parts }]) => ggufTensor(name, entry, parts, { counts, dtype }));
+  const all = [...groups].map(([name, { entry, parts }]) => arranged(name, entry, parts, counts));
   const embedding = all.find(({ name }) => name === embeddingInFile);
   const copies = layout.output === "required" && settings.tiedEmbeddings && embedding;
+  const matrices = [...all, ...(copies ? [{ ...copies, name: outputInFile }] : [])];
+  const mixed = mixedModel(plan, !matrices.some(({ name }) => name === outputInFile));
   return [
-    ...all,
-    ...(copies ? [{ ...copies, name: "output.weight" }] : []),
+    ...matrices.map(({ isExact, ...tensor }): GgufTensor => {
+      const dtype = isExact || tensor.shape.length === 1 ? "F32" : dtypeInMixture(mixture, tensor, mixed);
+      return { ...tensor, dtype };
+    }),
     ...plan.divisors.map(([name, values]) => vector(name, values)),
   ];
 }
 
-function ggufTensor(
+/** What files call an output layer of its own. */
+const outputInFile = "output.weight";
+
+function mixedModel({ layout: { architecture }, metadata }: GgufPlan, isTied: boolean): MixedModel {
+  const told = new Map(metadata);
+  const count = (key: string): number => numberOf(told.get(`${architecture}.${key}`)) ?? 0;
+  return { architecture, isTied, layers: count("block_count"), experts: count("expert_count") };
+}
+
+/** A tensor of a file whose format is yet to be chosen, unless it has to be exact. */
+interface ArrangedTensor extends Omit<GgufTensor, "dtype"> {
+  readonly isExact: boolean;
+}
+
+function arranged(
   name: string,
   entry: GgufTensorName,
   parts: readonly WritableTensor[],
-  { counts, dtype }: { readonly counts: HeadCounts; readonly dtype: GgufDtype },
-): GgufTensor {
-  const { arrangement } = entry;
+  counts: HeadCounts,
+): ArrangedTensor {
+  const { arrangement, isExact } = entry;
   const inFolder: Shape = parts[0]?.shape ?? [];
   const one = arrangedShape(arrangement, inFolder, counts);
   const form = { ...arrangement(inFolder[0] ?? 1, counts), tensor: { shape: inFolder } };
@@ -105,7 +121,7 @@ function ggufTensor(
   return {
     name,
     shape,
-    dtype: dtypeOf(entry, shape, dtype),
+    isExact,
     async read() {
       const all = new Float32Array(elementCount(shape));
       for (const [i, part] of parts.entries()) {
@@ -116,13 +132,6 @@ function ggufTensor(
       return all;
     },
   };
-}
-
-function dtypeOf({ gguf, isExact }: GgufTensorName, shape: Shape, dtype: GgufDtype): GgufDtype {
-  if (isExact || shape.length === 1) return "F32";
-  if (!dtype.startsWith("Q")) return dtype;
-  if ((shape.at(-1) ?? 1) % 32 !== 0) return "F16";
-  return /^(token_embd|output)\./.test(gguf) ? "Q8_0" : dtype;
 }
 
 function vector(name: string, values: Float32Array): GgufTensor {

@@ -3,7 +3,6 @@ import { openReference } from "../../backend/reference/index.ts";
 import { openGguf } from "../../checkpoint/gguf.ts";
 import { chatTemplateFromMetadata, endsFromMetadata, tokenizerFromMetadata } from "../../checkpoint/gguf-tokenizer.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
-import type { GgufDtype } from "../../checkpoint/gguf-writer.ts";
 import { writeGguf } from "../../checkpoint/gguf-writer.ts";
 import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
@@ -18,6 +17,7 @@ import { loadModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents } from "./contents.ts";
 import { ggufAsFolder } from "./folder.ts";
+import type { GgufMixture } from "./mixtures.ts";
 import { layoutsFor } from "./plan.ts";
 
 /**
@@ -31,7 +31,7 @@ import { layoutsFor } from "./plan.ts";
 export async function exportGguf(
   folder: string,
   path: string,
-  dtype: GgufDtype,
+  mixture: GgufMixture,
   adapters: readonly string[] = [],
 ): Promise<string | null> {
   layoutsFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
@@ -43,7 +43,7 @@ export async function exportGguf(
       settings: model.settings,
       tensors: storedTensors(family, model),
     },
-    dtype,
+    mixture,
   );
   await writeGguf(path, contents);
   return model.readsPrefix
