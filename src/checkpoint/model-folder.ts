@@ -1,5 +1,5 @@
-import { readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { recoverFolder, writeFolderAtomic, writeStream } from "../files/atomic-write.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
@@ -34,7 +34,7 @@ export interface ModelContents {
   readonly dtype?: FloatDtype;
   /** Weights larger than this go to several files. Default 5 GB. */
   readonly maxShardBytes?: number;
-  /** Further files by name, such as the text of a model card. */
+  /** Further files by name, such as the text of a model card; a name may have a folder before it. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   /** Writes further files into the folder while it is being filled, such as a tokenizer's. */
   readonly writeExtra?: (folder: string) => Promise<void>;
@@ -79,14 +79,17 @@ export async function fillModelFolder(folder: string, contents: ModelContents): 
   const dtypeKey = "dtype" in config && !("torch_dtype" in config) ? "dtype" : "torch_dtype";
   await writeJson(join(folder, configFile), { ...config, [dtypeKey]: dtypeNames[dtype] }, floats);
   if (generationConfig) await writeJson(join(folder, generationFile), generationConfig, floats);
-  for (const [name, text] of Object.entries(extraFiles)) await writeStream(join(folder, name), text);
+  for (const [name, text] of Object.entries(extraFiles)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeStream(join(folder, name), text);
+  }
   await contents.writeExtra?.(folder);
   await writeWeights(folder, contents.tensors, contents);
 }
 
 /** What a folder that Stemma replaces may hold: the files of a model, of its tokenizer and of a training state. */
 const knownFile =
-  /^((model|optimizer)[\w.-]*\.safetensors(\.index\.json)?|(generation_|tokenizer_|preprocessor_)?config\.json|tokenizer\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|(trainer|rng)_state\.json|README\.md)$/;
+  /^((model|optimizer)[\w.-]*\.safetensors(\.index\.json)?|(generation_|tokenizer_|preprocessor_)?config\.json|tokenizer\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|(trainer|rng)_state\.json|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Normalize)|README\.md)$/;
 
 /**
  * Makes sure that replacing a folder would not delete anything but a model.

@@ -3,6 +3,7 @@ import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { data } from "./data.ts";
 import { doctor } from "./doctor.ts";
+import { embed } from "./embed.ts";
 import { env } from "./env.ts";
 import { evaluate } from "./eval.ts";
 import { exportModel } from "./export.ts";
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   sample,
   plan,
   predict,
+  embed,
   evaluate,
   rank,
   runs,

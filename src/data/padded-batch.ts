@@ -9,10 +9,10 @@ export interface PaddedBatch {
   readonly lengths: Int32Array;
 }
 
-/** Puts sequences into one block. */
-export function paddedBatch(sequences: readonly Int32Array[]): PaddedBatch {
+/** Puts sequences into one block, at least `least` long. */
+export function paddedBatch(sequences: readonly Int32Array[], least = 1): PaddedBatch {
   const lengths = Int32Array.from(sequences, ({ length }) => length);
-  const time = lengths.reduce((a, b) => Math.max(a, b), 1);
+  const time = lengths.reduce((a, b) => Math.max(a, b), least);
   const ids = new Int32Array(sequences.length * time);
   for (const [i, sequence] of sequences.entries()) ids.set(sequence, i * time);
   return { ids, batch: sequences.length, time, lengths };

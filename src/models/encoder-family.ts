@@ -2,7 +2,7 @@ import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
 import { parameters } from "../nn/parameters.ts";
 import type { BertClassifierSettings, BertSettings } from "./bert.ts";
-import { BertClassifier, BertForPretraining } from "./bert.ts";
+import { Bert, BertClassifier, BertForPretraining } from "./bert.ts";
 import { parseConfig } from "./config.ts";
 import type { ModelConfig, ModelFamily, ModelShape, OwnHead, TensorBinding } from "./family.ts";
 import { defineFamily } from "./family.ts";
@@ -31,6 +31,8 @@ export interface EncoderDescription {
   readonly projections: readonly [query: string, key: string, value: string];
   /** Prefix of the layer over the first token's state. */
   readonly pooler: string;
+  /** Whether the library's class without a head has that layer; `pooler.dense` is its name there. */
+  readonly bodyPools: boolean;
   /** Tensors of the head that names words. */
   readonly words: RegExp;
   /** Tensors that a folder of the body may lack: all heads. */
@@ -41,8 +43,9 @@ export interface EncoderDescription {
   readonly ownHead: OwnHead;
 }
 
-/** An encoder with the head that names words, and with a classifier: two models with one `model_type`. */
+/** An encoder without a head, with the head that names words, and with a classifier: models with one `model_type`. */
 export interface EncoderFamily {
+  readonly body: ModelFamily<BertSettings, Bert>;
   readonly words: ModelFamily<BertSettings, BertForPretraining>;
   readonly classifier: ModelFamily<BertClassifierSettings, BertClassifier>;
   readonly description: EncoderDescription;
@@ -58,12 +61,24 @@ const classifierKeys = z.object({
     .transform((names) => Object.keys(names).map((_, id) => names[String(id)] ?? "")),
 });
 
-/** The two families of a kind of encoder. */
+/** The families of a kind of encoder. */
 export function encoderFamily(description: EncoderDescription): EncoderFamily {
   const { modelType, summary, className, prefix, heads, ignored, words, spellings, ownHead } = description;
   const shared = { modelType, optionalPrefix: prefix, spellings };
+  const otherHeads = /^(classifier|qa_outputs)\./;
   return {
     description,
+    body: defineFamily({
+      ...shared,
+      summary: `${className} without a head`,
+      shaped: (shape) => description.shaped(shape),
+      create: (settings, init) => new Bert(settings, init),
+      tensors: (model) => bodyBindings(description, model),
+      readConfig: description.readConfig,
+      writeConfig: (settings) => ({ architectures: [`${className}Model`], ...description.writeConfig(settings) }),
+      optionalParts: /^pooler\./,
+      ignoredTensors: either(ignored, heads, words, otherHeads),
+    }),
     words: defineFamily({
       ...shared,
       summary,
@@ -77,7 +92,7 @@ export function encoderFamily(description: EncoderDescription): EncoderFamily {
         ...description.writeConfig(settings),
       }),
       optionalParts: heads,
-      ignoredTensors: either(ignored, new RegExp(`^${ownHead.head}$`), /^(classifier|qa_outputs)\./),
+      ignoredTensors: either(ignored, new RegExp(`^${ownHead.head}$`), otherHeads),
       ownHead,
     }),
     classifier: defineFamily({
@@ -140,7 +155,21 @@ const usualNames = [
   [/mlpNorm/, "output.LayerNorm"],
 ] as const;
 
-function bindings(description: EncoderDescription, model: BertForPretraining | BertClassifier): TensorBinding[] {
+/** Names without the prefix, as the class without a head writes them. */
+function bodyBindings(description: EncoderDescription, body: Bert): TensorBinding[] {
+  const { prefix, pooler, bodyPools } = description;
+  return bindings(description, { body, settings: body.settings })
+    .filter(({ name }) => bodyPools || !name.startsWith(pooler))
+    .map((binding) => {
+      const name = binding.name.startsWith(pooler) ? `pooler.dense.${binding.name.slice(pooler.length)}` : binding.name;
+      return { ...binding, name: name.startsWith(prefix) ? name.slice(prefix.length) : name };
+    });
+}
+
+function bindings(
+  description: EncoderDescription,
+  model: { readonly body: Bert; readonly settings: BertSettings },
+): TensorBinding[] {
   const { prefix, pooler, renamings, projections } = description;
   const { width } = model.settings;
   const nameOf = (path: string): string => {

@@ -1,0 +1,175 @@
+import { z } from "zod";
+import { machineSettings, openMachine } from "../backend/machine-settings.ts";
+import { SettingsError } from "../core/errors.ts";
+import { stringColumn } from "../data/jsonl.ts";
+import { readRecords } from "../data/records.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
+import { embedTexts } from "../generate/embed.ts";
+import type { Embedder } from "../generate/embedder.ts";
+import { openEmbedder } from "../generate/embedder.ts";
+import { npyBytes } from "../generate/npy.ts";
+import { nearestVectors, similarity } from "../generate/similarity.ts";
+import { poolingModes } from "../models/sentence-modules.ts";
+import type { Io } from "./command.ts";
+import { defineCommand } from "./command.ts";
+import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
+import { readInput, readTextFile } from "./read-input.ts";
+
+const EmbedSettings = z.object({
+  model: z
+    .string()
+    .min(1)
+    .describe("folder of sentence-transformers, of an encoder or of a decoder")
+    .meta({ placeholder: "folder" }),
+  text: z
+    .array(z.string())
+    .default([])
+    .describe("text to embed; more than one may be given; without --text and --input, lines of standard input")
+    .meta({ placeholder: "text", commas: false }),
+  input: z
+    .array(z.string())
+    .default([])
+    .describe("texts: lines of .txt files, or a column of files of JSON, CSV or Parquet")
+    .meta({ placeholder: "file" }),
+  column: z.string().min(1).default("text").describe("column of the text in files that have columns").meta({
+    placeholder: "name",
+  }),
+  prompt: z.string().optional().describe('text to put before every text, such as "query: "'),
+  promptName: z.string().optional().describe("which of the model's own prompts to put before every text").meta({
+    placeholder: "name",
+  }),
+  query: z.string().optional().describe("shows the texts that are most like this one, instead of all embeddings"),
+  queryPrompt: z.string().optional().describe("text to put before the query; default: the model's prompt named query"),
+  top: z.int().positive().default(5).describe("how many of them to show").meta({ placeholder: "count" }),
+  pooling: z
+    .enum(poolingModes)
+    .optional()
+    .describe("how states become one vector; default: what the folder says, else mean, of decoders lasttoken"),
+  output: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("file for the embeddings: .npy, or .jsonl with a line {text, embedding} each")
+    .meta({ placeholder: "file" }),
+  overwrite: overwriteSetting,
+  batchSize: z.int().positive().default(32).describe("texts that go through the model at once"),
+  ...machineSettings,
+});
+type EmbedSettings = z.output<typeof EmbedSettings>;
+
+/** `stemma embed`: texts as vectors, how alike two are, and a search by meaning. */
+export const embed = defineCommand({
+  name: "embed",
+  summary: "texts as vectors; how alike they are; search by meaning",
+  group: "Use a model",
+  settings: EmbedSettings,
+  examples: [
+    'stemma embed --model hub:sentence-transformers/all-MiniLM-L6-v2 --text "a cat" --text "a kitten"',
+    "stemma embed --model minilm --input notes.txt --output notes.npy",
+    'stemma embed --model minilm --input faq.csv --column question --query "how do I pay" --top 3',
+  ],
+  async run(settings, io) {
+    await refuseWrong(settings);
+    const texts = await textsOf(settings, io);
+    const backend = await openMachine(settings, io);
+    const embedder = await openEmbedder(settings.model, backend, { pooling: settings.pooling ?? null, note: io.note });
+    const embeddings = await embedAll(embedder, texts, settings, io);
+    if (settings.output !== undefined) return writeEmbeddings(settings.output, texts, embeddings, io);
+    if (settings.query !== undefined) return search(embedder, settings.query, texts, embeddings, settings, io);
+    if (texts.length === 2) return compare(embedder, embeddings, io);
+    for (const vector of embeddings) io.print(JSON.stringify(rounded(vector)));
+    return { dimensions: embedder.model.width, embeddings: embeddings.map(rounded) };
+  },
+});
+
+async function refuseWrong({ model, input, output, query, overwrite }: EmbedSettings): Promise<void> {
+  if (output === undefined) return;
+  if (query !== undefined) throw new SettingsError("--query shows what it finds; leave out --output, or --query");
+  if (!/\.(npy|jsonl)$/.test(output)) {
+    throw new SettingsError(`--output: ${output} ends neither in .npy nor in .jsonl; name it so`);
+  }
+  await refuseTakenOutput({ command: "embed", sources: [model, ...input], output, kind: "file", overwrite });
+}
+
+async function textsOf({ text, input, column }: EmbedSettings, io: Io): Promise<string[]> {
+  if (text.length > 0 && input.length > 0) throw new SettingsError("--text and --input are both given; give one");
+  if (text.length > 0) return text;
+  const texts: string[] = [];
+  for (const path of input) {
+    if (/\.txt$/i.test(path)) texts.push(...linesOf(await readTextFile(path)));
+    else for await (const row of readRecords([path])) texts.push(stringColumn(row, column, "--column"));
+  }
+  if (input.length === 0) texts.push(...linesOf(await readInput(io, "text", "--text or --input")));
+  if (texts.length > 0) return texts;
+  throw new SettingsError("there is no text in what was given; give --text, or --input with lines");
+}
+
+function linesOf(text: string): string[] {
+  return text.split(/\r?\n/).filter((line) => line.trim() !== "");
+}
+
+async function embedAll(
+  embedder: Embedder,
+  texts: readonly string[],
+  { prompt, promptName, batchSize }: EmbedSettings,
+  io: Io,
+): Promise<Float32Array[]> {
+  return embedTexts(embedder, texts, {
+    prompt: prompt ?? null,
+    promptName: promptName ?? null,
+    batchSize,
+    signal: io.stopSignal(),
+  });
+}
+
+async function writeEmbeddings(
+  output: string,
+  texts: readonly string[],
+  embeddings: readonly Float32Array[],
+  io: Io,
+): Promise<object> {
+  const dimensions = embeddings[0]?.length ?? 0;
+  if (output.endsWith(".npy")) await writeFileAtomic(output, npyBytes(embeddings, dimensions));
+  else {
+    const lines = embeddings.map((vector, i) => `${JSON.stringify({ text: texts[i], embedding: rounded(vector) })}\n`);
+    await writeFileAtomic(output, lines.join(""));
+  }
+  io.print(`${embeddings.length} embeddings of ${dimensions} numbers in ${output}`);
+  return { output, embeddings: embeddings.length, dimensions };
+}
+
+async function search(
+  embedder: Embedder,
+  query: string,
+  texts: readonly string[],
+  embeddings: readonly Float32Array[],
+  { top, queryPrompt }: EmbedSettings,
+  io: Io,
+): Promise<object> {
+  const { modules } = embedder.model;
+  const choice = queryPrompt === undefined && modules.prompts.query !== undefined ? { promptName: "query" } : {};
+  const asked = queryPrompt === undefined ? choice : { prompt: queryPrompt };
+  const [vector = new Float32Array(0)] = await embedTexts(embedder, [query], asked);
+  const found = nearestVectors(vector, embeddings, top, modules.similarity).map(({ index, similarity: value }) => ({
+    text: texts[index],
+    similarity: Number(value.toFixed(6)),
+    index,
+  }));
+  for (const { text = "", similarity: value } of found) {
+    io.print(`${value.toFixed(4).padStart(8)}  ${text.replaceAll(/\s+/g, " ")}`);
+  }
+  return { query, found };
+}
+
+function compare(embedder: Embedder, embeddings: readonly Float32Array[], io: Io): object {
+  const name = embedder.model.modules.similarity;
+  const [a = new Float32Array(0), b = new Float32Array(0)] = embeddings;
+  const value = similarity(name, a, b);
+  io.print(`${name} similarity ${value.toFixed(4)}`);
+  return { similarity: value, dimensions: embedder.model.width, embeddings: embeddings.map(rounded) };
+}
+
+/** As many digits as a float32 has. */
+function rounded(vector: Float32Array): number[] {
+  return Array.from(vector, (x) => Number(x.toPrecision(9)));
+}
