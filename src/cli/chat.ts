@@ -6,7 +6,7 @@ import { SettingsError } from "../core/errors.ts";
 import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
-import { SamplingSettings } from "../generate/sampling.ts";
+import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
@@ -24,22 +24,23 @@ export const chat = defineCommand({
     ...addedAdapterSettings,
     system: z.string().default("").describe("instruction that the conversation starts with"),
     message: z.string().optional().describe("say this, print the answer and end"),
-    maxNewTokens: z.int().positive().default(256).describe("longest answer, in tokens"),
-    ...SamplingSettings.shape,
+    maxNewTokens: z
+      .int()
+      .positive()
+      .optional()
+      .describe("longest answer, in tokens (default: the model's own, else 256)"),
+    ...askedSamplingSettings,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
     ...weightSettings,
     ...machineSettings,
   }),
   examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
-  async run({ model: folder, message, system, maxNewTokens, seed, ...settings }, io) {
+  async run({ model: folder, message, system, seed, ...settings }, io) {
     const backend = await openMachine(settings, io);
     const { model, encoder } = await openAssistant(folder, backend, weightsToOpen(settings), settings.adapter);
-    const session = new ChatSession(model, encoder, {
-      system,
-      maxNewTokens,
-      seed,
-      sampling: SamplingSettings.parse(settings),
-    });
+    const { sampling, maxNewTokens, note } = await writingOf(folder, settings);
+    if (note !== null) io.note(note);
+    const session = new ChatSession(model, encoder, { system, seed, sampling, maxNewTokens: maxNewTokens ?? 256 });
     if (message === undefined) await converse(session, io);
     else await show(session.say(message), io);
     return { messages: session.messages };

@@ -5,6 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant, tokenizerIn } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
+import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
 import { speakingFamilyIn } from "../models/load.ts";
@@ -34,8 +35,8 @@ const GenerateSettings = z.object({
   maxNewTokens: z
     .int()
     .positive()
-    .default(100)
-    .describe("longest continuation, in tokens")
+    .optional()
+    .describe("longest continuation, in tokens (default: the model's own, else 100)")
     .meta({ aliases: ["max_tokens"] }),
   samples: z
     .int()
@@ -44,7 +45,7 @@ const GenerateSettings = z.object({
     .default(1)
     .describe("continuations of each prompt")
     .meta({ aliases: ["n", "num_return_sequences"] }),
-  ...SamplingSettings.shape,
+  ...askedSamplingSettings,
   stop: z
     .array(z.string().min(1))
     .default([])
@@ -68,6 +69,9 @@ const GenerateSettings = z.object({
   ...machineSettings,
 });
 type GenerateSettings = z.output<typeof GenerateSettings>;
+
+/** Settings, and what they and the model make of sampling and length. */
+type Asked = GenerateSettings & { readonly sampling: SamplingSettings; readonly longest: number };
 
 /** `stemma generate`: continues prompts; an encoder-decoder answers them, an encoder fills in their masks. */
 export const generate = defineCommand({
@@ -93,12 +97,13 @@ export const generate = defineCommand({
     }
     if (architecture !== "decoder") await refuseGaps(prompts, settings.model, { architecture, modelType });
     const start = performance.now();
+    const asked = { ...settings, ...(await writingAsked(settings, architecture, io)) };
     const { continuations, tokens } = answer
-      ? await answerAll(answer, prompts, settings, io, backend)
+      ? await answerAll(answer, prompts, asked, io, backend)
       : await continueAll(
           await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter),
           prompts,
-          settings,
+          asked,
           io,
         );
     const seconds = (performance.now() - start) / 1000;
@@ -106,6 +111,22 @@ export const generate = defineCommand({
     return { continuations, tokens, seconds };
   },
 });
+
+/** Sampling and length; what a model recommends of sampling is nothing to masks and searches. */
+async function writingAsked(
+  settings: GenerateSettings,
+  architecture: Architecture,
+  io: Io,
+): Promise<Pick<Asked, "sampling" | "longest">> {
+  const isCertain = architecture === "encoder" || settings.beams > 1;
+  if (isCertain) return { sampling: SamplingSettings.parse({}), longest: settings.maxNewTokens ?? usualLongest };
+  const { sampling, maxNewTokens, note } = await writingOf(settings.model, settings);
+  if (note !== null) io.note(note);
+  return { sampling, longest: maxNewTokens ?? usualLongest };
+}
+
+/** Longest continuation where nobody says otherwise, in tokens. */
+const usualLongest = 100;
 
 /** @throws {SettingsError} when there is a search for the likeliest text, or half of one, and nothing to search. */
 function refuseSearch({ beams, lengthPenalty }: GenerateSettings, architecture: Architecture): void {
@@ -198,14 +219,13 @@ async function refuseGaps(
 async function answerAll(
   answer: Answerer,
   prompts: readonly string[],
-  settings: GenerateSettings,
+  settings: Asked,
   io: Io,
   backend: Backend,
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
   const repeated = prompts.flatMap((prompt) => Array.from({ length: settings.samples }, () => prompt));
-  const { lengthPenalty = 1 } = settings;
-  const sampling = SamplingSettings.parse(settings);
-  const options = { ...settings, lengthPenalty, sampling, signal: io.stopSignal() };
+  const { lengthPenalty = 1, longest: maxNewTokens } = settings;
+  const options = { ...settings, lengthPenalty, maxNewTokens, signal: io.stopSignal() };
   const answered = await answer(settings.model, repeated, options, backend);
   const isOnly = repeated.length === 1;
   for (const { prompt, text } of answered.continuations) io.print(isOnly ? text : `${prompt} → ${text}\n`);
@@ -216,17 +236,16 @@ async function answerAll(
 async function continueAll(
   { model, encoder }: Assistant,
   prompts: readonly string[],
-  settings: GenerateSettings,
+  settings: Asked,
   io: Io,
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
-  const { samples, maxNewTokens, seed, stop, ignoreEndOfText } = settings;
+  const { samples, sampling, longest: maxNewTokens, seed, stop, ignoreEndOfText } = settings;
   const repeated = prompts.flatMap((prompt) => Array.from({ length: samples }, () => prompt));
   const { tokenizer } = encoder;
   const endTokens = ignoreEndOfText ? new Set<number>() : encoder.endTokens();
   const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
   const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
   const isOnly = repeated.length === 1;
-  const sampling = SamplingSettings.parse(settings);
   const options = { sampling, maxNewTokens, seed, stop, endTokens, signal: io.stopSignal() };
   let tokens = 0;
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {

@@ -78,7 +78,7 @@ test("samples that cannot be ranked are left out where that is asked for", async
   const settings = { samples: at("bad.jsonl"), output: at("d.jsonl") };
   await expect(run(rank, settings, ["q"])).rejects.toThrow("bad.jsonl, line 2: must have");
   const shown = await run(rank, { ...settings, badRows: "skip" }, ["1 2 3"]);
-  expect(shown).toMatch(/^left out 1 bad row:\n.*line 2: must have/);
+  expect(shown).toMatch(/left out 1 bad row:\n.*line 2: must have/);
   expect(rows("d.jsonl")).toHaveLength(1);
 });
 
@@ -107,7 +107,7 @@ test("sampling and chatting with a model", async () => {
   await expect(again).rejects.toThrow("sampled.jsonl exists already; choose another --output");
   const bad = { ...common, prompts: [at("bad-prompts.jsonl")], answers: 3, output: at("sampled-bad.jsonl") };
   await expect(run(sample, bad)).rejects.toThrow('bad-prompts.jsonl, line 2: column "prompt"');
-  expect(await run(sample, { ...bad, badRows: "skip" })).toMatch(/^left out 2 bad rows:\n.*line 2.*\n.*line 4/);
+  expect(await run(sample, { ...bad, badRows: "skip" })).toMatch(/left out 2 bad rows:\n.*line 2.*\n.*line 4/);
   expect(rows("sampled-bad.jsonl")).toEqual(sampled);
   const long = { model: at("model"), threads: 1, answers: 1, output: at("long.jsonl") };
   await run(sample, { ...long, prompts: [at("prompts.jsonl")] });
@@ -125,4 +125,12 @@ test("sampling and chatting with a model", async () => {
   expect(terminal.isPaused()).toBe(true);
   const once = await run(chat, { ...common, message: "hello" });
   expect(once.trim().length).toBeGreaterThan(0);
+
+  const config = { do_sample: false, max_new_tokens: 3 };
+  writeFileSync(at("model/generation_config.json"), JSON.stringify(config));
+  const recommended = async (seed: number): Promise<string> =>
+    await run(chat, { model: at("model"), message: "hello", threads: 1, seed });
+  const answer = await recommended(1);
+  expect(answer).toContain("temperature 0, max-new-tokens 3: as the model's generation_config.json says");
+  expect(await recommended(2)).toBe(answer);
 });

@@ -10,7 +10,8 @@ import { readPrompts } from "../data/prompts.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant } from "../generate/assistant.ts";
-import { SamplingSettings } from "../generate/sampling.ts";
+import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
+import type { SamplingSettings } from "../generate/sampling.ts";
 import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
@@ -43,9 +44,9 @@ export const sample = defineCommand({
       .int()
       .positive()
       .optional()
-      .describe("longest answer, in tokens (default: 128, or half of the context where that is less)"),
+      .describe("longest answer, in tokens (default: the model's own, else 128, but no more than half of the context)"),
     batchSize: z.int().positive().default(64).describe("answers decoded side by side"),
-    ...SamplingSettings.shape,
+    ...askedSamplingSettings,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
     ...weightSettings,
     ...machineSettings,
@@ -55,13 +56,16 @@ export const sample = defineCommand({
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
     const backend = await openMachine(settings, io);
     const assistant = await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter);
-    const limits = answerLimits(assistant.model, settings.maxNewTokens);
+    const { sampling, maxNewTokens: own, note } = await writingOf(settings.model, settings);
+    if (note !== null) io.note(note);
+    const { context } = assistant.model.settings;
+    const maxNewTokens = settings.maxNewTokens ?? Math.min(own ?? 128, Math.floor(context / 2));
     const prompts = await readNotingBad(settings, io.note, async (bad) => {
       const all = await readPrompts(files, bad);
-      const options = { context: limits.context, longRows: "error", bad } as const;
-      return encodePrompts(all, assistant.encoder, limits.maxNewTokens, options).items;
+      return encodePrompts(all, assistant.encoder, maxNewTokens, { context, longRows: "error", bad }).items;
     });
-    const rows = await answerAll(assistant, prompts, answers, { ...settings, ...limits, signal: io.stopSignal() });
+    const options = { ...settings, sampling, maxNewTokens, signal: io.stopSignal() };
+    const rows = await answerAll(assistant, prompts, answers, options);
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     const next = shellLine("stemma", "rank", "--samples", output);
     io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: ${next}`);
@@ -74,33 +78,25 @@ interface Row {
   readonly completions: readonly string[];
 }
 
-/** What a prompt with its answer must fit into, and how much of that is the answer's. */
-function answerLimits({ settings: { context } }: Assistant["model"], asked: number | undefined) {
-  return { context, maxNewTokens: asked ?? Math.min(128, Math.floor(context / 2)) };
-}
-
 async function answerAll(
   { model, encoder }: Assistant,
   prompts: readonly EncodedPrompt[],
   count: number,
-  settings: SamplingSettings & {
+  settings: {
+    readonly sampling: SamplingSettings;
     readonly maxNewTokens: number;
     readonly batchSize: number;
     readonly seed: number;
     readonly signal: AbortSignal;
   },
 ): Promise<Row[]> {
-  const { batchSize, maxNewTokens, signal } = settings;
+  const { sampling, batchSize, maxNewTokens, signal } = settings;
   const repeated = prompts.flatMap(({ ids }) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
   const { tokenizer } = encoder;
   const options = {
-    sampling: SamplingSettings.parse(settings),
-    maxNewTokens,
-    batchSize,
-    seed,
+    ...{ sampling, maxNewTokens, batchSize, seed, tokenizer, signal },
     endTokens: encoder.endTokens(),
-    ...{ tokenizer, signal },
   };
   const all = await sampleAnswers(model, repeated, options);
   return prompts.map(({ messages }, i) => {
