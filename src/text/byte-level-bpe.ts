@@ -1,6 +1,4 @@
 import { DataError } from "../core/errors.ts";
-import type { AddedToken } from "./added-token.ts";
-import { addedTokensToJson } from "./added-token.ts";
 import { byteLevelAlphabet, bytesOfSpelling, spellBytes } from "./byte-alphabet.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
 import { IntList } from "./int-list.ts";
@@ -8,21 +6,18 @@ import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import type { SequenceTemplate } from "./sequence-template.ts";
-import { plainSequence } from "./sequence-template.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
-import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordTable } from "./word-table.ts";
 
 /** Everything a byte-level BPE tokenizer consists of. Tokens are spelled in the alphabet of {@link spellBytes}. */
-export interface ByteLevelBpeParts {
+export interface ByteLevelBpeParts extends VocabularyParts {
   /** Tokens and their ids: single bytes and all that merging makes. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** Pairs of tokens in the order in which they merge. */
   readonly merges: readonly (readonly [left: string, right: string])[];
-  readonly addedTokens: readonly AddedToken[];
-  readonly roles?: TokenRoles;
   /** GPT-2's words when left out. */
   readonly preTokenizer?: PreTokenizer;
   /** Unicode normalization before cutting; none when left out. */
@@ -63,11 +58,7 @@ export class ByteLevelBpe extends VocabularyTokenizer {
    */
   constructor(parts: ByteLevelBpeParts, where = "tokenizer") {
     const { normalization } = parts;
-    super(
-      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
-      new Segmenter(parts.addedTokens, normalization ? (text) => text.normalize(normalization) : null),
-      parts.template ?? plainSequence,
-    );
+    super(where, parts.vocabulary, parts, normalization ? (text) => text.normalize(normalization) : null);
     this.#parts = parts;
     this.#preTokenizer = parts.preTokenizer ?? new Gpt2Words();
     this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
@@ -99,17 +90,13 @@ export class ByteLevelBpe extends VocabularyTokenizer {
     return new ByteLevelBpe({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
   }
 
-  override toJson(): TokenizerJson {
+  protected override ownJson(): OwnJson {
     const { merges, normalization, ignoreMerges, vocabulary, template } = this.#parts;
     const byteLevel = { type: "ByteLevel", add_prefix_space: true, trim_offsets: false, use_regex: true };
     return {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.addedTokens),
       normalizer: normalization ? { type: normalization } : null,
       pre_tokenizer: this.#preTokenizer.toJson(),
-      post_processor: template?.toJson() ?? byteLevel,
+      ...(template ? {} : { post_processor: byteLevel }),
       decoder: byteLevel,
       model: {
         type: "BPE",

@@ -1,24 +1,21 @@
 import { DataError, UnsupportedError } from "../core/errors.ts";
-import type { AddedToken } from "./added-token.ts";
-import { addedTokensToJson, specialToken } from "./added-token.ts";
+import { specialToken } from "./added-token.ts";
 import type { IntList } from "./int-list.ts";
 import { lastWordBoundary } from "./pre-tokenizer.ts";
 import type { SequenceTemplate } from "./sequence-template.ts";
-import { plainSequence } from "./sequence-template.ts";
 import { readTemplate } from "./sequence-template-json.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
 import { unsupportedPart } from "./tokenizer-parts.ts";
 import type { TokenizerTrainer } from "./tokenizer-trainer.ts";
 import { noText, SpecialTokenSplitter } from "./tokenizer-trainer.ts";
-import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 
 /** Everything a character-level tokenizer consists of. */
-export interface CharacterParts {
+export interface CharacterParts extends VocabularyParts {
   /** Characters (Unicode code points) and their ids. */
   readonly vocabulary: ReadonlyMap<string, number>;
-  readonly addedTokens: readonly AddedToken[];
   /** With an `unk` token, characters that are not in the vocabulary become it; without one they are refused. */
   readonly roles?: TokenRoles;
   /** Special tokens around a text; none when left out. */
@@ -34,21 +31,14 @@ export class Characters extends VocabularyTokenizer {
   readonly #parts: CharacterParts;
   readonly #ids: ReadonlyMap<number, number>;
   /** Id for characters that are not in the vocabulary, or null. */
-  readonly #unknown: number | null;
 
   /**
    * @throws {CheckpointError} naming `where`, when ids collide.
    */
   constructor(parts: CharacterParts, where = "tokenizer") {
-    super(
-      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
-      new Segmenter(parts.addedTokens, null),
-      parts.template ?? plainSequence,
-    );
+    super(where, parts.vocabulary, parts, null);
     this.#parts = parts;
     this.#ids = new Map([...parts.vocabulary].map(([character, id]) => [character.codePointAt(0)!, id]));
-    const { unk } = this.roles;
-    this.#unknown = unk === undefined ? null : this.idOf(unk);
   }
 
   override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
@@ -59,16 +49,11 @@ export class Characters extends VocabularyTokenizer {
     return new Characters({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
   }
 
-  override toJson(): TokenizerJson {
+  protected override ownJson(): OwnJson {
     const { unk } = this.roles;
     return {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.addedTokens),
       normalizer: null,
       pre_tokenizer: null,
-      post_processor: this.#parts.template?.toJson() ?? null,
       decoder: { type: "Fuse" },
       model: {
         type: "BPE",
@@ -90,7 +75,7 @@ export class Characters extends VocabularyTokenizer {
     for (const character of text) {
       const codePoint = character.codePointAt(0)!;
       const isHalf = codePoint >= 0xd800 && codePoint < 0xe000;
-      const id = this.#ids.get(isHalf ? replacement : codePoint) ?? this.#unknown;
+      const id = this.#ids.get(isHalf ? replacement : codePoint) ?? this.unknown;
       if (id === null) throw this.#unknownCharacter(isHalf ? "\ufffd" : character);
       out.push(id);
     }

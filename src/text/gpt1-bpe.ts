@@ -1,14 +1,11 @@
 import { CheckpointError, DataError } from "../core/errors.ts";
-import type { AddedToken } from "./added-token.ts";
-import { addedTokensToJson } from "./added-token.ts";
 import { BertWords, readBertWords } from "./bert-words.ts";
 import type { IntList } from "./int-list.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
-import { plainSequence } from "./sequence-template.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
-import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordMemory } from "./word-memory.ts";
 
@@ -16,12 +13,11 @@ import { WordMemory } from "./word-memory.ts";
 export const endOfWord = "</w>";
 
 /** Everything a tokenizer of GPT-1's kind consists of. */
-export interface Gpt1BpeParts {
+export interface Gpt1BpeParts extends VocabularyParts {
   /** Tokens and their ids; those that end a word end in `</w>`. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** Pairs of tokens in the order in which they merge. */
   readonly merges: readonly (readonly [left: string, right: string])[];
-  readonly addedTokens: readonly AddedToken[];
   /** The `unk` token stands for characters that are not in the vocabulary; without one they are refused. */
   readonly roles?: TokenRoles;
   /** Lower case without accents, as GPT-1 has it, when left out. */
@@ -40,7 +36,6 @@ export class Gpt1Bpe extends VocabularyTokenizer {
   readonly #parts: Gpt1BpeParts;
   readonly #words: BertWords;
   readonly #merges: MergeTable;
-  readonly #unknown: number | null;
   readonly #memory = new WordMemory((word) => this.#encodeWord(word));
 
   /**
@@ -48,16 +43,10 @@ export class Gpt1Bpe extends VocabularyTokenizer {
    */
   constructor(parts: Gpt1BpeParts, where = "tokenizer") {
     const words = parts.words ?? new BertWords();
-    super(
-      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
-      new Segmenter(parts.addedTokens, (text) => words.normalize(text)),
-      plainSequence,
-    );
+    super(where, parts.vocabulary, parts, (text) => words.normalize(text));
     this.#parts = parts;
     this.#words = words;
     this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
-    const { unk } = this.roles;
-    this.#unknown = unk === undefined ? null : this.idOf(unk);
   }
 
   /** Pairs of tokens in the order in which they merge. */
@@ -88,14 +77,9 @@ export class Gpt1Bpe extends VocabularyTokenizer {
     return new Gpt1Bpe({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
   }
 
-  override toJson(): TokenizerJson {
+  protected override ownJson(): OwnJson {
     return {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.addedTokens),
       ...this.#words.toJson(),
-      post_processor: null,
       decoder: { type: "BPEDecoder", suffix: endOfWord },
       model: {
         type: "BPE",
@@ -128,7 +112,7 @@ export class Gpt1Bpe extends VocabularyTokenizer {
   }
 
   #characterId(character: string): number {
-    const id = this.#parts.vocabulary.get(character) ?? this.#unknown;
+    const id = this.#parts.vocabulary.get(character) ?? this.unknown;
     if (id !== null) return id;
     throw new DataError(
       `encode: ${JSON.stringify(character)} is not in the vocabulary of ${this.vocabularySize} tokens; train the tokenizer ` +

@@ -1,15 +1,11 @@
 import { DataError } from "../core/errors.ts";
-import type { AddedToken } from "./added-token.ts";
-import { addedTokensToJson } from "./added-token.ts";
 import { ByteTokens } from "./byte-tokens.ts";
 import type { IntList } from "./int-list.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
 import { lastWordBoundary } from "./pre-tokenizer.ts";
-import type { SequenceTemplate } from "./sequence-template.ts";
-import { plainSequence } from "./sequence-template.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
-import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordMemory } from "./word-memory.ts";
 
@@ -17,15 +13,12 @@ import { WordMemory } from "./word-memory.ts";
 export type SpacePrefix = "never" | "always" | "unless there" | "first, unless there";
 
 /** Everything a SentencePiece-like BPE consists of. */
-export interface SentencePieceBpeParts {
+export interface SentencePieceBpeParts extends VocabularyParts {
   /** Tokens and their ids; a space is `▁`, a byte `<0x0A>`. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** Pairs of tokens in the order in which they merge. */
   readonly merges: readonly (readonly [left: string, right: string])[];
-  readonly addedTokens: readonly AddedToken[];
   readonly roles: TokenRoles;
-  /** Special tokens around a text; none when left out. */
-  readonly template?: SequenceTemplate | null;
   readonly spacePrefix: SpacePrefix;
   /** Whether decoding drops the space that a text begins with. */
   readonly dropsFirstSpace: boolean;
@@ -50,7 +43,6 @@ export class SentencePieceBpe extends VocabularyTokenizer {
   readonly #parts: SentencePieceBpeParts;
   readonly #merges: MergeTable;
   readonly #bytes: ByteTokens;
-  readonly #unknown: number | null;
   /** Whether no token has a space behind another character, so that words can be encoded one by one. */
   readonly #cutsWords: boolean;
   readonly #memory = new WordMemory((word) => this.#encodeWord(word));
@@ -59,16 +51,10 @@ export class SentencePieceBpe extends VocabularyTokenizer {
    * @throws {CheckpointError} naming `where`, when ids collide or a merge needs or makes a token that does not exist.
    */
   constructor(parts: SentencePieceBpeParts, where = "tokenizer") {
-    super(
-      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
-      new Segmenter(parts.addedTokens, parts.spacePrefix === "always" ? withSpace : spacesMarked),
-      parts.template ?? plainSequence,
-    );
+    super(where, parts.vocabulary, parts, parts.spacePrefix === "always" ? withSpace : spacesMarked);
     this.#parts = parts;
     this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
     this.#bytes = new ByteTokens(parts.vocabulary);
-    const { unk } = this.roles;
-    this.#unknown = unk === undefined ? null : this.idOf(unk);
     this.#cutsWords = parts.merges.every(([left, right]) => !/[^▁]▁/u.test(left + right));
   }
 
@@ -80,14 +66,9 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     return new SentencePieceBpe({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
   }
 
-  override toJson(): TokenizerJson {
+  protected override ownJson(): OwnJson {
     return {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.addedTokens),
       ...this.#parts.json,
-      post_processor: this.#parts.template?.toJson() ?? null,
       model: {
         type: "BPE",
         dropout: null,
@@ -107,7 +88,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     const whole = continues ? this.#unprefixed(text) : this.#prefixed(text, out.length === 0);
     const start = out.length;
     const append = (id: number): void => {
-      const isRepeated = id === this.#unknown && out.length > start && out.at(out.length - 1) === id;
+      const isRepeated = id === this.unknown && out.length > start && out.at(out.length - 1) === id;
       if (!isRepeated || !this.#parts.fusesUnknown) out.push(id);
     };
     if (!this.#cutsWords) this.#encodeWord(whole).forEach(append);
@@ -139,7 +120,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     if (id !== undefined) return [id];
     const bytes = this.#bytes.idsOf(character);
     if (bytes) return bytes;
-    if (this.#unknown !== null) return [this.#unknown];
+    if (this.unknown !== null) return [this.unknown];
     throw new DataError(
       `encode: ${JSON.stringify(character)} is not in the vocabulary of ${this.vocabularySize} tokens, and neither are its ` +
         "bytes; use a tokenizer that has them, or an unk token",

@@ -1,31 +1,24 @@
 import { CheckpointError, DataError } from "../core/errors.ts";
-import type { AddedToken } from "./added-token.ts";
-import { addedTokensToJson } from "./added-token.ts";
 import { ByteTokens } from "./byte-tokens.ts";
 import type { IntList } from "./int-list.ts";
 import type { MetaspaceWords } from "./metaspace.ts";
 import { metaspace, metaspaceWords } from "./metaspace.ts";
-import type { SequenceTemplate } from "./sequence-template.ts";
-import { plainSequence } from "./sequence-template.ts";
 import type { TextNormalizer } from "./text-normalizer.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import { UnigramLattice } from "./unigram-lattice.ts";
-import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordMemory } from "./word-memory.ts";
 
 /** Everything a unigram tokenizer consists of. */
-export interface UnigramParts {
+export interface UnigramParts extends VocabularyParts {
   /** Pieces and their log-probabilities, in nats, by id. */
   readonly pieces: readonly (readonly [piece: string, score: number])[];
   /** Id of the piece that stands for characters that are none; null: such text is refused. */
   readonly unknown: number | null;
   /** Whether text without pieces becomes the tokens of its bytes. */
   readonly fallsBackToBytes: boolean;
-  readonly addedTokens: readonly AddedToken[];
   readonly roles: TokenRoles;
-  /** Special tokens around a text; none when left out. */
-  readonly template?: SequenceTemplate | null;
   readonly normalizer: TextNormalizer;
   readonly words: MetaspaceWords;
   readonly decoding: UnigramDecoding;
@@ -60,11 +53,7 @@ export class Unigram extends VocabularyTokenizer {
    */
   constructor(parts: UnigramParts, where = "tokenizer") {
     const ids = new Map(parts.pieces.map(([piece], id) => [piece, id]));
-    super(
-      new Vocabulary(where, ids, parts.addedTokens, parts.roles),
-      new Segmenter(parts.addedTokens, parts.normalizer.normalize),
-      parts.template ?? plainSequence,
-    );
+    super(where, ids, parts, parts.normalizer.normalize);
     const { unknown, pieces } = parts;
     if (unknown !== null && unknown >= pieces.length) {
       throw new CheckpointError(
@@ -99,14 +88,9 @@ export class Unigram extends VocabularyTokenizer {
     return new Unigram({ ...this.#parts, ...this.vocabulary.extended(tokens, roles) });
   }
 
-  override toJson(): TokenizerJson {
+  protected override ownJson(): OwnJson {
     return {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.addedTokens),
       ...this.#parts.json,
-      post_processor: this.#parts.template?.toJson() ?? null,
       model: {
         type: "Unigram",
         unk_id: this.#parts.unknown,

@@ -1,6 +1,8 @@
 import type { AddedToken } from "./added-token.ts";
+import { addedTokensToJson } from "./added-token.ts";
 import { IntList } from "./int-list.ts";
 import type { SequenceTemplate } from "./sequence-template.ts";
+import { plainSequence } from "./sequence-template.ts";
 import type {
   DecodeOptions,
   EncodeOptions,
@@ -11,22 +13,48 @@ import type {
   TokenizerKind,
   TokenRoles,
 } from "./tokenizer.ts";
-import type { Segmenter, Vocabulary } from "./vocabulary.ts";
+import { Segmenter, Vocabulary } from "./vocabulary.ts";
+
+/** What tokenizers of all kinds consist of, beside their model. */
+export interface VocabularyParts {
+  readonly addedTokens: readonly AddedToken[];
+  readonly roles?: TokenRoles;
+  /** Special tokens around a text; none when left out. */
+  readonly template?: SequenceTemplate | null;
+}
+
+/** What a kind of tokenizer says of itself in `tokenizer.json`; the post-processor is that of the template when left out. */
+export type OwnJson = Pick<TokenizerJson, "normalizer" | "pre_tokenizer" | "decoder" | "model"> &
+  Partial<Pick<TokenizerJson, "post_processor">>;
 
 /** What all tokenizers share: a vocabulary, added tokens that are found first, and special tokens around texts. */
 export abstract class VocabularyTokenizer implements Tokenizer {
   abstract readonly kind: TokenizerKind;
   protected readonly vocabulary: Vocabulary;
+  /** Id of the token that stands for what the vocabulary lacks; null: such text is refused. */
+  protected readonly unknown: number | null;
   readonly #segmenter: Segmenter;
-  readonly #template: SequenceTemplate;
+  readonly #template: SequenceTemplate | null;
   /** Whether a cut could separate an added token from white space that is its own. */
   readonly #tokensHoldSpace: boolean;
 
-  constructor(vocabulary: Vocabulary, segmenter: Segmenter, template: SequenceTemplate) {
-    this.vocabulary = vocabulary;
-    this.#segmenter = segmenter;
-    this.#template = template;
-    this.#tokensHoldSpace = vocabulary.addedTokens.some(({ rstrip, content }) => rstrip || /\s/.test(content));
+  /**
+   * @param tokens - Those that the model's cuts can give, and their ids.
+   * @param normalize - Applied to text between added tokens.
+   * @throws {CheckpointError} naming `where`, when ids collide.
+   */
+  constructor(
+    where: string,
+    tokens: ReadonlyMap<string, number>,
+    parts: VocabularyParts,
+    normalize: ((text: string) => string) | null,
+  ) {
+    this.vocabulary = new Vocabulary(where, tokens, parts.addedTokens, parts.roles);
+    this.#segmenter = new Segmenter(parts.addedTokens, normalize);
+    this.#template = parts.template ?? null;
+    const { unk } = this.vocabulary.roles;
+    this.unknown = unk === undefined ? null : this.vocabulary.idOf(unk);
+    this.#tokensHoldSpace = parts.addedTokens.some(({ rstrip, content }) => rstrip || /\s/.test(content));
   }
 
   get vocabularySize(): number {
@@ -74,7 +102,7 @@ export abstract class VocabularyTokenizer implements Tokenizer {
   }
 
   frame(first: Int32Array, second?: Int32Array): FramedIds {
-    return this.#template.frame(first, second);
+    return (this.#template ?? plainSequence).frame(first, second);
   }
 
   cutPoint(text: string): number {
@@ -85,7 +113,16 @@ export abstract class VocabularyTokenizer implements Tokenizer {
 
   abstract withSpecialTokens(tokens: readonly string[], roles?: TokenRoles): Tokenizer;
 
-  abstract toJson(): TokenizerJson;
+  toJson(): TokenizerJson {
+    const { normalizer, pre_tokenizer, decoder, model, ...own } = this.ownJson();
+    return {
+      ...{ version: "1.0", truncation: null, padding: null, added_tokens: addedTokensToJson(this.addedTokens) },
+      ...{ normalizer, pre_tokenizer, post_processor: own.post_processor ?? this.#template?.toJson() ?? null },
+      ...{ decoder, model },
+    };
+  }
+
+  protected abstract ownJson(): OwnJson;
 
   /** Adds the ids of text between added tokens, already normalized, to `out`. `continues` is of {@link EncodeOptions}. */
   protected abstract encodeSegment(text: string, out: IntList, continues: boolean): void;

@@ -1,30 +1,23 @@
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
-import type { AddedToken } from "./added-token.ts";
-import { addedTokensToJson } from "./added-token.ts";
 import { BertWords, readBertWords } from "./bert-words.ts";
 import type { IntList } from "./int-list.ts";
-import type { SequenceTemplate } from "./sequence-template.ts";
-import { plainSequence } from "./sequence-template.ts";
 import { readTemplate } from "./sequence-template-json.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
 import { checked } from "./tokenizer-parts.ts";
-import { Segmenter, Vocabulary } from "./vocabulary.ts";
+import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordMemory } from "./word-memory.ts";
 
 /** Everything a WordPiece tokenizer consists of. */
-export interface WordPieceParts {
+export interface WordPieceParts extends VocabularyParts {
   /** Tokens and their ids; those that continue a word begin with `prefix`. */
   readonly vocabulary: ReadonlyMap<string, number>;
-  readonly addedTokens: readonly AddedToken[];
   /** The `unk` token must be in the vocabulary: words that have no pieces become it. */
   readonly roles: TokenRoles & { readonly unk: string };
   /** BERT's lower-cased words when left out. */
   readonly words?: BertWords;
-  /** Special tokens around a text or a pair; none when left out. */
-  readonly template?: SequenceTemplate | null;
   /** `##` when left out. */
   readonly prefix?: string;
   /** Whether decoding writes `.`, `,` and the like right behind the word before. They are, when left out. */
@@ -56,24 +49,19 @@ export class WordPiece extends VocabularyTokenizer {
    */
   constructor(parts: WordPieceParts, where = "tokenizer") {
     const words = parts.words ?? new BertWords();
-    super(
-      new Vocabulary(where, parts.vocabulary, parts.addedTokens, parts.roles),
-      new Segmenter(parts.addedTokens, (text) => words.normalize(text)),
-      parts.template ?? plainSequence,
-    );
+    super(where, parts.vocabulary, parts, (text) => words.normalize(text));
     this.#parts = parts;
     this.#words = words;
     this.#prefix = parts.prefix ?? "##";
     this.#longestWord = parts.longestWord ?? 100;
     this.#cleansUp = parts.cleansUp ?? true;
     this.#longestToken = [...parts.vocabulary.keys()].reduce((longest, token) => Math.max(longest, token.length), 0);
-    const unknown = this.idOf(parts.roles.unk);
-    if (unknown === null) {
+    if (this.unknown === null) {
       throw new CheckpointError(
         `${where}: the unknown token ${JSON.stringify(parts.roles.unk)} is not in the vocabulary; add it there`,
       );
     }
-    this.#unknown = unknown;
+    this.#unknown = this.unknown;
   }
 
   override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
@@ -98,14 +86,9 @@ export class WordPiece extends VocabularyTokenizer {
     return new WordPiece({ ...this.#parts, ...extended, roles: { ...this.#parts.roles, ...extended.roles } });
   }
 
-  override toJson(): TokenizerJson {
+  protected override ownJson(): OwnJson {
     return {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.addedTokens),
       ...this.#words.toJson(),
-      post_processor: this.#parts.template?.toJson() ?? null,
       decoder: { type: "WordPiece", prefix: this.#prefix, cleanup: this.#cleansUp },
       model: {
         type: "WordPiece",
