@@ -1,11 +1,5 @@
 import { z } from "zod";
-import { machineSettings } from "../backend/machine-settings.ts";
-import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
-import { promptSettings } from "./asked-prompts.ts";
-import { runSettings, trainingSettings } from "./stage.ts";
-
-const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
-const { sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed, recompute } = trainingSettings;
+import { iterationSettings } from "./iteration-settings.ts";
 
 /** Settings of the stage `grpo`. Names and defaults are TRL's where it has them; its spellings are accepted as well. */
 export const GrpoStageSettings = z.object({
@@ -16,8 +10,7 @@ export const GrpoStageSettings = z.object({
     .default(null)
     .describe("model to stay near to, where --beta is not 0; default: the one to start from")
     .meta({ aliases: ["ref_model"], placeholder: "folder", isPath: true }),
-  ...promptSettings,
-  ...runSettings,
+  ...iterationSettings,
   reward: z
     .array(z.string())
     .default([])
@@ -54,64 +47,24 @@ export const GrpoStageSettings = z.object({
     .default(null)
     .describe("what of an answer exact compares: the last match, its first group if it has one; default: all of it")
     .meta({ placeholder: "regex", group: "Reward" }),
-  steps: z
-    .int()
-    .nonnegative()
-    .default(100)
-    .describe("iterations: answers are sampled, then learned from; 0 saves the model as it is")
-    .meta({ aliases: ["max_steps"], group: "Training" }),
-  answers: z
-    .int()
-    .positive()
-    .default(64)
+  answers: iterationSettings.answers
     .describe("answers sampled in an iteration, a multiple of --generations")
-    .meta({ aliases: ["generation_batch_size"], group: "Training" }),
+    .meta({ aliases: ["generation_batch_size"] }),
   generations: z
     .int()
     .min(2)
     .default(8)
     .describe("answers to each prompt, which are compared with each other")
     .meta({ aliases: ["num_generations"], group: "Training" }),
-  batchSize: z
-    .int()
-    .positive()
-    .default(16)
-    .describe("answers that go through a model at once when judging and learning")
-    .meta({ aliases: ["per_device_train_batch_size"], group: "Training" }),
   passes: z
     .int()
     .positive()
     .default(1)
     .describe("passes over the answers of an iteration")
     .meta({ aliases: ["num_iterations"], group: "Training" }),
-  miniBatches: z
-    .int()
-    .positive()
-    .default(1)
-    .describe("updates in a pass")
-    .meta({ aliases: ["steps_per_generation"], group: "Training" }),
-  learningRate: learningRate.default(1e-6),
-  schedule: schedule.default("linear"),
-  warmupSteps,
-  weightDecay: weightDecay.default(0),
-  adamBeta2,
-  maxGradientNorm,
-  samplingBatchSize: z
-    .int()
-    .positive()
-    .nullable()
-    .default(null)
-    .describe("answers decoded side by side; default: all")
-    .meta({ group: "Answers" }),
-  maxNewTokens: z
-    .int()
-    .positive()
-    .default(128)
-    .describe("longest answer, in tokens")
-    .meta({ aliases: ["max_completion_length"], group: "Answers" }),
-  temperature: z.number().positive().default(1).describe("of sampling, and of all log-probabilities").meta({
-    group: "Answers",
-  }),
+  miniBatches: iterationSettings.miniBatches.meta({ aliases: ["steps_per_generation"] }),
+  learningRate: iterationSettings.learningRate.default(1e-6),
+  maxNewTokens: iterationSettings.maxNewTokens.meta({ aliases: ["max_completion_length"] }),
   lossType: z
     .enum(["grpo", "bnpo", "dr_grpo", "dapo"])
     .default("dapo")
@@ -149,10 +102,5 @@ export const GrpoStageSettings = z.object({
     .default(false)
     .describe("learn nothing from answers that do not end within --max-new-tokens")
     .meta({ aliases: ["mask_truncated_completions"], group: "GRPO" }),
-  ...addedAdapterSettings,
-  ...adapterSettingsWithoutDropout,
-  recompute,
-  ...{ sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed },
-  ...machineSettings,
 });
 export type GrpoStageSettings = z.output<typeof GrpoStageSettings>;

@@ -14,6 +14,7 @@ import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
 import { GrpoStageSettings } from "./grpo-settings.ts";
+import { answerSampling, refuseEmptyUpdates } from "./iteration-settings.ts";
 import type { Iterations } from "./iterations.ts";
 import { isDue, iterate } from "./iterations.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
@@ -46,9 +47,7 @@ export const grpo = defineStage({
         `answers: ${answers} are no multiple of ${generations} generations; use ${Math.ceil(answers / generations) * generations}`,
       );
     }
-    if (miniBatches > answers) {
-      throw new SettingsError(`mini-batches: ${miniBatches} are more than the ${answers} answers of an iteration`);
-    }
+    refuseEmptyUpdates(settings);
     const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
     const policy = await openStart(settings, environment, backend);
@@ -87,7 +86,7 @@ async function prepareGrpo(
   const { tokenizer } = policy.encoder;
   const rewards = await openRewardFunctions(settings, backend, tokenizer);
   refuseMissingColumns(rewards, all);
-  const { temperature, maxNewTokens, answers, epsilon, schedule: shape } = settings;
+  const { epsilon, schedule: shape } = settings;
   return {
     policy: policy.model,
     reference: await referenceOf(policy, settings, backend),
@@ -98,11 +97,7 @@ async function prepareGrpo(
     settings: {
       ...settings,
       epsilonHigh: settings.epsilonHigh ?? epsilon,
-      sampling: {
-        sampling: { temperature, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
-        ...{ maxNewTokens, endTokens: policy.encoder.endTokens(), tokenizer },
-        batchSize: settings.samplingBatchSize ?? answers,
-      },
+      sampling: answerSampling(settings, policy.encoder),
     },
   };
 }

@@ -1,11 +1,5 @@
 import { z } from "zod";
-import { machineSettings } from "../backend/machine-settings.ts";
-import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
-import { promptSettings } from "./asked-prompts.ts";
-import { runSettings, trainingSettings } from "./stage.ts";
-
-const { schedule, warmupSteps, maxGradientNorm, weightDecay, adamBeta2, learningRate } = trainingSettings;
-const { sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed, recompute } = trainingSettings;
+import { iterationSettings } from "./iteration-settings.ts";
 
 /** Settings of the stage `ppo`. Names and defaults are TRL's where it has them; its spellings are accepted as well. */
 export const PpoStageSettings = z.object({
@@ -29,40 +23,18 @@ export const PpoStageSettings = z.object({
     .default(null)
     .describe("model the critic starts from; default: the reward model")
     .meta({ placeholder: "folder", isPath: true }),
-  ...promptSettings,
-  ...runSettings,
-  steps: z
-    .int()
-    .nonnegative()
-    .default(100)
-    .describe("iterations: answers are sampled, then learned from; 0 saves the model as it is")
-    .meta({ aliases: ["max_steps"], group: "Training" }),
-  answers: z
-    .int()
-    .positive()
-    .max(100_000)
-    .default(64)
-    .describe("answers sampled in an iteration")
-    .meta({ group: "Training" }),
-  batchSize: z
-    .int()
-    .positive()
-    .default(16)
-    .describe("answers that go through a model at once when judging and learning")
-    .meta({ aliases: ["per_device_train_batch_size", "local_rollout_forward_batch_size"], group: "Training" }),
+  ...iterationSettings,
+  batchSize: iterationSettings.batchSize.meta({
+    aliases: ["per_device_train_batch_size", "local_rollout_forward_batch_size"],
+  }),
   ppoEpochs: z
     .int()
     .positive()
     .default(4)
     .describe("passes over the answers of an iteration")
     .meta({ aliases: ["num_ppo_epochs"], group: "Training" }),
-  miniBatches: z
-    .int()
-    .positive()
-    .default(1)
-    .describe("updates in a pass")
-    .meta({ aliases: ["num_mini_batches"], group: "Training" }),
-  learningRate: learningRate.default(3e-6),
+  miniBatches: iterationSettings.miniBatches.meta({ aliases: ["num_mini_batches"] }),
+  learningRate: iterationSettings.learningRate.default(3e-6),
   criticLearningRate: z
     .number()
     .positive()
@@ -70,27 +42,8 @@ export const PpoStageSettings = z.object({
     .default(null)
     .describe("highest step size of the critic's AdamW; default: the actor's")
     .meta({ group: "Training" }),
-  schedule: schedule.default("linear"),
-  warmupSteps,
-  weightDecay: weightDecay.default(0),
-  adamBeta2,
-  maxGradientNorm,
-  samplingBatchSize: z
-    .int()
-    .positive()
-    .nullable()
-    .default(null)
-    .describe("answers decoded side by side; default: all")
-    .meta({ group: "Answers" }),
-  maxNewTokens: z
-    .int()
-    .positive()
-    .default(53)
-    .describe("longest answer, in tokens")
-    .meta({ aliases: ["response_length"], group: "Answers" }),
-  temperature: z.number().positive().default(0.7).describe("of sampling, and of all log-probabilities").meta({
-    group: "Answers",
-  }),
+  maxNewTokens: iterationSettings.maxNewTokens.default(53).meta({ aliases: ["response_length"] }),
+  temperature: iterationSettings.temperature.default(0.7),
   missingEndPenalty: z
     .number()
     .nonnegative()
@@ -172,10 +125,5 @@ export const PpoStageSettings = z.object({
     .default(true)
     .describe("scale advantages to mean 0 and variance 1")
     .meta({ group: "PPO" }),
-  ...{ sampleEvery, saveEvery, saveMinutes, saveTotalLimit, seed },
-  ...addedAdapterSettings,
-  ...adapterSettingsWithoutDropout,
-  recompute,
-  ...machineSettings,
 });
 export type PpoStageSettings = z.output<typeof PpoStageSettings>;

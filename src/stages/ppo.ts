@@ -22,6 +22,7 @@ import { adaptFor, frozenReference, keepingOfAssistant, openStart } from "./adap
 import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
+import { answerSampling, refuseEmptyUpdates } from "./iteration-settings.ts";
 import type { Iterations } from "./iterations.ts";
 import { isDue, iterate } from "./iterations.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
@@ -47,15 +48,12 @@ export const ppo = defineStage({
       "--pretrain-data corpus.txt --output runs/ppo-ptx",
   ],
   async prepare(settings, environment) {
-    const { miniBatches, answers } = settings;
-    if (miniBatches > answers) {
-      throw new SettingsError(`mini-batches: ${miniBatches} are more than the ${answers} answers of an iteration`);
-    }
+    refuseEmptyUpdates(settings);
     const backend = await openMachine(settings, environment);
     const { checkpoint } = environment.folder;
     const actor = await openStart(settings, environment, backend);
     adaptFor(settings, actor.model);
-    const asked = await askedPrompts(actor, { ...settings, perStep: answers, isByRow: false }, environment);
+    const asked = await askedPrompts(actor, { ...settings, perStep: settings.answers, isByRow: false }, environment);
     const run = await preparePpo(actor, asked, settings, environment, backend);
     if (checkpoint) await restore(run, settings, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
@@ -133,7 +131,7 @@ async function preparePpo(
   }
   const rate = (learningRate: number) => (step: number) =>
     learningRateAt(step, { ...settings, learningRate, shape: settings.schedule, finalShare: 0 });
-  const { temperature, maxNewTokens, answers, klCoefficient, klTarget, klHorizon } = settings;
+  const { klCoefficient, klTarget, klHorizon } = settings;
   return {
     actor: actor.model,
     ...{ reference, critic, reward },
@@ -145,15 +143,7 @@ async function preparePpo(
     pretraining: await pretrainingOf(actor, context, settings, environment),
     settings: {
       ...settings,
-      sampling: {
-        sampling: { temperature, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
-        ...{
-          maxNewTokens,
-          endTokens: actor.encoder.endTokens(),
-          tokenizer: actor.encoder.tokenizer,
-          batchSize: settings.samplingBatchSize ?? answers,
-        },
-      },
+      sampling: answerSampling(settings, actor.encoder),
       kl: { coefficient: klCoefficient, target: klTarget, horizon: klHorizon },
     },
     klCoefficient,
