@@ -11,6 +11,8 @@ export interface ConvertOptions extends Pick<ModelContents, "maxShardBytes"> {
   readonly dtype: FloatDtype;
   /** Written instead of the folder's own weights. */
   readonly tensors?: ModelContents["tensors"];
+  /** Default: {@link openModelFolder}. */
+  readonly open?: (path: string) => Promise<ModelFolder>;
 }
 
 /** Files beside config and weights that make a folder usable: a tokenizer's, a chat template, a model card. */
@@ -27,8 +29,12 @@ const kept: readonly string[] = ["I64", "I32", "U8", "BOOL"] satisfies WritableD
  * @throws {CheckpointError} when the folder is damaged, a value does not fit the dtype, or a tensor is neither of floats
  * nor of an integer type that can be written.
  */
-export async function convertFolder(from: string, to: string, options: ConvertOptions): Promise<void> {
-  const folder = await openModelFolder(from);
+export async function convertFolder(
+  from: string,
+  to: string,
+  { open = openModelFolder, ...options }: ConvertOptions,
+): Promise<void> {
+  const folder = await open(from);
   try {
     const names = (await readdir(from)).filter((name) => companion.test(name));
     const files = await Promise.all(names.map(async (name) => [name, await readFile(join(from, name))] as const));

@@ -7,6 +7,7 @@ import type { JsonObject } from "../files/json.ts";
 import { formatJson, sortKeys } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
 import { floatKeys } from "./float-keys.ts";
+import { safetensorsChunks } from "./safetensors.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 import { indexFile, openShards, weightsFile, writeWeights } from "./shards.ts";
 import type { FloatDtype, TensorSource, WritableTensor } from "./tensor-source.ts";
@@ -19,6 +20,8 @@ export interface ModelFolder {
   /** `generation_config.json`, or null where there is none. */
   readonly generationConfig: JsonObject | null;
   readonly tensors: TensorSource;
+  /** Folders of adapters whose changes are to be added to matrices that have been read; none without. */
+  readonly adapters?: readonly string[];
   close(): Promise<void>;
 }
 
@@ -30,6 +33,8 @@ export interface ModelContents {
   /** Keys of both whose numbers are floats, beside those that are known to be. */
   readonly moreFloatKeys?: ReadonlySet<string>;
   readonly tensors: Iterable<WritableTensor>;
+  /** In place of all tensors: what was learned on a base that stays as it is. */
+  readonly adapter?: AdapterContents | null;
   /** How weights are stored. Default `F32`. */
   readonly dtype?: FloatDtype;
   /** Weights larger than this go to several files. Default 5 GB. */
@@ -40,23 +45,33 @@ export interface ModelContents {
   readonly writeExtra?: (folder: string) => Promise<void>;
 }
 
+/** What PEFT's two files of an adapter hold. */
+export interface AdapterContents {
+  readonly config: JsonObject;
+  readonly tensors: readonly WritableTensor[];
+}
+
 const configFile = "config.json";
+/** The weights of an adapter, as PEFT calls their file. */
+export const adapterFile = "adapter_model.safetensors";
 const generationFile = "generation_config.json";
 const dtypeNames: Readonly<Record<FloatDtype, string>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
 
 /**
  * Opens anyone's model folder: `config.json` and safetensors, in one file or several. All headers are checked.
  *
+ * @param mayBeAdapter - Opens the tensors of an adapter, where there are no others.
  * @throws {FileError} when a part cannot be read.
  * @throws {CheckpointError} when the folder is missing, a part is damaged, or the weights are of another format; the
  * message says which and what to do.
  */
-export async function openModelFolder(path: string): Promise<ModelFolder> {
+export async function openModelFolder(path: string, mayBeAdapter = false): Promise<ModelFolder> {
   const names = await listFolder(path);
   if (!names.includes(configFile)) throw new CheckpointError(noConfig(path, names));
   const config = await readJsonObject(join(path, configFile));
   const generationConfig = names.includes(generationFile) ? await readJsonObject(join(path, generationFile)) : null;
-  const tensors = await openWeights(path, names);
+  const isAdapter = mayBeAdapter && names.includes(adapterFile);
+  const tensors = isAdapter ? await openSafetensors(join(path, adapterFile)) : await openWeights(path, names);
   return { path, config, generationConfig, tensors, close: () => tensors.close() };
 }
 
@@ -84,12 +99,19 @@ export async function fillModelFolder(folder: string, contents: ModelContents): 
     await writeStream(join(folder, name), text);
   }
   await contents.writeExtra?.(folder);
-  await writeWeights(folder, contents.tensors, contents);
+  if (contents.adapter) await fillAdapterFolder(folder, contents.adapter);
+  else await writeWeights(folder, contents.tensors, contents);
+}
+
+/** Writes an adapter's two files into a folder that is being filled. */
+export async function fillAdapterFolder(folder: string, { config, tensors }: AdapterContents): Promise<void> {
+  await writeStream(join(folder, adapterFile), safetensorsChunks(adapterFile, tensors));
+  await writeJson(join(folder, "adapter_config.json"), config, floatKeys);
 }
 
 /** What a folder that Stemma replaces may hold: the files of a model, of its tokenizer and of a training state. */
 const knownFile =
-  /^((model|optimizer)[\w.-]*\.safetensors(\.index\.json)?|(generation_|tokenizer_|preprocessor_)?config\.json|tokenizer\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|(trainer|rng)_state\.json|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Normalize)|README\.md)$/;
+  /^((model|optimizer|adapter_model)[\w.-]*\.safetensors(\.index\.json)?|(generation_|tokenizer_|preprocessor_|adapter_)?config\.json|tokenizer\.(json|model)|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|(trainer|rng)_state\.json|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json|\d_(Pooling|Normalize)|README\.md)$/;
 
 /**
  * Makes sure that replacing a folder would not delete anything but a model.
@@ -136,7 +158,7 @@ async function openWeights(path: string, names: readonly string[]): Promise<Tens
   if (other === undefined) {
     throw new CheckpointError(`${path}: has no weights (${weightsFile}); the folder is incomplete, fetch it again`);
   }
-  if (other === "adapter_model.safetensors") {
+  if (other === adapterFile) {
     throw new CheckpointError(
       `${path}: holds an adapter (${other}), not a whole model; give the folder of its base model`,
     );

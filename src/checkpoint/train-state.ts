@@ -8,7 +8,7 @@ import { describe, formatJson, sortKeys } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
 import { unfinishedTargets } from "../files/leftovers.ts";
 import type { ModelContents, ModelFolder } from "./model-folder.ts";
-import { fillModelFolder, openModelFolder, refuseForeignFiles } from "./model-folder.ts";
+import { adapterFile, fillModelFolder, openModelFolder, refuseForeignFiles } from "./model-folder.ts";
 import { safetensorsChunks } from "./safetensors.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 import { indexFile, weightsFile } from "./shards.ts";
@@ -49,6 +49,7 @@ export interface TrainingContents {
 /** An open training checkpoint. */
 export interface TrainingCheckpoint {
   readonly path: string;
+  /** With the tensors of an adapter, where that is what the run learns. */
   readonly model: ModelFolder;
   readonly optimizer: TensorSource;
   readonly trainer: TrainerState;
@@ -120,7 +121,7 @@ export async function writeCheckpoint(
  * @throws {CheckpointError} when the folder or a part of it is missing or damaged.
  */
 export async function openCheckpoint(path: string): Promise<TrainingCheckpoint> {
-  const model = await openModelFolder(path);
+  const model = await openModelFolder(path, true);
   try {
     const trainer = parseTrainerState(join(path, trainerFile), await readJsonObject(join(path, trainerFile)));
     const random = await readJsonObject(join(path, randomFile));
@@ -174,9 +175,12 @@ async function recoverCheckpoints(output: string): Promise<void> {
   for (const target of await unfinishedTargets(output, folderName)) await recoverFolder(target);
 }
 
+/** Any of these is what was learned. */
+const weights: readonly string[] = [weightsFile, indexFile, adapterFile];
+
 function isComplete(names: readonly string[]): boolean {
   const needed = [trainerFile, randomFile, optimizerFile, "config.json"];
-  return needed.every((name) => names.includes(name)) && (names.includes(weightsFile) || names.includes(indexFile));
+  return needed.every((name) => names.includes(name)) && weights.some((name) => names.includes(name));
 }
 
 async function namesIn(folder: string): Promise<string[]> {

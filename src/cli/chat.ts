@@ -7,7 +7,7 @@ import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
-import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -37,7 +37,7 @@ export const chat = defineCommand({
   examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
   async run({ model: folder, message, system, seed, ...settings }, io) {
     const backend = await openMachine(settings, io);
-    const { model, encoder } = await openAssistant(folder, backend, weightsToOpen(settings), settings.adapter);
+    const { model, encoder } = await openAssistant(folder, backend, settings.weights ?? "stored", settings.adapter);
     const { sampling, maxNewTokens, note } = await writingOf(folder, settings);
     if (note !== null) io.note(note);
     const session = new ChatSession(model, encoder, { system, seed, sampling, maxNewTokens: maxNewTokens ?? 256 });

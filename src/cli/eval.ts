@@ -14,7 +14,7 @@ import { openTask, taskNames } from "../eval/task-file.ts";
 import { fewExamples } from "../eval/task-metrics.ts";
 import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
-import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
@@ -216,7 +216,7 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Asked> {
     return { scorer: new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() }), chat: null };
   }
   const backend = await openMachine(settings, io);
-  const { model: own, encoder } = await openAssistant(model, backend, weightsToOpen(settings), settings.adapter);
+  const { model: own, encoder } = await openAssistant(model, backend, settings.weights ?? "stored", settings.adapter);
   const endTokens = encoder.endTokens();
   const options = { batchTokens, sharePrefix, seed, endTokens, signal: io.stopSignal() };
   const chat = applyChatTemplate ? chatAsking(model, encoder, fewshotAsMultiturn ?? true, io.note) : null;

@@ -9,7 +9,7 @@ import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
 import { speakingFamilyIn } from "../models/load.ts";
-import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { begun } from "../text/text-bounds.ts";
 import type { Io } from "./command.ts";
@@ -101,7 +101,7 @@ export const generate = defineCommand({
     const { continuations, tokens } = answer
       ? await answerAll(answer, prompts, asked, io, backend)
       : await continueAll(
-          await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter),
+          await openAssistant(settings.model, backend, settings.weights ?? "stored", settings.adapter),
           prompts,
           asked,
           io,

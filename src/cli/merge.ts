@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { isAdapterFolder } from "../models/adapter-folder.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { defineCommand } from "./command.ts";
@@ -15,7 +16,7 @@ export const merge = defineCommand({
   summary: "add adapters to the matrices of their model, and write it as a folder of its own",
   group: "Data and files",
   settings: z.object({
-    model: z.string().min(1).describe("model folder that the adapters were made for").meta({
+    model: z.string().min(1).describe("model folder that the adapters were made for, or an adapter's own").meta({
       placeholder: "folder",
       isPath: true,
     }),
@@ -29,9 +30,16 @@ export const merge = defineCommand({
     overwrite: overwriteSetting,
     ...machineSettings,
   }),
-  examples: ["stemma merge --model base --adapter runs/mine/adapter --output merged"],
+  examples: [
+    "stemma merge --model base --adapter runs/mine/adapter --output merged",
+    "stemma merge --model runs/mine/final --output merged",
+  ],
   async run({ model, adapter, output, quantization, overwrite, ...machine }, io) {
-    if (adapter.length === 0) throw new SettingsError("adapter: there is none to merge; give --adapter FOLDER");
+    if (adapter.length === 0 && !isAdapterFolder(model)) {
+      throw new SettingsError(
+        "adapter: there is none to merge; give --adapter FOLDER, or an adapter's folder as --model",
+      );
+    }
     const sources = [model, ...adapter];
     await refuseTakenOutput({ command: "merge", sources, output, kind: "folder", overwrite });
     const backend = await openMachine(machine, io);

@@ -4,6 +4,7 @@ import { machineSettings } from "../backend/machine-settings.ts";
 import { openNative } from "../backend/native/index.ts";
 import { formatBytes, parseBytes } from "../core/byte-size.ts";
 import { UnsupportedError } from "../core/errors.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import type { Plan } from "../stages/plan/plan-memory.ts";
 import { largestBatch, measureStep, planStep } from "../stages/plan/plan-memory.ts";
 import type { PlannedModel } from "../stages/plan/plan-models.ts";
@@ -20,7 +21,7 @@ const PlanSettings = z.object({
     .min(1)
     .default("gpt2")
     .describe(
-      "gpt1, gpt2 … gpt2-xl, gpt3-125m … gpt3-175b, bert-base, bert-large, llama-7b … llama-65b, or a model folder",
+      "gpt1, gpt2 … gpt2-xl, gpt3-125m … gpt3-175b, bert-base, bert-large, llama-7b … llama-65b, a model folder, or a GGUF file",
     )
     .meta({ placeholder: "name|folder" }),
   stage: z.enum(plannedStages).default("pretrain").describe("what is to be done with it"),
@@ -35,6 +36,11 @@ const PlanSettings = z.object({
     .enum(["attention", "all"])
     .default("attention")
     .describe("matrices that have adapters in the plan that has them"),
+  weights: weightSettings.weights
+    .describe(
+      "how matrices lie in the plans with adapters, which leave them as they are (default: as the file has them)",
+    )
+    .meta({ group: "Machine" }),
   memory: z
     .string()
     .optional()
@@ -70,7 +76,7 @@ export const plan = defineCommand({
   ],
   async run(settings, io) {
     const limit = settings.memory === undefined ? null : parseBytes(settings.memory, "memory");
-    const model = await planModel(settings.model, settings);
+    const model = await planModel(settings.model, settings, settings.weights ?? "stored");
     const { context: own = 1024 } = model.settings as { readonly context?: number };
     const variants = variantsOf(settings, settings.context ?? own);
     // Measured once, so that the times of the columns stand to each other as their operations do.

@@ -12,7 +12,7 @@ import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
-import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
@@ -55,7 +55,7 @@ export const sample = defineCommand({
   async run({ output, answers, prompts: files, ...settings }, io) {
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
     const backend = await openMachine(settings, io);
-    const assistant = await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter);
+    const assistant = await openAssistant(settings.model, backend, settings.weights ?? "stored", settings.adapter);
     const { sampling, maxNewTokens: own, note } = await writingOf(settings.model, settings);
     if (note !== null) io.note(note);
     const { context } = assistant.model.settings;

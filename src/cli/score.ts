@@ -3,7 +3,7 @@ import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { score as scoreIds } from "../generate/score.ts";
-import { weightSettings, weightsToOpen } from "../models/weight-choice.ts";
+import { weightSettings } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { bounded } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -36,7 +36,12 @@ export const score = defineCommand({
     const given = [settings.text, settings.input, settings.inputIds].filter((value) => value !== undefined);
     if (given.length > 1) throw new SettingsError("more than one of --text, --input and --input-ids; give one of them");
     const backend = await openMachine(settings, io);
-    const { model, encoder } = await openAssistant(settings.model, backend, weightsToOpen(settings), settings.adapter);
+    const { model, encoder } = await openAssistant(
+      settings.model,
+      backend,
+      settings.weights ?? "stored",
+      settings.adapter,
+    );
     const ids = await idsOf(settings, encoder.tokenizer, io);
     const result = await scoreIds(model, ids, io.stopSignal());
     result.tokenIds.forEach((id, i) => {

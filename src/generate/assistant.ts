@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
+import { baseOfAdapter, isAdapterFolder } from "../models/adapter-folder.ts";
 import type { ModelFamily, SpecialIds } from "../models/family.ts";
 import { generationConfig } from "../models/generation-config.ts";
 import { loadGgufEncoder } from "../models/gguf/encoder.ts";
@@ -12,7 +15,6 @@ import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { rewardConfig, rewardTensors } from "../models/reward-model.ts";
 import type { WeightChoice } from "../models/weight-choice.ts";
-import { parameters } from "../nn/parameters.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { chatTemplateFile } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
@@ -34,7 +36,7 @@ export interface Assistant {
  * are joined as they are.
  *
  * @param weights - How the model's matrices lie in memory; all but float32, the default, are frozen.
- * @param adapters - Folders of adapters that are added to float32 matrices; `FOLDER=0.5` adds half of the change.
+ * @param adapters - Folders of adapters that are added to the matrices; `FOLDER=0.5` adds half of the change.
  * @throws {CheckpointError} when a part is missing or damaged, or the model has fewer tokens than its tokenizer.
  */
 export async function openAssistant(
@@ -49,8 +51,16 @@ export async function openAssistant(
   return { model, family, encoder };
 }
 
-async function encoderIn(path: string): Promise<ChatEncoder> {
-  return isGgufPath(path) ? loadGgufEncoder(path) : loadChatEncoder(path);
+/**
+ * What a model's folder, or a GGUF file, reads conversations with; of an adapter's folder that has no tokenizer, what its
+ * base does.
+ *
+ * @throws {CheckpointError} when it is missing or damaged.
+ */
+export async function encoderIn(path: string): Promise<ChatEncoder> {
+  if (isGgufPath(path)) return loadGgufEncoder(path);
+  const isBare = isAdapterFolder(path) && !existsSync(join(path, "tokenizer.json"));
+  return isBare ? encoderIn(await baseOfAdapter(path)) : loadChatEncoder(path);
 }
 
 /**
@@ -68,7 +78,7 @@ export async function tokenizerIn(path: string): Promise<Tokenizer> {
  * @throws {CheckpointError} when it is missing or damaged, or can give ids that the model does not know.
  */
 export async function loadTokenizerFor(model: TextModel, path: string): Promise<Tokenizer> {
-  const { tokenizer } = await loadChatEncoder(path);
+  const { tokenizer } = await encoderIn(path);
   refuseLarger(path, tokenizer, model);
   return tokenizer;
 }
@@ -86,8 +96,9 @@ export async function openTrainee(
   path: string,
   backend: Backend,
   adapters: readonly string[] = [],
+  weights: WeightChoice = "float32",
 ): Promise<Assistant> {
-  const opened = await openAssistant(path, backend, "float32", adapters);
+  const opened = await openAssistant(path, backend, weights, adapters);
   opened.model.readsPrefix = false;
   return opened;
 }
@@ -108,7 +119,6 @@ export async function withTemplate(
   const tokenizer = tokens.length > 0 ? encoder.tokenizer.withSpecialTokens(tokens) : encoder.tokenizer;
   const isLarger = tokenizer.vocabularySize > model.settings.vocabularySize;
   const larger = isLarger ? await resizeVocabulary(family, model, tokenizer.vocabularySize) : model;
-  if (isLarger) for (const parameter of parameters(model).values()) parameter.release();
   return {
     family,
     model: larger,

@@ -11,11 +11,12 @@ import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { JsonObject } from "../files/json.ts";
 import { Initializer } from "../nn/parameters.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { families } from "./index.ts";
 import { loadModel } from "./load.ts";
 import { mergeAdapters } from "./merge-adapters.ts";
 import { storedTensors } from "./read-model.ts";
-import { weightsToOpen } from "./weight-choice.ts";
+import type { WeightChoice } from "./weight-choice.ts";
 
 const backend = openReference();
 const root = mkdtempSync(join(tmpdir(), "added-adapters-"));
@@ -64,6 +65,7 @@ beforeAll(async () => {
   const model = families.llama.create(settings, new Initializer(backend, new Random(1)));
   const config = families.llama.writeConfig(model.settings, { endOfText: null }) as JsonObject;
   await writeModelFolder(at("base"), { config, tensors: storedTensors(families.llama, model) });
+  await writeModelFolder(at("rounded"), { config, tensors: storedTensors(families.llama, model), dtype: "BF16" });
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -136,14 +138,31 @@ test("a folder that is no adapter is refused", async () => {
   await expect(matrixOf([at("base")])).rejects.toThrow("has no adapter_config.json; give the folder of an adapter");
 });
 
-test("blocks of a GGUF file are not merged into, and adapters are added to float32 matrices alone", async () => {
+test("blocks of a GGUF file are not merged into", async () => {
   const merging = mergeAdapters("base.gguf", [], at("never"), backend, { dtype: null });
   await expect(merging).rejects.toThrow("model: base.gguf is a GGUF file, whose blocks would be rounded anew");
-  expect(weightsToOpen({ adapter: [] })).toBe("stored");
-  expect(weightsToOpen({ adapter: ["x"] })).toBe("float32");
-  const quantised = () => weightsToOpen({ weights: "q8_0", adapter: ["x"] });
-  expect(quantised).toThrow("weights: adapters are added to float32 matrices");
 });
+
+test.each(["bfloat16", "float32"] as const)(
+  "a base of %s says the same with the change beside it as in it",
+  async (weights) => {
+    const path = await writeAdapter("plain");
+    const ids = Tensor.from(backend, Int32Array.of(1, 5, 3), [1, 3]);
+    const logits = async (adapters: readonly string[], choice: WeightChoice): Promise<number[]> => {
+      const { model } = await loadModel(at("base"), backend, choice, adapters);
+      return [...(await model.logits(model.forward(ids)).floats())];
+    };
+    await mergeAdapters(at("rounded"), [`${path}=0.5`, path], at("sum"), backend, { dtype: "F32" });
+    const { model } = await loadModel(at("sum"), backend);
+    const inside = [...(await model.logits(model.forward(ids)).floats())];
+    const beside = async (): Promise<number[]> => {
+      const opened = await loadModel(at("rounded"), backend, weights, [`${path}=0.5`, path]);
+      return [...(await opened.model.logits(opened.model.forward(ids)).floats())];
+    };
+    expectClose(await beside(), inside, { absolute: 1e-5, relative: 1e-5 });
+    expect(await logits([path], weights)).not.toEqual(await logits([], weights));
+  },
+);
 
 test("a merged folder has the base's files and the changed matrix, in the base's type", async () => {
   await mergeAdapters(at("base"), [await writeAdapter("plain")], at("merged"), backend, { dtype: null });

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { isWeightFormat } from "../backend/weight-formats.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { fromStored } from "../checkpoint/assign-tensors.ts";
 import { openSafetensors } from "../checkpoint/safetensors-file.ts";
@@ -9,10 +10,13 @@ import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import { formatShape, sameShape } from "../core/shape.ts";
 import { readJsonObject } from "../files/json-file.ts";
+import type { Linear } from "../nn/linear.ts";
 import { addLowRank } from "../nn/low-rank.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { sumOfChanges } from "./added-low-rank.ts";
 import type { AnyFamily } from "./family.ts";
 import type { StoredModel } from "./language-model.ts";
+import { linearsOf } from "./low-rank-adapters.ts";
 import { modelPlacements } from "./read-model.ts";
 import { renaming } from "./tensor-names.ts";
 
@@ -41,15 +45,27 @@ interface Change {
   apply(): Promise<void>;
 }
 
+/** What adapters are added to. */
+export interface AdapterTarget {
+  readonly family: AnyFamily;
+  readonly model: StoredModel;
+  /** Where its tensors lie in a folder; default: those of the family. */
+  readonly placements?: readonly Placement[];
+  /** Whether the model has been read with what the adapters hold whole. */
+  readonly hasWhole?: boolean;
+}
+
 /**
  * Adds adapters in PEFT's layout to the matrices of a model, one after the other, in 32 bits. What PEFT keeps whole beside
- * them (`modules_to_save`, biases) takes the place of the model's own.
+ * them (`modules_to_save`, biases) takes the place of the model's own. A matrix in a format for reading only stays as it
+ * is, and its layer adds the change to what it gives.
  *
  * @param choices - Folders; `FOLDER=0.5` adds half of the change.
  * @throws {CheckpointError} when an adapter is damaged, of another kind, or of another model; that one has changed nothing.
+ * @throws {SettingsError} when an adapter changes a matrix that is no layer's, and can only be read.
  */
-export async function addAdapters(family: AnyFamily, model: StoredModel, choices: readonly string[]): Promise<void> {
-  for (const choice of choices.map(parseChoice)) await addAdapter(family, model, choice);
+export async function addAdapters(target: AdapterTarget, choices: readonly string[]): Promise<void> {
+  for (const choice of choices.map(parseChoice)) await addAdapter(target, choice);
 }
 
 function parseChoice(text: string): AdapterChoice {
@@ -61,11 +77,11 @@ function parseChoice(text: string): AdapterChoice {
   );
 }
 
-async function addAdapter(family: AnyFamily, model: StoredModel, { path, weight }: AdapterChoice): Promise<void> {
+async function addAdapter(target: AdapterTarget, { path, weight }: AdapterChoice): Promise<void> {
   const config = await readConfig(path);
   const source = await openSafetensors(join(path, "adapter_model.safetensors"));
   try {
-    const changes = planChanges(family, model, source, { path, weight, config });
+    const changes = planChanges(target, source, { path, weight, config });
     for (const { apply } of changes) await apply();
   } finally {
     await source.close();
@@ -92,8 +108,9 @@ interface Adapter extends AdapterChoice {
 }
 
 /** Everything that an adapter changes, after checking that all of it is the model's. */
-function planChanges(family: AnyFamily, model: StoredModel, source: TensorSource, adapter: Adapter): readonly Change[] {
-  const placements = new Map(modelPlacements(family, model).map((placement) => [placement.name, placement]));
+function planChanges(target: AdapterTarget, source: TensorSource, adapter: Adapter): readonly Change[] {
+  const { family, model, placements: own = modelPlacements(family, model), hasWhole = false } = target;
+  const placements = new Map(own.map((placement) => [placement.name, placement]));
   const modules = [...new Set(source.names().map((name) => moduleTensor(name)))];
   const inFile = { names: () => modules, has: (name: string) => modules.includes(name) };
   const rename = renaming(family, [...placements.values()], inFile);
@@ -109,31 +126,36 @@ function planChanges(family: AnyFamily, model: StoredModel, source: TensorSource
   const pairs = source.names().filter((name) => loraPart(name) === "A");
   const rest = source.names().filter((name) => loraPart(name) === null);
   const ups = new Set(source.names().filter((name) => loraPart(name) === "B"));
+  const layers = new Map([...linearsOf(model).values()].map((layer) => [layer.weight.storage, layer]));
   const changes = pairs.map((down) => {
     const up = down.replace("lora_A", "lora_B");
     if (!ups.delete(up)) throw new CheckpointError(`${source.name}: ${down} has no ${up}; the file is incomplete`);
-    return lowRankChange(placeOf(down), [down, up], source, adapter);
+    const placement = placeOf(down);
+    const layer = layers.get(placement.tensor.storage) ?? null;
+    return lowRankChange({ placement, layer }, [down, up], source, adapter);
   });
   const [lone] = ups;
   if (lone !== undefined) throw new CheckpointError(`${source.name}: ${lone} has no lora_A; the file is incomplete`);
+  if (hasWhole) return changes;
   return [...changes, ...rest.map((name) => wholeChange(placeOf(name), name, source, adapter))];
 }
 
 /** `base_model.model.x.lora_A.weight` → `x.weight`: what a folder of the base calls the tensor that is changed. */
-function moduleTensor(name: string): string {
+export function moduleTensor(name: string): string {
   return name
     .replace(/^base_model\.model\./, "")
     .replace(/\.lora_[AB](\.default)?\.weight$/, ".weight")
     .replace(/\.(base_layer|modules_to_save(\.default)?|original_module)\./, ".");
 }
 
-function loraPart(name: string): "A" | "B" | null {
+/** Which half of a change a tensor is; null for what is kept whole. */
+export function loraPart(name: string): "A" | "B" | null {
   const [, part] = /\.lora_([AB])(?:\.default)?\.weight$/.exec(name) ?? [];
   return part === "A" || part === "B" ? part : null;
 }
 
 function lowRankChange(
-  placement: Placement,
+  { placement, layer }: { readonly placement: Placement; readonly layer: Linear | null },
   [down, up]: readonly [string, string],
   source: TensorSource,
   adapter: Adapter,
@@ -150,15 +172,21 @@ function lowRankChange(
   fits(down, [rank, inputs]);
   fits(up, [outputs, rank]);
   const scale = adapter.weight * scaleOf(adapter.config, moduleTensor(down).replace(/\.weight$/, ""), rank);
+  const isReadOnly = isWeightFormat(tensor.dtype);
+  if (isReadOnly && !layer) throw readOnly(adapter, placement, moduleTensor(down));
   return {
     placement,
     async apply() {
-      const a = Tensor.from(backend, await source.read(down), [rank, inputs]);
-      const b = Tensor.from(
-        backend,
-        fromStored({ ...placement, transposed: false, rows, shift: 0 }, await source.read(up)),
-        [outputs, rank],
-      );
+      const downValues = await source.read(down);
+      const upValues = fromStored({ ...placement, transposed: false, rows, shift: 0 }, await source.read(up));
+      if (isReadOnly && layer) {
+        const firstRow = (tensor.offset - layer.weight.offset) / inputs;
+        const change = { a: downValues, b: upValues, rank, scale, firstRow };
+        layer.added = await sumOfChanges(layer.added, layer.weight, change);
+        return;
+      }
+      const a = Tensor.from(backend, downValues, [rank, inputs]);
+      const b = Tensor.from(backend, upValues, [outputs, rank]);
       addLowRank(tensor, a, b, scale);
       a.release();
       b.release();
@@ -185,12 +213,19 @@ function wholeChange(placement: Placement, name: string, source: TensorSource, a
       `adapter: ${adapter.path} holds ${name} whole, of which no share can be added; leave out =${adapter.weight}`,
     );
   }
+  if (isWeightFormat(tensor.dtype)) throw readOnly(adapter, placement, name);
   return {
     placement,
     async apply() {
       tensor.write(fromStored(placement, await source.read(name)));
     },
   };
+}
+
+function readOnly({ path }: Adapter, { tensor }: Placement, name: string): SettingsError {
+  return new SettingsError(
+    `adapter: ${path} changes ${name}, which lies as ${tensor.dtype} and can only be read; add --weights float32`,
+  );
 }
 
 function otherBase({ path, config }: Adapter, fault: string): CheckpointError {

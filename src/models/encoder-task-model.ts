@@ -1,5 +1,4 @@
 import type { Backend } from "../backend/kernels.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskBatch } from "../data/task-inputs.ts";
@@ -10,7 +9,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { Bert, BertClassifier } from "./bert.ts";
 import { bertEncoder } from "./bert-families.ts";
 import type { EncoderFamily } from "./encoder-family.ts";
-import { loadModelOf } from "./load.ts";
+import { loadModelOf, openModel } from "./load.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
 import { loadTensors, modelPlacements } from "./read-model.ts";
 import type { ReadingOptions, TaskDescription, TaskModel, TaskStates, TaskStorage } from "./task-model.ts";
@@ -123,7 +122,7 @@ export async function openEncoderTaskModel(
   backend: Backend,
   headDropout = 0,
 ): Promise<EncoderTaskModel> {
-  const folder = await openModelFolder(path);
+  const folder = await openModel(path);
   await folder.close();
   const classifier = await loadModelOf(family.classifier, path, backend);
   return new EncoderTaskModel(readDescription(folder.config, path), classifier, headDropout, family);

@@ -2,6 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import { openGguf } from "../checkpoint/gguf.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
+import { adapterAsFolder, baseOfAdapter, isAdapterFolder } from "./adapter-folder.ts";
 import { addAdapters } from "./added-adapters.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
 import { ggufAsFolder } from "./gguf/folder.ts";
@@ -17,12 +18,14 @@ export function isGgufPath(path: string): boolean {
 }
 
 /**
- * Opens a model folder, or a GGUF file as if it were one. Weights are read on demand; close it when done.
+ * Opens a model folder, or a GGUF file or the folder of an adapter as if it were one. Weights are read on demand; close it
+ * when done.
  *
  * @throws {CheckpointError} as {@link openModelFolder}, or when a GGUF file is damaged or incomplete.
  * @throws {UnsupportedError} when a GGUF file is of an architecture that is not known here.
  */
 export async function openModel(path: string): Promise<ModelFolder> {
+  if (isAdapterFolder(path)) return openAdapted(path);
   if (!isGgufPath(path)) return openModelFolder(path);
   const file = await openGguf(path);
   try {
@@ -33,11 +36,20 @@ export async function openModel(path: string): Promise<ModelFolder> {
   }
 }
 
+/** An adapter's folder with its base, which may be an adapter's too. */
+async function openAdapted(path: string): Promise<ModelFolder> {
+  const base = await openModel(await baseOfAdapter(path));
+  return adapterAsFolder(path, base).catch(async (error: unknown) => {
+    await base.close();
+    throw error;
+  });
+}
+
 /**
  * Opens a model folder in the Hugging Face layout, anyone's or ours, or a GGUF file as if it were one.
  *
  * @param weights - How the matrices lie in memory; all but float32, the default, are frozen.
- * @param adapters - What is added to float32 matrices, as {@link addAdapters} takes it.
+ * @param adapters - What is added to the matrices, as {@link addAdapters} takes it.
  * @throws {CheckpointError} when the folder is missing or damaged, or as {@link readModel} and {@link addAdapters} do.
  * @throws {UnsupportedError} when a GGUF file is of an architecture, or has tensors of a type, that is not known here.
  */
@@ -50,7 +62,8 @@ export async function loadModel(
   const folder = await openModel(path);
   try {
     const loaded = await readModel(folder, backend, weights);
-    await addAdapters(loaded.family, loaded.model, adapters);
+    await addAdapters({ ...loaded, hasWhole: true }, folder.adapters ?? []);
+    await addAdapters(loaded, adapters);
     return loaded;
   } finally {
     await folder.close();
@@ -69,9 +82,11 @@ export async function loadModelOf<Settings, Model extends StoredModel>(
   backend: Backend,
   missing: MissingParts | null = null,
 ): Promise<Model> {
-  const folder = await openModelFolder(path);
+  const folder = await openModel(path);
   try {
-    return await readModelOf(family, folder, backend, missing);
+    const model = await readModelOf(family, folder, backend, missing);
+    await addAdapters({ family, model, hasWhole: true }, folder.adapters ?? []);
+    return model;
   } finally {
     await folder.close();
   }

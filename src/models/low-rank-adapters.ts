@@ -40,7 +40,7 @@ export function adapt(model: StoredModel, options: LowRankOptions, random: Rando
   for (const parameter of parameters(model).values()) parameter.requiresGrad = false;
   const init = new Initializer(model.backend, random);
   for (const [, layer] of adapted) {
-    layer.adapter = new LowRank(layer.weight, { rank, alpha, dropout }, init);
+    layer.adapter = LowRank.start(layer.weight, { rank, alpha, dropout }, init);
   }
 }
 
@@ -49,17 +49,24 @@ export function linearsOf(model: object): Map<string, Linear> {
   return partsOf(model, (value) => value instanceof Linear);
 }
 
-/** What a folder without adapters holds of a model: matrices that have one with their change, each added when it is read. */
+/** The changes that a layer's matrix has, in the order in which they were made. */
+function changesOf({ added, adapter }: Linear): LowRank[] {
+  return [added, adapter].filter((change) => change !== null);
+}
+
+/** What a folder without adapters holds of a model: matrices that have some with their changes, added when they are read. */
 export function mergedTensors(placements: readonly Placement[], model: object): WritableTensor[] {
-  const adapted = [...linearsOf(model).values()].filter(({ adapter }) => adapter);
+  const adapted = [...linearsOf(model).values()].filter((layer) => changesOf(layer).length > 0);
   const layers = new Map(adapted.map((layer) => [layer.weight.storage, layer]));
   return placements.flatMap((placement) => {
     const stored = writableTensors([placement]);
     const { tensor } = placement;
-    const { adapter, weight } = layers.get(tensor.storage) ?? {};
-    if (!adapter || !weight) return stored;
+    const layer = layers.get(tensor.storage);
+    if (!layer) return stored;
     const read = async (): Promise<Float32Array> => {
-      const merged = adapter.merged(tensor, (tensor.offset - weight.offset) / weight.axis(1));
+      const merged = tensor.copy();
+      const firstRow = (tensor.offset - layer.weight.offset) / layer.weight.axis(1);
+      for (const change of changesOf(layer)) change.addTo(merged, firstRow);
       const values = toStored(placement, await merged.floats());
       merged.release();
       return values;

@@ -113,20 +113,9 @@ export async function createEmpty<Settings, Model extends StoredModel>(
   random: Random | null = null,
   weights: WeightChoice = "float32",
 ): Promise<Model> {
-  const { config, path, tensors } = source;
-  const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
+  const { config, path } = source;
   try {
-    const settings = family.readConfig(config);
-    const { tiedEmbeddings = false } = settings as { readonly tiedEmbeddings?: boolean };
-    const isOwn = tiedEmbeddings && (await holdsOwnHead(family, tensors));
-    const actual = isOwn ? { ...settings, tiedEmbeddings: false } : settings;
-    const mostNumbers = 2 ** 20 + 8 * stored;
-    const create = (on: Backend, formats: WeightPlan["formats"]): { model: Model; init: Initializer } => {
-      const init = new Initializer(on, random, mostNumbers, formats);
-      return { model: family.create(actual, init), init };
-    };
-    const placementsOf = (model: Model): Placement[] => modelPlacements(family, model);
-    const plan = planWeights(create, { family, tensors, choice: weights, stored }, placementsOf);
+    const { plan, create, stored } = await planOf(family, source, weights, random);
     demandMemory(backend, plan.bytes, `${path}: its ${stored.toLocaleString("en-US")} weights`, "take a smaller model");
     return create(backend, plan.formats).model;
   } catch (error) {
@@ -136,6 +125,40 @@ export async function createEmpty<Settings, Model extends StoredModel>(
     const fault = error.message.replace(/^config\.json: /, "");
     throw new CheckpointError(`${path}: config.json: ${fault} (${describeConfig(config)})`, { cause: error });
   }
+}
+
+/** How a model that a folder's config describes is made, and in which formats. */
+async function planOf<Settings, Model extends StoredModel>(
+  family: ModelFamily<Settings, Model>,
+  { config, tensors }: ModelSource,
+  choice: WeightChoice,
+  random: Random | null,
+): Promise<{
+  plan: WeightPlan;
+  create: (on: Backend, formats: WeightPlan["formats"]) => { model: Model; init: Initializer };
+  stored: number;
+}> {
+  const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
+  const settings = family.readConfig(config);
+  const { tiedEmbeddings = false } = settings as { readonly tiedEmbeddings?: boolean };
+  const isOwn = tiedEmbeddings && (await holdsOwnHead(family, tensors));
+  const actual = isOwn ? { ...settings, tiedEmbeddings: false } : settings;
+  const mostNumbers = 2 ** 20 + 8 * stored;
+  const create = (on: Backend, formats: WeightPlan["formats"]): { model: Model; init: Initializer } => {
+    const init = new Initializer(on, random, mostNumbers, formats);
+    return { model: family.create(actual, init), init };
+  };
+  const placementsOf = (model: Model): Placement[] => modelPlacements(family, model);
+  return { plan: planWeights(create, { family, tensors, choice, stored }, placementsOf), create, stored };
+}
+
+/**
+ * The formats in which the matrices of a folder's model lie when it is opened as stored.
+ *
+ * @throws {CheckpointError} when the config asks for something impossible.
+ */
+export async function storedFormats(family: ModelFamily, source: ModelSource): Promise<WeightPlan["formats"]> {
+  return (await planOf(family, source, "stored", null)).plan.formats;
 }
 
 /**

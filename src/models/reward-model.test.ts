@@ -106,10 +106,11 @@ test("padding behind an answer does not change its reward", async () => {
 
 test.each(all)("a larger vocabulary leaves what %s says of the old tokens as it was", async (_, family) => {
   const model = newModel(family);
+  const logits = async (of: LanguageModel): Promise<number[]> => [...(await of.logits(of.forward(ids())).read())];
+  const [before, paths] = [await logits(model), [...parameters(model).keys()]];
   const larger = await resizeVocabulary(family, model, 13);
   expect(larger.settings.vocabularySize).toBe(13);
-  const logits = async (of: LanguageModel): Promise<number[]> => [...(await of.logits(of.forward(ids())).read())];
-  const [before, after] = [await logits(model), await logits(larger)];
+  const after = await logits(larger);
   for (let row = 0; row < 6; row++) {
     expectClose(after.slice(row * 13, row * 13 + 11), before.slice(row * 11, row * 11 + 11), {
       absolute: 1e-5,
@@ -118,5 +119,5 @@ test.each(all)("a larger vocabulary leaves what %s says of the old tokens as it 
     const mean = before.slice(row * 11, row * 11 + 11).reduce((a, b) => a + b, 0) / 11;
     expectClose(after.slice(row * 13 + 11, row * 13 + 13), [mean, mean], { absolute: 1e-5, relative: 0 });
   }
-  expect([...parameters(larger).keys()]).toEqual([...parameters(model).keys()]);
+  expect([...parameters(larger).keys()]).toEqual(paths);
 });

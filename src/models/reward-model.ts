@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
@@ -12,9 +11,10 @@ import { apply } from "../tensor/op.ts";
 import { linear } from "../tensor/ops/matmul.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { AdapterOff } from "./adapter-off.ts";
+import { addAdapters } from "./added-adapters.ts";
 import type { ModelConfig, ModelFamily, SpecialIds } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { loadModel } from "./load.ts";
+import { loadModel, openModel } from "./load.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
 import { architecturesOf, rewardLabel } from "./other-heads.ts";
 import { createEmpty, familyOf } from "./read-model.ts";
@@ -25,6 +25,7 @@ import {
   isUnusedOutput,
   loadClassifier,
 } from "./sequence-classifier.ts";
+import type { WeightChoice } from "./weight-choice.ts";
 
 /**
  * A language model with one number in place of its output layer: read at the last token of an answer it is a reward;
@@ -97,25 +98,31 @@ export function isRewardModel(config: ModelConfig): boolean {
  * Opens the folder of a reward model or, where a generator is given, the one of a language model, which then gets a new
  * head.
  *
+ * @param weights - How the matrices of its body lie in memory: all but float32 are frozen.
  * @throws {CheckpointError} when the folder is missing or damaged, or its head has another number of outputs than 1.
  */
 export async function loadRewardModel(
   path: string,
   backend: Backend,
   random: Random | null,
+  weights: WeightChoice = "float32",
 ): Promise<LoadedRewardModel> {
-  const folder = await openModelFolder(path);
+  const folder = await openModel(path);
   try {
-    if (random === null || isRewardModel(folder.config)) return await openRewardModel(folder, backend);
+    if (random === null || isRewardModel(folder.config)) return await openRewardModel(folder, backend, weights);
   } finally {
     await folder.close();
   }
-  const { model, family } = await loadModel(path, backend);
+  const { model, family } = await loadModel(path, backend, weights);
   return { model: new RewardModel(model, random), family };
 }
 
 /** @throws {CheckpointError} when an open folder holds no reward model, or a damaged one. */
-export async function openRewardModel(folder: ModelFolder, backend: Backend): Promise<LoadedRewardModel> {
+export async function openRewardModel(
+  folder: ModelFolder,
+  backend: Backend,
+  weights: WeightChoice = "float32",
+): Promise<LoadedRewardModel> {
   const { config, path, tensors } = folder;
   if (!isRewardModel(config)) {
     throw new CheckpointError(
@@ -124,8 +131,10 @@ export async function openRewardModel(folder: ModelFolder, backend: Backend): Pr
   }
   const family = familyOf(config, path);
   refuseClasses(folder);
-  const model = new RewardModel(await createEmpty(family, folder, backend), null);
+  const model = new RewardModel(await createEmpty(family, folder, backend, null, weights), null);
   await loadRewardWeights({ model, family }, tensors);
+  const placements = classifierPlacements(family, model.body, model.score);
+  await addAdapters({ family, model: model.body, placements, hasWhole: true }, folder.adapters ?? []);
   model.shift = StoredShift.parse(config).task_specific_params.stemma.shift;
   return { model, family };
 }
@@ -159,7 +168,7 @@ export async function withRows({ model, family }: LoadedRewardModel, rows: numbe
   const larger = new RewardModel(await resizeVocabulary(family, model.body, rows), null);
   larger.score.write(Float32Array.from(await model.score.read()));
   larger.shift = model.shift;
-  for (const parameter of parameters(model).values()) parameter.release();
+  for (const parameter of [model.score, model.bias]) parameter.release();
   return { model: larger, family };
 }
 

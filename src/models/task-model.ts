@@ -13,6 +13,7 @@ import { dropOut } from "../nn/dropout.ts";
 import { freeze, Initializer, Parameter, parameters } from "../nn/parameters.ts";
 import { recordsTape } from "../tensor/op.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { addAdapters } from "./added-adapters.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel, TextModel } from "./language-model.ts";
 import { lastStates } from "./last-states.ts";
@@ -25,6 +26,7 @@ import {
   isUnusedOutput,
   loadClassifier,
 } from "./sequence-classifier.ts";
+import type { WeightChoice } from "./weight-choice.ts";
 
 /** What a fine-tuned model was taught, kept with its weights. */
 export interface TaskDescription {
@@ -174,13 +176,20 @@ export function isTaskModel(config: ModelConfig): boolean {
  *
  * @throws {CheckpointError} when it is another kind of model, or damaged.
  */
-export async function openTaskModel(folder: ModelFolder, backend: Backend, headDropout = 0): Promise<LoadedTaskModel> {
+export async function openTaskModel(
+  folder: ModelFolder,
+  backend: Backend,
+  weights: WeightChoice,
+  headDropout = 0,
+): Promise<LoadedTaskModel> {
   const { config, path, tensors } = folder;
   const family = familyOf(config, path);
   const description = readDescription(config, path);
-  const body = await createEmpty(family, folder, backend);
+  const body = await createEmpty(family, folder, backend, null, weights);
   const model = new DecoderTaskModel(description, body, null, headDropout);
-  await loadClassifier(family, classifierPlacements(family, body, model.score), tensors);
+  const placements = classifierPlacements(family, body, model.score);
+  await loadClassifier(family, placements, tensors);
+  await addAdapters({ family, model: body, placements, hasWhole: true }, folder.adapters ?? []);
   return { model, family };
 }
 

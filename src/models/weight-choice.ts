@@ -2,12 +2,13 @@ import { z } from "zod";
 import { CountingBackend } from "../backend/counting/index.ts";
 import type { Backend } from "../backend/kernels.ts";
 import type { WeightFormatName } from "../backend/weight-formats.ts";
-import { fitsFormat } from "../backend/weight-formats.ts";
+import { fitsFormat, isWeightFormat } from "../backend/weight-formats.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
-import type { Initializer, Parameter } from "../nn/parameters.ts";
-import type { AnyFamily } from "./family.ts";
+import type { Parameter } from "../nn/parameters.ts";
+import { Initializer, parameters } from "../nn/parameters.ts";
+import type { AnyFamily, ModelFamily } from "./family.ts";
 import type { StoredModel } from "./language-model.ts";
 import { renaming } from "./tensor-names.ts";
 
@@ -29,26 +30,6 @@ export const weightSettings = {
     )
     .meta({ group: "Machine" }),
 } as const;
-
-/**
- * How a command's model is opened: as stored where nothing is said. Adapters are added to float32 matrices.
- *
- * @throws {SettingsError} when matrices that adapters are added to are to lie otherwise.
- */
-export function weightsToOpen({
-  weights,
-  adapter,
-}: {
-  readonly weights?: (typeof choices)[number] | undefined;
-  readonly adapter: readonly string[];
-}): WeightChoice {
-  if (adapter.length === 0) return weights ?? "stored";
-  if (weights === undefined || weights === "float32") return "float32";
-  throw new SettingsError(
-    `weights: adapters are added to float32 matrices, ${weights} is asked for; leave it out, or write the sum with stemma ` +
-      "merge and open that",
-  );
-}
 
 /** The formats of blocks and floats in files that memory has too. */
 const sameInMemory: Readonly<Record<string, WeightFormatName | null>> = {
@@ -87,6 +68,32 @@ export function planWeights<Model extends StoredModel>(
   const counting = new CountingBackend();
   create(counting, formats);
   return { formats, bytes: counting.counts().inUse };
+}
+
+/**
+ * The formats in which the matrices of a model lie, in the order in which `create` makes those of another that differs from
+ * it in its tables at most, which are null then.
+ */
+export function formatsLike(model: StoredModel, create: (init: Initializer) => StoredModel): WeightPlan["formats"] {
+  const init = new Initializer(new CountingBackend(), null);
+  const paths = new Map([...parameters(create(init))].map(([path, { storage }]) => [storage, path]));
+  const own = parameters(model);
+  return init.matrices.map((matrix) => {
+    const twin = own.get(paths.get(matrix.storage) ?? "");
+    return twin && twin.size === matrix.size && isWeightFormat(twin.dtype) ? twin.dtype : null;
+  });
+}
+
+/** The format of each matrix of a model that lies in one as a whole, as {@link planWeights} gives them. */
+export function uniformFormats<Settings>(
+  { create }: Pick<ModelFamily<Settings>, "create">,
+  settings: Settings,
+  choice: WeightChoice,
+): WeightPlan["formats"] {
+  if (choice === "float32" || choice === "stored") return [];
+  const init = new Initializer(new CountingBackend(), null);
+  create(settings, init);
+  return init.matrices.map((matrix) => formatOf(matrix, choice, new Set()));
 }
 
 /** What {@link planWeights} looks at. */

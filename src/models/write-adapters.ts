@@ -1,12 +1,7 @@
-import { join } from "node:path";
 import { writableTensors } from "../checkpoint/assign-tensors.ts";
-import { floatKeys } from "../checkpoint/float-keys.ts";
-import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
+import type { AdapterContents } from "../checkpoint/model-folder.ts";
 import type { WritableTensor } from "../checkpoint/tensor-source.ts";
-import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { JsonObject } from "../files/json.ts";
-import { formatJson } from "../files/json.ts";
-import { makeFolder } from "../files/make-folder.ts";
 import type { LowRank } from "../nn/low-rank.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { TensorBinding } from "./family.ts";
@@ -23,20 +18,19 @@ interface Adapted {
 }
 
 /**
- * Writes adapters as PEFT does: `adapter_config.json` and `adapter_model.safetensors`. A matrix of ours that holds
- * several of the folder's, such as queries, keys and values, gives each of them the same A and its own rows of B.
+ * What PEFT's files of a model's adapters hold. A matrix of ours that holds several of the folder's, such as queries, keys
+ * and values, gives each of them the same A and its own rows of B.
  *
  * @param more - Tensors that were trained whole, such as a head.
  * @param enlarged - Embedding and output layer, where they have rows that the base lacks: PEFT keeps all of them.
  */
-export async function writeAdapters(
-  folder: string,
+export function adapterContents(
   bindings: readonly TensorBinding[],
   model: object,
   about: LowRankOptions & { readonly base: string; readonly taskType: "SEQ_CLS" | "CAUSAL_LM" },
   more: readonly WritableTensor[],
   enlarged: readonly Tensor[],
-): Promise<void> {
+): AdapterContents {
   const adapted = adaptedMatrices(bindings, model);
   const tensors = adapted.flatMap(({ module, adapter, binding, weight }): WritableTensor[] => {
     const [rank, width] = [adapter.a.axis(0), weight.axis(1)];
@@ -51,8 +45,6 @@ export async function writeAdapters(
   const tables = bindings
     .filter(isEnlarged)
     .map(({ name, parameter }) => writable(`base_model.model.${name}`, parameter));
-  await makeFolder(folder);
-  await writeSafetensors(join(folder, "adapter_model.safetensors"), [...tensors, ...tables, ...more]);
   const config: JsonObject = {
     base_model_name_or_path: about.base,
     bias: "none",
@@ -66,8 +58,7 @@ export async function writeAdapters(
     target_modules: targetModules(adapted, bindings),
     task_type: about.taskType,
   };
-  const name = "adapter_config.json";
-  await writeFileAtomic(join(folder, name), formatJson(name, config, floatKeys));
+  return { config, tensors: [...tensors, ...tables, ...more] };
 }
 
 /**

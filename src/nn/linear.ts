@@ -32,6 +32,8 @@ export class Linear {
   readonly bias: Parameter | null;
   /** A trained change of the weight, which is frozen then. */
   adapter: LowRank | null = null;
+  /** What was learned before of a weight that cannot take it up, since it lies in a format for reading only. */
+  added: LowRank | null = null;
 
   constructor(inputs: number, outputs: number, options: LinearOptions, init: Initializer) {
     const { isExact = false, standardDeviation } = options;
@@ -42,8 +44,13 @@ export class Linear {
 
   /** x `[…, in]` → `[…, out]`. */
   forward(x: Tensor, { activation = null, residual = null, random = null }: LinearExtra = {}): Tensor {
-    const { weight, bias, adapter } = this;
-    if (!adapter) return apply(linear, [x, weight, bias, residual], { activation });
-    return apply(adaptedLinear, [x, weight, bias, residual, adapter.reduce(x, random), adapter.b], { activation });
+    const { weight, bias, adapter, added } = this;
+    const [first, second] = added ? [added, adapter] : [adapter, null];
+    if (!first) return apply(linear, [x, weight, bias, residual], { activation });
+    const low = first.reduce(x, random);
+    if (!second) return apply(adaptedLinear, [x, weight, bias, residual, low, first.b], { activation });
+    const before = apply(adaptedLinear, [x, weight, bias, residual, low, first.b], { activation: null });
+    const sum = apply(linear, [second.reduce(x, random), second.b, null, before], { activation: null });
+    return activation ? sum.map(activation) : sum;
   }
 }

@@ -15,7 +15,7 @@ export interface LowRankStart {
 
 /** Whether a parameter at some path of a model is an adapter's: those have files of their own. */
 export function isAdapterPath(path: string): boolean {
-  return path.includes(".adapter.");
+  return path.includes(".adapter.") || path.includes(".added.");
 }
 
 /**
@@ -33,13 +33,18 @@ export class LowRank {
 
   readonly #dropout: number;
 
-  /** A starts with normal numbers of variance 1 / in. */
-  constructor(weight: Tensor, { rank, alpha, dropout = 0 }: LowRankStart, init: Initializer) {
-    const [outputs, inputs] = [weight.axis(0), weight.axis(1)];
-    this.a = init.normal([rank, inputs], 1 / Math.sqrt(inputs));
-    this.b = init.constant([outputs, rank], 0);
-    this.scale = alpha / rank;
+  constructor(a: Parameter, b: Parameter, scale: number, dropout = 0) {
+    this.a = a;
+    this.b = b;
+    this.scale = scale;
     this.#dropout = dropout;
+  }
+
+  /** One that is to be trained: A starts with normal numbers of variance 1 / in. */
+  static start(weight: Tensor, { rank, alpha, dropout = 0 }: LowRankStart, init: Initializer): LowRank {
+    const [outputs, inputs] = [weight.axis(0), weight.axis(1)];
+    const a = init.normal([rank, inputs], 1 / Math.sqrt(inputs));
+    return new LowRank(a, init.constant([outputs, rank], 0), alpha / rank, dropout);
   }
 
   /** x `[…, in]` → s · dropout(x) · Aᵀ, `[…, rank]`: the change of a result is this times Bᵀ. */
@@ -48,12 +53,10 @@ export class LowRank {
     return apply(linear, [input, this.a, null, null], { activation: null }).mul(this.scale);
   }
 
-  /** A copy of some rows of the matrix, from `firstRow` on, with their change added to them. */
-  merged(weight: Tensor, firstRow = 0): Tensor {
-    const out = weight.copy();
+  /** Adds the change to some rows of the matrix, or a copy of them, from `firstRow` on. */
+  addTo(rows: Tensor, firstRow = 0): void {
     const rank = this.a.axis(0);
-    addLowRank(out, this.a, this.b.window(firstRow * rank, [weight.axis(0), rank]), this.scale);
-    return out;
+    addLowRank(rows, this.a, this.b.window(firstRow * rank, [rows.axis(0), rank]), this.scale);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { WeightFormatName } from "../backend/weight-formats.ts";
+import { storedBytes } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { Shape } from "../core/shape.ts";
@@ -61,6 +62,11 @@ export function trainedParameters(model: object): Map<string, Parameter> {
 /** Number of trained numbers. */
 export function parameterCount(model: object): number {
   return [...parameters(model).values()].reduce((count, parameter) => count + parameter.size, 0);
+}
+
+/** Bytes that the parameters of a model take in memory. */
+export function parameterBytes(model: object): number {
+  return [...parameters(model).values()].reduce((sum, { dtype, size }) => sum + storedBytes(dtype, size), 0);
 }
 
 /** Stops a model, or a part of one, from being trained. */

@@ -1,6 +1,13 @@
 import { join } from "node:path";
+import type { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
+import type { WeightFormatName } from "../backend/weight-formats.ts";
+import { isWeightFormat } from "../backend/weight-formats.ts";
+import type { AdapterContents, ModelContents } from "../checkpoint/model-folder.ts";
+import { fillAdapterFolder } from "../checkpoint/model-folder.ts";
+import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
+import { writeFolderAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
 import { AdapterOff } from "../models/adapter-off.ts";
@@ -8,10 +15,12 @@ import type { TensorBinding } from "../models/family.ts";
 import type { LanguageModel, StoredModel } from "../models/language-model.ts";
 import type { LowRankOptions } from "../models/low-rank-adapters.ts";
 import { adapt } from "../models/low-rank-adapters.ts";
-import { writeAdapters } from "../models/write-adapters.ts";
+import type { WeightChoice } from "../models/weight-choice.ts";
+import { adapterContents } from "../models/write-adapters.ts";
 import type { Parameter } from "../nn/parameters.ts";
-import { freeze, trainedParameters } from "../nn/parameters.ts";
+import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { adapterSettings } from "./adapter-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 
 /** What a run's settings say of adapters. */
@@ -23,7 +32,22 @@ export interface AdapterChoice {
   readonly loraDropout?: number;
   /** What was added to the model before. */
   readonly adapter?: readonly string[];
+  /** How the matrices lie in memory that have adapters, undefined for as stored. */
+  readonly weights?: z.output<(typeof adapterSettings)["weights"]>;
   readonly seed: number;
+}
+
+/**
+ * How the matrices of a run's model lie in memory: float32 where they are trained.
+ *
+ * @throws {SettingsError} when they are, and something else is asked for.
+ */
+export function weightsOf({ loraRank, weights }: Pick<AdapterChoice, "loraRank" | "weights">): WeightChoice {
+  if (loraRank > 0) return weights ?? "stored";
+  if (weights === undefined || weights === "float32") return "float32";
+  throw new SettingsError(
+    `weights: matrices that are trained are float32, ${weights} is for those that stay as they are; add --lora-rank 8, or leave it out`,
+  );
 }
 
 /**
@@ -41,15 +65,25 @@ export function startOf(
  * The model that a run works on: that of {@link startOf}, and where a run begins with the adapters that are added to it.
  *
  * @throws {CheckpointError} when a part is damaged, or an adapter is of another model.
+ * @throws {SettingsError} when adapters are to be added to what can only be read: the run's own would not say so.
  */
 export async function openStart(
-  settings: Pick<AdapterChoice, "loraRank"> & { readonly model: string; readonly adapter: readonly string[] },
+  settings: Pick<AdapterChoice, "loraRank" | "weights"> & {
+    readonly model: string;
+    readonly adapter?: readonly string[];
+  },
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Assistant> {
   const start = startOf(settings, environment);
-  const isCheckpoint = start === environment.folder.checkpoint?.path;
-  return openTrainee(start, backend, isCheckpoint ? [] : settings.adapter);
+  const adapters = start === environment.folder.checkpoint?.path ? [] : (settings.adapter ?? []);
+  const opened = await openTrainee(start, backend, adapters, weightsOf(settings));
+  const format = readOnlyFormat(opened.model);
+  if (adapters.length === 0 || format === null) return opened;
+  throw new SettingsError(
+    `adapter: matrices that lie as ${format} take up none for good; name the adapter's own folder as --model, which opens ` +
+      "with its base, or add --weights float32",
+  );
 }
 
 /**
@@ -61,10 +95,18 @@ export function adaptFor(choice: AdapterChoice, model: StoredModel): void {
   if (choice.loraRank > 0) adapt(model, optionsOf(choice), new Random(choice.seed).child(1));
 }
 
+/** A format for reading only in which a matrix of a model lies; null where there is none. */
+function readOnlyFormat(model: object): WeightFormatName | null {
+  const dtypes = [...parameters(model).values()].map(({ dtype }) => dtype);
+  return dtypes.find((dtype) => isWeightFormat(dtype)) ?? null;
+}
+
 /** How the adapters of a run are kept. */
 export interface AdapterKeeping {
   /** All that the run learns, by name: a checkpoint holds it beside the merged model. */
   readonly tensors: () => ReadonlyMap<string, Tensor>;
+  /** What a folder of the run's model holds: PEFT's files alone where the base lies in a format for reading only. */
+  readonly contents: (merged: ModelContents) => ModelContents;
   /** Writes PEFT's files beside the final model, for those who keep the base and want only what was learned. */
   readonly save: () => Promise<void>;
 }
@@ -88,19 +130,25 @@ export function keepingOf(
   { folder, note }: StageEnvironment,
 ): AdapterKeeping | null {
   if (choice.loraRank === 0) return null;
+  const adapter = (): AdapterContents => {
+    const whole = [...head].map(([name, parameter]) => ({
+      name: `base_model.model.${name}`,
+      shape: parameter.shape,
+      read: () => parameter.floats(),
+    }));
+    const about = { ...optionsOf(choice), base: choice.model, taskType };
+    return adapterContents(bindings(), model, about, whole, enlarged);
+  };
+  const isReadOnly = readOnlyFormat(model) !== null;
   return {
     tensors: () => trainedParameters(model),
+    contents: (merged) => (isReadOnly ? { ...merged, adapter: adapter() } : merged),
     async save() {
-      const path = join(folder.path, "adapter");
-      const whole = [...head].map(([name, parameter]) => ({
-        name: `base_model.model.${name}`,
-        shape: parameter.shape,
-        read: () => parameter.floats(),
-      }));
-      const about = { ...optionsOf(choice), base: choice.model, taskType };
-      await writeAdapters(path, bindings(), model, about, whole, enlarged);
       const also =
         choice.adapter && choice.adapter.length > 0 ? `, to be added after ${choice.adapter.join(" and ")}` : "";
+      if (isReadOnly) return note(`${folder.finalPath} is an adapter of ${choice.model}, which stays as it is${also}`);
+      const path = join(folder.path, "adapter");
+      await writeFolderAtomic(path, (inside) => fillAdapterFolder(inside, adapter()));
       note(`adapter in ${path}${also}`);
     },
   };
@@ -129,11 +177,10 @@ export function keepingOfAssistant(
 export async function frozenReference(
   policy: Assistant,
   {
-    loraRank,
-    adapter,
     reference,
     model,
-  }: Pick<AdapterChoice, "loraRank"> & {
+    ...choice
+  }: Pick<AdapterChoice, "loraRank" | "weights"> & {
     readonly model: string;
     readonly adapter: readonly string[];
     readonly reference: string | null;
@@ -141,8 +188,8 @@ export async function frozenReference(
   backend: Backend,
 ): Promise<LanguageModel> {
   const isStart = (reference ?? model) === model;
-  if (loraRank > 0 && isStart) return new AdapterOff(policy.model);
-  const opened = await openTrainee(reference ?? model, backend, isStart ? adapter : []);
+  if (choice.loraRank > 0 && isStart) return new AdapterOff(policy.model);
+  const opened = await openTrainee(reference ?? model, backend, isStart ? choice.adapter : [], weightsOf(choice));
   refuseOtherTokenizer(`reference ${reference ?? model}`, policy.encoder.tokenizer, opened.encoder.tokenizer);
   return freeze(opened.model);
 }

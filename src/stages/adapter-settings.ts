@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { weightSettings } from "../models/weight-choice.ts";
 
 /** How a run trains adapters instead of a model's matrices, to spread into a stage's schema. */
 export const adapterSettings = {
@@ -20,6 +21,11 @@ export const adapterSettings = {
     .lt(1)
     .default(0)
     .describe("share of the inputs of the changes dropped in training")
+    .meta({ group: "Adapters" }),
+  weights: weightSettings.weights
+    .describe(
+      "how the matrices beneath the changes lie in memory, which stay as they are (default: as the file has them)",
+    )
     .meta({ group: "Adapters" }),
 } as const;
 

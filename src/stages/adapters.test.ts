@@ -9,11 +9,18 @@ import { Random } from "../core/random.ts";
 import { assistantContents } from "../generate/assistant.ts";
 import { families } from "../models/index.ts";
 import { loadModel } from "../models/load.ts";
+import { mergeAdapters } from "../models/merge-adapters.ts";
 import { storedTensors } from "../models/read-model.ts";
+import { loadRewardModel } from "../models/reward-model.ts";
 import { Initializer } from "../nn/parameters.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
+import { distill } from "./distill.ts";
 import { dpo } from "./dpo.ts";
+import { finetune } from "./finetune.ts";
+import { openTrainedSolver } from "./finetune-model.ts";
+import { grpo } from "./grpo.ts";
 import { ppo } from "./ppo.ts";
 import { pretrain } from "./pretrain/index.ts";
 import { reward } from "./reward.ts";
@@ -52,7 +59,7 @@ beforeAll(async () => {
   const tokenizer = trainByteLevelBpe([text], { vocabularySize: 290 }).withSpecialTokens(["<|endoftext|>"], {
     eos: "<|endoftext|>",
   });
-  const shape = { vocabularySize: tokenizer.vocabularySize, context: 48, width: 16, layers: 2, heads: 2, dropout: 0 };
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 48, width: 32, layers: 2, heads: 2, dropout: 0 };
   const model = families.llama.create(families.llama.shaped(shape), new Initializer(openReference(), new Random(1)));
   await writeModelFolder(
     at("base"),
@@ -67,6 +74,10 @@ beforeAll(async () => {
   writeJsonl(
     "prompts.jsonl",
     prompts.map((prompt) => ({ prompt })),
+  );
+  writeJsonl(
+    "classes.jsonl",
+    prompts.map((text, i) => ({ text: `${text} ${words[i % 4]}`, label: i % 4 === 0 ? "warm" : "cold" })),
   );
   writeJsonl(
     "rankings.jsonl",
@@ -134,6 +145,86 @@ test.each(stages)(
   },
   60_000,
 );
+
+const frozenStages: typeof stages = [
+  ...stages,
+  ["grpo", grpo, { prompts: [at("prompts.jsonl")], rewardPattern: "^r", answers: 8, generations: 4, maxNewTokens: 4 }],
+  ["distill", distill, { teacher: at("base"), text: [at("text.txt")], context: 16, divergence: "reverse" }],
+  ["finetune", finetune, { task: "classification", data: [at("classes.jsonl")], validationShare: 0.2 }],
+];
+
+test.each(frozenStages)(
+  "%s on blocks trains adapters alone, is resumed bit for bit, and leaves an adapter that opens as the model",
+  async (name, stage, own) => {
+    const given = { ...common, ...own, weights: "q8_0" };
+    const output = `${name}-q8_0`;
+    await run(stage, { ...given, output });
+    const resumed = `${output}-resumed`;
+    await run(stage, { ...given, output: resumed });
+    rmSync(at(`${resumed}/final`), { recursive: true });
+    rmSync(at(`${resumed}/checkpoint-4`), { recursive: true });
+    await run(stage, { ...given, output: resumed, resume: true });
+    const files = ["final/adapter_model.safetensors", "final/adapter_config.json", "final/config.json"];
+    for (const file of [...files, "checkpoint-4/adapter_model.safetensors", "checkpoint-4/optimizer.safetensors"]) {
+      expect(readFileSync(at(`${resumed}/${file}`)).equals(readFileSync(at(`${output}/${file}`))), file).toBe(true);
+    }
+    expect(existsSync(at(`${output}/final/model.safetensors`))).toBe(false);
+    expect(existsSync(at(`${output}/adapter`))).toBe(false);
+    if (/reward|finetune/.test(name)) return;
+    const backend = openReference();
+    const opened = await loadModel(at(`${output}/final`), backend, "q8_0");
+    const base = await loadModel(at("base"), backend, "q8_0");
+    const beside = await loadModel(at("base"), backend, "q8_0", [at(`${output}/final`)]);
+    const logits = ({ model }: typeof base): Promise<Float32Array> =>
+      model.logits(model.forward(Tensor.from(backend, Int32Array.of(5, 6, 7), [1, 3]))).floats();
+    expect(await logits(opened)).toEqual(await logits(beside));
+    expect(await logits(opened)).not.toEqual(await logits(base));
+  },
+  60_000,
+);
+
+test("what a classifier and a reward model learned on blocks, they say from their folders", async () => {
+  const backend = openReference();
+  const judge = await loadRewardModel(at("reward-q8_0/final"), backend, null, "stored");
+  expect(
+    (await judge.model.scores(Tensor.from(backend, Int32Array.of(5), [1, 1]), Int32Array.of(0)).read()).length,
+  ).toBe(1);
+  const solver = await openTrainedSolver(at("finetune-q8_0/final"), backend);
+  expect(solver.model.description.labels).toEqual(["cold", "warm"]);
+});
+
+test("a run on what a run on blocks left starts from there", async () => {
+  const given = {
+    ...common,
+    ...judged,
+    model: at("sft-q8_0/final"),
+    weights: "q8_0",
+    saveEvery: 0,
+    output: "dpo-on-blocks",
+  };
+  await run(dpo, given);
+  expect(log.get("dpo-on-blocks")?.[0]?.["rewards/margins"]).toBeCloseTo(0, 6);
+  const config = JSON.parse(readFileSync(at("dpo-on-blocks/final/adapter_config.json"), "utf8"));
+  expect(config.base_model_name_or_path).toBe(at("sft-q8_0/final"));
+  await mergeAdapters(at("dpo-on-blocks/final"), [], at("merged"), openReference(), { dtype: "F32" });
+  const backend = openReference();
+  const ids = Tensor.from(backend, Int32Array.of(5, 6, 7), [1, 3]);
+  const logits = async (path: string): Promise<number[]> => {
+    const { model } = await loadModel(path, backend);
+    return [...(await model.logits(model.forward(ids)).floats())];
+  };
+  expectClose(await logits(at("merged")), await logits(at("dpo-on-blocks/final")), { absolute: 1e-6, relative: 1e-6 });
+});
+
+test("blocks are for what stays as it is", async () => {
+  const given = { ...common, data: [at("talks.jsonl")], weights: "q8_0", output: "refused", chatTemplate: "none" };
+  await expect(run(sft, { ...given, loraRank: 0 })).rejects.toThrow(
+    "weights: matrices that are trained are float32, q8_0 is for those that stay as they are; add --lora-rank 8",
+  );
+  await expect(run(sft, { ...given, adapter: [at("sft-q8_0/final")] })).rejects.toThrow(
+    "adapter: matrices that lie as q8_0 take up none for good; name the adapter's own folder as --model",
+  );
+});
 
 /** The base with adapters is a final model. */
 async function expectSum(final: string, adapters: readonly string[]): Promise<void> {

@@ -17,7 +17,7 @@ import { epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
 import type { TokenBatch } from "../train/objectives/next-token.ts";
 import type { MicroBatch } from "../train/run.ts";
-import { adaptFor, keepingOfAssistant, startOf } from "./adapter-run.ts";
+import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
 import { adapterSettings } from "./adapter-settings.ts";
 import { conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
@@ -92,7 +92,7 @@ export const distill = defineStage({
       throw new SettingsError(`data, text: ${given}; distill learns on conversations (--data) or on text (--text)`);
     }
     const backend = await openMachine(settings, environment);
-    const student = await openTrainee(startOf(settings, environment), backend);
+    const student = await openStart(settings, environment, backend);
     adaptFor(settings, student.model);
     const teacher = await openTeacher(student, settings, backend);
     const read = settings.text.length > 0 ? textLessons : conversationLessons;
@@ -126,7 +126,7 @@ export const distill = defineStage({
 });
 
 async function openTeacher(student: Assistant, { teacher }: DistillSettings, backend: Backend): Promise<LanguageModel> {
-  const opened = await openTrainee(teacher, backend);
+  const opened = await openTrainee(teacher, backend, [], "stored");
   refuseOtherTokenizer(`teacher ${teacher}`, student.encoder.tokenizer, opened.encoder.tokenizer, "the student");
   return freeze(opened.model);
 }

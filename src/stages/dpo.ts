@@ -11,7 +11,7 @@ import { parameters, trainedParameters } from "../nn/parameters.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
-import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
+import { adaptFor, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
 import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import type { PreferenceLearning } from "./preference-learning.ts";
@@ -112,7 +112,8 @@ async function openPolicy<Item, Ready extends Item, Batch>(
     return { policy, data: data as DpoData<Item> as DpoData<Ready> };
   }
   const isStart = settings.reference === null || settings.reference === settings.model;
-  const reference = await openTrainee(settings.reference ?? settings.model, backend, isStart ? settings.adapter : []);
+  const from = settings.reference ?? settings.model;
+  const reference = await openTrainee(from, backend, isStart ? settings.adapter : [], weightsOf(settings));
   const data = await readData(learning, settings, reference, environment);
   const options = { batchSize: settings.batchSize, context: data.context, signal: environment.signal };
   const training = await refer(reference.model, data.training, options);

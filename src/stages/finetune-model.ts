@@ -1,6 +1,5 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents, ModelFolder } from "../checkpoint/model-folder.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { TaskEncoding } from "../data/task-inputs.ts";
@@ -11,9 +10,11 @@ import { encoderStorage, newEncoderTaskModel, openEncoderTaskModel } from "../mo
 import { encoderNamed } from "../models/encoders.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { LanguageModel } from "../models/language-model.ts";
+import { openModel } from "../models/load.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { TaskDescription, TaskModel, TaskStorage, TaskTokens } from "../models/task-model.ts";
 import { DecoderTaskModel, decoderStorage, isTaskModel, openTaskModel } from "../models/task-model.ts";
+import type { WeightChoice } from "../models/weight-choice.ts";
 import { parameters } from "../nn/parameters.ts";
 import { paddingOf } from "../text/padding.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
@@ -44,28 +45,35 @@ const spread = 0.02;
  * Gives a pretrained model the three tokens that frame a task's inputs, and a head; a folder that was fine-tuned before
  * goes on as it is.
  *
- * @throws {SettingsError} when it was fine-tuned for another task or other classes.
+ * @throws {SettingsError} when it was fine-tuned for another task or other classes, or is an encoder, whose matrices are
+ * float32, and something else is asked for.
  */
 export async function openSolver(
   path: string,
   wanted: Omit<TaskDescription, "tokens">,
   backend: Backend,
-  options: { readonly seed: number; readonly headDropout: number; readonly note: (line: string) => void },
+  options: {
+    readonly seed: number;
+    readonly headDropout: number;
+    readonly weights: WeightChoice;
+    readonly note: (line: string) => void;
+  },
 ): Promise<Solver> {
   const { config } = await readFolder(path);
   const encoder = encoderNamed(config);
   if (isTaskModel(config)) {
-    const solver = await openTrainedSolver(path, backend, options.headDropout);
+    const solver = await openTrainedSolver(path, backend, options);
     refuseOtherTask(path, solver.model.description, wanted);
     return solver;
   }
   if (encoder) {
+    refuseFormat(path, options.weights);
     const description = { ...wanted, tokens: { start: "[CLS]", delimiter: "[SEP]", extract: "[SEP]" } };
     const random = new Random(options.seed);
     const model = await newEncoderTaskModel(encoder, path, description, backend, { ...options, random });
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
-  const assistant = await openTrainee(path, backend);
+  const assistant = await openTrainee(path, backend, [], options.weights);
   const { family } = assistant;
   const tokenizer = assistant.encoder.tokenizer.withSpecialTokens(Object.values(tokens));
   const random = new Random(options.seed);
@@ -75,17 +83,26 @@ export async function openSolver(
   return { ...solverOf(model, family, tokenizer), isEnlarged };
 }
 
-/** Opens a model that `stemma finetune` has made, or anyone's classifier. */
-export async function openTrainedSolver(path: string, backend: Backend, headDropout = 0): Promise<Solver> {
+/**
+ * Opens a model that `stemma finetune` has made, or anyone's classifier.
+ *
+ * @throws {SettingsError} as {@link openSolver} of an encoder.
+ */
+export async function openTrainedSolver(
+  path: string,
+  backend: Backend,
+  { headDropout = 0, weights = "stored" }: { readonly headDropout?: number; readonly weights?: WeightChoice } = {},
+): Promise<Solver> {
   const { config } = await readFolder(path);
   const encoder = encoderNamed(config);
   if (encoder) {
+    refuseFormat(path, weights);
     const model = await openEncoderTaskModel(encoder, path, backend, headDropout);
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
-  const folder = await openModelFolder(path);
+  const folder = await openModel(path);
   try {
-    const { model, family } = await openTaskModel(folder, backend, headDropout);
+    const { model, family } = await openTaskModel(folder, backend, weights, headDropout);
     return solverOf(model, family, await loadTokenizerFor(model.body, path));
   } finally {
     await folder.close();
@@ -103,8 +120,13 @@ export function solverContents({ storage, tokenizer, files }: Solver): ModelCont
   };
 }
 
+function refuseFormat(path: string, weights: WeightChoice): void {
+  if (weights === "stored" || weights === "float32") return;
+  throw new SettingsError(`weights: only decoders lie as ${weights}, ${path} is an encoder; leave it out`);
+}
+
 async function readFolder(path: string): Promise<Pick<ModelFolder, "config">> {
-  const folder = await openModelFolder(path);
+  const folder = await openModel(path);
   await folder.close();
   return folder;
 }
@@ -190,7 +212,6 @@ async function withNewTokens(
   const old = model.settings.vocabularySize;
   if (tokenizer.vocabularySize <= old) return model;
   const larger = await resizeVocabulary(family, model, tokenizer.vocabularySize);
-  for (const parameter of parameters(model).values()) parameter.release();
   for (const parameter of parameters(larger).values()) {
     if (parameter.shape.length !== 2 || parameter.axis(0) !== tokenizer.vocabularySize) continue;
     const width = parameter.axis(1);

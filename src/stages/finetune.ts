@@ -18,7 +18,7 @@ import type { TaskDescription } from "../models/task-model.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
 import type { AdapterKeeping } from "./adapter-run.ts";
-import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
+import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
@@ -52,6 +52,7 @@ export const finetune = defineStage({
     const wanted = { task: settings.task, labels, columns };
     const solver = await openSolver(startOf(settings, environment), wanted, backend, {
       ...settings,
+      weights: weightsOf(settings),
       note: environment.note,
     });
     chooseTrained(solver, settings);

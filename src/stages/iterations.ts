@@ -1,3 +1,4 @@
+import type { ModelContents } from "../checkpoint/model-folder.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
 import { SaveClock } from "../train/save-clock.ts";
 import type { AdapterKeeping } from "./adapter-run.ts";
@@ -28,9 +29,10 @@ export async function iterate<Rolled>(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { steps, saveEvery, saveMinutes } = settings;
+  const model = (): ModelContents => run.adapters?.contents(run.state.model()) ?? run.state.model();
   const save = async (step: number): Promise<void> => {
     if (step === steps) await run.adapters?.save();
-    await saveStage(step, run.state, settings, environment);
+    await saveStage(step, { ...run.state, model }, settings, environment);
   };
   const clock = new SaveClock(saveMinutes);
   for (let step = firstStep; ; step++) {

@@ -6,19 +6,18 @@ import { preparePretraining } from "../data/prepare.ts";
 import { defaultTokenCache } from "../data/token-cache.ts";
 import { trainingWindows } from "../data/windows.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import { assistantContents, refuseOtherTokenizer } from "../generate/assistant.ts";
+import { assistantContents, encoderIn, refuseOtherTokenizer } from "../generate/assistant.ts";
 import { loadRewardModel, withAdapterOff } from "../models/reward-model.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import type { Ppo, RolledOut } from "../train/ppo.ts";
 import { learnFrom, rollOut } from "../train/ppo.ts";
 import type { Rollout } from "../train/ppo-rewards.ts";
 import { TroubleWatch } from "../train/ppo-trouble.ts";
 import type { Metrics } from "../train/run.ts";
-import { adaptFor, frozenReference, keepingOfAssistant, openStart } from "./adapter-run.ts";
+import { adaptFor, frozenReference, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
 import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
@@ -127,7 +126,7 @@ async function preparePpo(
   const { reward, critic } = await judgesOf(settings, backend);
   const { tokenizer } = actor.encoder;
   for (const path of [settings.reward, ...(settings.critic ? [settings.critic] : [])]) {
-    refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await loadChatEncoder(path)).tokenizer);
+    refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await encoderIn(path)).tokenizer);
   }
   const rate = (learningRate: number) => (step: number) =>
     learningRateAt(step, { ...settings, learningRate, shape: settings.schedule, finalShare: 0 });
@@ -153,12 +152,13 @@ async function preparePpo(
 /** The reward model, and the critic that starts from it; beside adapters, the critic's body serves both. */
 async function judgesOf(settings: PpoStageSettings, backend: Backend): Promise<Pick<Ppo, "reward" | "critic">> {
   const path = settings.critic ?? settings.reward;
-  const critic = (await loadRewardModel(path, backend, new Random(settings.seed))).model;
+  const weights = weightsOf(settings);
+  const critic = (await loadRewardModel(path, backend, new Random(settings.seed), weights)).model;
   const isShared = settings.loraRank > 0 && path === settings.reward;
   adaptFor(settings, critic.body);
   const reward = isShared
     ? await withAdapterOff(critic)
-    : (await loadRewardModel(settings.reward, backend, null)).model;
+    : (await loadRewardModel(settings.reward, backend, null, weights)).model;
   critic.bias.requiresGrad = true;
   return { reward: freeze(reward), critic };
 }

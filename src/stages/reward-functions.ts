@@ -5,10 +5,9 @@ import type { Backend } from "../backend/kernels.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import type { EncodedPrompt } from "../data/encoded-rankings.ts";
 import { readJsonObject } from "../files/json-file.ts";
-import { refuseOtherTokenizer } from "../generate/assistant.ts";
+import { encoderIn, refuseOtherTokenizer } from "../generate/assistant.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
 import { freeze } from "../nn/parameters.ts";
-import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { RewardedAnswer, RewardFunction } from "../train/reward-functions/reward-function.ts";
 import { scoredReward } from "../train/reward-functions/scored-reward.ts";
@@ -92,8 +91,8 @@ async function openEntry(
     );
   }
   if (!statSync(path).isDirectory()) return moduleReward(path, weight);
-  const { model } = await loadRewardModel(path, backend, null);
-  refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await loadChatEncoder(path)).tokenizer);
+  const { model } = await loadRewardModel(path, backend, null, "stored");
+  refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await encoderIn(path)).tokenizer);
   const own = basename(resolve(path));
   const name = own === "final" ? basename(dirname(resolve(path))) : own;
   return scoredReward({ name, weight }, freeze(model), batchSize);

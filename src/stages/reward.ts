@@ -13,19 +13,18 @@ import { checkRewards } from "../eval/reward-check.ts";
 import { rewardCheckPicture } from "../eval/reward-check-picture.ts";
 import { rewardCheckLines } from "../eval/reward-check-text.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
-import { rewardContents, withPaddingToken } from "../generate/assistant.ts";
+import { encoderIn, rewardContents, withPaddingToken } from "../generate/assistant.ts";
 import type { TensorBinding } from "../models/family.ts";
 import type { LoadedRewardModel, RewardModel } from "../models/reward-model.ts";
 import { loadRewardModel, loadRewardWeights, withRows } from "../models/reward-model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { isLearnt } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
-import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
 import type { AdapterKeeping } from "./adapter-run.ts";
-import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
+import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
 import {
@@ -104,8 +103,10 @@ export const reward = defineStage({
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
     const from = startOf(settings, environment);
-    const opened = await loadRewardModel(from, backend, settings.check ? null : new Random(settings.seed));
-    const read = await loadChatEncoder(from);
+    const random = settings.check ? null : new Random(settings.seed);
+    const weights = settings.check ? "stored" : weightsOf(settings);
+    const opened = await loadRewardModel(from, backend, random, weights);
+    const read = await encoderIn(from);
     const encoder = settings.check ? read : withPaddingToken(read);
     const own = opened.model.body.settings.vocabularySize;
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);

@@ -86,7 +86,8 @@ export async function trainStage<Model, Batch>(
   const isFinished = trainer !== null && trainer.max_steps === firstStep;
   optimizer.step = firstStep;
   const { learningRate, warmupSteps, steps, schedule: shape, finalLearningRateShare: finalShare } = settings;
-  const state = { model: stage.contents, tensors };
+  const contents = (): ModelContents => stage.adapters?.contents(stage.contents()) ?? stage.contents();
+  const state = { model: contents, tensors };
   const finish = async (): Promise<void> => {
     await best?.restore();
     await stage.adapters?.save();
@@ -123,7 +124,7 @@ export async function trainStage<Model, Batch>(
         `stopped after ${outcome.step} steps: ${settings.patience} evaluations without a better ${best.metric}`,
       );
       await finish();
-      await writeModelFolder(folder.finalPath, stage.contents());
+      await writeModelFolder(folder.finalPath, contents());
       return { ...outcome, interrupted: false };
     },
   };

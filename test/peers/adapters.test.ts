@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PeerProcess } from "../../bench/peers/peer-process.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
+import { fillAdapterFolder } from "../../src/checkpoint/model-folder.ts";
 import { Random } from "../../src/core/random.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { adapt } from "../../src/models/low-rank-adapters.ts";
-import { writeAdapters } from "../../src/models/write-adapters.ts";
+import { adapterContents } from "../../src/models/write-adapters.ts";
 import { trainedParameters } from "../../src/nn/parameters.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../closeness.ts";
@@ -143,14 +144,9 @@ describe.skipIf(pythonPeers === null)(`PEFT${peersHint}`, { timeout: 120_000 }, 
       for (const parameter of trainedParameters(model).values()) {
         parameter.write(new Random(3).normal(parameter.size, 0.1));
       }
-      await writeAdapters(
-        adapter,
-        family.tensors(model),
-        model,
-        { ...options, base: folder, taskType: "CAUSAL_LM" },
-        [],
-        [],
-      );
+      const about = { ...options, base: folder, taskType: "CAUSAL_LM" } as const;
+      mkdirSync(adapter, { recursive: true });
+      await fillAdapterFolder(adapter, adapterContents(family.tensors(model), model, about, [], []));
       const ours = await model
         .logits(model.forward(Tensor.from(backend, Int32Array.from(rows.flat()), [2, 6])))
         .floats();

@@ -1,3 +1,4 @@
+import { countryCapitals } from "./country-capitals.ts";
 import type { Recipe } from "./recipe.ts";
 import { analogies, capitals, kjv, spam } from "./text-tasks.ts";
 import { nextVerse, verseGenre, verseHalves, versePairs } from "./verse-tasks.ts";
@@ -17,4 +18,5 @@ export const recipes: readonly Recipe[] = [
   spam,
   analogies,
   capitals,
+  countryCapitals,
 ];

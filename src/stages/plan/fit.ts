@@ -4,7 +4,7 @@ import { formatBytes } from "../../core/byte-size.ts";
 import { MemoryError } from "../../core/errors.ts";
 import type { AnyFamily } from "../../models/family.ts";
 import type { StoredModel } from "../../models/language-model.ts";
-import { parameterCount } from "../../nn/parameters.ts";
+import { parameterBytes } from "../../nn/parameters.ts";
 import { planStep } from "./plan-memory.ts";
 import type { PlannedModel } from "./plan-models.ts";
 import { plannedModel } from "./plan-models.ts";
@@ -145,10 +145,10 @@ export interface Training
 export async function refuseLargeTraining({ family, model, longest, ...training }: Training): Promise<void> {
   const { stage, batchSize, freezeBody = false, loraRank = 0, loraTargets = "attention", recompute = false } = training;
   const { keepsReference = false } = training;
-  const planned = plannedModel(family.modelType, family, model.settings);
+  const planned = plannedModel(family.modelType, family, model.settings, model);
   const demand = {
     backend: model.backend,
-    loaded: 4 * parameterCount(model),
+    loaded: parameterBytes(model),
     canRecompute: true,
     name: training.name ?? stage,
   };

@@ -1,26 +1,41 @@
-import { openModelFolder } from "../../checkpoint/model-folder.ts";
 import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { BertSettings } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
 import type { AnyFamily, ModelFamily } from "../../models/family.ts";
 import { families } from "../../models/index.ts";
-import { anyFamilyIn } from "../../models/read-model.ts";
+import type { StoredModel } from "../../models/language-model.ts";
+import { openModel } from "../../models/load.ts";
+import { anyFamilyIn, storedFormats } from "../../models/read-model.ts";
 import type { T5Settings } from "../../models/t5.ts";
+import type { WeightChoice, WeightPlan } from "../../models/weight-choice.ts";
+import { formatsLike, uniformFormats } from "../../models/weight-choice.ts";
 
 /** A model as far as a plan needs it: its settings without weights, of a family of decoders, of BERT or of T5. */
 export type PlannedModel = { readonly name: string } & (
-  | { readonly kind: "decoder"; readonly family: ModelFamily; readonly settings: unknown }
+  | {
+      readonly kind: "decoder";
+      readonly family: ModelFamily;
+      readonly settings: unknown;
+      /** How its matrices lie in memory where they stay as they are; default: all float32. */
+      readonly formats?: WeightPlan["formats"];
+    }
   | { readonly kind: "encoder"; readonly settings: BertSettings }
   | { readonly kind: "encoder-decoder"; readonly settings: T5Settings }
 );
 
-/** What a plan needs to know of a model of any family. */
-export function plannedModel(name: string, family: AnyFamily, settings: unknown): PlannedModel {
+/**
+ * What a plan needs to know of a model of any family.
+ *
+ * @param loaded - One that is in memory as it will be in the run.
+ */
+export function plannedModel(name: string, family: AnyFamily, settings: unknown, loaded?: StoredModel): PlannedModel {
   const { architecture = "decoder" } = family;
   if (architecture === "encoder") return { name, kind: architecture, settings: settings as BertSettings };
   if (architecture === "encoder-decoder") return { name, kind: architecture, settings: settings as T5Settings };
-  return { name, kind: architecture, family: family as ModelFamily, settings };
+  const decoder = family as ModelFamily;
+  const formats = loaded ? formatsLike(loaded, (init) => decoder.create(settings, init)) : [];
+  return { name, kind: architecture, family: decoder, settings, formats };
 }
 
 /** Sizes that override those of a named model. */
@@ -74,12 +89,17 @@ const published: Readonly<Record<string, Published>> = {
 export const publishedNames: readonly string[] = Object.keys(published);
 
 /**
- * A published model by name, the model of a folder, or one of a family's own kind of given sizes.
+ * A published model by name, the model of a folder or a GGUF file, or one of a family's own kind of given sizes.
  *
+ * @param weights - How matrices lie that stay as they are; `stored` is float32 for a model without a file of its own.
  * @throws {SettingsError} when it is none of them.
  * @throws {CheckpointError} when the folder is damaged.
  */
-export async function planModel(name: string, overrides: ShapeOverrides): Promise<PlannedModel> {
+export async function planModel(
+  name: string,
+  overrides: ShapeOverrides,
+  weights: WeightChoice = "float32",
+): Promise<PlannedModel> {
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
   const known = published[name];
   if (known) {
@@ -89,7 +109,7 @@ export async function planModel(name: string, overrides: ShapeOverrides): Promis
     const family: ModelFamily = families[familyName];
     const isOwnWidth = overrides.width === undefined && overrides.heads === undefined;
     const settings = { ...(family.shaped(shape) as object), ...(isOwnWidth ? more : {}) };
-    return { name, kind: "decoder", family, settings };
+    return { name, kind: "decoder", family, settings, formats: uniformFormats(family, settings, weights) };
   }
   if (!/[/\\.]/.test(name)) {
     const near = nearest(name, publishedNames);
@@ -97,10 +117,17 @@ export async function planModel(name: string, overrides: ShapeOverrides): Promis
       `model: there is none called ${name}${near ? `; did you mean ${near}?` : ""}; known are ${publishedNames.join(", ")}, or give a model folder`,
     );
   }
-  const folder = await openModelFolder(name);
+  const folder = await openModel(name);
   try {
     const family = anyFamilyIn(folder.config, name);
-    return plannedModel(name, family, { ...(family.readConfig(folder.config) as object), ...given });
+    const planned = plannedModel(name, family, { ...(family.readConfig(folder.config) as object), ...given });
+    if (planned.kind !== "decoder") return planned;
+    const { settings } = planned;
+    const isStored = weights === "stored" && Object.keys(given).length === 0;
+    const formats = isStored
+      ? await storedFormats(planned.family, folder)
+      : uniformFormats(planned.family, settings, weights);
+    return { ...planned, formats };
   } finally {
     await folder.close();
   }

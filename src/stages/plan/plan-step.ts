@@ -41,7 +41,9 @@ export function prepareStep(backend: Backend, planned: PlannedModel, run: Planne
   }
   if (planned.kind === "encoder") return prepareEncoderStep(backend, planned.settings, run, mark);
   if (planned.kind === "encoder-decoder") return prepareTextToTextStep(backend, planned.settings, run, mark);
-  const create = (): LanguageModel => planned.family.create(planned.settings, new Initializer(backend, null));
+  const formats = run.loraRank > 0 ? planned.formats : [];
+  const create = (): LanguageModel =>
+    planned.family.create(planned.settings, new Initializer(backend, null, Number.POSITIVE_INFINITY, formats));
   switch (run.stage) {
     case "pretrain":
     case "sft":

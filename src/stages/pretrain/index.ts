@@ -3,6 +3,7 @@ import { openMachine } from "../../backend/machine-settings.ts";
 import { SettingsError } from "../../core/errors.ts";
 import type { AnyFamily, Architecture } from "../../models/family.ts";
 import { families, otherFamilies } from "../../models/index.ts";
+import { weightsOf } from "../adapter-run.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { defineStage } from "../stage.ts";
 import { pretrainDecoder } from "./decoder.ts";
@@ -70,9 +71,11 @@ function refuseOthers(
 /**
  * Adapters are for models that exist and write; of the others `finetune` adapts encoders.
  *
- * @throws {SettingsError} when there is nothing to adapt.
+ * @throws {SettingsError} when there is nothing to adapt, or matrices that are trained are to lie in a format.
  */
-function refuseAdapters({ loraRank, model }: PretrainSettings, architecture: Architecture): void {
+function refuseAdapters(settings: PretrainSettings, architecture: Architecture): void {
+  const { loraRank, model } = settings;
+  weightsOf(settings);
   if (loraRank === 0) return;
   if (architecture !== "decoder") {
     throw new SettingsError(`lora-rank: is for decoders, this is an ${architecture}; leave it out`);

@@ -10,15 +10,16 @@ import type { Assistant } from "../../generate/assistant.ts";
 import { loadTokenizerFor, openAssistant } from "../../generate/assistant.ts";
 import type { AnyFamily, ModelFamily, ModelShape } from "../../models/family.ts";
 import { families, otherFamilies } from "../../models/index.ts";
-import type { TextModel } from "../../models/language-model.ts";
+import type { StoredModel, TextModel } from "../../models/language-model.ts";
 import { familyIn, loadModelOf } from "../../models/load.ts";
 import type { LowRankOptions } from "../../models/low-rank-adapters.ts";
 import { storedTensors } from "../../models/read-model.ts";
-import { Initializer, parameterCount } from "../../nn/parameters.ts";
+import { Initializer, parameterBytes } from "../../nn/parameters.ts";
 import { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
-import { startOf } from "../adapter-run.ts";
+import type { AdapterChoice } from "../adapter-run.ts";
+import { startOf, weightsOf } from "../adapter-run.ts";
 import { refuseLargeStep } from "../plan/fit.ts";
 import { plannedModel } from "../plan/plan-models.ts";
 import { plainRun } from "../plan/prepared-step.ts";
@@ -52,6 +53,7 @@ interface ModelSettings extends Shape, TrainingText {
   readonly recompute: boolean;
   readonly loraRank: number;
   readonly loraTargets: LowRankOptions["targets"];
+  readonly weights?: AdapterChoice["weights"];
 }
 
 /**
@@ -69,7 +71,7 @@ export async function openPretraining(
   if (existing === null) return createModel(settings, environment, backend);
   if (!existsSync(existing)) throw unknownModel(existing);
   if (!folder.checkpoint) refuseForExisting(existing, settings);
-  const opened = await openAssistant(existing, backend);
+  const opened = await openAssistant(existing, backend, weightsOf(settings));
   if (!folder.checkpoint) refuseHeads(opened.family, settings);
   refuseOtherShape(existing, opened.model, settings);
   await refuseLargeRun(opened.family, opened.model.settings, settings, backend, opened.model);
@@ -150,15 +152,15 @@ async function refuseLargeRun(
   shaped: unknown,
   { batchSize, context, recompute, loraRank, loraTargets, model: name }: ModelSettings,
   backend: Backend,
-  loaded?: object,
+  loaded?: StoredModel,
 ): Promise<void> {
   const { context: longest = usualContext } = shaped as { readonly context?: number };
   const run = plainRun("pretrain", batchSize, context ?? Math.min(longest, usualContext));
   await refuseLargeStep(
-    plannedModel(name, family, shaped),
+    plannedModel(name, family, shaped, loaded),
     { ...run, recompute, loraRank, loraTargets },
     {
-      ...{ backend, loaded: loaded ? 4 * parameterCount(loaded) : 0, canRecompute: true },
+      ...{ backend, loaded: loaded ? parameterBytes(loaded) : 0, canRecompute: true },
       smaller: loaded ? "take a smaller model" : "lower --layers or --width",
     },
   );

@@ -36,6 +36,7 @@ interface LogProbAttrs {
  */
 export const linearLogProbs: Op<[hidden: Tensor, weight: Tensor, bias: Tensor | null], LogProbAttrs> = defineOp({
   name: "linearLogProbs",
+  weights: [1],
   fused: ["crossEntropy"],
   infer: ([hidden, weight, bias], { targets }) => logProbShape(hidden, weight, bias, targets),
   run(kernels, layer, out, attrs) {

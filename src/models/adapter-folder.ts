@@ -1,0 +1,105 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { ModelFolder } from "../checkpoint/model-folder.ts";
+import { openSafetensors } from "../checkpoint/safetensors-file.ts";
+import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import { CheckpointError } from "../core/errors.ts";
+import type { JsonObject } from "../files/json.ts";
+import { readJsonObject } from "../files/json-file.ts";
+import { loraPart, moduleTensor } from "./added-adapters.ts";
+
+const configFile = "adapter_config.json";
+
+/** Whether a folder holds an adapter in PEFT's layout, and no model of its own. */
+export function isAdapterFolder(path: string): boolean {
+  const has = (name: string): boolean => existsSync(join(path, name));
+  return has(configFile) && !has("model.safetensors") && !has("model.safetensors.index.json");
+}
+
+/**
+ * The model that an adapter was made for, as its config names it.
+ *
+ * @throws {CheckpointError} when it names none, or one that is not there.
+ */
+export async function baseOfAdapter(path: string): Promise<string> {
+  const config = await readJsonObject(join(path, configFile));
+  const { base_model_name_or_path: base } = z
+    .object({ base_model_name_or_path: z.string().min(1) })
+    .catch({ base_model_name_or_path: "" })
+    .parse(config);
+  if (base !== "" && base !== path && existsSync(base)) return base;
+  const which = base === "" ? "names no base model" : `was made for ${base}, which is not there`;
+  throw new CheckpointError(`${path}: is an adapter that ${which}; give its base with --model and this with --adapter`);
+}
+
+/**
+ * An adapter's folder as the model that its base becomes by it: the base's tensors, but for those that the adapter holds
+ * whole. Changes of matrices are for who reads them to add.
+ *
+ * @param base - Its base, open; closing the folder closes it.
+ * @throws {CheckpointError} when the adapter is damaged.
+ */
+export async function adapterAsFolder(path: string, base: ModelFolder): Promise<ModelFolder> {
+  const own = async (name: string): Promise<JsonObject | null> =>
+    existsSync(join(path, name)) ? readJsonObject(join(path, name)) : null;
+  const tensors = new LayeredTensors(base.tensors, await openSafetensors(join(path, "adapter_model.safetensors")));
+  return {
+    path,
+    config: (await own("config.json")) ?? base.config,
+    generationConfig: (await own("generation_config.json")) ?? base.generationConfig,
+    tensors,
+    adapters: [...(base.adapters ?? []), path],
+    close: () => tensors.close(),
+  };
+}
+
+/** Tensors of a base, those in their place that an adapter holds whole, and what the base lacks. */
+class LayeredTensors implements TensorSource {
+  readonly name: string;
+  readonly #base: TensorSource;
+  readonly #top: TensorSource;
+  /** Names in the adapter's file by those of a model's folder. */
+  readonly #whole: ReadonlyMap<string, string>;
+
+  constructor(base: TensorSource, top: TensorSource) {
+    this.name = top.name;
+    this.#base = base;
+    this.#top = top;
+    const whole = top.names().filter((name) => loraPart(name) === null);
+    this.#whole = new Map(whole.map((name) => [moduleTensor(name), name]));
+  }
+
+  names(): readonly string[] {
+    return [...new Set([...this.#base.names(), ...this.#whole.keys()])];
+  }
+
+  has(name: string): boolean {
+    return this.#whole.has(name) || this.#base.has(name);
+  }
+
+  info(name: string): ReturnType<TensorSource["info"]> {
+    const [source, inFile] = this.#place(name);
+    return source.info(inFile);
+  }
+
+  read(name: string, into?: Float32Array): Promise<Float32Array> {
+    const [source, inFile] = this.#place(name);
+    return source.read(inFile, into);
+  }
+
+  readIntegers(name: string): Promise<Int32Array> {
+    const [source, inFile] = this.#place(name);
+    return source.readIntegers(inFile);
+  }
+
+  async close(): Promise<void> {
+    await this.#base.close();
+    await this.#top.close();
+  }
+
+  #place(name: string): [source: TensorSource, inFile: string] {
+    const whole = this.#whole.get(name);
+    return whole === undefined ? [this.#base, name] : [this.#top, whole];
+  }
+}
