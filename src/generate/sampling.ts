@@ -55,12 +55,25 @@ export function sampleToken(
   seen: ReadonlySet<number>,
   reader: DrawReader,
 ): number {
+  const { temperature, minP } = settings;
   if (settings.repetitionPenalty !== 1) penalise(logits, settings.repetitionPenalty, seen);
   const best = likeliest(logits);
-  if (settings.temperature === 0) return best;
-  const weights = relativeWeights(logits, logits[best] ?? 0, settings.temperature);
-  const ranked = keepLikely(weights, settings);
-  return (ranked ? drawRanked(weights, ranked, reader) : drawInOrder(weights, settings.minP, reader)) ?? best;
+  if (temperature === 0) return best;
+  const odds: Odds = { logits, peak: logits[best] ?? 0, temperature };
+  const ranked = keepLikely(odds, settings);
+  return (ranked ? drawRanked(odds, ranked, reader) : drawInOrder(odds, minP, reader)) ?? best;
+}
+
+/** Logits, and how they become weights: probabilities as shares of the likeliest token's. */
+interface Odds {
+  readonly logits: Float32Array;
+  /** The largest of them. */
+  readonly peak: number;
+  readonly temperature: number;
+}
+
+function weightOf(logit: number, { peak, temperature }: Odds): number {
+  return Math.exp((logit - peak) / temperature);
 }
 
 /** Id of the largest logit. */
@@ -77,25 +90,35 @@ function penalise(logits: Float32Array, penalty: number, seen: ReadonlySet<numbe
   }
 }
 
-/** Probabilities as shares of the likeliest token's: exp((logit − peak) / temperature). */
-function relativeWeights(logits: Float32Array, peak: number, temperature: number): Float64Array {
-  const weights = new Float64Array(logits.length);
-  for (let i = 0; i < logits.length; i++) weights[i] = Math.exp(((logits[i] ?? 0) - peak) / temperature);
-  return weights;
-}
-
 /**
  * The weights that top-k and top-p leave, the largest first, or null where neither takes any away. Tokens are not sorted,
  * only numbers: what is left is a beginning of the weights in falling order, whichever tokens have them. Loops are plain
  * ones, since a callback for each token of a vocabulary costs more than all the rest.
  */
-function keepLikely(weights: Float64Array, { topK, topP, minP }: SamplingSettings): Float64Array | null {
-  const possible = atLeast(weights, Number.MIN_VALUE);
-  const isFew = topK > 0 && topK < possible.length;
-  if (!isFew && topP === 1) return null;
-  const kept = isFew ? falling(largest(possible, topK)) : possible;
+function keepLikely(odds: Odds, { topK, topP, minP }: SamplingSettings): Float64Array | null {
+  const few = topK > 0 && topK < odds.logits.length ? largestWeights(odds, topK) : null;
+  if (!few && topP === 1) return null;
+  const kept = few ?? possibleWeights(odds);
   const ranked = topP < 1 ? nucleus(kept, topP) : kept;
   return minP > 0 ? atLeast(ranked, minP) : ranked;
+}
+
+/** The `count` largest weights, falling; null where no more than these are possible. Only theirs are computed. */
+function largestWeights(odds: Odds, count: number): Float64Array | null {
+  const logits = largest(odds.logits, count + 1); // one more says whether any is left out
+  const weights = falling(Float64Array.from(logits, (logit) => weightOf(logit, odds)));
+  return (weights[count] ?? 0) > 0 ? weights.subarray(0, count) : null;
+}
+
+/** All weights above 0, in the order of their tokens. */
+function possibleWeights(odds: Odds): Float64Array {
+  const weights = new Float64Array(odds.logits.length);
+  let count = 0;
+  for (let i = 0; i < odds.logits.length; i++) {
+    const weight = weightOf(odds.logits[i] ?? 0, odds);
+    if (weight > 0) weights[count++] = weight;
+  }
+  return weights.subarray(0, count);
 }
 
 /** The fewest weights that hold the share `topP` of all, falling. */
@@ -136,56 +159,82 @@ function falling(values: Float64Array): Float64Array {
 }
 
 /**
- * The `count` largest of `values`, in no order; changes their order.
+ * The `count` largest of `values` in no order, with −∞ in the place of what is missing. They are a heap whose smallest is
+ * on top while the rest goes by.
  *
- * @see Hoare (1961), "Algorithm 65: find".
+ * @see Williams (1964), "Algorithm 232: heapsort".
  */
-function largest(values: Float64Array, count: number): Float64Array {
-  let [low, high] = [0, values.length - 1];
-  while (low < high) {
-    const [left, right] = partition(values, low, high);
-    if (count <= right + 1) high = right;
-    else if (count > left) low = left;
-    else break; // what lies between is equal, and in its place
+function largest(values: Float32Array, count: number): Float32Array {
+  const heap = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
+  let smallest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? 0;
+    if (!(value > smallest)) continue;
+    replaceTop(heap, value);
+    smallest = heap[0] ?? 0;
   }
-  return values.subarray(0, count);
+  return heap;
 }
 
-/** Brings what is larger than a middle value of a stretch to its front; where the smaller begin and the larger end. */
-function partition(values: Float64Array, low: number, high: number): readonly [number, number] {
-  const pivot = values[(low + high) >>> 1] ?? 0;
-  let [left, right] = [low, high];
-  while (left <= right) {
-    while ((values[left] ?? 0) > pivot) left++;
-    while ((values[right] ?? 0) < pivot) right--;
-    if (left > right) break;
-    const larger = values[right] ?? 0;
-    values[right--] = values[left] ?? 0;
-    values[left++] = larger;
+function replaceTop(heap: Float32Array, value: number): void {
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && (heap[child + 1] ?? 0) < (heap[child] ?? 0)) child++;
+    const smaller = heap[child] ?? 0;
+    if (smaller >= value) break;
+    heap[at] = smaller;
+    at = child;
   }
-  return [left, right];
+  heap[at] = value;
 }
 
 /** Draws among falling weights; of tokens with equal ones, the smaller id counts as the first. Null where there are none. */
-function drawRanked(weights: Float64Array, ranked: Float64Array, reader: DrawReader): number | null {
+function drawRanked(odds: Odds, ranked: Float64Array, reader: DrawReader): number | null {
   let left = reader.uniform() * sumOf(ranked);
   let rank = -1;
   while (left >= 0 && rank + 1 < ranked.length) left -= ranked[++rank] ?? 0;
   const weight = ranked[rank];
-  if (weight === undefined) return null;
-  let token = -1;
-  for (let equal = ranked.indexOf(weight); equal <= rank; equal++) token = weights.indexOf(weight, token + 1);
-  return token;
+  return weight === undefined ? null : tokenOfWeight(odds, weight, rank - ranked.indexOf(weight));
+}
+
+/** The token of a weight before which `before` others have the same. */
+function tokenOfWeight(odds: Odds, weight: number, before: number): number | null {
+  const { logits, peak, temperature } = odds;
+  const exponent = Math.log(weight);
+  // Exponents of equal weights are this near, and an exponential is slow; the smallest weights are few and far between.
+  const near = exponent < -700 ? 1 : 1e-6;
+  let left = before;
+  let equal = Number.NaN; // a logit that has this weight
+  for (let token = 0; token < logits.length; token++) {
+    const logit = logits[token] ?? 0;
+    if (logit !== equal) {
+      if (!(Math.abs((logit - peak) / temperature - exponent) < near) || weightOf(logit, odds) !== weight) continue;
+      equal = logit;
+    }
+    if (left-- === 0) return token;
+  }
+  return null;
 }
 
 /** Draws among all tokens that are possible and at least as likely as `minP`, in the order of their ids. */
-function drawInOrder(weights: Float64Array, minP: number, reader: DrawReader): number | null {
+function drawInOrder(odds: Odds, minP: number, reader: DrawReader): number | null {
+  const { logits } = odds;
   const floor = Math.max(minP, Number.MIN_VALUE);
-  let left = reader.uniform() * sumOf(atLeast(weights, floor));
+  const weights = new Float64Array(logits.length); // 0 where it is below the floor
+  let sum = 0;
+  for (let token = 0; token < weights.length; token++) {
+    const weight = weightOf(logits[token] ?? 0, odds);
+    if (weight < floor) continue;
+    weights[token] = weight;
+    sum += weight;
+  }
+  let left = reader.uniform() * sum;
   let drawn: number | null = null;
   for (let token = 0; token < weights.length && left >= 0; token++) {
     const weight = weights[token] ?? 0;
-    if (weight < floor) continue;
+    if (weight === 0) continue;
     left -= weight;
     drawn = token;
   }
