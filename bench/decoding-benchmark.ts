@@ -1,65 +1,80 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ggmlBytes } from "../src/checkpoint/gguf-header.ts";
+import type { GgufDtype } from "../src/checkpoint/gguf-writer.ts";
 import type { MachineLimits } from "./machine-limits.ts";
+import type { Cost } from "./peers/cost.ts";
 import { PeerProcess } from "./peers/peer-process.ts";
-import { writeRandomGguf } from "./peers/random-gguf.ts";
-import { shapes } from "./shapes.ts";
+import { matrixElements, writeRandomGguf } from "./peers/random-gguf.ts";
+import { decodingShape as shape } from "./shapes.ts";
 import { formatNumber, formatRatio, formatShare, formatTable, median } from "./table.ts";
 import type { Measured, Side } from "./turns.ts";
 import { takeTurns } from "./turns.ts";
 
-/** One program reading a prompt and decoding, at batch 1 and in float32, with so many threads. */
+/** Tokens a second, and ours over the peer's; null for ourselves. */
+export interface Speed {
+  readonly perSecond: number;
+  readonly perCpuSecond: number;
+  readonly speedup: number | null;
+  readonly cpuSpeedup: number | null;
+}
+
+/** One program reading a prompt and decoding, at batch 1, with weights in one format and so many threads. */
 export interface DecodingResult {
   readonly program: string;
   readonly isOurs: boolean;
   readonly threads: number;
-  readonly promptTokensPerSecond: number;
-  readonly decodeTokensPerSecond: number;
+  readonly weights: GgufDtype;
+  readonly prompt: Speed;
+  readonly decode: Speed;
   /** Weights read for each token, times tokens a second. */
   readonly bytesPerSecond: number;
   /** Share of how fast the machine reads memory. */
   readonly shareOfBandwidth: number;
-  /** Our tokens a second over the peer's; null for ourselves. */
-  readonly promptSpeedup: number | null;
-  readonly decodeSpeedup: number | null;
+  /** Until the model is open. */
+  readonly startSeconds: number;
+  readonly peakBytes: number;
 }
 
 interface Answer {
-  readonly promptTokensPerSecond: number;
-  readonly decodeTokensPerSecond: number;
+  readonly prompt: Cost;
+  readonly decode: Cost;
+  readonly startSeconds: number;
+  readonly peakBytes: number;
   readonly version?: string;
 }
 
-const length = { promptTokens: 256, decodeTokens: 64 };
-const sizes = { ...shapes.L, context: 1024 };
+const lengths = { promptTokens: 256, decodeTokens: 64 };
+const formats: readonly GgufDtype[] = ["F32", "BF16", "Q8_0", "Q4_0"];
+/** llama.cpp was seen to wait for its own threads without an end. */
+const limitSeconds = 120;
 
-/** Weights that one token has to pass: all but the positions, of which it reads one row. */
-const bytesPerToken = 4 * (sizes.layers * (12 * sizes.width ** 2 + 13 * sizes.width) + sizes.vocabulary * sizes.width);
-
-/** Measures a GPT-2 of shape L beside llama.cpp, on one thread and on all of them. */
+/** Measures a Llama of SmolLM2-135M's shape beside llama.cpp, in every format, on one thread and on all of them. */
 export async function benchmarkDecoding(
   { threads, rounds }: { readonly threads: number; readonly rounds: number },
   limits: MachineLimits,
   leftOut: (reason: string) => void,
 ): Promise<DecodingResult[]> {
-  const folder = await mkdtemp(join(tmpdir(), "stemma-bench-"));
   const results: Omit<DecodingResult, "shareOfBandwidth">[] = [];
-  try {
-    const model = join(folder, "gpt2.gguf");
-    await writeRandomGguf(model, sizes);
-    for (const count of threads > 1 ? [1, threads] : [1]) {
-      const measured = await takeTurns<Answer>(
-        sidesOf(model, count),
-        rounds,
-        (why) => count === 1 && leftOut(why),
-        () => limits.measureBandwidth(count),
-      );
-      const ours = measured.find(({ side }) => side.isOurs);
-      results.push(...measured.map((one) => resultOf(one, ours ?? one, count)));
+  for (const weights of formats) {
+    const folder = await mkdtemp(join(tmpdir(), "stemma-bench-"));
+    try {
+      const model = join(folder, "llama.gguf");
+      await writeRandomGguf(model, shape, weights);
+      for (const count of threads > 1 ? [1, threads] : [1]) {
+        const measured = await takeTurns<Answer>(
+          sidesOf(model, count),
+          rounds,
+          (why) => leftOut(`${why} (${count} ${count === 1 ? "thread" : "threads"})`),
+          () => limits.measureBandwidth(count),
+        );
+        const ours = measured.find(({ side }) => side.isOurs);
+        results.push(...measured.map((one) => resultOf(one, ours ?? one, count, weights)));
+      }
+    } finally {
+      await rm(folder, { recursive: true });
     }
-  } finally {
-    await rm(folder, { recursive: true });
   }
   // Only now is it known how many threads read fastest.
   return results.map((row) => ({ ...row, shareOfBandwidth: row.bytesPerSecond / limits.bandwidth }));
@@ -68,9 +83,10 @@ export async function benchmarkDecoding(
 function sidesOf(model: string, threads: number): Side<Answer>[] {
   const ours = PeerProcess.script(join(import.meta.dirname, "decoding.ts"));
   const llama = PeerProcess.script(join(import.meta.dirname, "peers/llama.ts"));
+  const command = (): object => ({ model, threads, ...lengths });
   return [
-    { name: "Stemma", isOurs: true, process: ours, command: () => ({ shape: shapes.L, threads, ...length }) },
-    { name: "llama.cpp", isOurs: false, process: llama, command: () => ({ model, threads, ...length }) },
+    { name: "Stemma", isOurs: true, process: ours, command },
+    { name: "llama.cpp", isOurs: false, process: llama, command, limitSeconds },
   ];
 }
 
@@ -78,29 +94,51 @@ function resultOf(
   { side, answers }: Measured<Answer>,
   ours: Measured<Answer>,
   threads: number,
+  weights: GgufDtype,
 ): Omit<DecodingResult, "shareOfBandwidth"> {
-  const promptRate = (all: Measured<Answer>): number => median(all.answers.map((a) => a.promptTokensPerSecond));
-  const decodeRate = (all: Measured<Answer>): number => median(all.answers.map((a) => a.decodeTokensPerSecond));
-  const [prompt, decode] = [promptRate({ side, answers }), decodeRate({ side, answers })];
+  const of = (tokens: number, cost: (answer: Answer) => Cost): Speed => {
+    const rate = (all: readonly Answer[], time: keyof Cost): number =>
+      tokens / median(all.map((answer) => cost(answer)[time]));
+    const own = { perSecond: rate(answers, "seconds"), perCpuSecond: rate(answers, "cpuSeconds") };
+    if (side.isOurs) return { ...own, speedup: null, cpuSpeedup: null };
+    return {
+      ...own,
+      speedup: rate(ours.answers, "seconds") / own.perSecond,
+      cpuSpeedup: rate(ours.answers, "cpuSeconds") / own.perCpuSecond,
+    };
+  };
+  const decode = of(lengths.decodeTokens, (answer) => answer.decode);
   return {
     program: [side.name, answers.at(-1)?.version ?? ""].join(" ").trim(),
-    ...{ isOurs: side.isOurs, threads, promptTokensPerSecond: prompt, decodeTokensPerSecond: decode },
-    bytesPerSecond: decode * bytesPerToken,
-    promptSpeedup: side.isOurs ? null : promptRate(ours) / prompt,
-    decodeSpeedup: side.isOurs ? null : decodeRate(ours) / decode,
+    ...{ isOurs: side.isOurs, threads, weights, decode },
+    prompt: of(lengths.promptTokens, (answer) => answer.prompt),
+    bytesPerSecond: decode.perSecond * (ggmlBytes(weights, [matrixElements(shape)]) ?? Number.NaN),
+    startSeconds: median(answers.map((answer) => answer.startSeconds)),
+    peakBytes: median(answers.map((answer) => answer.peakBytes)),
   };
 }
 
-/** The results as a table. */
-export function decodingTable(results: readonly DecodingResult[]): string[] {
-  const headings = ["<threads", "<program", "prompt tokens/s", "Stemma's speed", "decode tokens/s", "GB/s"];
-  return formatTable(
-    [...headings, "of bandwidth", "Stemma's speed"],
-    results.map((row) => [
-      ...[row.isOurs ? String(row.threads) : "", row.program],
-      ...[formatNumber(row.promptTokensPerSecond), formatRatio(row.promptSpeedup)],
-      ...[formatNumber(row.decodeTokensPerSecond), formatNumber(row.bytesPerSecond / 1e9)],
-      ...[formatShare(row.shareOfBandwidth), formatRatio(row.decodeSpeedup)],
-    ]),
-  );
+/** The results as two tables: reading a prompt, and decoding. */
+export function decodingTables(results: readonly DecodingResult[]): { prompt: string[]; decode: string[] } {
+  const headings = ["<threads", "<weights", "<program", "tokens/s", "Stemma's speed", "tokens/CPU-s", "Stemma's speed"];
+  const cells = (row: DecodingResult, { perSecond, perCpuSecond, speedup, cpuSpeedup }: Speed): string[] => [
+    ...[row.isOurs ? String(row.threads) : "", row.isOurs ? row.weights : "", row.program],
+    ...[formatNumber(perSecond), formatRatio(speedup), formatNumber(perCpuSecond), formatRatio(cpuSpeedup)],
+  ];
+  return {
+    prompt: formatTable(
+      [...headings, "memory MB", "start s"],
+      results.map((row) => [
+        ...cells(row, row.prompt),
+        ...[formatNumber(row.peakBytes / 1e6), formatNumber(row.startSeconds)],
+      ]),
+    ),
+    decode: formatTable(
+      [...headings, "GB/s", "of bandwidth"],
+      results.map((row) => [
+        ...cells(row, row.decode),
+        ...[formatNumber(row.bytesPerSecond / 1e9), formatShare(row.shareOfBandwidth)],
+      ]),
+    ),
+  };
 }

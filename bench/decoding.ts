@@ -1,55 +1,44 @@
 /**
- * Our side of the decoding benchmark: lines such as `{"shape": {…}, "threads": 1, "promptTokens": 256, "decodeTokens":
- * 64}` are answered with `{"promptTokensPerSecond": …, "decodeTokensPerSecond": …, "threads": 1}`, at batch 1.
+ * Our side of the decoding benchmark: lines such as `{"model": "llama.gguf", "threads": 1, "promptTokens": 256,
+ * "decodeTokens": 64}` are answered as `peers/llama.ts` does, at batch 1 and with weights as the file has them.
  */
 import { openBackend } from "../src/backend/index.ts";
-import { Random } from "../src/core/random.ts";
 import { Decoder } from "../src/generate/decoder.ts";
-import { gpt2 } from "../src/models/gpt-families.ts";
-import { Initializer } from "../src/nn/parameters.ts";
+import type { LanguageModel } from "../src/models/language-model.ts";
+import { loadModel } from "../src/models/load.ts";
 import { answerLines } from "./peers/answer-lines.ts";
-import type { TrainingShape } from "./shapes.ts";
+import { costOf, peakBytes } from "./peers/cost.ts";
 
 interface Command {
-  readonly shape: TrainingShape;
+  readonly model: string;
   readonly threads: number;
   readonly promptTokens: number;
   readonly decodeTokens: number;
 }
 
-let loaded: { threads: number; model: ReturnType<typeof gpt2.create> } | null = null;
+let loaded: { model: LanguageModel; startSeconds: number } | null = null;
 
-await answerLines<Command>(async ({ shape, threads, promptTokens, decodeTokens }) => {
-  if (loaded?.threads !== threads) loaded = { threads, model: await newModel(shape, threads) };
-  const { model } = loaded;
-  const prompt = Array.from({ length: promptTokens }, (_, i) => (i * 97) % shape.vocabulary);
-  const decoder = new Decoder(model, 1, promptTokens + decodeTokens + 16);
+await answerLines<Command>(async ({ model: path, threads, promptTokens, decodeTokens }) => {
+  loaded ??= await load(path, threads);
+  const { model, startSeconds } = loaded;
+  const ids = Array.from({ length: promptTokens }, (_, i) => (i * 97) % 1000);
+  const decoder = new Decoder(model, 1, promptTokens + decodeTokens + 1);
   decoder.open();
-  await decoder.feed([prompt.slice(0, 16)]);
+  await decoder.feed([ids.slice(0, 16)]);
   decoder.reset(0);
-  const promptSeconds = await secondsOf(async () => {
-    await decoder.feed([prompt]);
+  const prompt = await costOf(async () => {
+    await decoder.feed([ids]);
   });
-  const decodeSeconds = await secondsOf(async () => {
-    for (let i = 0; i < decodeTokens; i++) await decoder.feed([[(i * 97) % shape.vocabulary]]);
+  const decode = await costOf(async () => {
+    for (let i = 0; i < decodeTokens; i++) await decoder.feed([[(i * 97) % 1000]]);
   });
   decoder.release();
-  return {
-    promptTokensPerSecond: promptTokens / promptSeconds,
-    decodeTokensPerSecond: decodeTokens / decodeSeconds,
-    threads,
-  };
+  return { prompt, decode, startSeconds, peakBytes: peakBytes() };
 });
 
-async function newModel(shape: TrainingShape, threads: number): Promise<ReturnType<typeof gpt2.create>> {
-  const { vocabulary, batch: _, ...sizes } = shape;
-  const backend = await openBackend({ name: "native", threads, matmulPrecision: "float32" });
-  const settings = gpt2.shaped({ ...sizes, vocabularySize: vocabulary, context: 1024, dropout: 0 });
-  return gpt2.create(settings, new Initializer(backend, new Random(1)));
-}
-
-async function secondsOf(work: () => Promise<void>): Promise<number> {
+async function load(path: string, threads: number): Promise<{ model: LanguageModel; startSeconds: number }> {
   const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
+  const backend = await openBackend({ name: "native", threads, matmulPrecision: "float32" });
+  const { model } = await loadModel(path, backend, "stored");
+  return { model, startSeconds: (performance.now() - start) / 1000 };
 }

@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { describeMachine, packageVersion } from "../src/train/machine.ts";
 import type { DecodingResult } from "./decoding-benchmark.ts";
-import { benchmarkDecoding, decodingTable } from "./decoding-benchmark.ts";
+import { benchmarkDecoding, decodingTables } from "./decoding-benchmark.ts";
 import type { EvaluationResult } from "./evaluation-benchmark.ts";
 import { benchmarkEvaluation, evaluationTable } from "./evaluation-benchmark.ts";
 import { findPythonWithTorch, pythonRemedy } from "./find-python.ts";
@@ -70,12 +70,14 @@ async function measureTraining(): Promise<TrainingResult[]> {
 }
 
 async function measureDecoding(): Promise<DecodingResult[]> {
-  tell("prompt and decoding at shape L");
+  tell("prompt and decoding beside llama.cpp");
   const results = await benchmarkDecoding({ threads: options.threads, rounds: options.repeats }, limits, (why) =>
     notes.add(why),
   );
-  print("\nDecoding with shape L in float32, batch 1, after a prompt of 256 tokens (medians)\n");
-  print(...decodingTable(results), "", `Measured reading of memory: ${formatNumber(limits.bandwidth / 1e9)} GB/s`);
+  const { prompt, decode } = decodingTables(results);
+  print("\nReading a prompt of 256 tokens, SmolLM2-135M's shape, batch 1 (medians)\n", ...prompt);
+  print("\nDecoding 64 tokens after it (medians)\n", ...decode, "");
+  print(`Measured reading of memory: ${formatNumber(limits.bandwidth / 1e9)} GB/s`);
   return results;
 }
 

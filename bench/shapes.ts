@@ -39,6 +39,11 @@ export const shapes = {
   moe: { model: "mixtral", ...medium, hidden: 512, keyValueHeads: 3, experts: 8 },
 } as const satisfies Record<string, TrainingShape>;
 
+/** SmolLM2-135M as published, but for its context: what decoding is measured with. */
+export const decodingShape = {
+  ...{ layers: 30, heads: 9, keyValueHeads: 3, width: 576, hidden: 1536, context: 2048, vocabulary: 49_152 },
+} as const;
+
 /** Name of a fixed shape. */
 export type ShapeName = keyof typeof shapes;
 

@@ -10,6 +10,8 @@ export interface Side<Answer> {
   readonly process: PeerProcess;
   /** What to ask, given the last answer; null before the first. */
   readonly command: (last: Answer | null) => object;
+  /** A peer that has not answered by then is left out. */
+  readonly limitSeconds?: number;
 }
 
 /** What a side answered, turn after turn. */
@@ -51,12 +53,12 @@ export async function takeTurns<Answer>(
 
 /** An answer, or null from a peer that fails. */
 async function answerOf<Answer>(
-  { name, isOurs, process, command }: Side<Answer>,
+  { name, isOurs, process, command, limitSeconds }: Side<Answer>,
   last: Answer | null,
   leftOut: (reason: string) => void,
 ): Promise<Answer | null> {
   try {
-    return await process.ask<Answer>(command(last));
+    return await process.ask<Answer>(command(last), limitSeconds);
   } catch (error) {
     if (isOurs || !(error instanceof PeerError)) throw error;
     leftOut(`${name}: ${error.message}`);

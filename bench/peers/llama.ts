@@ -1,11 +1,12 @@
 /**
  * llama.cpp beside Stemma, through node-llama-cpp: processing a prompt and decoding at batch 1 on the processor. Reads
- * lines such as `{"model": "gpt2.gguf", "threads": 1, "promptTokens": 256, "decodeTokens": 64}` and answers each with
- * `{"promptSeconds": …, "promptTokensPerSecond": …, "decodeSeconds": …, "decodeTokensPerSecond": …, "peakBytes": …,
- * "threads": 1, "version": "…"}`. The model stays loaded while its path is the same; `writeRandomGguf` makes one. A short
- * untimed prompt is processed first, so that the weights are in memory.
+ * lines such as `{"model": "llama.gguf", "threads": 1, "promptTokens": 256, "decodeTokens": 64}` and answers each with
+ * `{"prompt": {"seconds": …, "cpuSeconds": …}, "decode": {…}, "startSeconds": …, "peakBytes": …, "version": "…"}`.
+ * `startSeconds` is what opening the model took, which stays open for the commands that follow; `writeRandomGguf` makes
+ * one. A short untimed prompt is processed first, so that the weights are in memory.
  */
 import { answerLines } from "./answer-lines.ts";
+import { costOf, peakBytes } from "./cost.ts";
 import { loadPeer } from "./find-peer.ts";
 
 interface Command {
@@ -41,38 +42,31 @@ interface Sequence {
   evaluate(tokens: readonly number[], options: { temperature: number }): AsyncGenerator<number>;
 }
 
-let llama: Llama | null = null;
-let loaded: { path: string; model: Model } | null = null;
+let loaded: { model: Model; version: string; startSeconds: number } | null = null;
 
 await answerLines<Command>(async ({ model: path, threads, promptTokens = 256, decodeTokens = 64 }) => {
-  llama ??= await (await loadPeer<NodeLlamaCpp>("node-llama-cpp", "3.22.1")).getLlama({
-    gpu: false,
-    build: "never",
-    maxThreads: 0,
-    logLevel: "error",
-  });
-  if (loaded?.path !== path) loaded = { path, model: await llama.loadModel({ modelPath: path }) };
-
-  const contextSize = Math.min(loaded.model.trainContextSize, promptTokens + decodeTokens + 1);
-  const context = await loaded.model.createContext({ contextSize, batchSize: promptTokens, threads });
+  loaded ??= await load(path);
+  const { model, version, startSeconds } = loaded;
+  const contextSize = Math.min(model.trainContextSize, promptTokens + decodeTokens + 1);
+  const context = await model.createContext({ contextSize, batchSize: promptTokens, threads });
   const sequence = context.getSequence();
   await sequence.evaluateWithoutGeneratingNewTokens(tokens(16));
   await sequence.clearHistory();
 
-  const promptSeconds = await secondsOf(() => sequence.evaluateWithoutGeneratingNewTokens(tokens(promptTokens)));
-  const decodeSeconds = await secondsOf(() => decode(sequence, decodeTokens));
+  const prompt = await costOf(() => sequence.evaluateWithoutGeneratingNewTokens(tokens(promptTokens)));
+  const decoded = await costOf(() => decode(sequence, decodeTokens));
   await context.dispose();
-  return {
-    promptSeconds,
-    promptTokensPerSecond: promptTokens / promptSeconds,
-    decodeSeconds,
-    decodeTokensPerSecond: decodeTokens / decodeSeconds,
-    peakBytes: process.resourceUsage().maxRSS * 1024,
-    threads,
-    version: llama.llamaCppRelease.release,
-  };
+  return { prompt, decode: decoded, startSeconds, peakBytes: peakBytes(), version };
 });
 process.exit(0); // llama.cpp's threads would keep the process
+
+async function load(modelPath: string): Promise<NonNullable<typeof loaded>> {
+  const { getLlama } = await loadPeer<NodeLlamaCpp>("node-llama-cpp", "3.22.1");
+  const start = performance.now();
+  const llama = await getLlama({ gpu: false, build: "never", maxThreads: 0, logLevel: "error" });
+  const model = await llama.loadModel({ modelPath });
+  return { model, version: llama.llamaCppRelease.release, startSeconds: (performance.now() - start) / 1000 };
+}
 
 /** Greedy decoding; each token is one pass through the model. */
 async function decode(sequence: Sequence, count: number): Promise<void> {
@@ -87,10 +81,4 @@ async function decode(sequence: Sequence, count: number): Promise<void> {
 /** Made-up ids: any will do, for speed does not depend on them. */
 function tokens(count: number): number[] {
   return Array.from({ length: count }, (_, i) => (i * 97) % 1000);
-}
-
-async function secondsOf(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
 }

@@ -32,3 +32,8 @@ test("a program that is not there is reported", async () => {
   peer = new PeerProcess("no-such-program-anywhere", []);
   await expect(peer.ask({})).rejects.toThrow(/ENOENT/);
 });
+
+test("a peer that does not answer in time is ended", async () => {
+  const silent = nodePeer("for (;;);");
+  await expect(silent.ask({}, 0.2)).rejects.toThrow(new PeerError("no answer within 0.2 s"));
+});

@@ -41,11 +41,21 @@ export class PeerProcess {
   }
 
   /**
-   * Sends a command and waits for its answer.
+   * Sends a command and waits for its answer, which a peer that is given `limitSeconds` must have by then: it is ended
+   * otherwise.
    *
    * @throws {PeerError} when the peer answers with an error, or ends without answering.
    */
-  async ask<Answer>(command: object): Promise<Answer> {
+  async ask<Answer>(command: object, limitSeconds?: number): Promise<Answer> {
+    if (limitSeconds === undefined) return this.#answer(command);
+    const limit = setTimeout(() => {
+      this.#failure = new Error(`no answer within ${limitSeconds} s`);
+      this.#child.kill("SIGKILL");
+    }, limitSeconds * 1000);
+    return await this.#answer<Answer>(command).finally(() => clearTimeout(limit));
+  }
+
+  async #answer<Answer>(command: object): Promise<Answer> {
     this.#child.stdin?.write(`${JSON.stringify(command)}\n`);
     let line = await this.#lines.next();
     // Libraries write empty lines where a terminal would see a progress bar.
