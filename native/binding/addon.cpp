@@ -11,11 +11,12 @@
 
 namespace stemma {
 
-namespace {
+const Method* const methodFamilies[] = {memoryMethods, machineMethods, matmulMethods,    elementwiseMethods,
+                                        unaryMethods,  rowMethods,     normMethods,      optimizerMethods,
+                                        rotaryMethods, lstmMethods,    attentionMethods, repeatMethods,
+                                        nullptr};
 
-const Method* const families[] = {memoryMethods, machineMethods, matmulMethods, elementwiseMethods, unaryMethods,
-                                  rowMethods,    normMethods,    optimizerMethods, rotaryMethods,
-                                  lstmMethods,   attentionMethods};
+namespace {
 
 /**
  * Worker threads of the pool run this library's code for as long as the process lives, but Node unloads an addon when
@@ -87,11 +88,18 @@ napi_value open(napi_env env, napi_callback_info info) {
                                  classReference(env, arguments[3])};
   napi_value object;
   napi_create_object(env, &object);
-  for (const Method* method : families) {
-    for (; method->name; method++) define(env, object, method->name, method->callback, context);
+  napi_value names;
+  napi_create_array(env, &names);
+  uint32_t number = 0;
+  for (const Method* const* family = methodFamilies; *family; family++) {
+    for (const Method* method = *family; method->name; method++) {
+      define(env, object, method->name, method->callback, context);
+      napi_set_element(env, names, number++, text(env, method->name));
+    }
   }
+  napi_set_named_property(env, object, "methods", names);
   napi_set_named_property(env, object, "instructionSet", text(env, kernels->name));
-  napi_set_named_property(env, object, "threads", number(env, chosen));
+  napi_set_named_property(env, object, "threads", stemma::number(env, chosen));
   napi_value hasBfloat16;
   napi_get_boolean(env, kernels->hasBfloat16Products, &hasBfloat16);
   napi_set_named_property(env, object, "hasBfloat16Products", hasBfloat16);

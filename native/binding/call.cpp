@@ -4,22 +4,36 @@
 
 namespace stemma {
 
+/** The call that `repeat` has under way in this thread. */
+static thread_local const RepeatedCall* repeated = nullptr;
+
+void Call::repeat(napi_env env, napi_callback method, const RepeatedCall& call) {
+  repeated = &call;
+  method(env, nullptr);
+  repeated = nullptr;
+}
+
 Call::Call(napi_env env, napi_callback_info info, const char* kernel) : env_(env), kernel_(kernel) {
+  if (!info) {
+    context_ = &repeated->context;
+    numbers_ = repeated->numbers;
+    count_ = repeated->count;
+    return;
+  }
   void* data = nullptr;
   napi_get_cb_info(env, info, &count_, arguments_, nullptr, &data);
-  context_ = (Context*)data;
+  context_ = (const Context*)data;
   if (count_ > kMaxArguments) count_ = kMaxArguments;
 }
 
 napi_value Call::next() {
-  if (next_ >= count_) {
-    fail("too few arguments");
-    return nullptr;
-  }
-  return arguments_[next_++];
+  if (next_ < count_ && !numbers_) return arguments_[next_++];
+  fail(numbers_ ? "a call with anything but numbers cannot be repeated" : "too few arguments");
+  return nullptr;
 }
 
 double Call::number() {
+  if (numbers_ && next_ < count_) return failed_ ? 0 : numbers_[next_++];
   const napi_value value = next();
   double result = 0;
   if (failed_ || napi_get_value_double(env_, value, &result) == napi_ok) return failed_ ? 0 : result;
@@ -92,7 +106,9 @@ View Call::view() {
 View Call::optionalView() {
   if (next_ + 1 < count_) {
     double handle = 0;
-    if (napi_get_value_double(env_, arguments_[next_], &handle) == napi_ok && handle == -1) {
+    if (numbers_) handle = numbers_[next_];
+    else if (napi_get_value_double(env_, arguments_[next_], &handle) != napi_ok) handle = 0;
+    if (handle == -1) {
       next_ += 2;
       return {nullptr, 0};
     }

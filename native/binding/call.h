@@ -42,6 +42,13 @@ struct WeightView {
   WeightFormat format;
 };
 
+/** A call that JavaScript made before, made once more: its numbers, in the order of the arguments. */
+struct RepeatedCall {
+  const Context& context;
+  const double* numbers;
+  size_t count;
+};
+
 /** A typed array of JavaScript. */
 struct Values {
   void* data;
@@ -55,7 +62,11 @@ struct Values {
  */
 class Call {
  public:
+  /** Without `info`, the arguments are those of the call that `repeat` has under way. */
   Call(napi_env env, napi_callback_info info, const char* kernel);
+
+  /** Makes a call once more, of a method whose arguments are all numbers. */
+  static void repeat(napi_env env, napi_callback method, const RepeatedCall& call);
 
   bool ok() const { return !failed_; }
   const Context& context() const { return *context_; }
@@ -117,8 +128,10 @@ class Call {
 
   napi_env env_;
   const char* kernel_;
-  Context* context_ = nullptr;
+  const Context* context_ = nullptr;
   napi_value arguments_[kMaxArguments];
+  /** Instead of arguments, in a call that is repeated. */
+  const double* numbers_ = nullptr;
   size_t count_ = kMaxArguments;
   size_t next_ = 0;
   bool failed_ = false;
@@ -157,5 +170,9 @@ extern const Method optimizerMethods[];
 extern const Method rotaryMethods[];
 extern const Method lstmMethods[];
 extern const Method attentionMethods[];
+extern const Method repeatMethods[];
+
+/** All of them, ended by null. A method's number is its place among those of all families. */
+extern const Method* const methodFamilies[];
 
 }  // namespace stemma

@@ -1,5 +1,6 @@
 import type { Draw } from "../core/random.ts";
 import type { Shape } from "../core/shape.ts";
+import type { PassCapture } from "./passes.ts";
 import type { WeightFormatName } from "./weight-formats.ts";
 
 /**
@@ -371,6 +372,8 @@ export interface Backend {
   finalizer(storage: Storage): () => void;
   /** Copies `values` into a storage from element `offset` on; a storage of a weight format takes its blocks as bytes. */
   write(storage: Storage, offset: number, values: Float32Array | Int32Array | Uint8Array): void;
+  /** Absent where a pass costs nothing beside its kernels. */
+  readonly passes?: PassCapture;
   /** Bytes that may still be allocated without the system running out of them; absent where nobody knows. */
   readonly memoryLeft?: () => number;
   /**

@@ -28,13 +28,14 @@ export interface WatchedBackend {
 export function watchAttention(backend: Backend): WatchedBackend {
   let taken: Promise<AttentionMap>[] = [];
   let isWatching = true;
+  const { passes: _, ...rest } = backend; // a pass made again would not be looked at
   const attention = (own: Attention): void => {
     backend.all.attention(own);
     if (isWatching) taken.push(mapOf(backend, own));
   };
   return {
     backend: {
-      ...backend,
+      ...rest,
       fused: { ...backend.fused, attention },
       all: { ...backend.all, attention },
     },

@@ -3,6 +3,7 @@ import type { KeyValueCache } from "../nn/key-value-cache.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { DecodingStep } from "./decoding-step.ts";
 
 /** Tokens taken through the model at one time, at most, while a prompt is read. */
 const chunkTokens = 2048;
@@ -14,11 +15,13 @@ const chunkTokens = 2048;
 export class Decoder {
   readonly #model: LanguageModel;
   readonly #cache: KeyValueCache;
+  readonly #step: DecodingStep;
   #active = 0;
 
   constructor(model: LanguageModel, slots: number, capacity: number) {
     this.#model = model;
     this.#cache = model.newCache(slots, capacity);
+    this.#step = new DecodingStep(model, this.#cache);
   }
 
   /** Sequences under way. */
@@ -73,13 +76,14 @@ export class Decoder {
     return logits;
   }
 
-  /** Gives the cache's memory back. */
+  /** Gives the memory back. */
   release(): void {
+    this.#step.release();
     this.#cache.release();
   }
 
   async #forward(parts: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]> {
-    const { backend, settings } = this.#model;
+    const { settings } = this.#model;
     const time = parts.reduce((length, part) => Math.max(length, part.length), 1);
     const ids = new Int32Array(parts.length * time);
     const lastRows = new Int32Array(parts.length);
@@ -87,22 +91,26 @@ export class Decoder {
       ids.set(part, slot * time);
       lastRows[slot] = slot * time + Math.max(part.length - 1, 0);
     });
+    const counts = Int32Array.from(parts, (part) => part.length);
+    const values = time === 1 ? await this.#step.run(ids, counts) : await this.#read(ids, counts, lastRows);
+    const width = settings.vocabularySize;
+    return parts.map((_, slot) => values.subarray(slot * width, (slot + 1) * width));
+  }
+
+  /** Takes `ids` `[batch · time]` through the model, of which the first `counts` of each sequence are real. */
+  async #read(ids: Int32Array, counts: Int32Array, lastRows: Int32Array): Promise<Float32Array> {
+    const { backend } = this.#model;
+    const [batch, time] = [counts.length, ids.length / counts.length];
     const logits = withoutGradients(() =>
       tensorScope(() => {
-        this.#cache.extend(
-          Int32Array.from(parts, (part) => part.length),
-          time,
-          this.#model.readsPrefix,
-        );
-        const hidden = this.#model.forward(Tensor.from(backend, ids, [parts.length, time]), { cache: this.#cache });
-        const rows = hidden.reshape([parts.length * time, -1]);
-        const last = rows.gatherRows(Tensor.from(backend, lastRows, [parts.length])); // [batch, width]
-        return this.#model.logits(last); // [batch, vocabularySize]
+        this.#cache.extend(counts, time, this.#model.readsPrefix);
+        const hidden = this.#model.forward(Tensor.from(backend, ids, [batch, time]), { cache: this.#cache });
+        const rows = hidden.reshape([batch * time, -1]);
+        return this.#model.logits(rows.gatherRows(Tensor.from(backend, lastRows, [batch]))); // [batch, vocabularySize]
       }),
     );
     const values = await logits.floats();
     logits.release();
-    const width = settings.vocabularySize;
-    return parts.map((_, slot) => values.subarray(slot * width, (slot + 1) * width));
+    return values;
   }
 }

@@ -13,7 +13,7 @@ import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { withinWindow } from "../tensor/ops/attention-mask.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { checkPositions } from "./check-positions.ts";
+import { checkPositions, renewedPositions } from "./check-positions.ts";
 import { DecoderBlock } from "./decoder-block.ts";
 import type { DecoderSettings } from "./decoder-settings.ts";
 import { alibiSlopes } from "./decoder-settings.ts";
@@ -106,9 +106,11 @@ export class TransformerDecoder implements LanguageModel {
     const time = ids.axis(1);
     const mask = options.cache?.mask() ?? options.mask ?? { causal: true };
     const positions = options.positions ?? options.cache?.positions(time) ?? null;
-    checkPositions(String(this.settings.config.model_type), this.settings.context, time, positions);
-    const placesOf = this.#places(ids, mask, positions);
-    let x = this.#embed(ids, positions, options); // [batch, time, width]
+    const [name, { context }] = [String(this.settings.config.model_type), this.settings];
+    checkPositions(name, context, time, positions);
+    const renew = renewedPositions(name, context, time, options);
+    const placesOf = this.#places(ids, mask, { positions, renew });
+    let x = this.#embed(ids, { positions, renew }, options); // [batch, time, width]
     const routerLogits: Tensor[] = [];
     this.blocks.forEach((block, layer) => {
       const places = placesOf(layer);
@@ -141,33 +143,30 @@ export class TransformerDecoder implements LanguageModel {
     return new KeyValueCache(this.backend, { layers, slots, capacity, width: keyValueHeads * headDim });
   }
 
-  #embed(ids: Tensor, positions: Int32Array | null, options: ForwardOptions): Tensor {
+  #embed(ids: Tensor, given: GivenPositions, options: ForwardOptions): Tensor {
     const { scales, dropout } = this.settings;
     const tokens = options.embedded ?? this.tokenEmbedding.gatherRows(ids);
     const scaled = scales.embedding === 1 ? tokens : tokens.mul(scales.embedding);
-    const placed = this.positionEmbedding ? scaled.add(this.#positionRows(ids, positions)) : scaled;
+    const placed = this.positionEmbedding ? scaled.add(this.#positionRows(ids, given)) : scaled;
     const normed = this.embeddingNorm?.forward(placed) ?? placed;
     return dropOut(normed, dropout.embedding, options.random ?? null);
   }
 
-  #positionRows(ids: Tensor, positions: Int32Array | null): Tensor {
+  #positionRows(ids: Tensor, { positions, renew }: GivenPositions): Tensor {
     const table = this.positionEmbedding;
     const rule = this.settings.positions;
     if (!table || rule.kind !== "learned") throw new Error("internal: this model's positions are not learned");
     const time = ids.axis(1);
     if (!positions) return table.slice(0, rule.offset, rule.offset + time); // [time, width]
-    const rows = Tensor.from(
-      this.backend,
-      positions.map((position) => position + rule.offset),
-      ids.shape,
-    );
+    const rowsOf = (places: Int32Array): Int32Array => places.map((position) => position + rule.offset);
+    const rows = Tensor.given(this.backend, rowsOf(positions), ids.shape, renew && (() => rowsOf(renew())));
     return usedOnce(rows, (own) => table.gatherRows(own)); // [batch, time, width]
   }
 
   /** What each layer's attention is told of places; made once for all layers of a kind. */
-  #places(ids: Tensor, mask: AttentionMask, positions: Int32Array | null): (layer: number) => AttentionPlaces {
+  #places(ids: Tensor, mask: AttentionMask, { positions, renew }: GivenPositions): (layer: number) => AttentionPlaces {
     const [batch, time] = [ids.axis(0), ids.axis(1)];
-    const angles = new Map([...this.#tables].map(([rule, table]) => [rule, table.angles(time, positions)]));
+    const angles = new Map([...this.#tables].map(([rule, table]) => [rule, table.angles(time, positions, renew)]));
     const masks = new Map<number | null, AttentionMask>([[null, mask]]);
     return (layer) => {
       const { window = null, rotary = null } = this.settings.attention[layer] ?? {};
@@ -176,6 +175,12 @@ export class TransformerDecoder implements LanguageModel {
       return { mask: own, angles: (rotary && angles.get(rotary)) ?? null, slopes: this.#slopes };
     };
   }
+}
+
+/** Where the tokens of a pass stand, null for their places in the sequence; and those of the next pass like it. */
+interface GivenPositions {
+  readonly positions: Int32Array | null;
+  readonly renew: (() => Int32Array) | undefined;
 }
 
 function slopesOf({ positions, heads }: DecoderSettings, { backend }: Initializer): Tensor | null {

@@ -11,8 +11,8 @@ import { LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { checkPositions } from "./check-positions.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { checkPositions, renewedPositions } from "./check-positions.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 /** Shape of a GPT. */
@@ -104,9 +104,8 @@ export class Gpt implements LanguageModel {
     const positions = options.positions ?? options.cache?.positions(time) ?? null;
     checkPositions("gpt", this.settings.context, time, positions);
     if (!positions) return this.positionEmbedding.slice(0, 0, time); // [time, width]
-    const ids = this.positionEmbedding.blank([batch, time], "int32");
-    ids.write(positions);
-    return this.positionEmbedding.gatherRows(ids); // [batch, time, width]
+    const renew = renewedPositions("gpt", this.settings.context, time, options);
+    return this.positionEmbedding.gatherRows(Tensor.given(this.backend, positions, [batch, time], renew)); // [batch, time, width]
   }
 }
 

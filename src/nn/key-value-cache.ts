@@ -85,7 +85,7 @@ export class KeyValueCache {
   mask(): AttentionMask {
     const keyLengths = this.#counts.map((count, b) => this.#length(b) + count);
     const queryStarts = this.lengths.slice(0, this.#counts.length);
-    return { causal: true, queryStarts, keyLengths, prefixLengths: this.#prefixes };
+    return { causal: true, queryStarts, keyLengths, prefixLengths: this.#prefixes, renew: () => this.mask() };
   }
 
   /**
@@ -93,7 +93,7 @@ export class KeyValueCache {
    * layer, `[batch, capacity, width]`. Gradients reach what is stored, not what was there before.
    */
   append(layer: number, key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
-    const rows = Tensor.from(this.#backend, this.#rows, [this.#rows.length]);
+    const rows = Tensor.given(this.#backend, this.#rows, [this.#rows.length], () => this.#rows);
     const store = (all: Tensor | undefined, added: Tensor): Tensor => {
       if (!all) throw new ShapeError(`key-value cache: there is no layer ${layer} among ${this.shape.layers}`);
       const { slots, capacity, width } = this.shape;

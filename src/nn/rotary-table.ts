@@ -69,19 +69,33 @@ export class RotaryTable {
     this.#rule = rule;
   }
 
-  /** Angles for `time` positions from 0 on, or for the given ones, `[batch · time]`. */
-  angles(time: number, positions: Int32Array | null): RotaryAngles {
-    const needed = positions ? positions.reduce((most, position) => Math.max(most, position + 1), 0) : time;
-    const { scaling } = this.#rule;
-    const isLong = scaling?.kind === "longrope" && needed > scaling.originalContext;
+  /**
+   * Angles for `time` positions from 0 on, or for the given ones, `[batch · time]`.
+   *
+   * @param renew - The positions of the next pass, where passes are alike.
+   */
+  angles(time: number, positions: Int32Array | null, renew?: (() => Int32Array) | undefined): RotaryAngles {
+    const needed = positions ? endOf(positions) : time;
+    const isLong = this.#isLong(needed);
     let table = this.#tables.get(isLong);
     if (!table || needed > table.cos.axis(0)) {
       // The older tables may still be on a tape: they are given back when nothing refers to them.
       table = this.#tabulate(Math.max(64, 2 ** Math.ceil(Math.log2(needed))), isLong);
       this.#tables.set(isLong, table);
     }
-    const ids = positions && Tensor.from(this.#backend, positions, [positions.length]);
-    return { ...table, positions: ids };
+    if (!positions) return { ...table, positions: null };
+    const length = table.cos.axis(0);
+    const next = (): Int32Array | null => {
+      const later = renew?.() ?? new Int32Array(0);
+      const end = endOf(later);
+      return end <= length && this.#isLong(end) === isLong ? later : null;
+    };
+    return { ...table, positions: Tensor.given(this.#backend, positions, [positions.length], renew && next) };
+  }
+
+  #isLong(end: number): boolean {
+    const { scaling } = this.#rule;
+    return scaling?.kind === "longrope" && end > scaling.originalContext;
   }
 
   #tabulate(count: number, isLong: boolean): Angles {
@@ -99,6 +113,10 @@ export class RotaryTable {
     };
     return { cos: table(Math.cos), sin: table(Math.sin) };
   }
+}
+
+function endOf(positions: Int32Array): number {
+  return positions.reduce((most, position) => Math.max(most, position + 1), 0);
 }
 
 /** What cosines and sines are multiplied by. */

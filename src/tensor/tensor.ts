@@ -1,4 +1,5 @@
 import type { Backend, Dtype, Storage, UnaryKind, View } from "../backend/kernels.ts";
+import type { Renewal } from "../backend/passes.ts";
 import { isWeightFormat, storedBytes, weightFormats } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
@@ -51,6 +52,14 @@ export class Tensor implements View {
     const data = Array.isArray(values) ? Float32Array.from(values) : (values as Float32Array | Int32Array);
     const tensor = Tensor.empty(backend, shape, data instanceof Int32Array ? "int32" : "float32");
     backend.write(tensor.storage, 0, data);
+    return tensor;
+  }
+
+  /** {@link from} for integers that are others in each pass, so that the pass can be captured; see `PassCapture`. */
+  static given(backend: Backend, values: Int32Array, shape: Shape, renew: Renewal | undefined): Tensor {
+    if (!renew || !backend.passes) return Tensor.from(backend, values, shape);
+    const tensor = Tensor.empty(backend, shape, "int32");
+    backend.passes.write(tensor.storage, 0, values, renew);
     return tensor;
   }
 

@@ -10,6 +10,11 @@ export interface NativeFunctions {
   /** Whether a bfloat16 product is one instruction here; else operands are rounded and multiplied as float32. */
   readonly hasBfloat16Products: boolean;
 
+  /** Names of all functions; a function's number is its place among them. */
+  readonly methods: readonly string[];
+  /** Makes calls once more: for each the number of its function, how many arguments it has, and these, all numbers. */
+  repeat(table: Float64Array): void;
+
   /** A handle for `length` elements, not cleared; negative when the system has no memory for them. Format 0 has four bytes each. */
   allocate(length: number, format: number): number;
   /** Does nothing for a handle that was released before. */

@@ -12,6 +12,7 @@ import { lstmKernels } from "./lstm.ts";
 import type { NativeMachine } from "./machine.ts";
 import { nativeMachine } from "./machine.ts";
 import { matmulKernels } from "./matmul.ts";
+import { Recorder } from "./recorder.ts";
 import { fusedRowKernels, rowKernels } from "./rows.ts";
 import { memoryFunctions } from "./storage.ts";
 
@@ -59,7 +60,9 @@ export function nativeInstructionSets(): readonly InstructionSet[] {
   return "reason" in addon ? [] : addon.instructionSets();
 }
 
-function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: NativeOptions): NativeBackend {
+function assemble(plain: NativeFunctions, { matmulPrecision = "float32" }: NativeOptions): NativeBackend {
+  const recorder = new Recorder(plain);
+  const { native } = recorder;
   // One family of kernels is one file here, one in native/binding and one or more in native/kernels.
   const kernels: Kernels = {
     ...elementwiseKernels(native),
@@ -86,6 +89,6 @@ function assemble(native: NativeFunctions, { matmulPrecision = "float32" }: Nati
     kernels,
     fused,
     all: { ...kernels, ...fused },
-    ...memoryFunctions(native),
+    ...memoryFunctions(recorder),
   };
 }

@@ -4,6 +4,7 @@ import type { Backend, Dtype, Storage, View } from "../kernels.ts";
 import type { WeightFormatName } from "../weight-formats.ts";
 import { isWeightFormat, refuseOtherArray, refuseWeightFormat, storedBytes, weightFormats } from "../weight-formats.ts";
 import type { NativeFunctions } from "./addon.ts";
+import type { Recorder } from "./recorder.ts";
 
 /** Numbers of `enum class WeightFormat` in native/runtime/weight-format.h; 0 is float32, and int32. */
 const formatNumber: Readonly<Record<WeightFormatName, number>> = { bfloat16: 1, q8_0: 2, q4_0: 3 };
@@ -50,16 +51,26 @@ export function offsetOrZero(view: View | null | undefined): number {
 
 /** Allocation and copies. */
 export function memoryFunctions(
-  native: NativeFunctions,
-): Pick<Backend, "allocate" | "release" | "finalizer" | "write" | "read"> {
+  recorder: Recorder,
+): Pick<Backend, "allocate" | "release" | "finalizer" | "write" | "read" | "passes"> {
+  const { native } = recorder;
   return {
     allocate(dtype, length) {
       const bytes = storedBytes(dtype, length);
-      const handle = native.allocate(length, isWeightFormat(dtype) ? formatNumber[dtype] : 0);
+      const handle =
+        recorder.reuse(dtype, length) ?? native.allocate(length, isWeightFormat(dtype) ? formatNumber[dtype] : 0);
       if (handle < 0) throw outOfMemory(bytes);
-      return new NativeStorage(dtype, length, handle);
+      const storage = new NativeStorage(dtype, length, handle);
+      recorder.made(storage);
+      return storage;
     },
-    release: (storage) => native.release((storage as NativeStorage).handle),
+    release(storage) {
+      if (!recorder.keeps(storage as NativeStorage)) native.release((storage as NativeStorage).handle);
+    },
+    passes: {
+      capture: (body) => recorder.capture(body),
+      write: (storage, offset, values, renew) => recorder.write(storage as NativeStorage, offset, values, renew),
+    },
     finalizer(storage) {
       const { handle } = storage as NativeStorage;
       return () => native.release(handle);

@@ -2,7 +2,7 @@ import type { View } from "../../backend/kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount, formatShape } from "../../core/shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 
 /** Which keys each query may see. Lengths are given for each sequence of the batch; all are optional. */
 export interface AttentionMask {
@@ -16,6 +16,8 @@ export interface AttentionMask {
   readonly keyLengths?: Int32Array | undefined;
   /** `[batch · queries]`: first key that each query sees: start of its document, or of its window. */
   readonly firstKeys?: Int32Array | undefined;
+  /** The mask at the same place of the next pass, where passes are alike; see `PassCapture`. */
+  readonly renew?: (() => AttentionMask) | undefined;
 }
 
 /**
@@ -30,23 +32,35 @@ export function withMaskView(
   [batch, queries, keys]: readonly [number, number, number],
   body: (view: View | null) => void,
 ): void {
-  const { queryStarts, prefixLengths, keyLengths, firstKeys } = mask;
-  for (const list of [queryStarts, prefixLengths, keyLengths]) checkLength(list, [batch]);
-  checkLength(firstKeys, [batch, queries]);
-  if (!queryStarts && !prefixLengths && !keyLengths && !firstKeys) {
+  const rows = maskRows(mask, batch, queries, keys);
+  if (!rows) {
     body(null);
     return;
   }
+  const { renew } = mask;
+  const next = renew && ((): Int32Array | null => maskRows(renew(), batch, queries, keys));
+  const view = Tensor.given(like.backend, rows, [batch, rows.length / batch], next);
+  body(view);
+  view.release();
+}
+
+/** The values of a mask's view; null where it says nothing. */
+function maskRows(
+  { queryStarts, prefixLengths, keyLengths, firstKeys }: AttentionMask,
+  batch: number,
+  queries: number,
+  keys: number,
+): Int32Array | null {
+  for (const list of [queryStarts, prefixLengths, keyLengths]) checkLength(list, [batch]);
+  checkLength(firstKeys, [batch, queries]);
+  if (!queryStarts && !prefixLengths && !keyLengths && !firstKeys) return null;
   const width = firstKeys ? 3 + queries : 3;
   const rows = new Int32Array(batch * width);
   for (let b = 0; b < batch; b++) {
     rows.set([queryStarts?.[b] ?? 0, prefixLengths?.[b] ?? 0, keyLengths?.[b] ?? keys], b * width);
     if (firstKeys) rows.set(firstKeys.subarray(b * queries, (b + 1) * queries), b * width + 3);
   }
-  const view = like.blank([batch, width], "int32");
-  view.write(rows);
-  body(view);
-  view.release();
+  return rows;
 }
 
 function checkLength(values: Int32Array | undefined, axes: Shape): void {
@@ -69,5 +83,6 @@ export function withinWindow(mask: AttentionMask, window: number, batch: number,
     const own = (mask.queryStarts?.[Math.floor(row / queries)] ?? 0) + (row % queries);
     return Math.max(mask.firstKeys?.[row] ?? 0, own - window + 1);
   });
-  return { ...mask, firstKeys };
+  const { renew } = mask;
+  return { ...mask, firstKeys, renew: renew && (() => withinWindow(renew(), window, batch, queries)) };
 }
