@@ -89,6 +89,9 @@ export type DpoSettings = z.output<typeof DpoSettings>;
 /** A loss and its constants. */
 export type PreferenceLoss = DpoOptions | ReferenceFreeOptions | ({ readonly kind: "kto" } & KtoOptions);
 
+/** What settings say of the loss. */
+type LossChoice = Pick<DpoSettings, "loss" | "beta" | "reference" | keyof typeof owners>;
+
 /** Which losses a constant is for. */
 const owners = {
   labelSmoothing: ["sigmoid", "cdpo", "robust"],
@@ -109,7 +112,7 @@ const flags = {
  *
  * @throws {SettingsError} when a constant, or the reference, is for another loss.
  */
-export function preferenceLoss(settings: DpoSettings): PreferenceLoss {
+export function preferenceLoss(settings: LossChoice): PreferenceLoss {
   refuseForeign(settings);
   const { loss, labelSmoothing, gamma, desirableWeight, undesirableWeight } = settings;
   const beta = settings.beta ?? (loss === "simpo" ? 2 : 0.1);
@@ -128,7 +131,7 @@ export function preferenceLoss(settings: DpoSettings): PreferenceLoss {
 }
 
 /** @throws {SettingsError} when something is given that is for another loss. */
-function refuseForeign(settings: DpoSettings): void {
+function refuseForeign(settings: LossChoice): void {
   const { loss, reference } = settings;
   for (const key of Object.keys(owners) as (keyof typeof owners)[]) {
     const own: readonly string[] = owners[key];

@@ -11,6 +11,7 @@ import { parameters, trainedParameters } from "../nn/parameters.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
+import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
 import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
@@ -87,6 +88,9 @@ async function learn<Item, Ready extends Item, Batch>(
   );
 }
 
+/** Which rows, and what is done with those that cannot be used. */
+type RowChoice = Pick<DpoSettings, "data" | "validation" | "validationShare" | "context" | "longRows" | "badRows">;
+
 /** What a run learns from and is measured by, and the context that it takes. */
 interface DpoData<Item> {
   readonly training: readonly Item[];
@@ -100,7 +104,7 @@ interface DpoData<Item> {
  */
 async function openPolicy<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
-  settings: DpoSettings,
+  settings: RowChoice & AdapterChoice & Pick<DpoSettings, "model" | "reference" | "adapter" | "batchSize">,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<{ policy: Assistant; data: DpoData<Ready> }> {
@@ -128,7 +132,7 @@ async function openPolicy<Item, Ready extends Item, Batch>(
 
 async function readData<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
-  settings: DpoSettings,
+  settings: RowChoice,
   { model, encoder }: { readonly model: Assistant["model"]; readonly encoder: ChatEncoder },
   { note }: StageEnvironment,
 ): Promise<DpoData<Item>> {

@@ -17,7 +17,7 @@ import { familyIn } from "../models/load.ts";
 import type { TaskDescription } from "../models/task-model.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
-import type { AdapterKeeping } from "./adapter-run.ts";
+import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
@@ -71,7 +71,7 @@ export const finetune = defineStage({
 async function refuseLargeTask(
   { model }: Solver,
   examples: readonly EncodedExample[],
-  settings: FinetuneSettings,
+  settings: AdapterChoice & Pick<FinetuneSettings, "model" | "batchSize" | "freezeBody" | "recompute">,
 ): Promise<void> {
   const inputs = Math.max(...examples.map((example) => example.inputs.length));
   const longest = Math.max(...examples.flatMap((example) => example.inputs.map(({ ids }) => ids.length)));
@@ -137,7 +137,10 @@ interface TaskRows {
 }
 
 async function readData(
-  settings: FinetuneSettings,
+  settings: Pick<
+    FinetuneSettings,
+    "task" | "score" | "data" | "validation" | "validationShare" | "badRows" | "patience"
+  >,
   columns: TaskColumns,
   { note }: StageEnvironment,
 ): Promise<TaskRows> {
@@ -165,7 +168,7 @@ async function readData(
 /** Names of the classes in alphabetic order; says how often each is there. */
 function labelsOf(
   examples: readonly TaskExample[],
-  { task, score }: FinetuneSettings,
+  { task, score }: Pick<FinetuneSettings, "task" | "score">,
   { note }: StageEnvironment,
 ): readonly string[] {
   if (task === "multiple-choice" || score) return [];
@@ -204,7 +207,10 @@ function percent(share: number): string {
 }
 
 /** Decides which of the body's parameters learn. */
-function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings): void {
+function chooseTrained(
+  { model, tokenizer }: Solver,
+  settings: AdapterChoice & Pick<FinetuneSettings, "freezeBody" | "freezeLayers">,
+): void {
   const { freezeBody, freezeLayers, loraRank } = settings;
   if (loraRank > 0 && (freezeBody || freezeLayers > 0)) {
     throw new SettingsError(
@@ -218,18 +224,18 @@ function chooseTrained({ model, tokenizer }: Solver, settings: FinetuneSettings)
 
 function solverKeeping(
   { model, storage, isEnlarged }: Solver,
-  settings: FinetuneSettings,
+  choice: AdapterChoice & Pick<FinetuneSettings, "model">,
   environment: StageEnvironment,
 ): AdapterKeeping | null {
   const enlarged = isEnlarged && model.languageModel ? [model.languageModel.tokenEmbedding] : [];
   const { bindings } = storage;
-  return keepingOf({ model, bindings, taskType: "SEQ_CLS", head: model.head, enlarged }, settings, environment);
+  return keepingOf({ model, bindings, taskType: "SEQ_CLS", head: model.head, enlarged }, choice, environment);
 }
 
 function encode(
   solver: Solver,
   rows: readonly TaskExample[],
-  settings: FinetuneSettings,
+  settings: Pick<FinetuneSettings, "context" | "longRows">,
   { note }: StageEnvironment,
 ): readonly EncodedExample[] {
   const { labels } = solver.model.description;

@@ -23,7 +23,7 @@ import type { ChatEncoder } from "../text/encode-chat.ts";
 import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
-import type { AdapterKeeping } from "./adapter-run.ts";
+import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
 import { refuseLargeTraining } from "./plan/fit.ts";
@@ -112,7 +112,7 @@ export const reward = defineStage({
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
     const enlarged = model.body.settings.vocabularySize > own ? [model.body.tokenEmbedding] : [];
     const { training, heldOut, context } = await readData(settings, model, encoder, environment);
-    if (settings.check) return checkRun(model, heldOut, settings, environment);
+    if (settings.check) return checkRun(model, heldOut, settings.batchSize, environment);
     const { batchSize, recompute } = settings;
     adaptFor(settings, model.body);
     const sizes = sizesOf(training, batchSize);
@@ -157,15 +157,21 @@ export const reward = defineStage({
 /** The bias is not trained, but moved at the end: a checkpoint holds it beside what is. */
 function rewardKeeping(
   { model, family }: LoadedRewardModel,
-  settings: RewardSettings,
+  choice: AdapterChoice & Pick<RewardSettings, "model">,
   environment: StageEnvironment,
   enlarged: readonly Tensor[],
 ): AdapterKeeping | null {
   const bindings = (): readonly TensorBinding[] => family.tensors(model.body);
   const head = new Map([["score.weight", model.score]]);
-  const keeping = keepingOf({ model, bindings, taskType: "SEQ_CLS", head, enlarged }, settings, environment);
+  const keeping = keepingOf({ model, bindings, taskType: "SEQ_CLS", head, enlarged }, choice, environment);
   return keeping && { ...keeping, tensors: () => new Map([...keeping.tensors(), ["bias", model.bias]]) };
 }
+
+/** Which rankings, and what is done with those that cannot be used. */
+type RankingChoice = Pick<
+  RewardSettings,
+  "data" | "validation" | "validationShare" | "check" | "context" | "longRows" | "badRows"
+>;
 
 /** What a run learns from and is measured by, and the context that it takes. */
 interface RewardData {
@@ -175,7 +181,7 @@ interface RewardData {
 }
 
 async function readData(
-  settings: RewardSettings,
+  settings: RankingChoice,
   model: RewardModel,
   encoder: ChatEncoder,
   { note }: StageEnvironment,
@@ -186,7 +192,8 @@ async function readData(
   const encode = (paths: readonly string[]): Promise<readonly EncodedRanking[]> =>
     readNotingBad(settings, note, async (bad) => {
       const rankings = await readRankings(paths, bad);
-      const { items, skipped, longest } = encodeRankings(rankings, encoder, { ...settings, context: limit, bad });
+      const options = { longRows: settings.longRows, context: limit, bad };
+      const { items, skipped, longest } = encodeRankings(rankings, encoder, options);
       longestRow = Math.max(longestRow, longest);
       const about = { total: rankings.length, noun: "rankings", longest, context: limit, model: most };
       const long = longRowsNote({ ...about, count: skipped, fate: "left out" });
@@ -239,7 +246,7 @@ async function report(result: RewardCheck, { folder, note }: StageEnvironment): 
 function checkRun(
   model: RewardModel,
   rankings: readonly EncodedRanking[],
-  { batchSize }: RewardSettings,
+  batchSize: number,
   environment: StageEnvironment,
 ): StageRun {
   return {
@@ -257,7 +264,7 @@ function checkRun(
 }
 
 async function readDemonstrations(
-  { demonstrations, badRows }: RewardSettings,
+  { demonstrations, badRows }: Pick<RewardSettings, "demonstrations" | "badRows">,
   encoder: ChatEncoder,
   rankings: readonly EncodedRanking[],
   { note }: StageEnvironment,

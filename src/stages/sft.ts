@@ -16,6 +16,7 @@ import { nextTokenLoss } from "../train/objectives/next-token.ts";
 import type { Metrics } from "../train/run.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
+import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, startOf } from "./adapter-run.ts";
 import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
 import { byTrained, conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
@@ -100,7 +101,7 @@ export const sft = defineStage({
  * could teach it: the embedding and the output layer, of which they are a part.
  */
 async function openLearner(
-  settings: SftSettings,
+  settings: AdapterChoice & Pick<SftSettings, "model" | "adapter" | "chatTemplate" | "specialTokens">,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<{ assistant: Assistant; enlarged: readonly Tensor[] }> {
@@ -134,7 +135,7 @@ async function sample(
   { model, encoder }: Assistant,
   conversations: readonly Conversation[],
   step: number,
-  { maxNewTokens, seed }: SftSettings,
+  { maxNewTokens, seed }: Pick<SftSettings, "maxNewTokens" | "seed">,
   environment: StageEnvironment,
 ): Promise<void> {
   const prompts = conversations
