@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import type { BertSettings } from "./bert.ts";
 import { parseConfig } from "./config.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import { encoderFamily } from "./encoder-family.ts";
 import type { ModelShape } from "./family.ts";
 
@@ -11,14 +12,11 @@ export const oldNorms = [
   [/LayerNorm\.beta$/, "LayerNorm.bias"],
 ] as const;
 
-const size = z.int().positive();
-const rate = z.number().min(0).lt(1);
-
 /** Keys of BERT's config that its kin have as well. */
 export const bertKeys = {
   vocab_size: size,
   hidden_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   intermediate_size: size,
   hidden_act: ActivationName.default("gelu"),

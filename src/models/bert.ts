@@ -9,11 +9,9 @@ import { LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { checkPositions } from "./check-positions.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import { Block } from "./gpt.ts";
 import type { TextModel } from "./language-model.ts";
-
-const size = z.int().positive();
-const rate = z.number().min(0).lt(1).default(0);
 
 const activation = z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]);
 
@@ -29,7 +27,7 @@ export const BertSettings = z.object({
   width: size,
   /** Width of the embeddings, from which a layer leads to `width`; null: `width`, without that layer. */
   embeddingWidth: size.nullable().default(null),
-  layers: size,
+  layers: layerCount,
   heads: size,
   /** Width of the feed-forward layer. */
   hidden: size,
@@ -41,10 +39,10 @@ export const BertSettings = z.object({
   /** Whether there is a head that tells whether the second segment follows the first. */
   nextSentence: z.boolean().default(true),
   /** Of embeddings and of what each sub-layer adds. */
-  dropout: rate,
-  attentionDropout: rate,
+  dropout: rate.default(0),
+  attentionDropout: rate.default(0),
   /** Of the pooled state that a classifier reads. */
-  classifierDropout: rate,
+  classifierDropout: rate.default(0),
   normEpsilon: z.number().positive().default(1e-12),
   /** Whether the matrix that names masked words is the word embedding. */
   tiedEmbeddings: z.boolean().default(true),

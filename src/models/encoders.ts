@@ -3,6 +3,7 @@ import { ActivationName, activationNamed, nameOfActivation } from "./activation-
 import type { BertSettings } from "./bert.ts";
 import { bertEncoder, bertKeys, oldNorms, readBertKeys, shapedBert, writeBertKeys } from "./bert-families.ts";
 import { parseConfig } from "./config.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import type { EncoderDescription, EncoderFamily } from "./encoder-family.ts";
 import { encoderFamily } from "./encoder-family.ts";
 import type { ModelConfig } from "./family.ts";
@@ -52,13 +53,10 @@ const robertaDescription: EncoderDescription = {
   ownHead: { embedding: "roberta.embeddings.word_embeddings.weight", head: "lm_head.decoder.weight" },
 };
 
-const size = z.int().positive();
-const rate = z.number().min(0).lt(1);
-
 const DistilBertConfig = z.object({
   vocab_size: size,
   dim: size,
-  n_layers: size,
+  n_layers: layerCount,
   n_heads: size,
   hidden_dim: size,
   activation: ActivationName.default("gelu"),

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parameters } from "../nn/parameters.ts";
 import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import { parseConfig } from "./config.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import type { ModelFamily, ModelShape, TensorBinding } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import type { GptSettings } from "./gpt.ts";
@@ -68,18 +69,15 @@ export const gpt2: ModelFamily<GptSettings, Gpt> = defineFamily({
   ownHead: { embedding: "transformer.wte.weight", head: "lm_head.weight" },
 });
 
-const size = z.int().positive();
-const rate = z.number().min(0).lt(1).default(0.1);
-
 const sharedKeys = {
   vocab_size: size,
   n_positions: size,
   n_embd: size,
-  n_layer: size,
+  n_layer: layerCount,
   n_head: size,
-  resid_pdrop: rate,
-  embd_pdrop: rate,
-  attn_pdrop: rate,
+  resid_pdrop: rate.default(0.1),
+  embd_pdrop: rate.default(0.1),
+  attn_pdrop: rate.default(0.1),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   initializer_range: z.number().positive().default(0.02),
   tie_word_embeddings: z.boolean().default(true),

@@ -8,9 +8,8 @@ import { LstmLayer } from "../nn/lstm-layer.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { layerCount, size } from "./config-numbers.ts";
 import type { ReadOn, RecurrentModel } from "./language-model.ts";
-
-const size = z.int().positive();
 
 /** Shape of an LSTM language model. */
 export const LstmSettings = z.object({
@@ -18,7 +17,7 @@ export const LstmSettings = z.object({
   /** Longest sequence that is read in one piece; the model itself has no limit. */
   context: size,
   width: size,
-  layers: size,
+  layers: layerCount,
   /** Of what each layer reads, and of the last hidden states. */
   dropout: z.number().min(0).lt(1).default(0),
   /** Standard deviation of the initial weights. */

@@ -3,6 +3,7 @@ import type { Activation } from "../backend/kernels.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { parameters } from "../nn/parameters.ts";
 import { parseConfig } from "./config.ts";
+import { layerCount, size } from "./config-numbers.ts";
 import type { ModelFamily, ModelShape, TensorBinding } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import { packedTensors } from "./packed-tensors.ts";
@@ -37,7 +38,6 @@ const activations = {
 /** `gated-gelu` means the approximation, since the first folders were written so. */
 const gatedActivations = { ...activations, gelu: "geluTanh" } as const;
 
-const size = z.int().positive();
 const id = z.int().nonnegative();
 
 const T5Config = z.object({
@@ -45,8 +45,8 @@ const T5Config = z.object({
   d_model: size,
   d_kv: size.default(64),
   d_ff: size,
-  num_layers: size,
-  num_decoder_layers: size.nullish(),
+  num_layers: layerCount,
+  num_decoder_layers: layerCount.nullish(),
   num_heads: size,
   n_positions: size.default(512),
   relative_attention_num_buckets: size.min(4).default(32),

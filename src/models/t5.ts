@@ -15,9 +15,8 @@ import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { recomputed } from "../tensor/recompute.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { layerCount, size } from "./config-numbers.ts";
 import type { TextModel } from "./language-model.ts";
-
-const size = z.int().positive();
 
 /** Shape of a T5. */
 export const T5Settings = z.object({
@@ -25,8 +24,8 @@ export const T5Settings = z.object({
   /** Longest text it is meant for; positions are relative, so the model itself has no limit. */
   context: size,
   width: size,
-  layers: size,
-  decoderLayers: size,
+  layers: layerCount,
+  decoderLayers: layerCount,
   heads: size,
   /** Width of one head; heads need not fill the width. */
   headDim: size,

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
+import { everyLayer } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** BLOOM; folders of `model_type` bloom. */
@@ -17,8 +18,8 @@ export const bloom = defineDecoder({
       n_head: size,
       /** Nothing in the model depends on it: slopes reach as far as one likes. */
       seq_length: size.default(2048),
-      hidden_dropout: rate,
-      attention_dropout: rate,
+      hidden_dropout: rate.default(0),
+      attention_dropout: rate.default(0),
       layer_norm_epsilon: z.number().positive().default(1e-5),
       initializer_range: z.number().positive().default(0.02),
       apply_residual_connection_post_layernorm: z.literal(false).default(false),

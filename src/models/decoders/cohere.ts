@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import type { DecoderSettings } from "../decoder-settings.ts";
 import type { ModelConfig, ModelShape } from "../family.ts";
-import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, rotaryOf, size } from "./llama-keys.ts";
+import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, rotaryOf } from "./llama-keys.ts";
 
 const cohereKeys = {
   ...llamaKeys,

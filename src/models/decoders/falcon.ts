@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
+import { everyLayer } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** Falcon 7B, 40B, 180B, RW and 2; folders of `model_type` falcon. */
@@ -26,8 +27,8 @@ export const falcon = defineDecoder({
     alibi: z.boolean().default(false),
     bias: z.boolean().default(false),
     activation: ActivationName.default("gelu"),
-    hidden_dropout: rate,
-    attention_dropout: rate,
+    hidden_dropout: rate.default(0),
+    attention_dropout: rate.default(0),
     layer_norm_epsilon: z.number().positive().default(1e-5),
     initializer_range: z.number().positive().default(0.02),
     tie_word_embeddings: z.boolean().default(true),

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import type { DecoderSettings, LayerAttention } from "../decoder-settings.ts";
 import type { ModelConfig, ModelShape } from "../family.ts";
 import type { rotaryKeys } from "../rotary-config.ts";
 import { RotaryParameters, readRotary } from "../rotary-config.ts";
-import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, rotaryOf, size } from "./llama-keys.ts";
+import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, rotaryOf } from "./llama-keys.ts";
 
 const activation = ActivationName.nullish();
 const cap = z.number().positive().nullish();

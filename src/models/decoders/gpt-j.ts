@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
+import { everyLayer } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** GPT-J; folders of `model_type` gptj. */
@@ -18,9 +19,9 @@ export const gptJ = defineDecoder({
     n_inner: size.nullish(),
     rotary_dim: size.nullable().default(64),
     activation_function: ActivationName.default("gelu_new"),
-    resid_pdrop: rate,
-    embd_pdrop: rate,
-    attn_pdrop: rate,
+    resid_pdrop: rate.default(0),
+    embd_pdrop: rate.default(0),
+    attn_pdrop: rate.default(0),
     layer_norm_epsilon: z.number().positive().default(1e-5),
     initializer_range: z.number().positive().default(0.02),
     tie_word_embeddings: z.boolean().default(false),

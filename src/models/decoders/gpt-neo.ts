@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { layerCount, rate, size } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** GPT-Neo and TinyStories; folders of `model_type` gpt_neo. */
@@ -21,9 +21,9 @@ export const gptNeo = defineDecoder({
       .default([[["global", "local"], 12]]),
     window_size: size.default(256),
     activation_function: ActivationName.default("gelu_new"),
-    resid_dropout: rate,
-    embed_dropout: rate,
-    attention_dropout: rate,
+    resid_dropout: rate.default(0),
+    embed_dropout: rate.default(0),
+    attention_dropout: rate.default(0),
     layer_norm_epsilon: z.number().positive().default(1e-5),
     initializer_range: z.number().positive().default(0.02),
     tie_word_embeddings: z.boolean().default(true),

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-import { everyLayer, layerCount, rate, size } from "./llama-keys.ts";
+import { everyLayer } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
 
 /** GPT-NeoX and Pythia; folders of `model_type` gpt_neox. */
@@ -21,8 +22,8 @@ export const gptNeox = defineDecoder({
     hidden_act: ActivationName.default("gelu"),
     rotary_pct: z.number().positive().max(1).default(0.25),
     rotary_emb_base: z.number().positive().default(10_000),
-    attention_dropout: rate,
-    hidden_dropout: rate,
+    attention_dropout: rate.default(0),
+    hidden_dropout: rate.default(0),
     layer_norm_eps: z.number().positive().default(1e-5),
     initializer_range: z.number().positive().default(0.02),
     use_parallel_residual: z.boolean().default(true),

@@ -2,19 +2,11 @@ import { z } from "zod";
 import { SettingsError } from "../../core/errors.ts";
 import type { RotaryRule } from "../../nn/rotary-table.ts";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import type { DecoderSettings, LayerAttention } from "../decoder-settings.ts";
 import { plainDecoder } from "../decoder-settings.ts";
 import type { ModelConfig, ModelShape } from "../family.ts";
 import { readRotary, rotaryKeys } from "../rotary-config.ts";
-
-/** A size in a config.json. */
-export const size = z.int().positive();
-
-/** A number of layers. What is kept for each must not exhaust memory where a file is damaged. */
-export const layerCount = size.max(10_000);
-
-/** A share that is dropped, in a config.json that may leave it out. */
-export const rate = z.number().min(0).lt(1).default(0);
 
 /** Keys of a config.json that most decoders since Llama have, with Llama's defaults. */
 export const llamaKeys = {
@@ -27,7 +19,7 @@ export const llamaKeys = {
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
   hidden_act: ActivationName.default("silu"),
-  attention_dropout: rate,
+  attention_dropout: rate.default(0),
   rms_norm_eps: z.number().positive().default(1e-6),
   initializer_range: z.number().positive().default(0.02),
   tie_word_embeddings: z.boolean().default(false),

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
-import { freshLlama, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
+import { freshLlama, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 /** Mistral 7B and its kin; folders of `model_type` mistral. */
 export const mistral = defineDecoder({

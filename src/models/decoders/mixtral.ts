@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
-import { freshLlama, gatedHidden, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
+import { freshLlama, gatedHidden, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 const weight = z.number().nonnegative();
 

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import type { DecoderSettings } from "../decoder-settings.ts";
 import { RotaryParameters, readRotary } from "../rotary-config.ts";
-import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
+import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 /** OLMo 1; folders of `model_type` olmo. */
 export const olmo = defineDecoder({

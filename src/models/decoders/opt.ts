@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { ActivationName, activationNamed } from "../activation-names.ts";
+import { layerCount, rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
-import { everyLayer, layerCount, size } from "./llama-keys.ts";
+import { everyLayer } from "./llama-keys.ts";
 import { olderProperties } from "./older-keys.ts";
-
-const rate = z.number().min(0).lt(1);
 
 /** OPT; folders of `model_type` opt. */
 export const opt = defineDecoder({

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { ActivationName } from "../activation-names.ts";
+import { rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import { readRotary } from "../rotary-config.ts";
-import { everyLayer, freshLlama, llamaKeys, llamaProperties, rate, size } from "./llama-keys.ts";
+import { everyLayer, freshLlama, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 /** Phi 1, 1.5 and 2; folders of `model_type` phi. */
 export const phi = defineDecoder({
@@ -14,8 +15,8 @@ export const phi = defineDecoder({
     ...llamaKeys,
     hidden_act: ActivationName.default("gelu_new"),
     layer_norm_eps: z.number().positive().default(1e-5),
-    resid_pdrop: rate,
-    embd_pdrop: rate,
+    resid_pdrop: rate.default(0),
+    embd_pdrop: rate.default(0),
     qk_layernorm: z.boolean().default(false),
   }),
   properties(keys) {
@@ -60,8 +61,8 @@ export const phi3 = defineDecoder({
     ...llamaKeys,
     max_position_embeddings: size.default(4096),
     rms_norm_eps: z.number().positive().default(1e-5),
-    resid_pdrop: rate,
-    embd_pdrop: rate,
+    resid_pdrop: rate.default(0),
+    embd_pdrop: rate.default(0),
     sliding_window: size.nullish(),
     attention_bias: z.literal(false).default(false),
   }),

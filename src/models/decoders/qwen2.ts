@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import type { DecoderSettings } from "../decoder-settings.ts";
-import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, rotaryOf, size } from "./llama-keys.ts";
+import { freshLlama, LayerTypes, layersByType, llamaKeys, llamaProperties, rotaryOf } from "./llama-keys.ts";
 
 /** Keys of Qwen 2 and 3, with their defaults: windows in the upper layers, where they are switched on. */
 export const qwenKeys = {

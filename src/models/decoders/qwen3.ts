@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import type { DecoderSettings } from "../decoder-settings.ts";
-import { freshLlama, gatedHidden, size } from "./llama-keys.ts";
+import { freshLlama, gatedHidden } from "./llama-keys.ts";
 import { qwenKeys, qwenProperties } from "./qwen2.ts";
 
 const qwen3Keys = {

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
-import { freshLlama, LayerTypes, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
+import { freshLlama, LayerTypes, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 /** SmolLM 3; folders of `model_type` smollm3. */
 export const smollm3 = defineDecoder({

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import { readRotary } from "../rotary-config.ts";
-import { everyLayer, freshLlama, llamaKeys, llamaProperties, size } from "./llama-keys.ts";
+import { everyLayer, freshLlama, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 /** StableLM 3B and StableLM 2; folders of `model_type` stablelm. */
 export const stablelm = defineDecoder({

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { ActivationName } from "../activation-names.ts";
+import { rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
-import { freshLlama, llamaKeys, llamaProperties, rate, size } from "./llama-keys.ts";
+import { freshLlama, llamaKeys, llamaProperties } from "./llama-keys.ts";
 
 /** StarCoder 2; folders of `model_type` starcoder2. */
 export const starcoder2 = defineDecoder({
@@ -17,8 +18,8 @@ export const starcoder2 = defineDecoder({
     norm_epsilon: z.number().positive().default(1e-5),
     sliding_window: size.nullish(),
     use_bias: z.boolean().default(true),
-    residual_dropout: rate,
-    embedding_dropout: rate,
+    residual_dropout: rate.default(0),
+    embedding_dropout: rate.default(0),
     tie_word_embeddings: z.boolean().default(true),
   }),
   properties(keys) {

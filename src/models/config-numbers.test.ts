@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { CheckpointError } from "../core/errors.ts";
+import { encoders } from "./encoders.ts";
+import { families, otherFamilies } from "./index.ts";
+
+const shape = { vocabularySize: 20, context: 8, width: 8, layers: 1, heads: 2, dropout: 0 };
+const all = [
+  ...Object.entries({ ...families, ...otherFamilies }),
+  ...Object.entries(encoders).map(([name, { words }]) => [name, words] as const),
+];
+
+test.each(all)("%s: a damaged number of layers is an error, however large", (_, family) => {
+  const config = family.writeConfig(family.shaped(shape) as never, { endOfText: null });
+  const keys = Object.keys(config).filter((key) => /^(n_layers?|num_layers|num_hidden_layers)$/.test(key));
+  expect(keys).toHaveLength(1);
+  const damaged = { ...config, [keys[0] ?? ""]: 2 ** 30 };
+  expect(() => family.readConfig(damaged)).toThrow(CheckpointError);
+});
