@@ -23,7 +23,7 @@ export const promptSettings = {
     .meta({ placeholder: "file", isData: true }),
   ...badRowSettings,
   context: contextSettings.context.describe(
-    "most tokens of a prompt with its answer; default: what the longest needs, at most what the model reads",
+    "most tokens of a prompt with its answer; default: what the longest needs, at most what the model reads and memory holds",
   ),
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with a prompt too long for the context"),
 } as const;

@@ -20,7 +20,7 @@ import type { MicroBatch } from "../train/run.ts";
 import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
 import { adapterSettings } from "./adapter-settings.ts";
 import { conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
+import { readFitting } from "./fitted-context.ts";
 import { longestContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
@@ -96,8 +96,12 @@ export const distill = defineStage({
     adaptFor(settings, student.model);
     const teacher = await openTeacher(student, settings, backend);
     const read = settings.text.length > 0 ? textLessons : conversationLessons;
-    const { context, count, batches, evaluation } = await read(student, teacher, settings, environment);
-    await refuseLargeTraining({ stage: "sft", name: "distill", ...settings, ...student, longest: context });
+    const { context, count, batches, evaluation } = await readFitting(
+      settings,
+      environment.note,
+      (asked) => read(student, teacher, asked, environment),
+      (lessons) => ({ stage: "sft", name: "distill", ...settings, ...student, longest: lessons.context }),
+    );
     const steps = epochSteps(count, settings);
     const settled = { ...settings, steps, context };
     return trainStage(

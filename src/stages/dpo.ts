@@ -14,7 +14,7 @@ import { sharedLoss } from "../train/mean-loss.ts";
 import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
 import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
+import { readFitting } from "./fitted-context.ts";
 import type { PreferenceLearning } from "./preference-learning.ts";
 import { judgementLearning, pairLearning, referenceFreeLearning } from "./preference-learning.ts";
 import { longestContext, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
@@ -60,8 +60,6 @@ async function learn<Item, Ready extends Item, Batch>(
   const { policy, data } = await openPolicy(learning, settings, environment, backend);
   const { training, heldOut, context } = data;
   const { batchSize, recompute } = settings;
-  const longest = longestAnswer(training.flatMap((item) => learning.answersOf(item)));
-  await refuseLargeTraining({ stage: "dpo", ...settings, ...policy, longest });
   const steps = epochSteps(training.length, settings);
   const chosen = epochBatches(training, settings, (batch) => ({ batch, tokens: 0 }));
   const evaluation = learning.batches(
@@ -111,14 +109,14 @@ async function openPolicy<Item, Ready extends Item, Batch>(
   const { refer } = learning;
   if (refer === null) {
     const policy = await openStart(settings, environment, backend);
-    const data = await readData(learning, settings, policy, environment);
+    const data = await readFittingData(learning, settings, policy, environment);
     adaptFor(settings, policy.model);
     return { policy, data: data as DpoData<Item> as DpoData<Ready> };
   }
   const isStart = settings.reference === null || settings.reference === settings.model;
   const from = settings.reference ?? settings.model;
   const reference = await openTrainee(from, backend, isStart ? settings.adapter : [], weightsOf(settings));
-  const data = await readData(learning, settings, reference, environment);
+  const data = await readFittingData(learning, settings, reference, environment);
   const options = { batchSize: settings.batchSize, context: data.context, signal: environment.signal };
   const training = await refer(reference.model, data.training, options);
   const heldOut = await refer(reference.model, data.heldOut, options);
@@ -128,6 +126,24 @@ async function openPolicy<Item, Ready extends Item, Batch>(
   adaptFor(settings, policy.model);
   refuseOtherTokenizer("reference", policy.encoder.tokenizer, reference.encoder.tokenizer);
   return { policy, data: { training, heldOut, context: data.context } };
+}
+
+/** @param assistant - Whatever of policy and reference is in memory: they are of one size. */
+function readFittingData<Item, Ready extends Item, Batch>(
+  learning: PreferenceLearning<Item, Ready, Batch>,
+  settings: DpoSettings,
+  assistant: Assistant,
+  environment: StageEnvironment,
+): Promise<DpoData<Item>> {
+  return readFitting(
+    settings,
+    environment.note,
+    (asked) => readData(learning, asked, assistant, environment),
+    ({ training }) => {
+      const longest = longestAnswer(training.flatMap((item) => learning.answersOf(item)));
+      return { stage: "dpo", ...settings, ...assistant, longest };
+    },
+  );
 }
 
 async function readData<Item, Ready extends Item, Batch>(

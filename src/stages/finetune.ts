@@ -22,7 +22,7 @@ import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
+import { readFitting } from "./fitted-context.ts";
 import { longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage } from "./stage.ts";
@@ -56,9 +56,22 @@ export const finetune = defineStage({
       note: environment.note,
     });
     chooseTrained(solver, settings);
-    const examples = encode(solver, training, settings, environment);
-    const evaluation = encode(solver, heldOut, settings, environment);
-    await refuseLargeTask(solver, examples, settings);
+    const family = await familyIn(settings.model);
+    const { examples, evaluation } = await readFitting(
+      settings,
+      environment.note,
+      async (asked) => ({
+        examples: encode(solver, training, asked, environment),
+        evaluation: encode(solver, heldOut, asked, environment),
+      }),
+      (data) => ({
+        stage: "finetune",
+        family,
+        ...settings,
+        model: solver.model.body,
+        ...sizesOf(data.examples, settings),
+      }),
+    );
     const bagOfWords = (): number | null => bagOfWordsOf(solver.model.description, training, heldOut);
     const run = await solverRun(solver, { examples, evaluation, bagOfWords }, settings, environment);
     const lengths = [...examples, ...evaluation].flatMap(({ inputs }) => inputs.map(({ ids }) => ids.length));
@@ -67,17 +80,14 @@ export const finetune = defineStage({
   },
 });
 
-/** @throws {MemoryError} when a step does not fit into memory. */
-async function refuseLargeTask(
-  { model }: Solver,
+/** What goes through the model at once, and the longest of it. */
+function sizesOf(
   examples: readonly EncodedExample[],
-  settings: AdapterChoice & Pick<FinetuneSettings, "model" | "batchSize" | "freezeBody" | "recompute">,
-): Promise<void> {
+  settings: Pick<FinetuneSettings, "batchSize">,
+): { readonly batchSize: number; readonly longest: number } {
   const inputs = Math.max(...examples.map((example) => example.inputs.length));
   const longest = Math.max(...examples.flatMap((example) => example.inputs.map(({ ids }) => ids.length)));
-  const batchSize = settings.batchSize * inputs;
-  const family = await familyIn(settings.model);
-  await refuseLargeTraining({ stage: "finetune", family, ...settings, model: model.body, batchSize, longest });
+  return { batchSize: settings.batchSize * inputs, longest };
 }
 
 /** What a run learns from and is measured by. */

@@ -13,11 +13,11 @@ import { adaptFor, frozenReference, keepingOfAssistant, openStart } from "./adap
 import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
+import { readFitting } from "./fitted-context.ts";
 import { GrpoStageSettings } from "./grpo-settings.ts";
 import { answerSampling, refuseEmptyUpdates } from "./iteration-settings.ts";
 import type { Iterations } from "./iterations.ts";
 import { isDue, iterate } from "./iterations.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
 import { resolvedSettings } from "./resolved-settings.ts";
 import { openRewardFunctions, refuseMissingColumns } from "./reward-functions.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -53,15 +53,12 @@ export const grpo = defineStage({
     const policy = await openStart(settings, environment, backend);
     adaptFor(settings, policy.model);
     const perStep = answers / generations;
-    const asked = await askedPrompts(policy, { ...settings, perStep, isByRow: true }, environment);
-    const { batchSize, beta } = settings;
-    await refuseLargeTraining({
-      stage: "grpo",
-      ...policy,
-      batchSize,
-      longest: asked.longest,
-      keepsReference: beta > 0,
-    });
+    const asked = await readFitting(
+      settings,
+      environment.note,
+      (own) => askedPrompts(policy, { ...own, perStep, isByRow: true }, environment),
+      ({ longest }) => ({ stage: "grpo", ...settings, ...policy, longest, keepsReference: settings.beta > 0 }),
+    );
     const run = await prepareGrpo(policy, asked, settings, backend);
     if (checkpoint) {
       const { updates } = await restoreStage(checkpoint.path, tensorsOf(run, settings));

@@ -21,10 +21,10 @@ import { adaptFor, frozenReference, keepingOfAssistant, openStart, weightsOf } f
 import type { AskedPrompts } from "./asked-prompts.ts";
 import { askedPrompts } from "./asked-prompts.ts";
 import { momentsOf, restoreStage } from "./checkpoints.ts";
+import { readFitting } from "./fitted-context.ts";
 import { answerSampling, refuseEmptyUpdates } from "./iteration-settings.ts";
 import type { Iterations } from "./iterations.ts";
 import { isDue, iterate } from "./iterations.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
 import { PpoStageSettings } from "./ppo-settings.ts";
 import { resolvedSettings } from "./resolved-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
@@ -52,7 +52,12 @@ export const ppo = defineStage({
     const { checkpoint } = environment.folder;
     const actor = await openStart(settings, environment, backend);
     adaptFor(settings, actor.model);
-    const asked = await askedPrompts(actor, { ...settings, perStep: settings.answers, isByRow: false }, environment);
+    const asked = await readFitting(
+      settings,
+      environment.note,
+      (own) => askedPrompts(actor, { ...own, perStep: settings.answers, isByRow: false }, environment),
+      ({ longest }) => ({ stage: "ppo", ...settings, ...actor, longest }),
+    );
     const run = await preparePpo(actor, asked, settings, environment, backend);
     if (checkpoint) await restore(run, settings, checkpoint.path);
     const firstStep = checkpoint?.step ?? 0;
@@ -116,12 +121,11 @@ function tell(
 /** Opens the three other models and everything else; whatever can be wrong with the settings is found here. */
 async function preparePpo(
   actor: Assistant,
-  { at, context, longest }: AskedPrompts,
+  { at, context }: AskedPrompts,
   settings: PpoStageSettings,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Ppo> {
-  await refuseLargeTraining({ stage: "ppo", ...settings, ...actor, longest });
   const reference = await frozenReference(actor, settings, backend);
   const { reward, critic } = await judgesOf(settings, backend);
   const { tokenizer } = actor.encoder;

@@ -26,7 +26,7 @@ import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
 import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
+import { readFitting } from "./fitted-context.ts";
 import {
   badRowSettings,
   contextSettings,
@@ -106,17 +106,19 @@ export const reward = defineStage({
     const random = settings.check ? null : new Random(settings.seed);
     const weights = settings.check ? "stored" : weightsOf(settings);
     const opened = await loadRewardModel(from, backend, random, weights);
-    const read = await encoderIn(from);
-    const encoder = settings.check ? read : withPaddingToken(read);
-    const own = opened.model.body.settings.vocabularySize;
+    const own = await encoderIn(from);
+    const encoder = settings.check ? own : withPaddingToken(own);
+    const rows = opened.model.body.settings.vocabularySize;
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
-    const enlarged = model.body.settings.vocabularySize > own ? [model.body.tokenEmbedding] : [];
-    const { training, heldOut, context } = await readData(settings, model, encoder, environment);
-    if (settings.check) return checkRun(model, heldOut, settings.batchSize, environment);
+    const enlarged = model.body.settings.vocabularySize > rows ? [model.body.tokenEmbedding] : [];
+    const read = (asked: RewardSettings): Promise<RewardData> => readData(asked, model, encoder, environment);
+    if (settings.check) return checkRun(model, (await read(settings)).heldOut, settings.batchSize, environment);
     const { batchSize, recompute } = settings;
+    const { training, heldOut, context } = await readFitting(settings, environment.note, read, (data) => {
+      const sizes = sizesOf(data.training, batchSize);
+      return { stage: "reward", ...settings, family, model: model.body, ...sizes };
+    });
     adaptFor(settings, model.body);
-    const sizes = sizesOf(training, batchSize);
-    await refuseLargeTraining({ stage: "reward", ...settings, family, model: model.body, ...sizes });
     const steps = epochSteps(training.length, settings);
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     const demonstrations = await readDemonstrations(settings, encoder, training, environment);

@@ -18,7 +18,9 @@ export const contextSettings = {
     .positive()
     .nullable()
     .default(null)
-    .describe("most tokens of a row; default: what the longest row needs, at most what the model reads")
+    .describe(
+      "most tokens of a row; default: what the longest row needs, at most what the model reads and memory holds",
+    )
     .meta({ aliases: ["max_length", "max_seq_length"], group: "Data" }),
 } as const;
 

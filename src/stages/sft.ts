@@ -20,7 +20,7 @@ import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, startOf } from "./adapter-run.ts";
 import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
 import { byTrained, conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
+import { readFitting } from "./fitted-context.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -62,15 +62,14 @@ export const sft = defineStage({
     const backend = await openMachine(settings, environment);
     const { assistant, enlarged } = await openLearner(settings, environment, backend);
     const { training, heldOut } = await readTalks(settings, environment);
-    const { rows, evaluation, context } = await conversationRows(
-      assistant,
-      { training, heldOut },
+    const talks = { training, heldOut };
+    const { rows, evaluation, context } = await readFitting(
       settings,
-      environment,
+      environment.note,
+      (asked) => conversationRows(assistant, talks, asked, environment),
+      (read) => ({ stage: "sft", ...settings, ...assistant, longest: longestRow(read.rows) }),
     );
     const { batchSize, accumulation: microBatches, seed } = settings;
-    const longest = Math.max(...rows.map(({ inputs }) => inputs.length));
-    await refuseLargeTraining({ stage: "sft", ...settings, ...assistant, longest });
     const steps = epochSteps(rows.length, settings);
     const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
     const settled = { ...settings, steps, context };
@@ -95,6 +94,10 @@ export const sft = defineStage({
     );
   },
 });
+
+function longestRow(rows: readonly ChatRow[]): number {
+  return Math.max(...rows.map(({ inputs }) => inputs.length));
+}
 
 /**
  * The model with the template and its tokens. A run with adapters trains the rows of new tokens too, which nothing else

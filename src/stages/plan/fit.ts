@@ -142,7 +142,33 @@ export interface Training
  *
  * @throws {MemoryError} as there.
  */
-export async function refuseLargeTraining({ family, model, longest, ...training }: Training): Promise<void> {
+export async function refuseLargeTraining(training: Training): Promise<void> {
+  await refuseLargeStep(...plannedTraining(training));
+}
+
+/** Contexts that memory has room for are multiples of so many tokens. */
+const contextStep = 64;
+
+/**
+ * The longest rows whose step fits into memory, and why the longest there are do not; null where they do.
+ *
+ * @throws {MemoryError} as {@link refuseLargeStep} does, when not even short rows fit.
+ */
+export async function fittingContext(training: Training): Promise<{ context: number; reason: string } | null> {
+  const [model, run, demand] = plannedTraining(training);
+  try {
+    await refuseLargeStep(model, run, demand);
+    return null;
+  } catch (error) {
+    if (!(error instanceof MemoryError)) throw error;
+    const most = await largestContext(model, run, bytesForStep(demand));
+    const context = Math.floor(most / contextStep) * contextStep;
+    if (context === 0) throw error;
+    return { context, reason: error.message };
+  }
+}
+
+function plannedTraining({ family, model, longest, ...training }: Training): [PlannedModel, PlannedRun, StepDemand] {
   const { stage, batchSize, freezeBody = false, loraRank = 0, loraTargets = "attention", recompute = false } = training;
   const { keepsReference = false } = training;
   const planned = plannedModel(family.modelType, family, model.settings, model);
@@ -154,5 +180,5 @@ export async function refuseLargeTraining({ family, model, longest, ...training 
   };
   const smaller = loraRank > 0 ? "take a smaller model" : "add --lora-rank 8, or take a smaller model";
   const run = { ...plainRun(stage, batchSize, longest), freezeBody, loraRank, loraTargets, recompute, keepsReference };
-  await refuseLargeStep(planned, run, { ...demand, smaller });
+  return [planned, run, { ...demand, smaller }];
 }
