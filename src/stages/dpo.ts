@@ -102,7 +102,9 @@ interface DpoData<Item> {
  */
 async function openPolicy<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
-  settings: RowChoice & AdapterChoice & Pick<DpoSettings, "model" | "reference" | "adapter" | "batchSize">,
+  settings: RowChoice &
+    AdapterChoice &
+    Pick<DpoSettings, "model" | "reference" | "adapter" | "batchSize" | "recompute">,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<{ policy: Assistant; data: DpoData<Ready> }> {
@@ -131,7 +133,7 @@ async function openPolicy<Item, Ready extends Item, Batch>(
 /** @param assistant - Whatever of policy and reference is in memory: they are of one size. */
 function readFittingData<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
-  settings: DpoSettings,
+  settings: RowChoice & AdapterChoice & Pick<DpoSettings, "batchSize" | "recompute">,
   assistant: Assistant,
   environment: StageEnvironment,
 ): Promise<DpoData<Item>> {
