@@ -1,13 +1,18 @@
 import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
+import type { FloatDtype } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
-import { exportGguf } from "../models/gguf/files.ts";
+import { exportGgufAdapter } from "../models/gguf/adapter.ts";
+import { exportGguf, writeModelfile } from "../models/gguf/files.ts";
 import type { GgufMixture } from "../models/gguf/mixtures.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
+import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import { proveExport } from "./export-proof.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
 
 const mixtures = {
@@ -15,52 +20,124 @@ const mixtures = {
   ...({ q5_k_m: "Q5_K_M", q5_0: "Q5_0", q4_k_m: "Q4_K_M", q4_0: "Q4_0" } as const),
 } satisfies Record<string, GgufMixture>;
 
+const settings = z.object({
+  model: z.string().min(1).describe("model folder").meta({ placeholder: "folder", isPath: true }),
+  ...addedAdapterSettings,
+  format: z
+    .enum(["gguf", "gguf-adapter", "safetensors"])
+    .default("gguf")
+    .describe("what to write; gguf-adapter is the one --adapter, to be added to its model by llama.cpp"),
+  output: z.string().min(1).describe("GGUF file, or model folder, to write").meta({ placeholder: "path" }),
+  quantization: z
+    .enum(Object.keys(mixtures) as [keyof typeof mixtures])
+    .default("f32")
+    .describe("type of the weights (also --type); all but f32, f16 and bf16 are for GGUF")
+    .meta({ aliases: ["type", "dtype", "quantize"] }),
+  maxShardMegabytes: z
+    .number()
+    .positive()
+    .default(5000)
+    .describe("largest weights file of a folder, in MB; larger models are split"),
+  modelfile: z.boolean().default(false).describe("write the Modelfile beside a GGUF file by which Ollama takes it"),
+  system: z.string().min(1).nullable().default(null).describe("system prompt of the Modelfile").meta({
+    placeholder: "text",
+  }),
+  prove: z
+    .boolean()
+    .default(false)
+    .describe(
+      "let llama.cpp (node-llama-cpp, to be installed beside) read the GGUF file, and compare what it makes of it",
+    ),
+  overwrite: overwriteSetting,
+});
+type Settings = z.output<typeof settings>;
+
 /** `stemma export`: a model for other programs. */
 export const exportModel = defineCommand({
   name: "export",
-  summary: "write a model as GGUF for llama.cpp, or as safetensors of another type or file size",
+  summary: "write a model as GGUF for llama.cpp and Ollama, or as safetensors of another type or file size",
   group: "Data and files",
-  settings: z.object({
-    model: z.string().min(1).describe("model folder").meta({ placeholder: "folder" }),
-    ...addedAdapterSettings,
-    format: z.enum(["gguf", "safetensors"]).default("gguf").describe("what to write"),
-    output: z.string().min(1).describe("GGUF file, or model folder, to write").meta({ placeholder: "path" }),
-    quantization: z
-      .enum(Object.keys(mixtures) as [keyof typeof mixtures])
-      .default("f32")
-      .describe("type of the weights (also --type); all but f32, f16 and bf16 are for GGUF")
-      .meta({ aliases: ["type", "dtype", "quantize"] }),
-    maxShardMegabytes: z
-      .number()
-      .positive()
-      .default(5000)
-      .describe("largest weights file of a folder, in MB; larger models are split"),
-    overwrite: overwriteSetting,
-  }),
+  settings,
   examples: [
-    "stemma export --model runs/sft/final --quantization q8_0 --output model.gguf",
+    "stemma export --model runs/sft/final --quantization q4_k_m --modelfile --output model.gguf",
+    "stemma export --model runs/sft/final --output model.gguf --prove",
+    "stemma export --model base --adapter runs/mine/adapter --format gguf-adapter --output adapter.gguf",
     "stemma export --model runs/sft/final --format safetensors --quantization bf16 --output smaller",
   ],
-  async run({ model, adapter, format, output, quantization, maxShardMegabytes, overwrite }, io) {
-    const dtype = mixtures[quantization];
-    const kind = format === "gguf" ? "file" : "folder";
-    await refuseTakenOutput({ command: "export", sources: [model, ...adapter], output, kind, overwrite });
-    if (format === "gguf") {
-      const difference = await exportGguf(model, output, dtype, adapter);
-      if (difference !== null) io.note(`answers will differ: ${difference}`);
-      const { size } = await stat(output);
-      io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
-      return { output, format, quantization, bytes: size };
-    }
-    if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-      throw new SettingsError(
-        `export: --quantization ${quantization} is for --format gguf; safetensors take f32, f16 or bf16`,
-      );
-    }
-    const options = { dtype, maxShardBytes: maxShardMegabytes * 1e6 };
-    if (adapter.length === 0) await convertFolder(model, output, options);
-    else await mergeAdapters(model, adapter, output, openReference(), options);
-    io.print(`${output}: a model folder of ${quantization}`);
-    return { output, format, quantization };
+  async run(given, io) {
+    const { model, adapter, format, output, overwrite } = given;
+    refuseMixed(given);
+    const kind = format === "safetensors" ? "folder" : "file";
+    const sources = [model, ...adapter];
+    await refuseTakenOutput({ command: "export", sources, output, kind, overwrite });
+    const modelfile = given.modelfile ? join(dirname(output), "Modelfile") : null;
+    if (modelfile) await refuseTakenOutput({ command: "export", sources, output: modelfile, kind: "file", overwrite });
+    const result = await { gguf: writeFile, "gguf-adapter": writeAdapter, safetensors: writeFolder }[format](given, io);
+    if (modelfile) await writeModelfileBeside(given, modelfile, io);
+    const proof = given.prove ? { proof: await proveExport(output, io) } : {};
+    return { output, format, quantization: given.quantization, ...result, ...proof };
   },
 });
+
+/** Settings that are for other formats than the one that is written. */
+function refuseMixed({ format, quantization, modelfile, system, prove, adapter }: Settings): void {
+  if (format !== "gguf" && (modelfile || prove)) {
+    throw new SettingsError(`${prove ? "prove" : "modelfile"}: is for --format gguf, not for ${format}; leave it out`);
+  }
+  if (system !== null && !modelfile) throw new SettingsError("system: is for the Modelfile; add --modelfile");
+  if (format === "gguf-adapter" && adapter.length !== 1) {
+    throw new SettingsError(
+      `adapter: --format gguf-adapter writes one, ${adapter.length} are given; name one with --adapter`,
+    );
+  }
+  if (format !== "gguf" && !isFloat(mixtures[quantization])) {
+    throw new SettingsError(
+      `export: --quantization ${quantization} is for --format gguf; ${format} takes f32, f16 or bf16`,
+    );
+  }
+}
+
+function isFloat(mixture: GgufMixture): mixture is FloatDtype {
+  return mixture === "F32" || mixture === "F16" || mixture === "BF16";
+}
+
+async function writeFile({ model, adapter, output, quantization }: Settings, io: Io): Promise<object> {
+  const difference = await exportGguf(model, output, mixtures[quantization], adapter);
+  if (difference !== null) io.note(`answers will differ: ${difference}`);
+  const { size } = await stat(output);
+  io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
+  return { bytes: size };
+}
+
+async function writeAdapter(
+  { model, adapter: [adapter = ""], output, quantization }: Settings,
+  io: Io,
+): Promise<object> {
+  const matrices = await exportGgufAdapter(model, adapter, output, floatOf(quantization));
+  io.print(`${output}: changes of ${matrices} matrices; llama.cpp adds them to a GGUF file of the model (--lora)`);
+  return { matrices };
+}
+
+async function writeFolder(given: Settings, io: Io): Promise<object> {
+  const { model, adapter, output, quantization, maxShardMegabytes } = given;
+  const options = { dtype: floatOf(quantization), maxShardBytes: maxShardMegabytes * 1e6 };
+  if (adapter.length === 0) await convertFolder(model, output, options);
+  else await mergeAdapters(model, adapter, output, openReference(), options);
+  io.print(`${output}: a model folder of ${quantization}`);
+  return {};
+}
+
+function floatOf(quantization: keyof typeof mixtures): FloatDtype {
+  const mixture = mixtures[quantization];
+  return isFloat(mixture) ? mixture : "F32";
+}
+
+async function writeModelfileBeside({ output, system }: Settings, path: string, io: Io): Promise<void> {
+  const hasTemplate = await writeModelfile(output, path, system);
+  if (!hasTemplate) {
+    io.note(
+      `${path}: has no TEMPLATE: the chat template is not turns one after the other; Ollama uses the one in the file`,
+    );
+  }
+  io.print(`${path}: next: ollama create NAME -f ${path}`);
+}

@@ -6,7 +6,7 @@ import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { fromStored } from "../checkpoint/assign-tensors.ts";
 import { openSafetensors } from "../checkpoint/safetensors-file.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
-import { CheckpointError, SettingsError } from "../core/errors.ts";
+import { CheckpointError, SettingsError, UnsupportedError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import { formatShape, sameShape } from "../core/shape.ts";
 import { readJsonObject } from "../files/json-file.ts";
@@ -45,6 +45,17 @@ interface Change {
   apply(): Promise<void>;
 }
 
+/** A low-rank change of a matrix, as the adapter's file has it. */
+export interface LowRankChange extends Change {
+  readonly rank: number;
+  /** What B·A is multiplied by. */
+  readonly scale: number;
+  /** A, `[rank, in]`. */
+  down(): Promise<Float32Array>;
+  /** B, `[out, rank]`. */
+  up(): Promise<Float32Array>;
+}
+
 /** What adapters are added to. */
 export interface AdapterTarget {
   readonly family: AnyFamily;
@@ -77,12 +88,49 @@ function parseChoice(text: string): AdapterChoice {
   );
 }
 
-async function addAdapter(target: AdapterTarget, { path, weight }: AdapterChoice): Promise<void> {
+async function addAdapter(target: AdapterTarget, choice: AdapterChoice): Promise<void> {
+  await withAdapter(target, choice, async ({ low, whole }) => {
+    for (const { apply } of [...low, ...whole]) await apply();
+  });
+}
+
+/**
+ * Opens an adapter whose every change is a low-rank one, for as long as `use` takes.
+ *
+ * @param text - A folder, or `FOLDER=0.5`.
+ * @throws {CheckpointError} as {@link addAdapters} does.
+ * @throws {UnsupportedError} when it holds tensors whole, such as an enlarged embedding or a head.
+ */
+export async function withLowRankChanges<Result>(
+  target: AdapterTarget,
+  text: string,
+  use: (changes: readonly LowRankChange[]) => Promise<Result>,
+): Promise<Result> {
+  const choice = parseChoice(text);
+  return withAdapter(target, choice, async ({ low, whole: [first] }) => {
+    if (first === undefined) return use(low);
+    throw new UnsupportedError(
+      `${choice.path}: holds ${first.placement.name} whole, which is no low-rank change; merge it into its model ` +
+        "(stemma merge), and export that",
+    );
+  });
+}
+
+/** Everything that an adapter changes. */
+interface PlannedChanges {
+  readonly low: readonly LowRankChange[];
+  readonly whole: readonly Change[];
+}
+
+async function withAdapter<Result>(
+  target: AdapterTarget,
+  { path, weight }: AdapterChoice,
+  use: (changes: PlannedChanges) => Promise<Result>,
+): Promise<Result> {
   const config = await readConfig(path);
   const source = await openSafetensors(join(path, "adapter_model.safetensors"));
   try {
-    const changes = planChanges(target, source, { path, weight, config });
-    for (const { apply } of changes) await apply();
+    return await use(planChanges(target, source, { path, weight, config }));
   } finally {
     await source.close();
   }
@@ -108,7 +156,8 @@ interface Adapter extends AdapterChoice {
 }
 
 /** Everything that an adapter changes, after checking that all of it is the model's. */
-function planChanges(target: AdapterTarget, source: TensorSource, adapter: Adapter): readonly Change[] {
+function planChanges(target: AdapterTarget, source: TensorSource, adapter: Adapter): PlannedChanges {
+  refuseEmbeddings(source);
   const { family, model, placements: own = modelPlacements(family, model), hasWhole = false } = target;
   const placements = new Map(own.map((placement) => [placement.name, placement]));
   const modules = [...new Set(source.names().map((name) => moduleTensor(name)))];
@@ -127,7 +176,7 @@ function planChanges(target: AdapterTarget, source: TensorSource, adapter: Adapt
   const rest = source.names().filter((name) => loraPart(name) === null);
   const ups = new Set(source.names().filter((name) => loraPart(name) === "B"));
   const layers = new Map([...linearsOf(model).values()].map((layer) => [layer.weight.storage, layer]));
-  const changes = pairs.map((down) => {
+  const low = pairs.map((down) => {
     const up = down.replace("lora_A", "lora_B");
     if (!ups.delete(up)) throw new CheckpointError(`${source.name}: ${down} has no ${up}; the file is incomplete`);
     const placement = placeOf(down);
@@ -136,8 +185,17 @@ function planChanges(target: AdapterTarget, source: TensorSource, adapter: Adapt
   });
   const [lone] = ups;
   if (lone !== undefined) throw new CheckpointError(`${source.name}: ${lone} has no lora_A; the file is incomplete`);
-  if (hasWhole) return changes;
-  return [...changes, ...rest.map((name) => wholeChange(placeOf(name), name, source, adapter))];
+  const whole = hasWhole ? [] : rest.map((name) => wholeChange(placeOf(name), name, source, adapter));
+  return { low, whole };
+}
+
+function refuseEmbeddings(source: TensorSource): void {
+  const name = source.names().find((own) => own.includes(".lora_embedding_"));
+  if (name === undefined) return;
+  throw new CheckpointError(
+    `${source.name}: ${name} is an adapter of the embedding, which is not supported; merge it with PEFT ` +
+      "(merge_and_unload) and open the folder that it saves",
+  );
 }
 
 /** `base_model.model.x.lora_A.weight` → `x.weight`: what a folder of the base calls the tensor that is changed. */
@@ -159,7 +217,7 @@ function lowRankChange(
   [down, up]: readonly [string, string],
   source: TensorSource,
   adapter: Adapter,
-): Change {
+): LowRankChange {
   const { tensor, rows } = placement;
   const { backend } = tensor;
   const [rank = 0] = source.info(down).shape;
@@ -175,7 +233,9 @@ function lowRankChange(
   const isReadOnly = isWeightFormat(tensor.dtype);
   if (isReadOnly && !layer) throw readOnly(adapter, placement, moduleTensor(down));
   return {
-    placement,
+    ...{ placement, rank, scale },
+    down: () => source.read(down),
+    up: () => source.read(up),
     async apply() {
       const downValues = await source.read(down);
       const upValues = fromStored({ ...placement, transposed: false, rows, shift: 0 }, await source.read(up));

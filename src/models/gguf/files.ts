@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, relative, resolve } from "node:path";
 import { openReference } from "../../backend/reference/index.ts";
 import { openGguf } from "../../checkpoint/gguf.ts";
 import { chatTemplateFromMetadata, endsFromMetadata, tokenizerFromMetadata } from "../../checkpoint/gguf-tokenizer.ts";
@@ -7,6 +7,7 @@ import { writeGguf } from "../../checkpoint/gguf-writer.ts";
 import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
+import { writeFileAtomic } from "../../files/atomic-write.ts";
 import type { JsonObject } from "../../files/json.ts";
 import { chatTemplateFile } from "../../text/chat-template-file.ts";
 import { loadChatEncoder } from "../../text/load-chat-encoder.ts";
@@ -16,8 +17,10 @@ import { generationConfig } from "../generation-config.ts";
 import { loadModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents } from "./contents.ts";
+import { loadGgufEncoder } from "./encoder.ts";
 import { ggufAsFolder } from "./folder.ts";
 import type { GgufMixture } from "./mixtures.ts";
+import { modelfile } from "./modelfile.ts";
 import { layoutsFor } from "./plan.ts";
 
 /**
@@ -49,6 +52,19 @@ export async function exportGguf(
   return model.readsPrefix
     ? "llama.cpp reads a prompt from left to right, this prefix language model at once"
     : contents.differs;
+}
+
+/**
+ * Writes the Modelfile for a GGUF file, which it names relative to itself. Atomic. Returns whether it says how conversations are
+ * written: see {@link modelfile}.
+ *
+ * @throws {SettingsError} when the chat template has no place for the system prompt.
+ */
+export async function writeModelfile(gguf: string, path: string, system: string | null): Promise<boolean> {
+  const model = `./${relative(dirname(path), gguf)}`;
+  const { text, hasTemplate } = modelfile(await loadGgufEncoder(gguf), { model, adapter: null, system });
+  await writeFileAtomic(path, text);
+  return hasTemplate;
 }
 
 /**
