@@ -14,7 +14,7 @@ export async function proveExport(path: string, io: Io): Promise<LlamaCppProof> 
       ? `${tokens} tokens of a conversation are the same`
       : `token ${firstOtherToken + 1} of ${tokens} of a conversation is another`,
     `logits differ by ${share(logitError)} of their spread (at most ${share(logitBound)} is rounding)`,
-    `${sameContinued} of ${continued} tokens of the answer are the same${sameContinued < continued && proof.agrees ? ", then two are equally likely" : ""}`,
+    `${sameContinued} of ${continued} tokens of the answer are the same${sameContinued < continued && proof.agrees ? ", then its choice is within rounding of the best" : ""}`,
   ];
   io.print(`${proof.agrees ? "llama.cpp agrees" : "llama.cpp DISAGREES"}: ${lines.join("; ")}`);
   if (!proof.agrees) io.fail();

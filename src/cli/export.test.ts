@@ -80,6 +80,30 @@ test("nothing is replaced unasked, and a model never by its own copy", async () 
   await run(exportModel, { model: own, output: join(own, "model.gguf"), overwrite: true });
 });
 
+test("a Modelfile is written beside the file, and kept unless it is to be replaced", async () => {
+  const output = at("ollama/model.gguf");
+  mkdirSync(at("ollama"));
+  const given = { model: at("model"), output, modelfile: true };
+  const { shown } = await run(exportModel, given);
+  expect(shown).toContain(`ollama create NAME -f ${at("ollama/Modelfile")}`);
+  const lines = readFileSync(at("ollama/Modelfile"), "utf8").split("\n");
+  expect([lines[0], lines.at(-2)]).toEqual(["FROM ./model.gguf", 'PARAMETER stop "<|endoftext|>"']);
+  rmSync(output);
+  await expect(run(exportModel, given)).rejects.toThrow(`${at("ollama/Modelfile")} already exists`);
+  await expect(run(exportModel, { ...given, modelfile: false, system: "Be kind." })).rejects.toThrow("add --modelfile");
+});
+
+test("an adapter is written alone, and one only", async () => {
+  const given = { model: at("model"), format: "gguf-adapter", output: at("adapter.gguf") };
+  await expect(run(exportModel, given)).rejects.toThrow("gguf-adapter writes one, 0 are given");
+  await expect(run(exportModel, { ...given, adapter: ["a", "b"] })).rejects.toThrow("2 are given");
+  await expect(run(exportModel, { ...given, adapter: ["a"], quantization: "q4_0" })).rejects.toThrow("takes f32, f16");
+  await expect(run(exportModel, { ...given, adapter: ["a"], prove: true })).rejects.toThrow(
+    "prove: is for --format gguf",
+  );
+  await expect(run(exportModel, { ...given, adapter: [at("model")] })).rejects.toThrow("has no adapter_config.json");
+});
+
 test("blocks are not for safetensors", async () => {
   const given = { model: at("model"), format: "safetensors", quantization: "q8_0", output: at("no") };
   await expect(run(exportModel, given)).rejects.toThrow(SettingsError);

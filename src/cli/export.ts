@@ -8,6 +8,7 @@ import { SettingsError } from "../core/errors.ts";
 import { exportGgufAdapter } from "../models/gguf/adapter.ts";
 import { exportGguf, writeModelfile } from "../models/gguf/files.ts";
 import type { GgufMixture } from "../models/gguf/mixtures.ts";
+import { isGgufPath } from "../models/load.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
@@ -80,9 +81,16 @@ export const exportModel = defineCommand({
 });
 
 /** Settings that are for other formats than the one that is written. */
-function refuseMixed({ format, quantization, modelfile, system, prove, adapter }: Settings): void {
-  if (format !== "gguf" && (modelfile || prove)) {
-    throw new SettingsError(`${prove ? "prove" : "modelfile"}: is for --format gguf, not for ${format}; leave it out`);
+function refuseMixed({ model, format, quantization, modelfile, system, prove, adapter }: Settings): void {
+  if (format !== "gguf" && prove)
+    throw new SettingsError(`prove: is for --format gguf, not for ${format}; leave it out`);
+  if (format === "safetensors" && modelfile) {
+    throw new SettingsError("modelfile: Ollama takes GGUF files; write one with --format gguf");
+  }
+  if (format === "gguf-adapter" && modelfile && !isGgufPath(model)) {
+    throw new SettingsError(
+      `modelfile: it names the adapter's model as a GGUF file, ${model} is none; export that first, and give it to --model`,
+    );
   }
   if (system !== null && !modelfile) throw new SettingsError("system: is for the Modelfile; add --modelfile");
   if (format === "gguf-adapter" && adapter.length !== 1) {
@@ -132,8 +140,10 @@ function floatOf(quantization: keyof typeof mixtures): FloatDtype {
   return isFloat(mixture) ? mixture : "F32";
 }
 
-async function writeModelfileBeside({ output, system }: Settings, path: string, io: Io): Promise<void> {
-  const hasTemplate = await writeModelfile(output, path, system);
+async function writeModelfileBeside(given: Settings, path: string, io: Io): Promise<void> {
+  const { model, format, output, system } = given;
+  const files = format === "gguf" ? { model: output, adapter: null } : { model, adapter: output };
+  const hasTemplate = await writeModelfile(path, { ...files, system });
   if (!hasTemplate) {
     io.note(
       `${path}: has no TEMPLATE: the chat template is not turns one after the other; Ollama uses the one in the file`,

@@ -35,11 +35,14 @@ const program = fileURLToPath(new URL("../../bin/ask-llama-cpp.js", import.meta.
 /**
  * Asks llama.cpp, through node-llama-cpp in a process of its own, what it makes of a text.
  *
+ * @param module - URL of node-llama-cpp; only tests pass their own.
  * @throws {SettingsError} when node-llama-cpp is not installed, saying how to.
  * @throws {CheckpointError} when llama.cpp refuses the file, or does not answer in time.
  */
-export async function askLlamaCpp({ timeLimitMs, ...question }: LlamaCppQuestion): Promise<LlamaCppAnswer> {
-  const module = findModule();
+export async function askLlamaCpp(
+  { timeLimitMs, ...question }: LlamaCppQuestion,
+  module = findModule(),
+): Promise<LlamaCppAnswer> {
   const args = [program, module, JSON.stringify(question)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const [output, complaints] = [collect(child.stdout), collect(child.stderr)];

@@ -20,6 +20,7 @@ import { ggufContents } from "./contents.ts";
 import { loadGgufEncoder } from "./encoder.ts";
 import { ggufAsFolder } from "./folder.ts";
 import type { GgufMixture } from "./mixtures.ts";
+import type { ModelfileContents } from "./modelfile.ts";
 import { modelfile } from "./modelfile.ts";
 import { layoutsFor } from "./plan.ts";
 
@@ -55,14 +56,19 @@ export async function exportGguf(
 }
 
 /**
- * Writes the Modelfile for a GGUF file, which it names relative to itself. Atomic. Returns whether it says how conversations are
+ * Writes the Modelfile for GGUF files, which it names relative to itself. Atomic. Returns whether it says how conversations are
  * written: see {@link modelfile}.
  *
  * @throws {SettingsError} when the chat template has no place for the system prompt.
  */
-export async function writeModelfile(gguf: string, path: string, system: string | null): Promise<boolean> {
-  const model = `./${relative(dirname(path), gguf)}`;
-  const { text, hasTemplate } = modelfile(await loadGgufEncoder(gguf), { model, adapter: null, system });
+export async function writeModelfile(path: string, { model, adapter, system }: ModelfileContents): Promise<boolean> {
+  const beside = (file: string): string => {
+    const way = relative(dirname(path), file);
+    return way.startsWith("..") ? resolve(file) : `./${way}`;
+  };
+  const encoder = await loadGgufEncoder(model);
+  const files = { model: beside(model), adapter: adapter === null ? null : beside(adapter) };
+  const { text, hasTemplate } = modelfile(encoder, { ...files, system });
   await writeFileAtomic(path, text);
   return hasTemplate;
 }

@@ -4,7 +4,7 @@ import { boundsOf } from "../../text/text-bounds.ts";
 import type { TurnPieces } from "../../text/turn-pieces.ts";
 import { turnPieces } from "../../text/turn-pieces.ts";
 
-/** What an Ollama model is made from. Paths are relative to the Modelfile. */
+/** What an Ollama model is made from: GGUF files, and a system prompt. */
 export interface ModelfileContents {
   readonly model: string;
   readonly adapter: string | null;
