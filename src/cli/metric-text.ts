@@ -15,6 +15,9 @@ const telling: ReadonlyMap<string, string> = new Map([
   ["eval_rewards/margins", "eval margin"],
   ["eval_accuracy", "eval accuracy"],
   ["eval_pearson", "eval correlation"],
+  ["eval_spearman", "eval rank correlation"],
+  ["eval_mrr_10", "eval MRR"],
+  ["eval_recall_1", "eval recall at 1"],
 ]);
 
 /** Metrics of a finished run that are worth a word at its end, beside the telling ones. */

@@ -41,6 +41,8 @@ export interface EmbeddingInput {
   readonly ids: Int32Array;
   /** Leading tokens that do not count in pooling. */
   readonly skipped: number;
+  /** Tokens of the whole text, those that frame it included, whether it was cut or not. */
+  readonly tokens: number;
 }
 
 /** The tokens of a text behind a prompt, framed as its tokenizer frames texts and cut to what fits. */
@@ -59,10 +61,12 @@ export function embeddingInput(
   const { before, behind } = boundsOf(tokenizer);
   // Text of strangers cannot forge the tokens that frame it.
   const own = tokenizer.encode(whole, { recognizeSpecialTokens: false });
-  const ids = bounded(tokenizer, own.subarray(0, Math.max(maxLength - before.length - behind.length, 0)));
-  if (modules.includesPrompt || prompt === "") return { ids, skipped: 0 };
+  const frame = before.length + behind.length;
+  const ids = bounded(tokenizer, own.subarray(0, Math.max(maxLength - frame, 0)));
+  const tokens = own.length > maxLength - frame ? own.length + frame : ids.length;
+  if (modules.includesPrompt || prompt === "") return { ids, tokens, skipped: 0 };
   const ofPrompt = tokenizer.encode(prompt, { recognizeSpecialTokens: false }).length + before.length;
-  return { ids, skipped: Math.min(ofPrompt, ids.length - 1) };
+  return { ids, tokens, skipped: Math.min(ofPrompt, ids.length - 1) };
 }
 
 /**

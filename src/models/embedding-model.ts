@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/kernels.ts";
-import type { WritableTensor } from "../checkpoint/tensor-source.ts";
+import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import type { Random } from "../core/random.ts";
 import type { PaddedBatch } from "../data/padded-batch.ts";
 import { freeze, parameters } from "../nn/parameters.ts";
@@ -10,7 +10,7 @@ import type { EncoderFamily } from "./encoder-family.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
-import { modelPlacements } from "./read-model.ts";
+import { loadTensors, modelPlacements } from "./read-model.ts";
 import type { PoolingMode, SentenceModules } from "./sentence-modules.ts";
 import { unitVectors } from "./unit-vectors.ts";
 
@@ -28,6 +28,8 @@ export interface EmbeddingBody {
   config(ids: SpecialIds): ModelConfig;
   bindings(): readonly TensorBinding[];
   tensors(): WritableTensor[];
+  /** @throws {CheckpointError} when tensors are missing, unexpected or of another shape; the model is then as it was. */
+  load(source: TensorSource): Promise<void>;
 }
 
 /**
@@ -120,6 +122,18 @@ export function encoderBody(family: EncoderFamily, model: Bert, hasPooler: boole
     config: (ids) => body.writeConfig(model.settings, ids),
     bindings: () => body.tensors(model).filter(isKept),
     tensors: () => mergedTensors(modelPlacements(body, model).filter(isKept), model),
+    load: (source) =>
+      loadTensors(
+        body,
+        model,
+        source,
+        hasPooler
+          ? []
+          : body
+              .tensors(model)
+              .filter((binding) => !isKept(binding))
+              .map(({ name }) => name),
+      ),
   };
 }
 
@@ -137,5 +151,6 @@ export function decoderBody(family: ModelFamily, model: LanguageModel): Embeddin
     config: (ids) => family.writeConfig(model.settings, ids),
     bindings: () => family.tensors(model),
     tensors: () => mergedTensors(modelPlacements(family, model), model),
+    load: (source) => loadTensors(family, model, source),
   };
 }

@@ -17,6 +17,9 @@ interface Adapted {
   readonly weight: Tensor;
 }
 
+/** What a base with adapters does, by PEFT's names. */
+export type AdapterTask = "SEQ_CLS" | "CAUSAL_LM" | "FEATURE_EXTRACTION";
+
 /**
  * What PEFT's files of a model's adapters hold. A matrix of ours that holds several of the folder's, such as queries, keys
  * and values, gives each of them the same A and its own rows of B.
@@ -27,7 +30,7 @@ interface Adapted {
 export function adapterContents(
   bindings: readonly TensorBinding[],
   model: object,
-  about: LowRankOptions & { readonly base: string; readonly taskType: "SEQ_CLS" | "CAUSAL_LM" },
+  about: LowRankOptions & { readonly base: string; readonly taskType: AdapterTask },
   more: readonly WritableTensor[],
   enlarged: readonly Tensor[],
 ): AdapterContents {

@@ -16,6 +16,7 @@ import type { LanguageModel, StoredModel } from "../models/language-model.ts";
 import type { LowRankOptions } from "../models/low-rank-adapters.ts";
 import { adapt } from "../models/low-rank-adapters.ts";
 import type { WeightChoice } from "../models/weight-choice.ts";
+import type { AdapterTask } from "../models/write-adapters.ts";
 import { adapterContents } from "../models/write-adapters.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
@@ -116,7 +117,7 @@ export interface AdaptedRun {
   /** With all that is trained. */
   readonly model: object;
   readonly bindings: () => readonly TensorBinding[];
-  readonly taskType: "SEQ_CLS" | "CAUSAL_LM";
+  readonly taskType: AdapterTask;
   /** Parameters that are trained whole, by their names in a folder. */
   readonly head?: ReadonlyMap<string, Parameter>;
   /** Matrices with rows for tokens that the base lacks. */

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { SettingsError } from "../core/errors.ts";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
 import { adapterSettings } from "./adapter-settings.ts";
+import { embeddingSettings } from "./embedding-settings.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
@@ -9,16 +11,20 @@ import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSa
 export const columnSettings = {
   textColumns: z
     .array(z.string().min(1))
-    .max(2)
+    .max(3)
     .default([])
-    .describe("column of the text, or the two of a pair (default: text; premise,hypothesis; first,second; context)")
+    .describe(
+      "column of the text, or the two of a pair (default: text; premise,hypothesis; first,second; context; of embeddings what is there of anchor,positive,negative and sentence1,sentence2)",
+    )
     .meta({ placeholder: "name", group: "Data" }),
   labelColumn: z
     .string()
     .min(1)
     .nullable()
     .default(null)
-    .describe("column of the class, score or right answer (default: label; answer for multiple choice)")
+    .describe(
+      "column of the class, score or right answer (default: label; answer for multiple choice; score for embeddings)",
+    )
     .meta({ placeholder: "name", group: "Data" }),
   choicesColumn: z
     .string()
@@ -37,7 +43,7 @@ export const columnSettings = {
 
 /** Settings of `stemma finetune`. */
 export const FinetuneSettings = z.object({
-  task: z.enum(taskKinds).describe("what to learn"),
+  task: z.enum([...taskKinds, "embedding"]).describe("what to learn"),
   model: z.string().describe("folder of a pretrained model, or of one fine-tuned for the same task").meta({
     placeholder: "folder",
     isPath: true,
@@ -79,6 +85,7 @@ export const FinetuneSettings = z.object({
   headDropout: z.number().min(0).lt(1).default(0.1).describe("share of the head's inputs dropped in training").meta({
     group: "Method",
   }),
+  ...embeddingSettings,
   ...adapterSettings,
   ...runSettings,
   ...trainingSettingsWithoutSamples,
@@ -97,6 +104,11 @@ export function columnsOf(
   { textColumns, labelColumn, choicesColumn }: Pick<FinetuneSettings, "textColumns" | "labelColumn" | "choicesColumn">,
   defaults: TaskColumns = defaultColumns[task],
 ): TaskColumns {
+  if (textColumns.length > 2) {
+    throw new SettingsError(
+      `text-columns: ${textColumns.join(", ")} are ${textColumns.length}; this task reads one or two`,
+    );
+  }
   return {
     texts: textColumns.length > 0 ? textColumns : defaults.texts,
     label: labelColumn ?? defaults.label,

@@ -3,7 +3,7 @@ import { openMachine } from "../backend/machine-settings.ts";
 import { counted } from "../core/counted.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import { holdOut } from "../data/hold-out.ts";
-import type { TaskColumns, TaskExample } from "../data/task-examples.ts";
+import type { TaskColumns, TaskExample, TaskKind } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { encodeExamples, taskBatch } from "../data/task-inputs.ts";
@@ -19,6 +19,8 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
 import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
+import { refuseEmbeddingSettings } from "./embedding-settings.ts";
+import { prepareEmbedding } from "./finetune-embedding.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
@@ -36,14 +38,19 @@ import { trainStage } from "./train-stage.ts";
  */
 export const finetune = defineStage({
   name: "finetune",
-  summary: "teach a pretrained model a task: classification, entailment, similarity, multiple choice",
+  summary: "teach a pretrained model a task: classification, entailment, similarity, multiple choice, embeddings",
   settings: FinetuneSettings,
   beginning: ["task", "model"],
   examples: [
     "stemma finetune --task classification --model runs/base/final --data mails.csv --output runs/spam",
     "stemma finetune --task entailment --model runs/base/final --data pairs.jsonl --output runs/entail --freeze-body",
+    "stemma finetune --task embedding --model minilm --data questions.csv --text-columns question,answer --output runs/search",
   ],
-  async prepare(settings, environment) {
+  async prepare(given, environment) {
+    const { task } = given;
+    if (task === "embedding") return prepareEmbedding(given, environment);
+    const settings: TaskSettings = { ...given, task };
+    refuseEmbeddingSettings(task, settings);
     const backend = await openMachine(settings, environment);
     const columns = columnsOf(settings.task, settings);
     const { training, heldOut, labelled } = await readData(settings, columns, environment);
@@ -79,6 +86,9 @@ export const finetune = defineStage({
     return { ...run, resolved: { ...run.resolved, context } };
   },
 });
+
+/** Settings of a run whose model gets a head. */
+type TaskSettings = FinetuneSettings & { readonly task: TaskKind };
 
 /** What goes through the model at once, and the longest of it. */
 function sizesOf(
@@ -147,10 +157,7 @@ interface TaskRows {
 }
 
 async function readData(
-  settings: Pick<
-    FinetuneSettings,
-    "task" | "score" | "data" | "validation" | "validationShare" | "badRows" | "patience"
-  >,
+  settings: Pick<TaskSettings, "task" | "score" | "data" | "validation" | "validationShare" | "badRows" | "patience">,
   columns: TaskColumns,
   { note }: StageEnvironment,
 ): Promise<TaskRows> {
@@ -178,7 +185,7 @@ async function readData(
 /** Names of the classes in alphabetic order; says how often each is there. */
 function labelsOf(
   examples: readonly TaskExample[],
-  { task, score }: Pick<FinetuneSettings, "task" | "score">,
+  { task, score }: Pick<TaskSettings, "task" | "score">,
   { note }: StageEnvironment,
 ): readonly string[] {
   if (task === "multiple-choice" || score) return [];
