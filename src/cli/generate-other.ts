@@ -9,6 +9,7 @@ import { searchTexts, writeTexts } from "../generate/text-to-text.ts";
 import type { EncoderFamily } from "../models/encoder-family.ts";
 import { encoderNamed } from "../models/encoders.ts";
 import type { Architecture } from "../models/family.ts";
+import { otherFamilies } from "../models/index.ts";
 import { loadModelOf } from "../models/load.ts";
 import { t5 } from "../models/t5-family.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -96,12 +97,13 @@ async function fillPrompts(...[folder, prompts, { signal }, backend]: Parameters
 
 /** To fill in masks takes the head that names words, and neither the pooler nor the other head. */
 function needsWords({ description }: EncoderFamily, folder: string): (lacking: readonly string[]) => void {
-  const { className, words, modelType } = description;
+  const { className, words, wordsClass, modelType } = description;
   return (lacking) => {
     const [name] = lacking.filter((missing) => words.test(missing) && !missing.includes("seq_relationship"));
     if (name === undefined) return;
-    const wanted = modelType === "bert" ? "BertForMaskedLM or BertForPreTraining" : `${className}ForMaskedLM`;
-    const teach = modelType === "bert" ? `, or teach this one: stemma pretrain --model ${folder}` : "";
+    const wanted = [...new Set(["ForMaskedLM", wordsClass])].map((head) => className + head).join(" or ");
+    const canLearn = Object.values(otherFamilies).some((family) => family.modelType === modelType);
+    const teach = canLearn ? `, or teach this one: stemma pretrain --model ${folder}` : "";
     throw new CheckpointError(
       `${folder}: has no head that names masked words (${name}); take a folder of ${wanted}${teach}`,
     );
