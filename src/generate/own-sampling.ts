@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { CheckpointError } from "../core/errors.ts";
-import { schemaDemand, valueAt } from "../core/schema-demand.ts";
+import { parseContents } from "../core/parse-contents.ts";
 import type { JsonObject } from "../files/json.ts";
 import { folderTexts } from "../files/json-file.ts";
 import { readJsonOf } from "../files/text-files.ts";
@@ -90,14 +89,7 @@ export async function writingOf(model: string, given: AskedWriting): Promise<Wri
 async function readRecommended(folder: string): Promise<Recommended> {
   const files = folderTexts(folder);
   const config: JsonObject = (await readJsonOf(files, file)) ?? {};
-  const parsed = Recommended.safeParse(config);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const key = issue?.path.join(".") ?? "";
-  const value = JSON.stringify(issue && valueAt(config, issue.path));
-  throw new CheckpointError(
-    `${files.where(file)}: ${key} ${issue ? schemaDemand(issue) : "is wrong"}, got ${value}; correct the file, or remove the key`,
-  );
+  return parseContents(files.where(file), Recommended, config, "correct the file, or remove the key");
 }
 
 function flagOf(key: string): string {

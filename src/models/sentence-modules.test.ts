@@ -77,19 +77,19 @@ test.each([
 
 test.each([
   [{ "modules.json": "[{" }, CheckpointError, "modules.json: is not valid JSON"],
-  [{ "modules.json": {} }, CheckpointError, "modules.json: its value is {}; it must be a list"],
+  [{ "modules.json": {} }, CheckpointError, "modules.json: the value must be a list, got {}"],
   [{ "modules.json": [...list, module("Dense", "2_Dense")] }, UnsupportedError, "has a module Dense"],
   [{ "modules.json": [module("WordEmbeddings", "")] }, UnsupportedError, "has a module WordEmbeddings"],
   [{ "modules.json": [list[0]] }, UnsupportedError, "has no module Pooling"],
   [
     { "modules.json": list, "1_Pooling/config.json": { pooling_mode: "best" } },
     CheckpointError,
-    'pooling_mode is "best"; it ',
+    'pooling_mode must be another kind of value, got "best"',
   ],
   [
     { "modules.json": list, "sentence_bert_config.json": { max_seq_length: -1 } },
     CheckpointError,
-    "max_seq_length is -1; it must be more than 0",
+    "max_seq_length must be more than 0, got -1",
   ],
 ])("%j is refused", async (files, error, message) => {
   const reading = readSentenceModules(folderOf(files));

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { CheckpointError, UnsupportedError } from "../core/errors.ts";
-import { schemaDemand, valueAt } from "../core/schema-demand.ts";
+import { UnsupportedError } from "../core/errors.ts";
+import { parseContents } from "../core/parse-contents.ts";
 import type { Json, JsonObject } from "../files/json.ts";
 import { parseJsonObject } from "../files/json.ts";
 import { readJsonIfThere, readTextIfThere } from "../files/json-file.ts";
@@ -145,23 +145,12 @@ async function readModuleList(path: string): Promise<z.infer<typeof ModuleList> 
   if (text === null) return null;
   // The file holds a list, and readers of JSON files here give objects.
   const { modules } = parseJsonObject(path, `{"modules":${text}}`);
-  return check(ModuleList, modules, path);
+  return parseContents(path, ModuleList, modules);
 }
 
 /** A file of keys that all have defaults; where it is not there, those. */
 async function readChecked<Schema extends z.ZodType>(schema: Schema, path: string): Promise<z.infer<Schema>> {
-  return check(schema, (await readJsonIfThere(path)) ?? {}, path);
-}
-
-function check<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.infer<Schema> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const key = issue?.path.join(".") || "its value";
-  const found = JSON.stringify(valueAt(value, issue?.path ?? []))?.slice(0, 80) ?? "missing";
-  throw new CheckpointError(
-    `${path}: ${key} is ${found}; it ${issue ? schemaDemand(issue) : "is not allowed"}; correct the file or fetch it again`,
-  );
+  return parseContents(path, schema, (await readJsonIfThere(path)) ?? {});
 }
 
 /** The files of a folder that sentence-transformers opens, beside those of model and tokenizer. `width` is the model's. */

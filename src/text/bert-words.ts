@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { parseContents } from "../core/parse-contents.ts";
 import { lastWordBoundary } from "./pre-tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
-import { checked, unsupportedPart } from "./tokenizer-parts.ts";
+import { unsupportedPart } from "./tokenizer-parts.ts";
 
 /** How BERT changes text before it is cut. */
 export interface BertNormalization {
@@ -88,7 +89,7 @@ const NormalizerSchema = z.looseObject({
 export function readBertWords({ where, normalizer, preTokenizer }: TokenizerParts): BertWords {
   if (preTokenizer?.type !== "BertPreTokenizer") throw unsupportedPart(where, "pre-tokenizer", preTokenizer);
   if (normalizer?.type !== "BertNormalizer") throw unsupportedPart(where, "normalizer", normalizer);
-  const flags = checked(`${where}: normalizer`, NormalizerSchema, normalizer);
+  const flags = parseContents(`${where}: normalizer`, NormalizerSchema, normalizer);
   return new BertWords({
     cleanText: flags.clean_text,
     separateChinese: flags.handle_chinese_chars,

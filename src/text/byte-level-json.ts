@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseContents } from "../core/parse-contents.ts";
 import { ByteLevelBpe } from "./byte-level-bpe.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
 import type { Cutter } from "./pattern-words.ts";
@@ -6,7 +7,7 @@ import { compilePattern, isolating, matching, PatternWords } from "./pattern-wor
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import { readTemplate } from "./sequence-template-json.ts";
 import type { Component, TokenizerParts } from "./tokenizer-parts.ts";
-import { checked, flatten, unsupportedPart } from "./tokenizer-parts.ts";
+import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 
 /** Whether a `tokenizer.json` is of byte-level BPE. */
 export function isByteLevelBpe(parts: TokenizerParts): boolean {
@@ -62,7 +63,7 @@ function readPreTokenizer(where: string, json: Component | null): PreTokenizer {
   const steps = flatten(where, json, "pretokenizers");
   const at = steps.findIndex(({ type }) => type === "ByteLevel");
   if (json === null || at < 0) throw unsupportedPart(where, "pre-tokenizer", json);
-  const { add_prefix_space: addPrefixSpace, use_regex: useRegex } = checked(where, ByteLevelSchema, steps[at]);
+  const { add_prefix_space: addPrefixSpace, use_regex: useRegex } = parseContents(where, ByteLevelSchema, steps[at]);
   if (steps.length === 1 && useRegex) return new Gpt2Words(addPrefixSpace);
   const before = steps.slice(0, at).map((step) => readCutter(where, step));
   const gpt2 = useRegex && gpt2Pattern ? [isolating(gpt2Pattern)] : [];
@@ -106,10 +107,10 @@ interface CuttingStep {
  */
 function readByteCutter(where: string, step: Component): CuttingStep {
   if (step.type === "Digits") {
-    const { individual_digits: individual } = checked(where, DigitsSchema, step);
+    const { individual_digits: individual } = parseContents(where, DigitsSchema, step);
     return { cut: isolating(individual ? /[0-9]/gu : /[0-9]+/gu), isLocal: true, spacesBeginWords: false };
   }
-  const { pattern } = checked(where, SplitSchema, step);
+  const { pattern } = parseContents(where, SplitSchema, step);
   if (step.type !== "Split" || !("Regex" in pattern) || !/^(\[0-9\])+$/.test(pattern.Regex)) {
     throw unsupportedPart(where, "pre-tokenizer", step);
   }
@@ -121,11 +122,11 @@ function readCutter(where: string, step: Component): CuttingStep {
     return { cut: isolating(/[\p{P}$+<=>^`|~]+/gu), isLocal: true, spacesBeginWords: false };
   }
   if (step.type === "Digits") {
-    const { individual_digits: individual } = checked(where, DigitsSchema, step);
+    const { individual_digits: individual } = parseContents(where, DigitsSchema, step);
     return { cut: isolating(individual ? /\p{N}/gu : /\p{N}+/gu), isLocal: true, spacesBeginWords: false };
   }
   if (step.type !== "Split") throw unsupportedPart(where, "pre-tokenizer", step);
-  const { pattern, behavior, invert } = checked(where, SplitSchema, step);
+  const { pattern, behavior, invert } = parseContents(where, SplitSchema, step);
   const source = "Regex" in pattern ? pattern.Regex : pattern.String.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
   const regex = compilePattern(source);
   const cut = regex && cutterFor(behavior, invert, regex);

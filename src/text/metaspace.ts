@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { parseContents } from "../core/parse-contents.ts";
 import type { Component } from "./tokenizer-parts.ts";
-import { checked, flatten, unsupportedPart } from "./tokenizer-parts.ts";
+import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 
 /** How SentencePiece writes a space. */
 export const metaspace = "▁";
@@ -37,7 +38,7 @@ const MetaspaceSchema = z
  * @throws {CheckpointError} when they are damaged.
  */
 export function readMetaspace(where: string, step: Component): { scheme: PrependScheme; splits: boolean } {
-  return checked(where, MetaspaceSchema, step);
+  return parseContents(where, MetaspaceSchema, step);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
+import { parseContents } from "../core/parse-contents.ts";
 import type { TemplatePiece } from "./sequence-template.ts";
 import { SequenceTemplate } from "./sequence-template.ts";
 import type { Component } from "./tokenizer-parts.ts";
-import { checked, flatten, unsupportedPart } from "./tokenizer-parts.ts";
+import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 
 const PieceSchema = z.union([
   z.object({ SpecialToken: z.object({ id: z.string(), type_id: z.int() }) }),
@@ -39,7 +40,7 @@ export function readTemplate(where: string, processor: Component | null): Sequen
 }
 
 function fromTemplate(where: string, step: Component): SequenceTemplate {
-  const { single, pair, special_tokens: special } = checked(where, TemplateSchema, step);
+  const { single, pair, special_tokens: special } = parseContents(where, TemplateSchema, step);
   const read = (piece: z.output<typeof PieceSchema>): TemplatePiece => {
     if ("Sequence" in piece) return { sequence: piece.Sequence.id, typeId: piece.Sequence.type_id };
     const { id: token, type_id: typeId } = piece.SpecialToken;
@@ -52,7 +53,7 @@ function fromTemplate(where: string, step: Component): SequenceTemplate {
 
 /** `[CLS] A [SEP] B [SEP]`; RoBERTa separates twice and tells segments not apart. */
 function fromPair(where: string, step: Component, secondType: number, isSeparatedTwice: boolean): SequenceTemplate {
-  const { cls, sep } = checked(`${where}: post_processor`, ProcessingSchema, step);
+  const { cls, sep } = parseContents(`${where}: post_processor`, ProcessingSchema, step);
   const token = ([content, id]: [string, number], typeId: number): TemplatePiece => ({
     token: content,
     ids: [id],

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { parseContents } from "../core/parse-contents.ts";
 import { compilePattern } from "./pattern-words.ts";
 import { PrecompiledMap } from "./precompiled-map.ts";
 import type { Component } from "./tokenizer-parts.ts";
-import { checked, flatten, unsupportedPart } from "./tokenizer-parts.ts";
+import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 
 /** One step that changes text before it is cut. */
 interface NormalizingStep {
@@ -33,13 +34,13 @@ const steps: Readonly<Record<string, (where: string, step: Component) => Normali
   Lowercase: () => replacing(/\p{Changes_When_Lowercased}/gu, (letter) => letter.toLowerCase()),
   StripAccents: () => replacing(/\p{M}/gu, () => ""),
   Precompiled: (where, step) => {
-    const { precompiled_charsmap: charsmap } = checked(where, PrecompiledSchema, step);
+    const { precompiled_charsmap: charsmap } = parseContents(where, PrecompiledSchema, step);
     if (charsmap === null || charsmap === "") return { apply: (text) => text, isLocal: true };
     const map = new PrecompiledMap(charsmap, where);
     return { apply: (text) => map.normalize(text), isLocal: true };
   },
   Strip: (where, step) => {
-    const { strip_left: stripsStart, strip_right: stripsEnd } = checked(where, StripSchema, step);
+    const { strip_left: stripsStart, strip_right: stripsEnd } = parseContents(where, StripSchema, step);
     const strip = (text: string): string => {
       const rest = stripsStart ? text.replace(/^\p{White_Space}+/u, "") : text;
       return stripsEnd ? rest.replace(/\p{White_Space}+$/u, "") : rest;
@@ -47,11 +48,11 @@ const steps: Readonly<Record<string, (where: string, step: Component) => Normali
     return { apply: strip, isLocal: !stripsStart, stripsStart };
   },
   Prepend: (where, step) => {
-    const { prepend } = checked(where, PrependSchema, step);
+    const { prepend } = parseContents(where, PrependSchema, step);
     return { apply: (text) => (text === "" ? text : prepend + text), isLocal: false };
   },
   Replace: (where, step) => {
-    const { pattern, content } = checked(where, ReplaceSchema, step);
+    const { pattern, content } = parseContents(where, ReplaceSchema, step);
     const source = "Regex" in pattern ? pattern.Regex : null;
     if ("String" in pattern) {
       const { String: searched } = pattern;

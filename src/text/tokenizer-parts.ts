@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
-import { schemaDemand } from "../core/schema-demand.ts";
+import { parseContents } from "../core/parse-contents.ts";
 import type { JsonRecord } from "../files/json.ts";
 import { describe, isJsonObject } from "../files/json.ts";
 import type { AddedToken } from "./added-token.ts";
@@ -74,7 +74,7 @@ const FileSchema = z.object({
  * @throws {CheckpointError} naming `where` and the first thing that is not as the format has it.
  */
 export function readTokenizerParts(where: string, json: JsonRecord, roles: TokenRoles = {}): TokenizerParts {
-  const file = checked(where, FileSchema, json);
+  const file = parseContents(where, FileSchema, json);
   return {
     where,
     roles,
@@ -85,23 +85,6 @@ export function readTokenizerParts(where: string, json: JsonRecord, roles: Token
     decoder: file.decoder,
     model: readModel(where, json.model),
   };
-}
-
-/**
- * A value that must fit a schema.
- *
- * @throws {CheckpointError} with the path to the first misfit, in one line.
- */
-export function checked<Schema extends z.ZodType>(where: string, schema: Schema, value: unknown): z.output<Schema> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const place = issue?.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
-  const demand = issue ? schemaDemand(issue) : "is not valid";
-  throw new CheckpointError(
-    `${where}: ${place?.replace(/^\./, "") || "the value"} ${demand}; the file is damaged or of another format, fetch or ` +
-      "write it again",
-  );
 }
 
 /** A part of a tokenizer that is not supported: better no tokenizer than one with other ids. */
@@ -117,7 +100,7 @@ export function unsupportedPart(where: string, what: string, part: unknown): Uns
 export function flatten(where: string, part: Component | null, list: string): Component[] {
   if (part === null) return [];
   if (part.type !== "Sequence") return [part];
-  return checked(`${where}: ${list}`, z.array(ComponentSchema), part[list]).flatMap((inner) =>
+  return parseContents(`${where}: ${list}`, z.array(ComponentSchema), part[list]).flatMap((inner) =>
     flatten(where, inner, list),
   );
 }
@@ -133,7 +116,7 @@ function readModel(where: string, model: unknown): ModelPart {
     throw new CheckpointError(`${where}: has no model, so it is no tokenizer.json; fetch or write it again`);
   const type = typeof model.type === "string" ? model.type : null;
   if (Array.isArray(model.vocab) && !mappedTypes.has(type ?? "")) {
-    const pieces = checked(`${where}: model.vocab`, PieceListSchema, model.vocab);
+    const pieces = parseContents(`${where}: model.vocab`, PieceListSchema, model.vocab);
     return {
       type: type ?? "Unigram",
       vocabulary: new Map(pieces.map(([piece], id) => [piece, id])),

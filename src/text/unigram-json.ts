@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { parseContents } from "../core/parse-contents.ts";
 import { readMetaspace, readMetaspaceWords } from "./metaspace.ts";
 import { readByteDecoder } from "./sentence-piece-json.ts";
 import { readTemplate } from "./sequence-template-json.ts";
 import { readTextNormalizer } from "./text-normalizer.ts";
 import type { Component, TokenizerParts } from "./tokenizer-parts.ts";
-import { checked, flatten, unsupportedPart } from "./tokenizer-parts.ts";
+import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 import type { UnigramDecoding } from "./unigram.ts";
 import { Unigram } from "./unigram.ts";
 
@@ -26,7 +27,7 @@ export function isUnigram({ model }: TokenizerParts): boolean {
  */
 export function unigramFromJson(parts: TokenizerParts): Unigram {
   const { where, model, normalizer, preTokenizer, decoder } = parts;
-  const { unk_id: unknown = null, byte_fallback } = checked(`${where}: model`, ModelSchema, model.fields);
+  const { unk_id: unknown = null, byte_fallback } = parseContents(`${where}: model`, ModelSchema, model.fields);
   const words = readMetaspaceWords(where, preTokenizer);
   const text = readTextNormalizer(where, normalizer);
   // Whether the first word then has a space depends on what was stripped before it.

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
+import { parseContents } from "../core/parse-contents.ts";
 import { BertWords, readBertWords } from "./bert-words.ts";
 import type { IntList } from "./int-list.ts";
 import { readTemplate } from "./sequence-template-json.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
-import { checked } from "./tokenizer-parts.ts";
 import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordMemory } from "./word-memory.ts";
@@ -162,7 +162,7 @@ export function isWordPiece({ model }: TokenizerParts): boolean {
  */
 export function wordPieceFromJson(parts: TokenizerParts): WordPiece {
   const { where, model, addedTokens, roles } = parts;
-  const settings = checked(`${where}: model`, ModelSchema, model.fields);
+  const settings = parseContents(`${where}: model`, ModelSchema, model.fields);
   return new WordPiece(
     {
       vocabulary: model.vocabulary,
