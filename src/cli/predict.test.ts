@@ -55,6 +55,15 @@ test("a classifier whose config says only what transformers writes is asked as i
   expect(readFileSync(at("moods-answers.jsonl"), "utf8")).toMatch(
     /^{"text":"a","label":"good","prediction":"LABEL_\d"/,
   );
+  const mixed = [...moods, { text: "c", label: "LABEL_1" }, { text: "d" }];
+  writeFileSync(at("moods.jsonl"), mixed.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const { shown: partly } = await runCommand(predict, { ...asked, overwrite: true });
+  expect(partly).toContain(
+    'predict: of 3 rows 2 have a class, such as "good", that is none of the model\'s (LABEL_0, LABEL_1): ' +
+      "they are answered, and accuracy is that of the 1 other\n",
+  );
+  expect(partly).toMatch(/held out +1 example\n/);
+  expect(partly).toMatch(/4 answers in .*\n$/);
   await expect(runCommand(generate, { model: at("run/final"), prompt: ["a"] })).rejects.toThrow(
     "is a classifier (LlamaForSequenceClassification), which writes no text; stemma predict asks it",
   );

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
+import { counted } from "../core/counted.ts";
 import { DataError } from "../core/errors.ts";
 import type { TaskExample } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
@@ -53,14 +54,10 @@ export const predict = defineCommand({
     const rows = await readNotingBad(settings, io.print, (bad) => readTaskExamples(settings.data, reading, bad));
     refuseTakenColumns(rows);
     const encoding = encodingOf(solver, settings);
-    const foreign = foreignLabel(rows, description.labels);
-    if (foreign !== null) {
-      const labels = description.labels.join(", ");
-      io.note(
-        `predict: the rows' classes, such as "${foreign}", are none of the model's (${labels}): no accuracy is told`,
-      );
-    }
-    const targetIn = (row: TaskExample): number => (foreign === null ? targetOf(row, description.labels) : Number.NaN);
+    const note = foreignNote(rows, description.labels);
+    if (note !== null) io.note(`predict: ${note}`);
+    const targetIn = (row: TaskExample): number =>
+      isForeign(row, description.labels) ? Number.NaN : targetOf(row, description.labels);
     const { examples } = encodeExamples(rows, encoding, targetIn);
     const outputs = await readTask(solver.model, examples, settings.batchSize, io.stopSignal());
     const lines = outputs.map((output, i) => answerRow(rows[i], output, description));
@@ -76,10 +73,23 @@ export const predict = defineCommand({
   },
 });
 
-/** The first class of rows of which not one has a class of the model, as with classes named otherwise; else null. */
-function foreignLabel(rows: readonly TaskExample[], labels: readonly string[]): string | null {
-  const named = rows.map(({ label }) => label).filter((label) => typeof label === "string");
-  return named.every((label) => classIndex(label, labels) === null) ? (named[0] ?? null) : null;
+/** Whether a row's class is none of the model's, which nothing can be said right or wrong of. */
+function isForeign({ label }: TaskExample, labels: readonly string[]): boolean {
+  return typeof label === "string" && classIndex(label, labels) === null;
+}
+
+/** What there is to say of rows whose class the model does not know; null where there are none. */
+function foreignNote(rows: readonly TaskExample[], labels: readonly string[]): string | null {
+  const named = rows.filter(({ label }) => typeof label === "string");
+  const foreign = named.filter((row) => isForeign(row, labels));
+  const [first] = foreign;
+  if (!first) return null;
+  const known = `the model's (${labels.join(", ")})`;
+  if (foreign.length === named.length) {
+    return `the rows' classes, such as "${first.label}", are none of ${known}: no accuracy is told`;
+  }
+  const few = `of ${named.length} rows ${foreign.length} ${foreign.length === 1 ? "has" : "have"} a class, such as "${first.label}", that is none of ${known}`;
+  return `${few}: they are answered, and accuracy is that of the ${counted(named.length - foreign.length, "other", "others")}`;
 }
 
 /** Columns of the answers. */

@@ -1,3 +1,4 @@
+import { counted } from "../core/counted.ts";
 import type { TaskDescription } from "../models/task-model.ts";
 import type { Estimate } from "./task-metrics.ts";
 import {
@@ -77,7 +78,7 @@ export function reportLines({ examples, metrics, majority, bagOfWords, confusion
       `${name.replaceAll("_", " ").padEnd(22)} ${value.toFixed(4)}  (95 % of bootstrap samples: ${low.toFixed(4)} … ${high.toFixed(4)})`,
   );
   return [
-    `held out               ${examples} examples`,
+    `held out               ${counted(examples, "example")}`,
     ...lines,
     ...fewLines(examples, metrics),
     ...(majority === null ? [] : [`commonest class        ${majority.toFixed(4)} of the examples`]),
