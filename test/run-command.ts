@@ -6,6 +6,7 @@ export async function runCommand(
   command: Command,
   given: object,
   typed: readonly string[] | Readable = [],
+  outside: Partial<Pick<Io, "columns">> = {},
 ): Promise<{ result: object | undefined; shown: string }> {
   let shown = "";
   const add = (text: string): void => {
@@ -17,9 +18,11 @@ export async function runCommand(
     note: (line) => add(`${line}\n`),
     input: typed instanceof Readable ? typed : Readable.from(typed.map((line) => `${line}\n`)),
     isTerminal: false,
+    columns: null,
     fail: () => {},
     progress: () => ({ update() {}, stop() {} }),
     stopSignal: () => new AbortController().signal,
+    ...outside,
   };
   return { result: await command.run(command.settings.parse(given), io), shown };
 }

@@ -14,6 +14,8 @@ export interface Io {
   readonly input: Readable & { readonly isTTY?: boolean };
   /** Whether a person sees the result as it is written. */
   readonly isTerminal: boolean;
+  /** Characters in a line of the terminal that shows the result; null where there is none, or nobody knows. */
+  readonly columns: number | null;
   /** A bar on a terminal, lines from time to time elsewhere, on standard error. */
   readonly progress: (plan: ProgressPlan) => Progress;
   /**

@@ -150,6 +150,11 @@ const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const yes = new Set(["true", "yes", "on"]);
 const no = new Set(["false", "no", "off"]);
 
+/** Whether a text is a number that is larger than any that can be counted with, such as 1e3000. */
+export function isTooLarge(text: string): boolean {
+  return number.test(text) && !Number.isFinite(Number(text));
+}
+
 /** The first kind that can read the text decides; a string is always the last resort. */
 function parseValue(text: string, kinds: readonly Property[]): unknown {
   for (const kind of kinds) {
@@ -161,7 +166,7 @@ function parseValue(text: string, kinds: readonly Property[]): unknown {
   if (has("boolean") && yes.has(word)) return true;
   if (has("boolean") && no.has(word)) return false;
   if (has("null") && (word === "none" || word === "null")) return null;
-  if (has("number", "integer") && number.test(text)) return Number(text);
+  if (has("number", "integer") && number.test(text) && !isTooLarge(text)) return Number(text);
   if (has("object")) return parseJson(text);
   return text;
 }

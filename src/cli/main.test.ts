@@ -169,6 +169,8 @@ test.each([
   [["echo"], "echo: --data is missing; give --data <path...> (what to read)"],
   [["echo", "--data", "a", "--steps", "0"], "echo: --steps must be more than 0, got 0"],
   [["echo", "--data", "a", "--steps", "1.5"], "echo: --steps must be an integer, got 1.5"],
+  [["echo", "--data", "a", "--steps", "1e3000"], "echo: --steps must be a number that can be counted with, got 1e3000"],
+  [["echo", "--data", "a", "--rate", "-1e999"], "echo: --rate must be a number that can be counted with, got -1e999"],
   [["echo", "--data", "a", "--steps", "many"], 'echo: --steps must be a number, got "many"'],
   [["echo", "--data", "a", "--rate", "2"], "echo: --rate must be at most 1, got 2"],
   [["echo", "--data", "a", "--batch-size", "3"], "echo: --batch-size must be a multiple of 2, got 3"],

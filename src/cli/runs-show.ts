@@ -47,7 +47,7 @@ function headLines(report: RunReport): string[] {
     ["settings", settingsText(report)],
     ...report.troubles.map((trouble) => ["damaged", trouble]),
   ];
-  return tableLines(rows, ["left", "left"]);
+  return tableLines(rows, [{ side: "left" }, { side: "left" }]);
 }
 
 function settingsText({ settings }: RunReport): string {

@@ -47,6 +47,22 @@ test("runs are listed with what differs among those of one stage", async () => {
   });
 });
 
+test.each([60, 80, 140])("the list fits a terminal of %d columns", async (columns) => {
+  writeRun(
+    "a-run-with-a-long-name-of-its-own",
+    "pretrain",
+    { steps: 10000, width: 64, validation: "x".repeat(40) },
+    falling(5),
+  );
+  writeRun("b", "ppo", { width: 1 }, [{ step: 2, "objective/scores": 0.5, "objective/kl": 1.5, "policy/x": 3 }]);
+  const { shown } = await runCommand(runs, { folders: [folder] }, [], { columns });
+  const lines = shown.trimEnd().split("\n");
+  expect(lines).toHaveLength(3);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+  expect(shown).toContain("name-of-its-own");
+  expect(shown).toContain("3/10000  stopped  loss");
+});
+
 test("where there are no runs, a line says so", async () => {
   expect((await runCommand(runs, { folders: [folder] })).shown).toMatch(
     /^there are no runs in .*; a stage makes one in its --output\n$/,

@@ -6,6 +6,7 @@ import { findRuns, readRun } from "../train/run-reader.ts";
 import { defineCommand } from "./command.ts";
 import { tellingFacts } from "./metric-text.ts";
 import { formatDuration } from "./progress.ts";
+import type { Column } from "./table.ts";
 import { tableLines } from "./table.ts";
 
 /** Metrics of a run that stand in its line: the most telling ones. */
@@ -29,15 +30,27 @@ export const runs = defineCommand({
     const reports: RunReport[] = [];
     for (const path of paths) reports.push(await readRun(path));
     if (reports.length === 0) io.print(`there are no runs in ${folders.join(", ")}; a stage makes one in its --output`);
-    for (const line of listing(reports)) io.print(line);
+    for (const line of listing(reports, io.columns ?? undefined)) io.print(line);
     return { runs: reports };
   },
 });
 
-function listing(reports: readonly RunReport[]): string[] {
+/** What stands in a line of each run; what matters less gives way first on a narrow terminal. */
+const columns: readonly (Column & { readonly name: string })[] = [
+  { name: "run", side: "left", least: 16, keeps: "end" },
+  { name: "stage", side: "left", dropped: 1 },
+  { name: "size", side: "right", dropped: 3 },
+  { name: "steps", side: "right" },
+  { name: "", side: "left" },
+  { name: "result", side: "left", least: 14 },
+  { name: "time", side: "right", dropped: 2 },
+  { name: "differs in", side: "left", least: 12, dropped: 4 },
+];
+
+function listing(reports: readonly RunReport[], width?: number): string[] {
   if (reports.length === 0) return [];
   const differences = runDifferences(reports);
-  const head = ["run", "stage", "size", "steps", "", "result", "time", "differs in"];
+  const head = columns.map(({ name }) => name);
   const rows = reports.map((report, i) => [
     relative("", report.path) || ".",
     report.command ?? "?",
@@ -48,7 +61,7 @@ function listing(reports: readonly RunReport[]): string[] {
     report.trainingSeconds === 0 ? "–" : formatDuration(report.trainingSeconds),
     differences[i]?.join(", ") || "–",
   ]);
-  return tableLines([head, ...rows], ["left", "left", "right", "right", "left", "left", "right", "left"]);
+  return tableLines([head, ...rows], columns, width);
 }
 
 /** `40/60`, or `40` where the end is unknown. */

@@ -1,9 +1,9 @@
 import { suggestion } from "../core/nearest.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
-import { schemaDemand, valueAt } from "../core/schema-demand.ts";
+import { schemaDemand, shownValue, valueAt } from "../core/schema-demand.ts";
 import { expandHome } from "../files/home-path.ts";
 import type { Flag } from "./flags.ts";
-import { askFor, flagsOf, nameOf } from "./flags.ts";
+import { askFor, flagsOf, isTooLarge, nameOf } from "./flags.ts";
 import type { HubIo } from "./hub-models.ts";
 import { withHubModels } from "./hub-models.ts";
 import type { Request } from "./program.ts";
@@ -62,7 +62,9 @@ function describeIssue(
   }
   const where = inner.length === 0 ? label(key) : `${label(key)} (${inner.map(entryName).join(" ")})`;
   if (issue.code === "custom") return `${where}: ${issue.message}`;
-  return `${where} ${demand(issue, flag)}, got ${JSON.stringify(value)}${nearestChoice(issue, value)}`;
+  if (typeof value === "string" && isTooLarge(value))
+    return `${where} must be a number that can be counted with, got ${value}`;
+  return `${where} ${demand(issue, flag)}, got ${shownValue(value)}${nearestChoice(issue, value)}`;
 }
 
 function entryName(part: string): string {

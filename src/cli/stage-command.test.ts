@@ -57,6 +57,7 @@ async function run(given: Record<string, unknown>, stop = new AbortController())
     note: (line) => void said.push(line),
     input: Readable.from([]),
     isTerminal: false,
+    columns: null,
     fail: () => {},
     progress: ({ title, total }) => ({
       update: (done, facts) => void said.push(`${title} ${done}/${total} ${facts[0]}`),

@@ -60,6 +60,10 @@ export class Terminal implements Io {
     return this.#around.stdin;
   }
 
+  get columns(): number | null {
+    return this.isTerminal ? this.#around.stdout.columns || null : null;
+  }
+
   get isTerminal(): boolean {
     return this.#around.stdout.isTTY === true && !this.#isSilent;
   }

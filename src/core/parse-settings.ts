@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { SettingsError } from "./errors.ts";
 import { suggestion } from "./nearest.ts";
 import type { SchemaIssue } from "./schema-demand.ts";
-import { schemaDemand, valueAt } from "./schema-demand.ts";
+import { schemaDemand, shownValue, valueAt } from "./schema-demand.ts";
 
 /**
  * What a schema makes of settings that a caller gives in code: checked and completed with its defaults. A key that the
@@ -37,5 +37,5 @@ function describe(issue: SchemaIssue, given: unknown, known: readonly string[]):
   const value = valueAt(given, issue.path);
   return value === undefined
     ? `${key} is missing; it ${schemaDemand(issue)}`
-    : `${key} ${schemaDemand(issue)}, got ${JSON.stringify(value)}`;
+    : `${key} ${schemaDemand(issue)}, got ${shownValue(value)}`;
 }

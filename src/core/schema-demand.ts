@@ -11,6 +11,11 @@ export function valueAt(checked: unknown, path: readonly PropertyKey[]): unknown
   );
 }
 
+/** A value as messages show it: as JSON, which has no way to write a number that is not finite. */
+export function shownValue(value: unknown): string {
+  return typeof value === "number" ? String(value) : JSON.stringify(value);
+}
+
 /** What a value that does not fit its schema has to be, as the rest of a sentence: `must be an integer`. */
 export function schemaDemand(issue: SchemaIssue): string {
   switch (issue.code) {

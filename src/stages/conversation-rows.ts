@@ -21,7 +21,12 @@ export const conversationSettings = {
     .default([])
     .describe("conversations to evaluate on; without, a share of the data is held out")
     .meta({ placeholder: "file", isData: true }),
-  validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the data that is held out"),
+  validationShare: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.05)
+    .describe("about this share of the data is held out, chosen by what they say: the same ones each time"),
   packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
   ...badRowSettings,
   ...contextSettings,

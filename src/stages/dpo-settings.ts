@@ -29,7 +29,12 @@ export const DpoSettings = z.object({
     .default([])
     .describe("pairs to evaluate on; without, a share of the prompts is held out")
     .meta({ placeholder: "file", isData: true }),
-  validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the prompts that is held out"),
+  validationShare: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.05)
+    .describe("about this share of the prompts is held out, chosen by what they say: the same ones each time"),
   loss: z
     .enum(["sigmoid", "cdpo", "robust", "ipo", "hinge", "kto", "orpo", "simpo"])
     .default("sigmoid")

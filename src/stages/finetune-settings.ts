@@ -58,9 +58,15 @@ export const FinetuneSettings = z.object({
     .default([])
     .describe("rows to evaluate on; without, a share of the data is held out")
     .meta({ placeholder: "file", isData: true, group: "Data" }),
-  validationShare: z.number().min(0).lt(1).default(0.1).describe("share of the data that is held out").meta({
-    group: "Data",
-  }),
+  validationShare: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.1)
+    .describe("about this share of the data is held out, chosen by what they say: the same ones each time")
+    .meta({
+      group: "Data",
+    }),
   ...columnSettings,
   score: z.boolean().default(false).describe("labels are numbers to predict, not names of classes").meta({
     group: "Data",

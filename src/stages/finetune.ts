@@ -179,6 +179,7 @@ async function readData(
         "give more rows, raise --validation-share, or name other rows with --validation",
     );
   }
+  if (parts.heldOut.length > 0) note(`${parts.heldOut.length} of ${counted(all.length, "row")} are held out`);
   return { ...parts, labelled: all };
 }
 

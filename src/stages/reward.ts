@@ -54,7 +54,12 @@ const RewardSettings = z.object({
     .default([])
     .describe("rankings to check on; without, a share of the prompts is held out")
     .meta({ placeholder: "file", isData: true }),
-  validationShare: z.number().min(0).lt(1).default(0.1).describe("share of the prompts that is held out"),
+  validationShare: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.1)
+    .describe("about this share of the prompts is held out, chosen by what they say: the same ones each time"),
   check: z.boolean().default(false).describe("train nothing: say how good the reward model is, on all of the data"),
   demonstrations: z
     .array(z.string())

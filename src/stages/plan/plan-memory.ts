@@ -16,7 +16,10 @@ export interface Plan {
   readonly moments: number;
   /** Of everything that is trained. They fill up while activations are given back. */
   readonly gradients: number;
-  /** What the forward pass keeps for the gradient; 0 for PPO, whose passes are several. */
+  /**
+   * What the forward pass keeps for the gradient; of PPO and GRPO, whose passes are several, the most that is in memory
+   * at one time beside weights, moments and gradients.
+   */
   readonly activations: number;
   /** The most that is in memory at one time. */
   readonly peak: number;
@@ -38,14 +41,14 @@ export async function planStep(model: PlannedModel, run: PlannedRun): Promise<Pl
   backend.reset();
   await prepared.step();
   const { peak, operations, inUse: after } = backend.counts();
-  const { weights = 0, optimizer = 0, forward = optimizer } = inUse;
+  const { weights = 0, optimizer = 0, forward } = inUse;
   return {
     parameters: parameterCount(prepared.model),
     trained: prepared.trained,
     weights,
     moments: optimizer - weights,
     gradients: after - optimizer,
-    activations: forward - optimizer,
+    activations: forward === undefined ? peak - after : forward - optimizer,
     ...{ peak, operations, tokens: prepared.tokens },
     keyValueCache: cacheBytes(model, run.context),
   };

@@ -77,6 +77,11 @@ test("parts of a plan add up, and cheaper ways are cheaper", async () => {
   expect(adapted.peak).toBeLessThan(full.peak);
   const recomputed = await planStep(model, { ...plain, recompute: true });
   expect(recomputed.activations).toBeLessThan(0.4 * (await planStep(model, plain)).activations);
+  for (const stage of ["ppo", "grpo"] as const) {
+    const { weights, moments, gradients, activations, peak } = await planStep(model, { ...plain, stage });
+    expect(weights + moments + gradients + activations).toBe(peak);
+    expect(activations).toBeGreaterThan(0.01 * peak);
+  }
 });
 
 test.each([
