@@ -69,7 +69,7 @@
           "sources": ["<@(kernel_sources)"],
           "defines": ["STEMMA_ISA=avx512bf16"],
           "variables": {
-            "isa_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mavx2", "-mfma", "-mf16c"]
+            "isa_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mavx512bf16", "-mavx2", "-mfma", "-mf16c"]
           },
           "cflags_cc": ["<@(isa_flags)"],
           "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(isa_flags)"] }

@@ -1,6 +1,7 @@
 #include "kernels/matmul-narrow.h"
 
 #include "kernels/epilogue.h"
+#include "kernels/matmul-integer.h"
 #include "kernels/pack.h"
 #include "kernels/parallel.h"
 #include "kernels/transpose.h"
@@ -106,24 +107,6 @@ STEMMA_INLINE void dotStream(const Matmul& p, Rows a, int64_t column, int64_t co
     const char* b = (const char*)p.b + (column + j) * rowBytes;
     Vec sums[kChains] = {};
     int64_t u = 0;
-    if constexpr (kFormat == Format::float32 && blockLength(kWeights) == kBlock) {
-      // The scale of a block multiplies the sum of its products, not each of its numbers.
-      for (; u + kChains * kBlock <= p.k; u += kChains * kBlock) {
-        const uint8_t* blocks = (const uint8_t*)b + bytesOf(kWeights, u);
-        __builtin_prefetch(blocks + kAhead * 4);
-        __builtin_prefetch(blocks + kAhead * 4 + 64);
-#pragma GCC unroll 4
-        for (int c = 0; c < kChains; c++) {
-          const uint8_t* block = blocks + c * blockBytes(kWeights);
-          Vec products = load(a.data + u + c * kBlock) * quantsAt<kWeights>(block, 0);
-#pragma GCC unroll 8
-          for (int v = 1; v < kBlockVectors; v++) {
-            products = fma(load(a.data + u + c * kBlock + v * kLanes), quantsAt<kWeights>(block, v), products);
-          }
-          sums[c] = fma(products, scaleAt(block), sums[c]);
-        }
-      }
-    }
     for (; u + kChains * kLanes <= a.units; u += kChains * kLanes) {
 #pragma GCC unroll 4
       for (int c = 0; c < kChains; c++) {
@@ -234,22 +217,25 @@ Format formatOf(const Matmul& p) {
 
 using Fill = void (*)(const Matmul& p, Rows a, Columns columns);
 
+template <WeightFormat kWeights>
+Fill fillOfRounded(Format format) {
+  return format == Format::float32 ? &fillColumns<Format::float32, kWeights> : &fillColumns<Format::rounded, kWeights>;
+}
+
 Fill fillOf(const Matmul& p, Format format) {
-  if (p.weights == WeightFormat::float32) {
-    return format == Format::float32 ? &fillColumns<Format::float32, WeightFormat::float32>
-                                     : &fillColumns<kBfloat16Format, WeightFormat::float32>;
+  switch (p.weights) {
+    case WeightFormat::bfloat16: return fillOfRounded<WeightFormat::bfloat16>(format);
+    case WeightFormat::float16: return fillOfRounded<WeightFormat::float16>(format);
+    default:
+      return format == Format::float32 ? &fillColumns<Format::float32, WeightFormat::float32>
+                                       : &fillColumns<kBfloat16Format, WeightFormat::float32>;
   }
-  Fill fill = nullptr;
-  forFormat(p.weights, [&](auto weights) {
-    fill = format == Format::float32 ? &fillColumns<Format::float32, weights.format>
-                                     : &fillColumns<Format::rounded, weights.format>;
-  });
-  return fill;
 }
 
 }  // namespace
 
 void narrowProduct(const Matmul& p, int threads) {
+  if (blockLength(p.weights) > 1) return integerProduct(p, threads);
   const Format format = formatOf(p);
   const int64_t units = unitsOf(format, p.k);
   const Scratch packed((size_t)(p.m * units) * 4);

@@ -8,8 +8,13 @@ namespace stemma::STEMMA_ISA {
 /** Most rows that a narrow product may have. */
 constexpr int64_t kNarrowRows = 8;
 
+/** Whether a product is one: blocks of weights are read as they lie only where their rows are those of the product. */
+inline bool isNarrow(const Matmul& p) {
+  return p.m <= kNarrowRows && p.k > 0 && (p.transposeB || blockLength(p.weights) == 1);
+}
+
 /**
- * One product (`batch` is not looked at) of at most kNarrowRows rows, as in decoding: b is read once, in the order in
+ * One narrow product (`batch` is not looked at), as in decoding: b is read once, in the order in
  * which it lies in memory, and is not packed. `residual` must not be `out`.
  */
 void narrowProduct(const Matmul& product, int threads);

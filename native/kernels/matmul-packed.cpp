@@ -41,7 +41,7 @@ Range piece(int64_t length, int64_t index, int64_t count) {
 /** Units of each block of k, of about the same size; weights are cut between their own blocks. */
 int64_t evenBlock(int64_t units, WeightFormat weights) {
   const int64_t even = divideUp(units, most(1, divideUp(units, kBlockUnits)));
-  return weights == WeightFormat::float32 ? even : divideUp(even, kBlock) * kBlock;
+  return divideUp(even, blockLength(weights)) * blockLength(weights);
 }
 
 class PackedProduct {

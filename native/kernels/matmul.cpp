@@ -25,7 +25,7 @@ Matmul pairOf(const Matmul& p, int64_t item) {
 }
 
 void product(const Matmul& p, int threads) {
-  if (p.m <= kNarrowRows && p.k > 0) narrowProduct(p, threads);
+  if (isNarrow(p)) narrowProduct(p, threads);
   else packedProducts(&p, 1, threads);
 }
 
@@ -60,7 +60,7 @@ void matmuls(const Matmul* products, int count, int threads) {
   for (int i = 0; i < count; i++) {
     const Matmul& p = products[i];
     if (p.m == 0 || p.n == 0) continue;
-    if (p.m <= kNarrowRows && p.k > 0) narrowProduct(p, threads);
+    if (isNarrow(p)) narrowProduct(p, threads);
     else wide[wideCount++] = p;
   }
   if (wideCount > 0) packedProducts(wide, wideCount, threads);

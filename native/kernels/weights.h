@@ -4,8 +4,9 @@
 #include "runtime/weight-format.h"
 
 /**
- * Weights as numbers, read from the formats in which they lie. The blocks of 32 are ggml's: a float16 scale, and small
- * integers that it multiplies. `q4_0` keeps numbers i and i + 16 of a block in one byte, 8 above their values.
+ * Weights as numbers, read from the formats in which they lie. Blocks are ggml's. Those of 32 numbers have a float16
+ * scale, some a float16 minimum, and small integers: numbers i and i + 16 share a byte, and fifth bits lie apart. Those of
+ * 256 have eight runs of 32, or sixteen of 16, whose scales are small integers times one float16.
  */
 namespace stemma::STEMMA_ISA {
 
@@ -63,23 +64,96 @@ STEMMA_INLINE Vec scaleAt(const uint8_t* from) {
 #endif
 }
 
-/** Vector `v` of a block's integers as floats. */
+/** kLanes neighbouring float16 as floats; all are finite. */
+STEMMA_INLINE Vec widenHalves(HalfWords halves) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_cvtph_ps((__m256i)halves);
+#elif defined(__F16C__)
+  return (Vec)_mm256_cvtph_ps((__m128i)halves);
+#else
+  const WordVec words = __builtin_convertvector(halves, WordVec);
+  const IntVec bits = (IntVec)((words & 0x7fff) << 13);
+  const IntVec isSubnormal = bits < 0x00800000;
+  const Vec x = floatOf(bits + (112 << 23) + (isSubnormal & 0x00800000));
+  const Vec magnitude = select(isSubnormal, x - 6.103515625e-5f, x);
+  return floatOf(bitsOf(magnitude) | (IntVec)((words & 0x8000) << 16));
+#endif
+}
+
+/** 0, 1, 2 … */
+STEMMA_INLINE WordVec laneNumbers() {
+  WordVec lanes;
+  for (int i = 0; i < kLanes; i++) lanes[i] = i;
+  return lanes;
+}
+
+/** Whether blocks have minima that are added. */
+constexpr bool hasMinimum(WeightFormat format) {
+  return format == WeightFormat::q4_1 || format == WeightFormat::q5_1 || format == WeightFormat::q4_k ||
+         format == WeightFormat::q5_k;
+}
+
+/** Vector `v` of the integers of a block of 32, as floats. */
 template <WeightFormat kWeights>
 STEMMA_INLINE Vec quantsAt(const uint8_t* block, int v) {
-  const uint8_t* quants = block + 2;
+  const int first = v * kLanes;
   if constexpr (kWeights == WeightFormat::q8_0) {
-    return toFloat(widenSigned(quants + v * kLanes));
+    return toFloat(widenSigned(block + 2 + first));
   } else {
-    const int first = v * kLanes;
-    const WordVec both = widenUnsigned(quants + first % 16);
-    const WordVec shifted = both >> (first < 16 ? 0 : 4);
+    constexpr bool hasFifthBit = kWeights == WeightFormat::q5_0 || kWeights == WeightFormat::q5_1;
+    constexpr int kBitsAt = hasMinimum(kWeights) ? 4 : 2, kQuantsAt = kBitsAt + (hasFifthBit ? 4 : 0);
+    WordVec quants = widenUnsigned(block + kQuantsAt + first % 16) >> (first < 16 ? 0 : 4);
 #if defined(__AVX512F__)
-    // The instruction looks at four bits of each lane, and at nothing above them.
-    const Vec values = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
-    return (Vec)_mm512_permutexvar_ps((__m512i)shifted, (__m512)values);
-#else
-    return toFloat((IntVec)(shifted & 15) - 8);
+    if (kWeights == WeightFormat::q4_0) {
+      // The instruction looks at four bits of each lane, and at nothing above them.
+      const Vec values = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
+      return (Vec)_mm512_permutexvar_ps((__m512i)quants, (__m512)values);
+    }
 #endif
+    quants &= 15;
+    if (hasFifthBit) {
+      const WordVec bits = WordVec{} + loadAs<uint32_t>(block + kBitsAt);
+      quants |= ((bits >> (laneNumbers() + (uint32_t)first)) & 1) << 4;
+    }
+    const int offset = hasMinimum(kWeights) ? 0 : hasFifthBit ? 16 : 8;
+    return toFloat((IntVec)quants - offset);
+  }
+}
+
+/**
+ * The eight scales of a block of `q4_k` or `q5_k`, and after them its eight minima. They have six bits: those of the last
+ * four runs keep their upper two on top of those of the first four.
+ */
+STEMMA_INLINE void sixBits(const uint8_t* block, uint8_t (&to)[16]) {
+  const uint32_t scales = loadAs<uint32_t>(block + 4), minima = loadAs<uint32_t>(block + 8);
+  const uint32_t last = loadAs<uint32_t>(block + 12);
+  const uint32_t words[4] = {
+      scales & 0x3f3f3f3f,
+      (last & 0x0f0f0f0f) | ((scales >> 6 & 0x03030303) << 4),
+      minima & 0x3f3f3f3f,
+      (last >> 4 & 0x0f0f0f0f) | ((minima >> 6 & 0x03030303) << 4),
+  };
+  memcpy(to, words, sizeof words);
+}
+
+/** kLanes numbers from place `at` of a block of 256 on. */
+template <WeightFormat kWeights>
+STEMMA_INLINE Vec loadOfLongBlock(const uint8_t* block, int at) {
+  const int run = at / 32, place = at % 32;
+  if constexpr (kWeights == WeightFormat::q6_k) {
+    const int half = run / 4, quarter = run % 4;
+    const WordVec low = widenUnsigned(block + half * 64 + quarter % 2 * 32 + place) >> (quarter < 2 ? 0 : 4);
+    const WordVec high = widenUnsigned(block + 128 + half * 32 + place) >> (2 * quarter);
+    const Vec scale = scaleAt(block + 208) * (float)((const int8_t*)block)[192 + at / 16];
+    return scale * toFloat((IntVec)((low & 15) | ((high & 3) << 4)) - 32);
+  } else {
+    constexpr int kQuantsAt = kWeights == WeightFormat::q4_k ? 16 : 48;
+    WordVec quants = (widenUnsigned(block + kQuantsAt + run / 2 * 32 + place) >> (run % 2 * 4)) & 15;
+    if (kWeights == WeightFormat::q5_k) quants |= ((widenUnsigned(block + 16 + place) >> run) & 1) << 4;
+    uint8_t factors[16];
+    sixBits(block, factors);
+    const Vec minimum = scaleAt(block + 2) * (float)factors[8 + run];
+    return scaleAt(block) * (float)factors[run] * toFloat((IntVec)quants) - minimum;
   }
 }
 
@@ -91,23 +165,23 @@ template <WeightFormat kWeights>
 STEMMA_INLINE Vec loadWeights(const void* weights, int64_t at, int64_t count) {
   if constexpr (kWeights == WeightFormat::float32) {
     return loadSome((const float*)weights + at, count);
-  } else if constexpr (kWeights == WeightFormat::bfloat16) {
+  } else if constexpr (blockLength(kWeights) == 1) {
     const uint16_t* from = (const uint16_t*)weights + at;
     HalfWords halves = {};
     if (count == kLanes) halves = loadAs<HalfWords>(from);
     else for (int64_t i = 0; i < count; i++) halves[i] = from[i];
-    return floatOf((IntVec)(__builtin_convertvector(halves, WordVec) << 16));
+    if constexpr (kWeights == WeightFormat::float16) return widenHalves(halves);
+    else return floatOf((IntVec)(__builtin_convertvector(halves, WordVec) << 16));
   } else {
     (void)count;
     const uint8_t* block = (const uint8_t*)weights + bytesOf(kWeights, at);
-    return scaleAt(block) * quantsAt<kWeights>(block, (int)((uint64_t)at % kBlock / kLanes));
+    if constexpr (blockLength(kWeights) == 256) {
+      return loadOfLongBlock<kWeights>(block, (int)((uint64_t)at % 256));
+    } else {
+      const Vec scaled = scaleAt(block) * quantsAt<kWeights>(block, (int)((uint64_t)at % kBlock / kLanes));
+      return hasMinimum(kWeights) ? scaled + scaleAt(block + 2) : scaled;
+    }
   }
-}
-
-/** Where number `at` lies, a multiple of the block. */
-template <WeightFormat kWeights>
-STEMMA_INLINE const void* weightsFrom(const void* weights, int64_t at) {
-  return (const char*)weights + bytesOf(kWeights, at);
 }
 
 /** `length` numbers from number `at` of `weights` on, under the conditions of loadWeights for each vector of them. */
@@ -130,8 +204,15 @@ STEMMA_INLINE void forFormat(WeightFormat format, Body&& body) {
   switch (format) {
     case WeightFormat::float32: return body(Weights<WeightFormat::float32>{});
     case WeightFormat::bfloat16: return body(Weights<WeightFormat::bfloat16>{});
+    case WeightFormat::float16: return body(Weights<WeightFormat::float16>{});
     case WeightFormat::q8_0: return body(Weights<WeightFormat::q8_0>{});
     case WeightFormat::q4_0: return body(Weights<WeightFormat::q4_0>{});
+    case WeightFormat::q4_1: return body(Weights<WeightFormat::q4_1>{});
+    case WeightFormat::q5_0: return body(Weights<WeightFormat::q5_0>{});
+    case WeightFormat::q5_1: return body(Weights<WeightFormat::q5_1>{});
+    case WeightFormat::q4_k: return body(Weights<WeightFormat::q4_k>{});
+    case WeightFormat::q5_k: return body(Weights<WeightFormat::q5_k>{});
+    case WeightFormat::q6_k: return body(Weights<WeightFormat::q6_k>{});
   }
 }
 

@@ -32,7 +32,9 @@ struct Variants {
     const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool hasAvx512 = hasAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (hasAvx512 && __builtin_cpu_supports("avx512bf16")) add("avx512bf16", avx512bf16::fillTable);
+    // Every processor with the one has the other.
+    const bool hasPairs = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+    if (hasAvx512 && hasPairs) add("avx512bf16", avx512bf16::fillTable);
     if (hasAvx512) add("avx512", avx512::fillTable);
     if (hasAvx2) add("avx2", avx2::fillTable);
 #endif

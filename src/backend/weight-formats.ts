@@ -1,18 +1,36 @@
 import {
   dequantizeQ4,
   dequantizeQ8,
+  dequantizeQ41,
+  dequantizeQ50,
+  dequantizeQ51,
   q4BlockBytes,
   q8BlockBytes,
   quantizationBlock,
   quantizeQ4,
   quantizeQ8,
+  quantizeQ41,
+  quantizeQ50,
+  quantizeQ51,
 } from "../core/block-quantization.ts";
 import { CheckpointError, ShapeError, UnsupportedError } from "../core/errors.ts";
-import { fromBfloat16, toBfloat16 } from "../core/float-formats.ts";
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../core/float-formats.ts";
+import { quantizeQ4K, quantizeQ5K, quantizeQ6K } from "../core/k-encoding.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K, superBlock } from "../core/k-quantization.ts";
 import type { Dtype, Storage } from "./kernels.ts";
 
 /** Formats in which weights may lie in memory instead of float32: smaller, and for reading only. */
-export type WeightFormatName = "bfloat16" | "q8_0" | "q4_0";
+export type WeightFormatName =
+  | "bfloat16"
+  | "float16"
+  | "q8_0"
+  | "q4_0"
+  | "q4_1"
+  | "q5_0"
+  | "q5_1"
+  | "q4_k"
+  | "q5_k"
+  | "q6_k";
 
 /** How numbers lie in a format. A block is the least that can be read: offsets and lengths are multiples of it. */
 export interface WeightFormat {
@@ -20,6 +38,8 @@ export interface WeightFormat {
   readonly block: number;
   /** Bytes of a block. */
   readonly bytes: number;
+  /** Bytes of a block where two begin that are no number only if they make one: its float16 scales, or the number itself. */
+  readonly scales: readonly number[];
   /** Whole blocks → their numbers, exactly. `raw` begins at an even byte. */
   decode(raw: Uint8Array, to: Float32Array): void;
   /**
@@ -30,11 +50,28 @@ export interface WeightFormat {
   encode(where: string, values: Float32Array, to: Uint8Array): void;
 }
 
+/** Blocks of 32. */
+function short(
+  bytes: number,
+  scales: readonly number[],
+  functions: Pick<WeightFormat, "decode" | "encode">,
+): WeightFormat {
+  return { block: quantizationBlock, bytes, scales, ...functions };
+}
+
+/** Blocks of 256. */
+function long(
+  bytes: number,
+  scales: readonly number[],
+  functions: Pick<WeightFormat, "decode" | "encode">,
+): WeightFormat {
+  return { block: superBlock, bytes, scales, ...functions };
+}
+
 /** The formats by name. Blocks are those of GGUF files, bit by bit. */
 export const weightFormats: Readonly<Record<WeightFormatName, WeightFormat>> = {
   bfloat16: {
-    block: 1,
-    bytes: 2,
+    ...{ block: 1, bytes: 2, scales: [0] },
     decode: (raw, to) => fromBfloat16(pairsOf(raw), to),
     encode(where, values, to) {
       const bad = values.find((value) => !Number.isFinite(value));
@@ -42,9 +79,44 @@ export const weightFormats: Readonly<Record<WeightFormatName, WeightFormat>> = {
       toBfloat16(values, pairsOf(to));
     },
   },
-  q8_0: { block: quantizationBlock, bytes: q8BlockBytes, decode: dequantizeQ8, encode: quantizeQ8 },
-  q4_0: { block: quantizationBlock, bytes: q4BlockBytes, decode: dequantizeQ4, encode: quantizeQ4 },
+  float16: {
+    ...{ block: 1, bytes: 2, scales: [0] },
+    decode: (raw, to) => fromFloat16(pairsOf(raw), to),
+    encode(where, values, to) {
+      const bad = values.find((value) => !(Math.abs(value) < 65520));
+      if (bad !== undefined)
+        throw new CheckpointError(`${where}: ${bad} is too large for float16 (65504), or no number`);
+      toFloat16(values, pairsOf(to));
+    },
+  },
+  q8_0: short(q8BlockBytes, [0], { decode: dequantizeQ8, encode: quantizeQ8 }),
+  q4_0: short(q4BlockBytes, [0], { decode: dequantizeQ4, encode: quantizeQ4 }),
+  q4_1: short(20, [0, 2], { decode: dequantizeQ41, encode: quantizeQ41 }),
+  q5_0: short(22, [0], { decode: dequantizeQ50, encode: quantizeQ50 }),
+  q5_1: short(24, [0, 2], { decode: dequantizeQ51, encode: quantizeQ51 }),
+  q4_k: long(144, [0, 2], { decode: dequantizeQ4K, encode: quantizeQ4K }),
+  q5_k: long(176, [0, 2], { decode: dequantizeQ5K, encode: quantizeQ5K }),
+  q6_k: long(210, [208], { decode: dequantizeQ6K, encode: quantizeQ6K }),
 };
+
+/** What dtypes of safetensors and GGUF files are in memory, where memory has them too. */
+export const formatOfFileType: Readonly<Record<string, WeightFormatName>> = {
+  ...{ BF16: "bfloat16", F16: "float16", Q8_0: "q8_0", Q4_0: "q4_0", Q4_1: "q4_1", Q5_0: "q5_0", Q5_1: "q5_1" },
+  ...{ Q4_K: "q4_k", Q5_K: "q5_k", Q6_K: "q6_k" },
+};
+
+/** The first number of whole blocks that may be NaN or infinite, by its scale; −1 where all are finite. */
+export function firstNotFinite(format: WeightFormatName, raw: Uint8Array): number {
+  const { block, bytes, scales } = weightFormats[format];
+  const infinite = format === "bfloat16" ? 0x7f80 : 0x7c00;
+  const halves = new Uint16Array(raw.buffer, raw.byteOffset, raw.byteLength >>> 1);
+  for (const place of scales) {
+    for (let at = place >>> 1; at < halves.length; at += bytes >>> 1) {
+      if (((halves[at] as number) & infinite) === infinite) return Math.floor((2 * at) / bytes) * block;
+    }
+  }
+  return -1;
+}
 
 /** Whether memory of an element type holds weights that only products, gathers and a decoding copy read. */
 export function isWeightFormat(dtype: Dtype): dtype is WeightFormatName {

@@ -134,6 +134,26 @@ function packFiveBits(to: Uint8Array, quantum: (i: number) => number): void {
   }
 }
 
+/**
+ * float32 → Q4_1: q = ⌊(x − m) / d + 0.5⌋ with m the least number and d = (max − m) / 15.
+ *
+ * @throws {CheckpointError} naming `where`, when a number is not finite or too large for a float16 scale.
+ */
+export function quantizeQ41(where: string, from: Float32Array, to: Uint8Array): void {
+  const half = quantizationBlock / 2;
+  for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += 20) {
+    const x = from.subarray(start, start + quantizationBlock);
+    const [low, high] = [Math.min(...x), Math.max(...x)]; // NaN stays
+    const scale = Math.fround(Math.fround(high - low) / 15);
+    writeScale(where, scale, to, at);
+    writeScale(where, low, to, at + 2);
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    const quantum = (i: number): number =>
+      Math.min(15, Math.trunc(Math.fround(Math.fround(Math.fround((x[i] as number) - low) * inverse) + 0.5)));
+    for (let i = 0; i < half; i++) to[at + 4 + i] = quantum(i) | (quantum(half + i) << 4);
+  }
+}
+
 /** Q4_1 → float32: x = q · d + m. */
 export function dequantizeQ41(from: Uint8Array, to: Float32Array): void {
   dequantizeLowBits(from, to, { hasMinimum: true, hasFifthBit: false });

@@ -36,8 +36,8 @@ async function outcome(x: Tensor, body: (x: Tensor) => Tensor): Promise<(Float32
 }
 
 test.each(formats)("%s is read by products, both ways round, as what it decodes to", async (format) => {
-  const [stored, plain] = await both(format, [64, 32]);
-  const x = normal([5, 32], 1);
+  const [stored, plain] = await both(format, [64, 256]);
+  const x = normal([5, 256], 1);
   const targets = Tensor.from(backend, Int32Array.of(3, 60, 0, -1, 7), [5]);
   const bodies = [
     (weight: Tensor) => (of: Tensor) => apply(linear, [of, weight, null, null], { activation: "gelu" as const }),
@@ -45,14 +45,14 @@ test.each(formats)("%s is read by products, both ways round, as what it decodes 
     (weight: Tensor) => (of: Tensor) => apply(linearCrossEntropy, [of, weight], { targets, scale: 0.25 }),
   ];
   for (const body of bodies) expect(await outcome(x, body(stored))).toEqual(await outcome(x, body(plain)));
-  expect(await (await both(format, [64, 32]))[0].copy().floats()).toEqual(await plain.floats());
+  expect(await (await both(format, [64, 256]))[0].copy().floats()).toEqual(await plain.floats());
 });
 
 test.each(formats)("%s is read by groups, fused and composed", async (format) => {
   const groupOf = Int32Array.of(0, 0, 2);
   for (const on of [backend, composing]) {
-    const [stored, plain] = await both(format, [3, 4, 32], on);
-    const [x, groups] = [normal([3, 32], 1, on), Tensor.from(on, groupOf, [3])];
+    const [stored, plain] = await both(format, [3, 4, 256], on);
+    const [x, groups] = [normal([3, 256], 1, on), Tensor.from(on, groupOf, [3])];
     const body = (weight: Tensor) => (of: Tensor) => apply(groupedLinear, [of, weight, groups], undefined);
     expect(await outcome(x, body(stored))).toEqual(await outcome(x, body(plain)));
   }

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Backend, Matmul, MatmulPrecision } from "../../src/backend/kernels.ts";
+import type { Backend, Matmul, MatmulPrecision, View } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
 import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
 import { ShapeError, StemmaError, UnsupportedError } from "../../src/core/errors.ts";
+import { superBlock } from "../../src/core/k-quantization.ts";
+import { Random } from "../../src/core/random.ts";
 import { expectConforms, native } from "./compare.ts";
 import type { Case } from "./workspace.ts";
 import { Workspace } from "./workspace.ts";
@@ -18,7 +20,7 @@ type Sizes = Pick<Matmul, "m" | "n" | "k"> & Partial<Pick<Matmul, "batch" | "tra
 const sizes: readonly Sizes[] = [
   ...[1, 2, 3, 4, 5, 8, 9, 40].map((m) => ({ m, n: 96, k: 160 })),
   { m: 1, n: 32, k: 32 },
-  { m: 1, n: 1600, k: 288 },
+  { m: 1, n: 1600, k: 96 },
   { m: 3, n: 96, k: 1056 },
   { m: 50, n: 160, k: 928 },
   { m: 4, n: 64, k: 96, transposeA: true },
@@ -29,23 +31,70 @@ const sizes: readonly Sizes[] = [
 ];
 
 /**
- * A product with weights. What they decode to is exact in float32, so there is as much room as for float32: each addition
- * rounds a sum of about √k.
+ * The same for blocks of 256, of which there are few. What is stored in rows of the other operand is whole blocks too.
+ */
+const sizesOfLongBlocks: readonly Sizes[] = [
+  ...[1, 3, 4, 8, 9, 40].map((m) => ({ m, n: 256, k: 512 })),
+  { m: 1, n: 256, k: 256, accumulate: true },
+  { m: 2, n: 256, k: 768, transposeA: true },
+  { m: 2, n: 256, k: 256, batch: 2 },
+];
+
+/** All sizes for one format of each kind, some for their relatives, which differ in how a block is read and in nothing else. */
+function sizesOf(format: WeightFormatName, precision: MatmulPrecision): readonly Sizes[] {
+  const all = weightFormats[format].block === superBlock ? sizesOfLongBlocks : sizes;
+  if (precision === "bfloat16") return all.filter(({ m }) => m === 3 || m === 9);
+  if (["bfloat16", "q8_0", "q6_k"].includes(format)) return all;
+  return all.filter(({ m, k }) => k > 32 && [1, 4, 40].includes(m));
+}
+
+/**
+ * A product with weights. Rows of whole numbers of which 127 is the largest in every block are what products of few rows
+ * with blocks round them to, so that there is as much room as for float32: each addition rounds a sum of about 80 √k. In
+ * bfloat16 such a product keeps its weights as they are, where the reference rounds them.
  */
 function productCase(format: WeightFormatName, matmulPrecision: MatmulPrecision, transposeB: boolean, of: Sizes): Case {
   const { m, n, k, batch = 1, transposeA = false, accumulate = false } = of;
+  const isInteger = weightFormats[format].block > 1 && transposeB && m <= 8;
+  const rounding = isInteger && matmulPrecision === "bfloat16" ? Math.sqrt(k) : 0;
   return {
     name: JSON.stringify(of),
-    tolerance: { absolute: 3e-7 * (k + 16), relative: 1e-5 },
+    tolerance: { absolute: 2e-5 * (k + 16) + rounding, relative: 1e-5 },
     matmulPrecision,
     run(kernels, memory) {
       const b = memory.weights(format, [batch, k, n], 2);
       const out = accumulate ? memory.normal([batch, m, n], 3) : memory.blank([batch, m, n]);
+      const a = transposeA ? transposed(memory, m, k) : memory.wholeNumbers([batch, m, k], 1);
       kernels.matmul({
-        ...{ a: memory.normal([batch, m, k], 1), b, out, batch, m, n, k, transposeA, transposeB, accumulate },
+        ...{ a, b, out, batch, m, n, k, transposeA, transposeB, accumulate },
         ...{ batchStrideA: m * k, batchStrideB: n * k },
         bias: accumulate ? null : memory.normal([n], 4),
       });
+    },
+  };
+}
+
+/** Rows of whole numbers, stored as columns. */
+function transposed(memory: Workspace, m: number, k: number): View {
+  const values = new Random(1).normal(m * k, 40).map((value) => Math.max(-127, Math.min(127, Math.round(value))));
+  for (let at = 0; at < k; at += 32) values.fill(127, at * m, at * m + m);
+  return memory.floats(values, [k, m]);
+}
+
+/**
+ * Any numbers in the rows: each is rounded by at most half a step, 1/254 of the largest of its block, and errors are as
+ * often up as down. Those of a sum of k are then about 0.0055 √k for numbers and weights of about 1, here five times that
+ * and, for the weights of blocks of 256, twice.
+ */
+function roundedCase(format: WeightFormatName, m: number): Case {
+  const [n, k] = [32, 1024];
+  return {
+    name: `${m} rows that are rounded`,
+    tolerance: { absolute: 0.055 * Math.sqrt(k), relative: 0 },
+    run(kernels, memory) {
+      const [a, b, out] = [memory.normal([m, k], 1), memory.weights(format, [k, n], 2), memory.blank([m, n])];
+      const strides = { batchStrideA: m * k, batchStrideB: n * k };
+      kernels.matmul({ a, b, out, batch: 1, m, n, k, transposeA: false, transposeB: true, ...strides });
     },
   };
 }
@@ -54,21 +103,28 @@ function productCase(format: WeightFormatName, matmulPrecision: MatmulPrecision,
 const productCases = formats.flatMap((format) =>
   precisions.map((precision) => ({
     ...{ format, precision },
-    cases: [true, false].flatMap((transposeB) => sizes.map((of) => productCase(format, precision, transposeB, of))),
+    cases: [true, false].flatMap((transposeB) =>
+      sizesOf(format, precision).map((of) => productCase(format, precision, transposeB, of)),
+    ),
   })),
 );
+
+const roundedCases = formats
+  .filter((format) => weightFormats[format].block > 1)
+  .map((format) => ({ format, cases: [1, 3].map((m) => roundedCase(format, m)) }));
 
 /** Products of rows with their group's matrix, and what flows back to the rows. */
 function groupedCase(format: WeightFormatName): Case {
   return {
     name: "groups of rows",
-    tolerance: { absolute: 1e-4, relative: 1e-5 },
+    tolerance: { absolute: 5e-3, relative: 1e-5 },
     run(kernels, memory) {
       const groupOf = memory.ids([0, 0, 0, 2, ...new Array<number>(20).fill(3)]);
-      const weight = memory.weights(format, [4, 64, 96], 2);
-      const [x, dy] = [memory.normal([24, 96], 1), memory.normal([24, 64], 3)];
+      const k = weightFormats[format].block === superBlock ? 256 : 96;
+      const weight = memory.weights(format, [4, 64, k], 2);
+      const [x, dy] = [memory.wholeNumbers([24, k], 1), memory.normal([24, 64], 3)];
       kernels.groupedLinear({ x, weight, groupOf, out: memory.blank([24, 64]) });
-      kernels.groupedLinearGrad({ x, weight, groupOf, dy, dx: memory.blank([24, 96]), dWeight: null });
+      kernels.groupedLinearGrad({ x, weight, groupOf, dy, dx: memory.blank([24, k]), dWeight: null });
     },
   };
 }
@@ -78,6 +134,30 @@ const groupedCases = formats.map((format) => [format, groupedCase(format)] as co
 describe.each(nativeInstructionSets())("%s", (instructionSet) => {
   test.each(productCases)("products with $format in $precision", async ({ cases }) => {
     for (const one of cases) await expectConforms(instructionSet, one);
+  });
+
+  test.each(roundedCases)("few rows are rounded to bytes before $format", async ({ cases }) => {
+    for (const one of cases) await expectConforms(instructionSet, one);
+  });
+
+  test("a row of few gives the same bits alone as among others, and what is no number stays none", async () => {
+    for (const { format } of roundedCases) {
+      const backend = native(instructionSet);
+      const memory = new Workspace(backend);
+      const [n, k] = [48, 512];
+      const [a, b] = [memory.normal([8, k], 1), memory.weights(format, [n, k], 2)];
+      const plain = { batch: 1, n, k, transposeA: false, transposeB: true, batchStrideA: 0, batchStrideB: 0 };
+      const product = async (m: number, of: View): Promise<Float32Array> => {
+        const out = memory.blank([m, n]);
+        backend.kernels.matmul({ ...plain, a: of, b, out, m });
+        return (await backend.read(out.storage, out.offset, m * n)) as Float32Array;
+      };
+      const [one, all] = [await product(1, a), await product(8, a)];
+      expect([...all.subarray(0, n)]).toEqual([...one]);
+      const damaged = memory.floats(new Float32Array(k).fill(Number.POSITIVE_INFINITY, 300, 301));
+      expect((await product(1, damaged)).every(Number.isNaN)).toBe(true);
+      memory.release();
+    }
   });
 
   test.each(groupedCases)("grouped products with %s", (_, one) => expectConforms(instructionSet, one));
@@ -92,12 +172,12 @@ describe.each(places)("%s", (_, open) => {
   test.each(formats)("%s is no operand of other kernels", (format) => {
     const backend = open();
     const memory = new Workspace(backend);
-    const [weights, x] = [memory.weights(format, [32], 1), memory.blank([32])];
+    const [weights, x] = [memory.weights(format, [256], 1), memory.blank([256])];
     const plain = {
       batch: 1,
       m: 1,
       n: 1,
-      k: 32,
+      k: 256,
       transposeA: false,
       transposeB: true,
       batchStrideA: 0,
@@ -106,7 +186,7 @@ describe.each(places)("%s", (_, open) => {
     for (const call of [
       () => backend.kernels.affine(weights, 1, 0, x),
       () => backend.kernels.fill(weights, 0),
-      () => backend.kernels.sum(weights, 1, 32, 1, x),
+      () => backend.kernels.sum(weights, 1, 256, 1, x),
       () => backend.kernels.matmul({ ...plain, a: weights, b: x, out: memory.blank([1]) }),
       () => backend.kernels.matmul({ ...plain, a: x, b: x, out: weights }),
     ]) {

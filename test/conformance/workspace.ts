@@ -9,6 +9,7 @@ import type {
 } from "../../src/backend/kernels.ts";
 import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
+import { superBlock } from "../../src/core/k-quantization.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Shape } from "../../src/core/shape.ts";
 import { elementCount } from "../../src/core/shape.ts";
@@ -52,18 +53,34 @@ export class Workspace {
     return this.floats(new Random(seed).normal(elementCount(shape), standardDeviation), shape);
   }
 
-  /** Normal numbers as weights, rounded to their format; what lies around them are weights too. */
+  /** Numbers of about 1 as weights in a format; what lies around them are weights too. */
   weights(format: WeightFormatName, shape: Shape, seed: number): View {
-    const { block, bytes, encode } = weightFormats[format];
+    const { block, bytes, scales, encode } = weightFormats[format];
     const [before, after] = [3 * block, block];
-    const values = new Float32Array(before + elementCount(shape) + after).fill(guard);
-    values.set(new Random(seed).normal(elementCount(shape), 1), before);
-    const raw = new Uint8Array((values.length / block) * bytes);
-    encode("weights", values, raw);
-    const storage = this.#backend.allocate(format, values.length);
+    const raw = new Uint8Array(((before + elementCount(shape) + after) / block) * bytes);
+    if (block === superBlock) {
+      // Any bytes are a block; to search the best ones for so many numbers would take long.
+      const reader = new Random(seed).reader();
+      for (let i = 0; i < raw.length; i++) raw[i] = reader.word();
+      for (let at = 0; at < raw.length; at += bytes) for (const scale of scales) raw.set([0, 0x10], at + scale); // 2⁻¹¹
+    } else {
+      const values = new Float32Array(before + elementCount(shape) + after).fill(guard);
+      values.set(new Random(seed).normal(elementCount(shape), 1), before);
+      encode("weights", values, raw);
+    }
+    const storage = this.#backend.allocate(format, before + elementCount(shape) + after);
     this.#backend.write(storage, 0, raw);
     this.#storages.push(storage);
     return { storage, offset: before, shape };
+  }
+
+  /** Numbers that rounding to 127 steps a block, of any length, keeps: whole ones, with 127 first in each 32. */
+  wholeNumbers(shape: Shape, seed: number): View {
+    const values = new Random(seed).normal(elementCount(shape), 40);
+    return this.floats(
+      values.map((value, i) => (i % 32 === 0 ? 127 : Math.max(-127, Math.min(127, Math.round(value))))),
+      shape,
+    );
   }
 
   /** An output: NaN everywhere until the kernel writes it. */

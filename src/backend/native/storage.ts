@@ -7,7 +7,9 @@ import type { NativeFunctions } from "./addon.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** Numbers of `enum class WeightFormat` in native/runtime/weight-format.h; 0 is float32, and int32. */
-const formatNumber: Readonly<Record<WeightFormatName, number>> = { bfloat16: 1, q8_0: 2, q4_0: 3 };
+const formatNumber: Readonly<Record<WeightFormatName, number>> = {
+  ...{ bfloat16: 1, float16: 2, q8_0: 3, q4_0: 4, q4_1: 5, q5_0: 6, q5_1: 7, q4_k: 8, q5_k: 9, q6_k: 10 },
+};
 
 /** Names a stretch of the addon's memory. */
 export class NativeStorage implements Storage {
