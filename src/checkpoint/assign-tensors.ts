@@ -2,6 +2,8 @@ import { CheckpointError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import { formatShape, sameShape } from "../core/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Fault } from "./load-raw.ts";
+import { loadRaw, rawFormat } from "./load-raw.ts";
 import type { TensorSource, WritableTensor } from "./tensor-source.ts";
 
 /** A tensor of ours and how a file stores it. */
@@ -38,20 +40,26 @@ export async function loadTensors(
 ): Promise<void> {
   const expected = new Map(placements.map((placement) => [placement.name, storedShape(placement)]));
   const matches = matchTensors(expected, source, rename);
-  const scratch = new Float32Array(Math.max(0, ...placements.map(({ tensor }) => tensor.size)));
   for (const placement of placements) {
-    const { name, tensor } = placement;
-    const stored = await source.read(matches.get(name) ?? name, scratch.subarray(0, tensor.size));
-    // No backend adds up weights in a format of theirs.
-    const at = tensor.dtype === "float32" ? -1 : stored.findIndex((value) => !Number.isFinite(value));
-    if (at >= 0) throw notFinite(source, matches.get(name) ?? name, { name, at, value: stored[at] ?? Number.NaN });
-    tensor.write(fromStored(placement, stored));
+    const inFile = matches.get(placement.name) ?? placement.name;
+    const fail = (fault: Fault): CheckpointError => notFinite(source, inFile, fault);
+    const format = rawFormat(placement, source.info(inFile));
+    if (format) await loadRaw(placement, { source, inFile, format }, fail);
+    else loadValues(placement, await source.read(inFile), fail);
   }
   const damaged = await firstNotFinite(placements.filter(({ tensor }) => tensor.dtype === "float32"));
   if (damaged) throw notFinite(source, matches.get(damaged.name) ?? damaged.name, damaged);
 }
 
-function notFinite(source: TensorSource, inFile: string, { value, at }: NotFinite): CheckpointError {
+function loadValues(placement: Placement, stored: Float32Array, fail: (fault: Fault) => CheckpointError): void {
+  const { tensor } = placement;
+  // No backend adds up weights in a format of theirs.
+  const at = tensor.dtype === "float32" ? -1 : stored.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) throw fail({ at, value: stored[at] ?? Number.NaN });
+  tensor.write(fromStored(placement, stored));
+}
+
+function notFinite(source: TensorSource, inFile: string, { value, at }: Fault): CheckpointError {
   return new CheckpointError(
     `${source.name}: ${inFile} holds ${value} at element ${at}, ` +
       "a model computes with finite numbers only; the file is damaged, or its training failed: take another",
@@ -59,10 +67,8 @@ function notFinite(source: TensorSource, inFile: string, { value, at }: NotFinit
 }
 
 /** A value that is no number, and where a file would have it. */
-interface NotFinite {
+interface NotFinite extends Fault {
   readonly name: string;
-  readonly at: number;
-  readonly value: number;
 }
 
 /**

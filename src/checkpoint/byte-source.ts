@@ -3,6 +3,9 @@ import { CheckpointError } from "../core/errors.ts";
 /** Bytes converted at a time: large enough to be fast, small enough to stay in the cache. */
 export const pieceBytes = 1 << 20;
 
+/** Pieces but the last are a multiple of so many units, so that they can be cut into the blocks of any other format. */
+const wholeUnits = 256;
+
 /** Bytes that can be read at any position: a file, or memory. */
 export interface ByteSource {
   /** How messages name it; for a file its path. */
@@ -34,15 +37,16 @@ export function memorySource(bytes: Uint8Array, name = "memory"): ByteSource {
 export async function readInPieces(
   source: ByteSource,
   region: { readonly begin: number; readonly units: number; readonly unitBytes: number },
-  take: (raw: Uint8Array, first: number) => void,
+  take: (raw: Uint8Array, first: number) => Promise<void> | void,
 ): Promise<void> {
   const { begin, units, unitBytes } = region;
-  const atOnce = Math.min(units, Math.floor(pieceBytes / unitBytes));
+  const most = Math.floor(pieceBytes / unitBytes);
+  const atOnce = Math.min(units, most > wholeUnits ? most - (most % wholeUnits) : most);
   const buffer = new Uint8Array(atOnce * unitBytes);
   for (let first = 0; first < units; first += atOnce) {
     const raw = buffer.subarray(0, Math.min(atOnce, units - first) * unitBytes);
     await source.read(raw, begin + first * unitBytes);
-    take(raw, first);
+    await take(raw, first);
   }
 }
 

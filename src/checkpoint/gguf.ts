@@ -11,7 +11,7 @@ import type { GgufValue } from "./gguf-values.ts";
 import { ggmlTypes } from "./gguf-values.ts";
 import { parseGrowing } from "./header-cursor.ts";
 import { openFile } from "./open-file.ts";
-import type { TensorSource } from "./tensor-source.ts";
+import type { TakePiece, TensorSource } from "./tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";
 
 const decoders: ReadonlyMap<string, FloatDecoder> = new Map([
@@ -66,34 +66,42 @@ export class GgufFile implements TensorSource {
   }
 
   async read(name: string, into?: Float32Array): Promise<Float32Array> {
-    const { dtype, shape, begin } = this.info(name);
+    const { dtype, shape } = this.info(name);
     const decode = decoders.get(dtype);
     if (!decode) throw unreadable(this, name, "floats");
     const values = into ?? new Float32Array(elementCount(shape));
     checkLength(this, name, values);
     const { block, bytes } = ggmlTypes[dtype];
-    const region = { begin: this.#dataStart + begin, units: values.length / block, unitBytes: bytes };
-    await readInPieces(this.#bytes, region, (raw, first) => {
+    await readInPieces(this.#bytes, this.#region(name), (raw, first) => {
       decode(raw, values.subarray(first * block, (first + raw.length / bytes) * block));
     });
     return values;
   }
 
   async readIntegers(name: string): Promise<Int32Array> {
-    const { dtype, shape, begin } = this.info(name);
+    const { dtype, shape } = this.info(name);
     const view = integerViews.get(dtype);
     if (!view) throw unreadable(this, name, "integers");
     const values = new Int32Array(elementCount(shape));
     const { bytes } = ggmlTypes[dtype];
-    const region = { begin: this.#dataStart + begin, units: values.length, unitBytes: bytes };
-    await readInPieces(this.#bytes, region, (raw, first) => {
+    await readInPieces(this.#bytes, this.#region(name), (raw, first) => {
       narrowIntegers(`${this.name}: ${name}`, view(raw, raw.length / bytes), values.subarray(first));
     });
     return values;
   }
 
+  async readRaw(name: string, take: TakePiece): Promise<void> {
+    await readInPieces(this.#bytes, this.#region(name), take);
+  }
+
   async close(): Promise<void> {
     await this.#bytes.close();
+  }
+
+  #region(name: string): { begin: number; units: number; unitBytes: number } {
+    const { dtype, begin, end } = this.info(name);
+    const { bytes } = ggmlTypes[dtype];
+    return { begin: this.#dataStart + begin, units: (end - begin) / bytes, unitBytes: bytes };
   }
 }
 

@@ -15,6 +15,8 @@ class NeedsMore extends Error {
 
 const firstRead = 1 << 20;
 const longestHeader = 1 << 28;
+/** Bytes of a text for which a decoder takes longer to start than to read them one by one. */
+const shortText = 24;
 
 /** A position in the first bytes of a file. Every read is checked against the file's size before it is made. */
 export class HeaderCursor {
@@ -24,24 +26,27 @@ export class HeaderCursor {
   /** Bytes read so far. */
   position = 0;
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   /** `bytes` are the first of a file of `sizeBytes`. */
   constructor(name: string, bytes: Uint8Array<ArrayBuffer>, sizeBytes: number) {
     this.name = name;
     this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.sizeBytes = sizeBytes;
   }
 
   uint32(): number {
-    return Number(this.numbers("uint32", 1)[0]);
+    const at = this.#advance(4);
+    return this.#view.getUint32(at, true);
   }
 
   /** A number of 64 bits that must be a safe integer. */
   uint64(what: string): number {
-    const [exact] = this.numbers("uint64", 1);
-    const value = Number(exact);
-    if (!Number.isSafeInteger(value)) throw this.damaged(`claims ${exact} as ${what}`);
+    const at = this.#advance(8);
+    const value = this.#view.getUint32(at, true) + 2 ** 32 * this.#view.getUint32(at + 4, true);
+    if (!Number.isSafeInteger(value)) throw this.damaged(`claims ${this.#view.getBigUint64(at, true)} as ${what}`);
     return value;
   }
 
@@ -59,6 +64,7 @@ export class HeaderCursor {
     const length = this.count(1, `bytes of a ${what}`);
     if (length > limit) throw this.damaged(`has a ${what} of ${length} bytes, at most ${limit} are possible`);
     const bytes = this.#take(length);
+    if (length <= shortText && bytes.every((byte) => byte < 128)) return String.fromCharCode(...bytes);
     try {
       return this.#decoder.decode(bytes);
     } catch (cause) {
@@ -78,16 +84,22 @@ export class HeaderCursor {
   }
 
   #take(length: number): Uint8Array<ArrayBuffer> {
-    const end = this.position + length;
+    const at = this.#advance(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  /** Where the next bytes begin, once it is sure that they are there. */
+  #advance(length: number): number {
+    const at = this.position;
+    const end = at + length;
     if (end > this.sizeBytes) {
       throw new CheckpointError(
         `${this.name}: ends at byte ${this.sizeBytes}, in the middle of its header; it is truncated, fetch or write it again`,
       );
     }
     if (end > this.#bytes.length) throw new NeedsMore(end);
-    const bytes = this.#bytes.subarray(this.position, end);
     this.position = end;
-    return bytes;
+    return at;
   }
 }
 

@@ -5,7 +5,7 @@ import { readInPieces } from "./byte-source.ts";
 import { encodeElements, floatDecoders, integerViews, narrowIntegers } from "./element-encoding.ts";
 import type { SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
 import { byteLength, formatHeader, maxHeaderBytes, parseHeader } from "./safetensors-header.ts";
-import type { FloatDtype, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
+import type { FloatDtype, TakePiece, TensorSource, WritableDtype, WritableTensor } from "./tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "./tensor-source.ts";
 
 /** What to write besides the tensors. */
@@ -72,6 +72,10 @@ export class SafetensorsFile implements TensorSource {
       narrowIntegers(`${this.name}: ${name}`, view(raw, raw.length / bytesEach(entry)), values.subarray(first));
     });
     return values;
+  }
+
+  async readRaw(name: string, take: TakePiece): Promise<void> {
+    await readInPieces(this.#bytes, this.#region(this.info(name)), take);
   }
 
   async close(): Promise<void> {

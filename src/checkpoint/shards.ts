@@ -8,7 +8,7 @@ import type { SafetensorsFile, SafetensorsOptions } from "./safetensors.ts";
 import { safetensorsChunks } from "./safetensors.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 import { byteLength } from "./safetensors-header.ts";
-import type { TensorInfo, TensorSource, WritableTensor } from "./tensor-source.ts";
+import type { TakePiece, TensorInfo, TensorSource, WritableTensor } from "./tensor-source.ts";
 import { noSuchTensor } from "./tensor-source.ts";
 
 /** Name of the weights of a model that fit one file. */
@@ -107,6 +107,10 @@ class ShardedTensors implements TensorSource {
 
   async readIntegers(name: string): Promise<Int32Array> {
     return this.#home(name).readIntegers(name);
+  }
+
+  async readRaw(name: string, take: TakePiece): Promise<void> {
+    await this.#home(name).readRaw(name, take);
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,12 @@ export interface TensorInfo {
   /** As the file format spells it: `F32`, `BF16`, `I64`, `Q8_0` … */
   readonly dtype: string;
   readonly shape: Shape;
+  /** What the bytes that {@link TensorSource.readRaw} hands out are instead of this tensor's: its transpose, or less by 1. */
+  readonly rawDiffers?: "transposed" | "shifted" | undefined;
 }
+
+/** Is given the bytes of a tensor, piece after piece; the next comes when it is done. */
+export type TakePiece = (raw: Uint8Array) => Promise<void> | void;
 
 /** Named tensors that are read one at a time, on demand. */
 export interface TensorSource {
@@ -30,6 +35,13 @@ export interface TensorSource {
    * @throws {CheckpointError} when there is no such tensor, it holds floats, or a value does not fit 32 bits.
    */
   readIntegers(name: string): Promise<Int32Array>;
+  /**
+   * The bytes of a tensor as its file has them, in order, some whole blocks at a time. Pieces begin at an even place and
+   * share memory: use each before the next comes.
+   *
+   * @throws {CheckpointError} when there is no such tensor, or the file is damaged.
+   */
+  readRaw(name: string, take: TakePiece): Promise<void>;
   close(): Promise<void>;
 }
 

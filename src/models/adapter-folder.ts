@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openSafetensors } from "../checkpoint/safetensors-file.ts";
-import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import type { TakePiece, TensorSource } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
@@ -91,6 +91,11 @@ class LayeredTensors implements TensorSource {
   readIntegers(name: string): Promise<Int32Array> {
     const [source, inFile] = this.#place(name);
     return source.readIntegers(inFile);
+  }
+
+  readRaw(name: string, take: TakePiece): Promise<void> {
+    const [source, inFile] = this.#place(name);
+    return source.readRaw(inFile, take);
   }
 
   async close(): Promise<void> {

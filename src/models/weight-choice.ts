@@ -2,8 +2,10 @@ import { z } from "zod";
 import { CountingBackend } from "../backend/counting/index.ts";
 import type { Backend } from "../backend/kernels.ts";
 import type { WeightFormatName } from "../backend/weight-formats.ts";
-import { fitsFormat, isWeightFormat } from "../backend/weight-formats.ts";
+import { fitsFormat, formatOfFileType, isWeightFormat, weightFormats } from "../backend/weight-formats.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
+import type { RawFormat } from "../checkpoint/load-raw.ts";
+import { rawFormat } from "../checkpoint/load-raw.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { Parameter } from "../nn/parameters.ts";
@@ -12,7 +14,10 @@ import type { AnyFamily, ModelFamily } from "./family.ts";
 import type { StoredModel } from "./language-model.ts";
 import { renaming } from "./tensor-names.ts";
 
-const choices = ["float32", "bfloat16", "q8_0", "q4_0"] as const satisfies readonly ("float32" | WeightFormatName)[];
+const choices = ["float32", "bfloat16", "float16", "q8_0", "q6_k", "q5_0", "q4_k", "q4_0"] as const satisfies readonly (
+  | "float32"
+  | WeightFormatName
+)[];
 
 /**
  * How the matrices of a model lie in memory: attention, feed-forward layers, embedding and output layer. `stored` is as
@@ -31,10 +36,9 @@ export const weightSettings = {
     .meta({ group: "Machine" }),
 } as const;
 
-/** The formats of blocks and floats in files that memory has too. */
-const sameInMemory: Readonly<Record<string, WeightFormatName | null>> = {
-  ...{ F32: null, F16: null, F64: null }, // float16 has numbers that bfloat16 lacks
-  ...{ BF16: "bfloat16", Q8_0: "q8_0", Q4_0: "q4_0" },
+/** What takes the place of a format whose blocks do not fill a matrix's rows: of blocks of 256 what ggml takes, then this. */
+const instead: Readonly<Partial<Record<WeightFormatName, WeightFormatName>>> = {
+  ...{ q4_k: "q5_0", q5_k: "q5_1", q6_k: "q8_0" },
 };
 
 /** A format for each matrix of a model in the order in which it makes them, null for float32; and the bytes of all tensors. */
@@ -45,8 +49,8 @@ export interface WeightPlan {
 
 /**
  * Finds out in which format each matrix of a model is to lie, by making the model where nothing is held. A format whose
- * blocks do not fill a matrix's rows gives way to bfloat16. As stored, blocks that memory does not know become q8_0, which
- * rounds less than any of them did.
+ * blocks do not fill a matrix's rows gives way: of blocks of 256 to one of blocks of 32, that to bfloat16. As stored, blocks
+ * that memory does not know, and those of matrices made of several kinds, become q8_0, which rounds less than any of them did.
  */
 export function planWeights<Model extends StoredModel>(
   create: (on: Backend, formats: WeightPlan["formats"]) => { readonly model: Model; readonly init: Initializer },
@@ -57,11 +61,17 @@ export function planWeights<Model extends StoredModel>(
   const { model, init } = create(new CountingBackend(), []);
   const placements = placementsOf(model);
   const rename = renaming(family, placements, tensors);
-  const types = new Map(tensors.names().map((inFile) => [rename(inFile), tensors.info(inFile).dtype]));
-  const formats = init.matrices.map((matrix) => {
-    const parts = placements.filter(({ tensor }) => tensor.storage === matrix.storage);
-    return formatOf(matrix, choice, new Set(parts.map(({ name }) => types.get(name) ?? "F32")));
-  });
+  const found = new Map(tensors.names().map((inFile) => [rename(inFile), tensors.info(inFile)]));
+  const formatIn = (placement: Placement): StoredFormat => {
+    const info = found.get(placement.name);
+    if (!info || plainTypes.has(info.dtype)) return "float32";
+    const own = formatOfFileType[info.dtype];
+    return own && (weightFormats[own].block === 1 || rawFormat(placement, info)) ? own : "other";
+  };
+  const partsOf = groupBy(placements, ({ tensor }) => tensor.storage);
+  const formats = init.matrices.map((matrix) =>
+    formatOf(matrix, choice, new Set((partsOf.get(matrix.storage) ?? []).map(formatIn))),
+  );
   if (choice !== "stored" && formats.length === 0) {
     throw new SettingsError(`weights: a ${family.modelType} has no matrices that could lie as ${choice}; leave it out`);
   }
@@ -105,16 +115,34 @@ interface WeightSource {
   readonly stored: number;
 }
 
-function formatOf(matrix: Parameter, choice: WeightChoice, stored: ReadonlySet<string>): WeightFormatName | null {
-  if (choice === "float32") return null;
+/** How a file has a part of a matrix: as memory can have it, or so that it has to be rounded anew. */
+type StoredFormat = RawFormat | "other";
+
+/** Numbers that are kept as they are. */
+const plainTypes: ReadonlySet<string> = new Set(["F32", "F64"]);
+
+function formatOf(matrix: Parameter, choice: WeightChoice, stored: ReadonlySet<StoredFormat>): WeightFormatName | null {
   const wanted = choice === "stored" ? storedFormat(stored) : choice;
-  return wanted === null || fitsFormat(wanted, matrix.axis(-1)) ? wanted : "bfloat16";
+  return wanted === "float32" ? null : fitting(wanted, matrix.axis(-1));
 }
 
-/** The format of a matrix whose parts a file stores as these types. */
-function storedFormat(types: ReadonlySet<string>): WeightFormatName | null {
-  const [first = "F32", ...others] = types;
-  const same = sameInMemory[first];
-  if (others.length === 0 && same !== undefined) return same;
-  return [first, ...others].some((type) => sameInMemory[type] === null) ? null : "q8_0";
+function fitting(wanted: WeightFormatName, rowLength: number): WeightFormatName {
+  return fitsFormat(wanted, rowLength) ? wanted : fitting(instead[wanted] ?? "bfloat16", rowLength);
+}
+
+/** The format of a matrix whose parts a file stores so. */
+function storedFormat(parts: ReadonlySet<StoredFormat>): RawFormat {
+  const [first = "float32", ...others] = parts;
+  if (others.length === 0 && first !== "other") return first;
+  return parts.has("float32") ? "float32" : "q8_0";
+}
+
+function groupBy<Key, Item>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
 }

@@ -130,15 +130,14 @@ export class Segmenter {
 function tokensById(where: string, ids: ReadonlyMap<string, number>): (string | undefined)[] {
   const tokens: (string | undefined)[] = [];
   for (const [token, id] of ids) {
-    const name = JSON.stringify(token);
     if (!Number.isInteger(id) || id < 0 || id >= highestId) {
       throw new CheckpointError(
-        `${where}: token ${name} has the id ${JSON.stringify(id)}; ids are integers from 0 to ${highestId - 1}`,
+        `${where}: token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}; ids are integers from 0 to ${highestId - 1}`,
       );
     }
     if (tokens[id] !== undefined) {
       throw new CheckpointError(
-        `${where}: tokens ${JSON.stringify(tokens[id])} and ${name} have the same id ${id}; the file is damaged, fetch or write it again`,
+        `${where}: tokens ${JSON.stringify(tokens[id])} and ${JSON.stringify(token)} have the same id ${id}; the file is damaged, fetch or write it again`,
       );
     }
     tokens[id] = token;

@@ -49,7 +49,8 @@ describe.each(names)("%s", (name) => {
     const [own, decoded] = [await scored(file, "stored"), await scored(folder, "float32")];
     expect(largestGap(own.logProbs, decoded.logProbs)).toBeLessThan(1e-4);
     const expected = { BF16: ["bfloat16"], Q8_0: ["q8_0"], Q4_0: ["q4_0", "q8_0"] }; // the output layer of a file of Q4_0
-    expect([...own.formats].sort()).toEqual(expected[dtype]);
+    const narrow = name === "llama" && dtype !== "BF16" ? ["float16"] : []; // rows that are no whole blocks
+    expect([...own.formats].sort()).toEqual([...narrow, ...expected[dtype]]);
   });
 
   test("a folder's matrices are rounded as asked for, and errors stay within what rounding does", async () => {

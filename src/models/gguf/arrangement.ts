@@ -54,10 +54,12 @@ export function arrangedShape(arrangement: Arrangement, shape: Shape, counts: He
  */
 function pairRows(rows: number, heads: number): Int32Array {
   const headDim = rows / heads;
-  return Int32Array.from({ length: rows }, (_, row) => {
+  const order = new Int32Array(rows);
+  for (let row = 0; row < rows; row++) {
     const inHead = row % headDim;
     const half = inHead < headDim / 2 ? 0 : 1;
     const pair = inHead - (half * headDim) / 2;
-    return row - inHead + 2 * pair + half;
-  });
+    order[row] = row - inHead + 2 * pair + half;
+  }
+  return order;
 }

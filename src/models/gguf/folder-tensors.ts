@@ -1,6 +1,7 @@
 import { fromStored } from "../../checkpoint/assign-tensors.ts";
 import type { GgufFile } from "../../checkpoint/gguf.ts";
-import type { TensorInfo, TensorSource } from "../../checkpoint/tensor-source.ts";
+import { readWhole, reorderedRows } from "../../checkpoint/load-raw.ts";
+import type { TakePiece, TensorInfo, TensorSource } from "../../checkpoint/tensor-source.ts";
 import { checkLength, noSuchTensor, unreadable } from "../../checkpoint/tensor-source.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
@@ -25,6 +26,9 @@ export class GgufFolderTensors implements TensorSource {
   readonly #file: GgufFile;
   readonly #counts: HeadCounts;
   readonly #places: ReadonlyMap<string, Place>;
+  readonly #infos = new Map<string, TensorInfo>();
+  /** The bytes of the stacked tensor that was read last, as below. */
+  #rawStack: { readonly name: string; readonly raw: Uint8Array } | null = null;
   /** The stacked tensor read last: its matrices are asked for one after the other. */
   #stack: { readonly name: string; readonly values: Float32Array } | null = null;
 
@@ -44,8 +48,17 @@ export class GgufFolderTensors implements TensorSource {
   }
 
   info(name: string): TensorInfo {
+    const known = this.#infos.get(name);
+    if (known) return known;
     const { inFile, arrangement, shape } = this.#place(name);
-    return { dtype: this.#file.info(inFile).dtype, shape: arrangedShape(arrangement, shape, this.#counts) };
+    const { transposed = false, shift = 0 } = arrangement(shape[0] ?? 1, this.#counts);
+    const info: TensorInfo = {
+      dtype: this.#file.info(inFile).dtype,
+      shape: arrangedShape(arrangement, shape, this.#counts),
+      rawDiffers: transposed ? "transposed" : shift === 0 ? undefined : "shifted",
+    };
+    this.#infos.set(name, info);
+    return info;
   }
 
   async read(name: string, into?: Float32Array): Promise<Float32Array> {
@@ -63,8 +76,24 @@ export class GgufFolderTensors implements TensorSource {
     throw unreadable(this, name, "integers");
   }
 
+  /** Whole rows are moved where they have another order. */
+  async readRaw(name: string, take: TakePiece): Promise<void> {
+    const { inFile, arrangement, shape, part } = this.#place(name);
+    const { rows } = arrangement(shape[0] ?? 1, this.#counts);
+    if (!rows && part === null) return this.#file.readRaw(inFile, take);
+    const raw = await (part === null ? readWhole(this.#file, inFile) : this.#rawPart(inFile, part));
+    await take(rows ? reorderedRows(raw, rows) : raw);
+  }
+
   async close(): Promise<void> {
     await this.#file.close();
+  }
+
+  async #rawPart(inFile: string, part: number): Promise<Uint8Array> {
+    if (this.#rawStack?.name !== inFile) this.#rawStack = { name: inFile, raw: await readWhole(this.#file, inFile) };
+    const { raw } = this.#rawStack;
+    const size = raw.length / (this.#file.info(inFile).shape[0] ?? 1);
+    return raw.slice(part * size, (part + 1) * size);
   }
 
   async #values({ inFile, shape, part }: Place): Promise<Float32Array> {
