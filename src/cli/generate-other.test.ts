@@ -9,9 +9,9 @@ import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { bert } from "../models/bert-families.ts";
+import { t5 } from "../models/encoder-decoders/t5.ts";
 import { exportGguf } from "../models/gguf/files.ts";
 import { families } from "../models/index.ts";
-import { t5 } from "../models/t5-family.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { modelContents } from "../stages/pretrain/model.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
@@ -41,7 +41,8 @@ beforeAll(async () => {
   const letters = new CharacterTrainer({ specialTokens: ["</s>", "<pad>"] });
   letters.add("the cat sat on the mat");
   const characters = letters.train().withSpecialTokens([], { eos: "</s>", pad: "<pad>" });
-  const settings = { ...t5.shaped({ ...shape, vocabularySize: characters.vocabularySize }), initialScale: 2 };
+  const { config } = t5.shaped({ ...shape, vocabularySize: characters.vocabularySize });
+  const settings = t5.readConfig({ ...config, initializer_factor: 2 });
   const answerer = t5.create({ ...settings, endOfText: characters.endOfText }, init);
   await writeModelFolder(writer, modelContents(t5, answerer, characters));
 }, 30_000);
@@ -111,7 +112,7 @@ test("a tokenizer with more tokens than the model, or without a mask, is refused
 
 test("folders of the other shape are refused", async () => {
   await expect(otherAnswerers["encoder-decoder"](encoder, ["the"], options, backend)).rejects.toThrow(
-    /model_type "bert", which is another shape of model .* a t5 folder is wanted here/,
+    /model_type "bert", which is another shape of model .* for encoder-decoders, which are t5, mt5, bart, /,
   );
 });
 
@@ -190,6 +191,8 @@ test("flags without an effect are refused", async () => {
   await expect(ask(writer, { prompt, beams: 2, topK: 5 })).rejects.toThrow(
     "generate: --top-k would have no effect, since a search finds one text, the likeliest; leave it out",
   );
-  await expect(ask(writer, { prompt, stop: ["on"] })).rejects.toThrow(/--stop would have no effect, since a t5 writes/);
+  await expect(ask(writer, { prompt, stop: ["on"] })).rejects.toThrow(
+    /--stop would have no effect, since an encoder-decoder/,
+  );
   await expect(ask(writer, { prompt, samples: 2, topK: 5, maxNewTokens: 3 })).resolves.toBeDefined();
 });

@@ -6,12 +6,14 @@ import { fillIn } from "../generate/fill-in.ts";
 import type { FinishReason } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
 import { searchTexts, writeTexts } from "../generate/text-to-text.ts";
+import type { EncoderDecoder } from "../models/encoder-decoder.ts";
 import type { EncoderFamily } from "../models/encoder-family.ts";
 import { encoderNamed } from "../models/encoders.ts";
 import type { Architecture } from "../models/family.ts";
 import { otherFamilies } from "../models/index.ts";
 import { loadModelOf } from "../models/load.ts";
-import { t5 } from "../models/t5-family.ts";
+import { loadTextToText } from "../models/load-text-to-text.ts";
+import { boundsOf, wholeText } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** What a model made of a prompt. */
@@ -48,18 +50,28 @@ export const otherAnswerers = {
 
 /** An encoder-decoder reads each prompt and writes a text of its own. */
 async function answerPrompts(...[folder, prompts, options, backend]: Parameters<Answerer>): ReturnType<Answerer> {
-  const model = await loadModelOf(t5, folder, backend);
+  const { model } = await loadTextToText(folder, backend);
   const tokenizer = await loadTokenizerFor(model, folder);
   const { endOfText } = model.settings;
-  const texts = prompts.map((prompt) => [...tokenizer.encode(prompt), ...(endOfText === null ? [] : [endOfText])]);
+  const texts = prompts.map((prompt) => wholeText(tokenizer, tokenizer.encode(prompt), endOfText));
   const drawing = { ...options, tokenizer };
   const written =
     options.beams > 1 ? await searchTexts(model, texts, drawing) : await writeTexts(model, texts, drawing);
   const continuations = prompts.map((prompt, i): Continuation => {
     const finishReason = written[i]?.ended ? "stop" : "length";
-    return { prompt, text: tokenizer.decode(written[i]?.tokens ?? []), finishReason };
+    return {
+      prompt,
+      text: tokenizer.decode(withoutStart(written[i]?.tokens ?? new Int32Array(0), model, tokenizer)),
+      finishReason,
+    };
   });
   return { continuations, tokens: written.reduce((sum, { tokens }) => sum + tokens.length, 0) };
+}
+
+/** What a model wrote without what every text begins with: what its tokenizer puts there, or the model itself. */
+function withoutStart(written: Int32Array, { settings }: EncoderDecoder, tokenizer: Tokenizer): Int32Array {
+  const start = settings.firstToken === null ? boundsOf(tokenizer).before : [settings.firstToken];
+  return start.every((id, i) => written[i] === id) ? written.subarray(start.length) : written;
 }
 
 /** An encoder fills in the masks of each prompt. */

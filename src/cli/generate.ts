@@ -57,7 +57,9 @@ const GenerateSettings = z.object({
     .positive()
     .max(64) // each costs as much time and memory as a text of its own
     .default(1)
-    .describe("beginnings kept while the likeliest text is looked for, at most 64; 1 goes token by token (t5)")
+    .describe(
+      "beginnings kept while the likeliest text is looked for, at most 64; 1 goes token by token (encoder-decoders)",
+    )
     .meta({ aliases: ["num_beams"] }),
   lengthPenalty: z
     .number()
@@ -131,7 +133,7 @@ const usualLongest = 100;
 /** @throws {SettingsError} when there is a search for the likeliest text, or half of one, and nothing to search. */
 function refuseSearch({ beams, lengthPenalty }: GenerateSettings, architecture: Architecture): void {
   if (beams > 1 && architecture !== "encoder-decoder") {
-    throw new SettingsError(`beams: a search of ${beams} beams is for t5; leave --beams out`);
+    throw new SettingsError(`beams: a search of ${beams} beams is for encoder-decoders; leave --beams out`);
   }
   if (beams === 1 && lengthPenalty !== undefined) {
     throw new SettingsError(
@@ -163,7 +165,7 @@ function refuseIdle(settings: GenerateSettings, architecture: Architecture): voi
     ? "a bert puts the likeliest words into the masks of a prompt"
     : isCertain
       ? "a search finds one text, the likeliest"
-      : "a t5 writes until its text ends";
+      : "an encoder-decoder writes until its text ends";
   const flags = idle.map((key) => `--${kebabCase(key)}`).join(" and ");
   throw new SettingsError(
     `generate: ${flags} would have no effect, since ${what}; leave ${idle.length > 1 ? "them" : "it"} out`,

@@ -43,16 +43,20 @@ export class BeamSearch {
     return this.#beams.every((beam) => this.#score(beam, 0) <= worst);
   }
 
-  /** Takes logits of what follows each beam; a beginning that ends leaves its place to the next best. */
-  advance(logits: readonly Float32Array[]): BeamMove {
+  /**
+   * Takes logits of what follows each beam; a beginning that ends leaves its place to the next best.
+   *
+   * @param isLast - Whether every text ends here, by itself or not.
+   */
+  advance(logits: readonly Float32Array[], isLast = false): BeamMove {
     const { beams, endOfText, padding } = this.#settings;
     const isDone = this.isDone;
     const candidates = isDone ? [] : this.#beams.flatMap((beam, i) => likeliest(logits[i], 2 * beams, beam, i));
     candidates.sort((a, b) => b.logProbability - a.logProbability || a.source - b.source || a.token - b.token);
     const going: typeof candidates = [];
     for (const [rank, candidate] of candidates.slice(0, 2 * beams).entries()) {
+      if (rank < beams && (isLast || candidate.token === endOfText)) this.#end(candidate);
       if (candidate.token !== endOfText) going.push(candidate);
-      else if (rank < beams) this.#end(this.#beams[candidate.source]?.tokens ?? [], candidate.logProbability);
       if (going.length === beams) break;
     }
     if (!isDone) {
@@ -65,18 +69,17 @@ export class BeamSearch {
     return { sources: places.map(({ source }) => source), tokens: places.map(({ token }) => token) };
   }
 
-  /** The best text: of those that ended, or of the beginnings where none did. */
+  /** The best of the texts that have ended; the last step ends all. */
   best(): Ended {
-    const open = this.#beams.map((beam) => ({
-      ...{ tokens: Int32Array.from(beam.tokens), score: this.#score(beam, 0), ended: false },
-    }));
-    const all = this.#ended.length > 0 ? this.#ended : open;
-    return all.reduce((best, text) => (text.score > best.score ? text : best));
+    const none: Ended = { tokens: new Int32Array(0), score: Number.NEGATIVE_INFINITY, ended: false };
+    return this.#ended[0] ?? none;
   }
 
-  #end(tokens: readonly number[], logProbability: number): void {
+  #end({ source, token, logProbability }: Candidate): void {
+    const { tokens = [] } = this.#beams[source] ?? {};
     const score = this.#score({ tokens, logProbability }, 1);
-    const all = [...this.#ended, { tokens: Int32Array.from(tokens), score, ended: true }];
+    const ended = token === this.#settings.endOfText;
+    const all = [...this.#ended, { tokens: Int32Array.from(ended ? tokens : [...tokens, token]), score, ended }];
     this.#ended = all.sort((a, b) => b.score - a.score).slice(0, this.#settings.beams);
   }
 

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { Random } from "../core/random.ts";
+import { t5 } from "../models/encoder-decoders/t5.ts";
 import { Gpt } from "../models/gpt.ts";
 import { families } from "../models/index.ts";
-import { t5 } from "../models/t5-family.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { generate } from "./generate.ts";
 import { SamplingSettings } from "./sampling.ts";

@@ -1,6 +1,6 @@
 import { NumericalError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import type { T5 } from "../models/t5.ts";
+import type { EncoderDecoder } from "../models/encoder-decoder.ts";
 import { BeamSearch } from "./beam-search.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { sampleToken, samplingOf } from "./sampling.ts";
@@ -35,28 +35,28 @@ export interface WritingOptions {
  * @throws {SettingsError} when a text is empty, too long, or holds ids outside the model's vocabulary.
  */
 export async function writeTexts(
-  model: T5,
+  model: EncoderDecoder,
   texts: readonly (readonly number[] | Int32Array)[],
   { sampling: given = {}, maxNewTokens, seed, tokenizer, signal }: WritingOptions,
 ): Promise<WrittenText[]> {
-  const { decoderStart, padding, endOfText, vocabularySize } = model.settings;
+  const { decoderStart, padding, endOfText } = model.settings;
   const sampling = samplingOf(given);
-  const spare = spareRows(tokenizer, vocabularySize);
-  const writer = new TextWriter(model, texts, 1, maxNewTokens);
+  const rules = rulesOf(model, maxNewTokens, tokenizer);
+  const writer = new TextWriter(model, texts, 1, rules.limit);
   const rows = texts.map((_, index) => ({
     ...{ tokens: [] as number[], seen: new Set<number>(), ended: false },
     reader: new Random(seed).child(index).reader(),
   }));
   try {
     let next = new Int32Array(texts.length).fill(decoderStart);
-    for (let step = 0; step < maxNewTokens && rows.some(({ ended }) => !ended); step++) {
+    for (let step = 0; step < rules.limit && rows.some(({ ended }) => !ended); step++) {
       signal?.throwIfAborted();
-      const logits = rowsOf(await writer.feed(next), texts.length, spare);
+      const logits = rowsOf(await writer.feed(next), texts.length, rules, step);
       next = Int32Array.from(rows, (row, i) => {
         if (row.ended) return padding;
         const token = sampleToken(logits[i] ?? new Float32Array(0), sampling, row.seen, row.reader);
-        row.ended = token === endOfText;
-        if (!row.ended) row.tokens.push(token);
+        row.ended = token === endOfText && rules.forced(step) === null;
+        if (token !== endOfText) row.tokens.push(token);
         row.seen.add(token);
         return token;
       });
@@ -88,27 +88,27 @@ export interface FoundText extends WrittenText {
 
 /**
  * Beam search: for each text that is read, keeps the `beams` likeliest beginnings, and returns the best of the texts that
- * have ended (or, at the limit, have not).
+ * have ended, or have been ended by the limit.
  *
  * @throws {SettingsError} as {@link writeTexts}.
  * @see Wu et al. (2016), section 7, arXiv:1609.08144, for the division by length.
  */
 export async function searchTexts(
-  model: T5,
+  model: EncoderDecoder,
   texts: readonly (readonly number[] | Int32Array)[],
   options: SearchOptions,
 ): Promise<FoundText[]> {
-  const { decoderStart, endOfText, padding, vocabularySize } = model.settings;
-  const spare = spareRows(options.tokenizer, vocabularySize);
-  const writer = new TextWriter(model, texts, options.beams, options.maxNewTokens);
+  const { decoderStart, endOfText, padding } = model.settings;
+  const rules = rulesOf(model, options.maxNewTokens, options.tokenizer);
+  const writer = new TextWriter(model, texts, options.beams, rules.limit);
   const searches = texts.map(() => new BeamSearch({ ...options, endOfText, padding }));
   try {
     let next = new Int32Array(writer.rows).fill(decoderStart);
-    for (let step = 0; step < options.maxNewTokens && searches.some(({ isDone }) => !isDone); step++) {
+    for (let step = 0; step < rules.limit && searches.some(({ isDone }) => !isDone); step++) {
       options.signal?.throwIfAborted();
-      const logits = rowsOf(await writer.feed(next), writer.rows, spare);
+      const logits = rowsOf(await writer.feed(next), writer.rows, rules, step);
       const moves = searches.map((search, i) =>
-        search.advance(logits.slice(i * options.beams, (i + 1) * options.beams)),
+        search.advance(logits.slice(i * options.beams, (i + 1) * options.beams), step === rules.limit - 1),
       );
       writer.reorder(
         Int32Array.from(moves.flatMap(({ sources }, i) => sources.map((beam) => i * options.beams + beam))),
@@ -121,13 +121,37 @@ export async function searchTexts(
   return searches.map((search) => search.best());
 }
 
-/** `[rows · vocabularySize]` → one array a row, in which nothing is left to `spare`. */
-function rowsOf(logits: Float32Array, rows: number, spare: readonly number[]): Float32Array[] {
+/** What may be written at which place. */
+interface WritingRules {
+  /** Most tokens of a text. */
+  readonly limit: number;
+  /** Ids that are never written. */
+  readonly never: readonly number[];
+  /** The id that has to stand at a place, from 0; null: any. */
+  readonly forced: (step: number) => number | null;
+}
+
+function rulesOf(model: EncoderDecoder, maxNewTokens: number, tokenizer: TokenNames | undefined): WritingRules {
+  const { vocabularySize, neverWritten, firstToken, lastToken } = model.settings;
+  const limit = Math.min(maxNewTokens, model.longestTarget ?? maxNewTokens);
+  return {
+    limit,
+    never: [...spareRows(tokenizer, vocabularySize), ...neverWritten],
+    forced: (step) => (step === limit - 1 ? lastToken : null) ?? (step === 0 ? firstToken : null),
+  };
+}
+
+/** `[rows · vocabularySize]` → one array a row, in which nothing is left to what may not stand at a place. */
+function rowsOf(logits: Float32Array, rows: number, rules: WritingRules, step: number): Float32Array[] {
   if (Number.isNaN(logits[0])) {
     throw new NumericalError("generate: the model gives NaN instead of logits; its weights are damaged");
   }
   const width = logits.length / rows;
   const lists = Array.from({ length: rows }, (_, row) => logits.subarray(row * width, (row + 1) * width));
-  for (const list of lists) neverDraw(list, spare);
+  const forced = rules.forced(step);
+  for (const list of lists) {
+    neverDraw(list, rules.never);
+    if (forced !== null) list.fill(Number.NEGATIVE_INFINITY).fill(0, forced, forced + 1);
+  }
   return lists;
 }

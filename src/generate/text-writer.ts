@@ -1,6 +1,7 @@
 import { SettingsError } from "../core/errors.ts";
 import { paddedBatch } from "../data/padded-batch.ts";
-import type { EncodedText, T5 } from "../models/t5.ts";
+import type { EncoderDecoder } from "../models/encoder-decoder.ts";
+import type { EncodedText } from "../models/text-to-text-model.ts";
 import type { KeyValueCache } from "../nn/key-value-cache.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
@@ -11,7 +12,7 @@ import { Tensor } from "../tensor/tensor.ts";
  * each text that the encoder has read. What attention needs of those texts is worked out once.
  */
 export class TextWriter {
-  readonly #model: T5;
+  readonly #model: EncoderDecoder;
   readonly #cache: KeyValueCache;
   readonly #text: EncodedText;
   /** Rows: text by text, beam by beam. */
@@ -22,7 +23,12 @@ export class TextWriter {
    *
    * @throws {SettingsError} when a text is empty, longer than the model is meant for, or holds ids outside its vocabulary.
    */
-  constructor(model: T5, texts: readonly (readonly number[] | Int32Array)[], beams: number, capacity: number) {
+  constructor(
+    model: EncoderDecoder,
+    texts: readonly (readonly number[] | Int32Array)[],
+    beams: number,
+    capacity: number,
+  ) {
     for (const [index, text] of texts.entries()) checkText(model, text, index);
     this.#model = model;
     this.rows = texts.length * beams;
@@ -69,7 +75,11 @@ export class TextWriter {
 }
 
 /** Encodes texts, and repeats what the decoder needs of each for the rows that are to look at it. */
-function read(model: T5, texts: readonly (readonly number[] | Int32Array)[], textOf: Int32Array): EncodedText {
+function read(
+  model: EncoderDecoder,
+  texts: readonly (readonly number[] | Int32Array)[],
+  textOf: Int32Array,
+): EncodedText {
   const { ids, batch, time, lengths } = paddedBatch(texts.map((text) => Int32Array.from(text)));
   const { hidden, remembered = [] } = model.remember(
     model.encode(Tensor.from(model.backend, ids, [batch, time]), lengths),
@@ -83,7 +93,7 @@ function read(model: T5, texts: readonly (readonly number[] | Int32Array)[], tex
   };
 }
 
-function checkText({ settings }: T5, text: readonly number[] | Int32Array, index: number): void {
+function checkText({ settings }: EncoderDecoder, text: readonly number[] | Int32Array, index: number): void {
   const { context, vocabularySize } = settings;
   if (text.length === 0) throw new SettingsError(`generate: text ${index + 1} is empty; give one to read`);
   if (text.length > context) {

@@ -70,6 +70,12 @@ export interface ModelFamily<Settings = unknown, Model extends StoredModel = Lan
   readonly optionalParts?: RegExp;
   /** Other spellings of names in files. Where a file has both, the other spelling is the one that counts. */
   readonly spellings?: readonly (readonly [RegExp, string])[];
+  /** Names of tensors that must hold the same numbers as another, where files have them. */
+  readonly copies?: { readonly names: RegExp; readonly of: string };
+  /** Keys of `generation_config.json` that say more of a model than the same ones of config.json. */
+  readonly generationKeys?: readonly string[];
+  /** What a folder's `generation_config.json` says; without, shared code knows. */
+  generationConfig?(settings: Settings): ModelConfig;
   /** Without it, the output layer is never another matrix than the config says. */
   readonly ownHead?: OwnHead;
 }

@@ -1,8 +1,8 @@
 import type { Parameter } from "../nn/parameters.ts";
 import { parameters } from "../nn/parameters.ts";
 import type { BertForPretraining } from "./bert.ts";
+import type { EncoderDecoder } from "./encoder-decoder.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
-import type { T5 } from "./t5.ts";
 
 /** Sizes that models of most families have. */
 interface Sizes {
@@ -45,11 +45,11 @@ export function encoderOperationsPerToken(model: BertForPretraining, context: nu
  * {@link operationsPerToken} of an encoder-decoder that reads `time` tokens and writes `targetTime`; each token goes
  * through one of the stacks, those that are read also through keys and values of the decoder.
  */
-export function textToTextOperationsPerToken(model: T5, time: number, targetTime: number): number {
+export function textToTextOperationsPerToken(model: EncoderDecoder, time: number, targetTime: number): number {
   const { layers, decoderLayers, heads, headDim } = model.settings;
   const sizeOf = (part: object, isCounted = (_: string): boolean => true): number =>
     matricesOf(part)
-      .filter(([name]) => isCounted(name) && !name.startsWith("bias."))
+      .filter(([name]) => isCounted(name) && !/^(bias\.|positionEmbedding$)/.test(name))
       .reduce((sum, [, { size }]) => sum + size, 0);
   const remembered = sizeOf(model.decoder, (name) => /\.cross\.(key|value)\./.test(name));
   const weights =

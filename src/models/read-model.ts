@@ -9,6 +9,7 @@ import type { Random } from "../core/random.ts";
 import { elementCount } from "../core/shape.ts";
 import { isAdapterPath } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
+import { encoderDecoders } from "./encoder-decoders/index.ts";
 import { encoders } from "./encoders.ts";
 import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
@@ -16,7 +17,7 @@ import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
 import { refuseOtherHead } from "./other-heads.ts";
 import { describeConfig } from "./telling-keys.ts";
-import { holdsOwnHead, lackingParts, renaming } from "./tensor-names.ts";
+import { holdsOwnHead, lackingParts, refuseOtherCopies, renaming } from "./tensor-names.ts";
 import type { WeightChoice, WeightPlan } from "./weight-choice.ts";
 import { planWeights } from "./weight-choice.ts";
 
@@ -30,7 +31,8 @@ export interface LoadedModel {
 }
 
 /** A config.json and its weights, wherever they are; `path` is what messages call them. */
-export type ModelSource = Pick<ModelFolder, "path" | "config" | "tensors">;
+export type ModelSource = Pick<ModelFolder, "path" | "config" | "tensors"> &
+  Partial<Pick<ModelFolder, "generationConfig">>;
 
 /**
  * The decoder that a config.json and its weights describe, anyone's or ours.
@@ -130,7 +132,7 @@ export async function createEmpty<Settings, Model extends StoredModel>(
 /** How a model that a folder's config describes is made, and in which formats. */
 async function planOf<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
-  { config, tensors }: ModelSource,
+  source: ModelSource,
   choice: WeightChoice,
   random: Random | null,
 ): Promise<{
@@ -138,8 +140,9 @@ async function planOf<Settings, Model extends StoredModel>(
   create: (on: Backend, formats: WeightPlan["formats"]) => { model: Model; init: Initializer };
   stored: number;
 }> {
+  const { config, tensors } = source;
   const stored = tensors.names().reduce((sum, name) => sum + elementCount(tensors.info(name).shape), 0);
-  const settings = family.readConfig(config);
+  const settings = family.readConfig({ ...config, ...sayings(family, source) });
   const { tiedEmbeddings = false } = settings as { readonly tiedEmbeddings?: boolean };
   const isOwn = tiedEmbeddings && (await holdsOwnHead(family, tensors));
   const actual = isOwn ? { ...settings, tiedEmbeddings: false } : settings;
@@ -161,6 +164,14 @@ export async function storedFormats(family: ModelFamily, source: ModelSource): P
   return (await planOf(family, source, "stored", null)).plan.formats;
 }
 
+/** What `generation_config.json` says of a model rather than of how it is asked. */
+function sayings(
+  { generationKeys = [] }: Pick<AnyFamily, "generationKeys">,
+  { generationConfig }: ModelSource,
+): ModelConfig {
+  return Object.fromEntries(Object.entries(generationConfig ?? {}).filter(([key]) => generationKeys.includes(key)));
+}
+
 /**
  * Reads every parameter of a model from a file that holds the same model, but those that it is known to lack.
  *
@@ -172,6 +183,7 @@ export async function loadTensors(
   source: TensorSource,
   lacking: readonly string[] = [],
 ): Promise<void> {
+  await refuseOtherCopies(family, source);
   const placements = modelPlacements(family, model).filter(({ name }) => !lacking.includes(name));
   await assignTensors(placements, source, renaming(family, placements, source));
 }
@@ -191,7 +203,8 @@ export function modelPlacements(family: AnyFamily, model: StoredModel): Placemen
 
 const allFamilies: readonly AnyFamily[] = [
   ...Object.values(families),
-  ...Object.values(otherFamilies),
+  otherFamilies.bert,
+  ...encoderDecoders,
   ...Object.values(encoders)
     .map(({ words }) => words)
     .filter((family) => family !== otherFamilies.bert),

@@ -1,5 +1,6 @@
 import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import { CheckpointError } from "../core/errors.ts";
 import { sameShape } from "../core/shape.ts";
 import type { AnyFamily } from "./family.ts";
 
@@ -61,6 +62,24 @@ export async function holdsOwnHead(family: AnyFamily, source: TensorSource): Pro
   if (!sameShape(source.info(embedding).shape, source.info(head).shape)) return true;
   const [values, own] = [await source.read(embedding), await source.read(head)];
   return own.some((value) => value !== 0) && own.some((value, i) => value !== values[i]);
+}
+
+/**
+ * Makes sure that tensors which a family has once are the same wherever a file has them.
+ *
+ * @throws {CheckpointError} naming two that are not, or when one cannot be read.
+ */
+export async function refuseOtherCopies(family: AnyFamily, source: TensorSource): Promise<void> {
+  const { copies } = family;
+  const original = copies && placeOf(copies.of, family, source);
+  if (original === undefined) return;
+  for (const name of source.names().filter((inFile) => copies?.names.test(inFile))) {
+    const [values, own] = [await source.read(original), await source.read(name)];
+    if (values.length === own.length && own.every((value, i) => value === values[i])) continue;
+    throw new CheckpointError(
+      `tensor ${name}: is another matrix than ${original}; a ${family.modelType} with several embeddings is not supported, choose another model`,
+    );
+  }
 }
 
 /** What a file calls a tensor, with the family's prefix or without; undefined where it has none. */

@@ -30,6 +30,10 @@ export interface ForwardOptions {
 export interface SelfAttentionOptions {
   readonly width: number;
   readonly heads: number;
+  /** Width of one head; heads that together fill the width when left out. */
+  readonly headDim?: number;
+  /** Multiplies the scores; 1/√headDim when left out. */
+  readonly scale?: number;
   readonly qkv: LinearOptions;
   readonly projection: LinearOptions;
   /** Share of attention weights dropped in training. */
@@ -43,29 +47,48 @@ export class SelfAttention {
   readonly #options: SelfAttentionOptions;
 
   constructor(options: SelfAttentionOptions, init: Initializer) {
-    this.qkv = new Linear(options.width, 3 * options.width, options.qkv, init);
-    this.projection = new Linear(options.width, options.width, options.projection, init);
+    const inner = options.heads * headDimOf(options);
+    this.qkv = new Linear(options.width, 3 * inner, options.qkv, init);
+    this.projection = new Linear(inner, options.width, options.projection, init);
     this.#options = options;
   }
 
-  /** x `[batch, time, width]` → the mixed values `[batch, time, width]`, before {@link projection}. */
-  mix(x: Tensor, mask: AttentionMask, layer: number, options: ForwardOptions): Tensor {
-    const { width, heads, dropout: rate } = this.#options;
+  /**
+   * x `[batch, time, width]` → the mixed values `[batch, time, heads · headDim]`, before {@link projection}.
+   *
+   * @param bias - `[heads, time, keys]`, added to the scores.
+   */
+  mix(x: Tensor, mask: AttentionMask, layer: number, options: ForwardOptions, bias: Tensor | null = null): Tensor {
+    const { heads } = this.#options;
     const { random, cache } = options;
-    const packed = this.qkv.forward(x, { random }); // [batch, time, 3 · width]
-    const attrs: AttentionAttrs = {
-      heads,
-      keyValueHeads: heads,
-      scale: 1 / Math.sqrt(width / heads),
-      mask,
-      dropout: rate > 0 && random ? { rate, draw: random.draw() } : null,
-    };
-    if (!cache) return usedOnce(packed, (qkv) => apply(selfAttention, [qkv, null], attrs));
-    const part = (i: number): Tensor => packed.slice(-1, i * width, (i + 1) * width);
+    const inner = heads * headDimOf(this.#options);
+    const packed = this.qkv.forward(x, { random }); // [batch, time, 3 · inner]
+    const attrs = headAttributes(this.#options, mask, random);
+    if (!cache) return usedOnce(packed, (qkv) => apply(selfAttention, [qkv, bias], attrs));
+    const part = (i: number): Tensor => packed.slice(-1, i * inner, (i + 1) * inner);
     const all = cache.append(layer, part(1), part(2));
     return usedOnce(
       usedOnce(packed, () => part(0)),
-      (query) => apply(attention, [query, all.key, all.value, null], attrs),
+      (query) => apply(attention, [query, all.key, all.value, bias], attrs),
     );
   }
+}
+
+/** What attention with as many heads of keys and values as of queries is told. */
+export function headAttributes(
+  options: Pick<SelfAttentionOptions, "width" | "heads" | "headDim" | "scale" | "dropout">,
+  mask: AttentionMask,
+  random: ForwardOptions["random"],
+): AttentionAttrs {
+  const { heads, scale = 1 / Math.sqrt(headDimOf(options)), dropout: rate } = options;
+  const dropout = rate > 0 && random ? { rate, draw: random.draw() } : null;
+  return { heads, keyValueHeads: heads, scale, mask, dropout };
+}
+
+function headDimOf({
+  width,
+  heads,
+  headDim = width / heads,
+}: Pick<SelfAttentionOptions, "width" | "heads" | "headDim">) {
+  return headDim;
 }

@@ -42,3 +42,12 @@ export function bounded(tokenizer: Pick<Tokenizer, "frame">, ids: Int32Array): I
   const isEnded = behind.every((id, i) => start[start.length - behind.length + i] === id);
   return isEnded ? start : Int32Array.of(...start, ...behind);
 }
+
+/**
+ * {@link bounded} for an encoder-decoder: where its tokenizer puts nothing around a text, the model's end is put behind.
+ */
+export function wholeText(tokenizer: Pick<Tokenizer, "frame">, ids: Int32Array, endOfText: number | null): Int32Array {
+  const { before, behind } = boundsOf(tokenizer);
+  if (before.length + behind.length > 0 || endOfText === null) return bounded(tokenizer, ids);
+  return ids.at(-1) === endOfText ? ids : Int32Array.of(...ids, endOfText);
+}

@@ -3,13 +3,13 @@ import { shapes, stepFlops, stepTokens } from "../../bench/shapes.ts";
 import { trainedModel } from "../../bench/training-models.ts";
 import { CountingBackend } from "../../src/backend/counting/index.ts";
 import type { BertForPretraining } from "../../src/models/bert.ts";
+import type { EncoderDecoder } from "../../src/models/encoder-decoder.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import {
   encoderOperationsPerToken,
   operationsPerToken,
   textToTextOperationsPerToken,
 } from "../../src/models/operations.ts";
-import type { T5 } from "../../src/models/t5.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 
 const { L: _, ...small } = shapes; // its weights alone take ten seconds to draw
@@ -25,7 +25,7 @@ test.each(names)("%s: what is said of a training step is what its code computes"
   expect(stepFlops(shape) / operations).toBeCloseTo(1, 1);
   const perToken =
     shape.model === "t5"
-      ? textToTextOperationsPerToken(model as T5, shape.context, shape.targetTime)
+      ? textToTextOperationsPerToken(model as EncoderDecoder, shape.context, shape.targetTime)
       : shape.model === "bert"
         ? encoderOperationsPerToken(model as BertForPretraining, shape.context, shape.masked / shape.context)
         : operationsPerToken(model as LanguageModel, shape.context);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { TextPairs } from "../../src/data/span-corruption.ts";
+import { t5 } from "../../src/models/encoder-decoders/t5.ts";
 import { loadModelOf } from "../../src/models/load.ts";
-import { t5 } from "../../src/models/t5-family.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { textToTextLoss } from "../../src/train/objectives/text-to-text.ts";
 import { backends } from "./backends.ts";

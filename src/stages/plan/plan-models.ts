@@ -2,12 +2,12 @@ import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { BertSettings } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
+import type { EncoderDecoderSettings } from "../../models/encoder-decoder-settings.ts";
 import type { AnyFamily, ModelFamily } from "../../models/family.ts";
 import { families } from "../../models/index.ts";
 import type { StoredModel } from "../../models/language-model.ts";
 import { openModel } from "../../models/load.ts";
 import { anyFamilyIn, storedFormats } from "../../models/read-model.ts";
-import type { T5Settings } from "../../models/t5.ts";
 import type { WeightChoice, WeightPlan } from "../../models/weight-choice.ts";
 import { formatsLike, uniformFormats } from "../../models/weight-choice.ts";
 
@@ -21,7 +21,7 @@ export type PlannedModel = { readonly name: string } & (
       readonly formats?: WeightPlan["formats"];
     }
   | { readonly kind: "encoder"; readonly settings: BertSettings }
-  | { readonly kind: "encoder-decoder"; readonly settings: T5Settings }
+  | { readonly kind: "encoder-decoder"; readonly settings: EncoderDecoderSettings }
 );
 
 /**
@@ -32,7 +32,8 @@ export type PlannedModel = { readonly name: string } & (
 export function plannedModel(name: string, family: AnyFamily, settings: unknown, loaded?: StoredModel): PlannedModel {
   const { architecture = "decoder" } = family;
   if (architecture === "encoder") return { name, kind: architecture, settings: settings as BertSettings };
-  if (architecture === "encoder-decoder") return { name, kind: architecture, settings: settings as T5Settings };
+  if (architecture === "encoder-decoder")
+    return { name, kind: architecture, settings: settings as EncoderDecoderSettings };
   const decoder = family as ModelFamily;
   const formats = loaded ? formatsLike(loaded, (init) => decoder.create(settings, init)) : [];
   return { name, kind: architecture, family: decoder, settings, formats };

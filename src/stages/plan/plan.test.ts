@@ -3,7 +3,7 @@ import { CountingBackend } from "../../backend/counting/index.ts";
 import type { Backend } from "../../backend/kernels.ts";
 import { openNative } from "../../backend/native/index.ts";
 import { MemoryError } from "../../core/errors.ts";
-import { t5 } from "../../models/t5-family.ts";
+import { t5 } from "../../models/encoder-decoders/t5.ts";
 import { largestContext, refuseLargeStep, stepBytes } from "./fit.ts";
 import { largestBatch, measureStep, planStep } from "./plan-memory.ts";
 import { planModel, plannedModel } from "./plan-models.ts";

@@ -1,8 +1,8 @@
 import type { Backend } from "../../backend/kernels.ts";
 import { SettingsError } from "../../core/errors.ts";
 import type { TextPairs } from "../../data/span-corruption.ts";
-import type { T5, T5Settings } from "../../models/t5.ts";
-import { t5 } from "../../models/t5-family.ts";
+import { EncoderDecoder } from "../../models/encoder-decoder.ts";
+import type { EncoderDecoderSettings } from "../../models/encoder-decoder-settings.ts";
 import { Initializer, parameters } from "../../nn/parameters.ts";
 import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
 import type { Objective } from "../../train/run.ts";
@@ -13,25 +13,26 @@ import { someToken, trainingStep } from "./prepared-step.ts";
 const writtenShare = 0.2;
 
 /**
- * As for decoders, for a T5.
+ * As for decoders, for an encoder-decoder.
  *
  * @throws {SettingsError} for every stage but pretraining.
  */
 export function prepareTextToTextStep(
   backend: Backend,
-  settings: T5Settings,
+  settings: EncoderDecoderSettings,
   { stage, batchSize, context, recompute }: PlannedRun,
   mark: Mark,
 ): PreparedStep {
-  if (stage !== "pretrain") throw new SettingsError(`stage: there is no ${stage} of a T5; plan pretrain`);
-  const model = t5.create(settings, new Initializer(backend, null));
+  if (stage !== "pretrain") throw new SettingsError(`stage: there is no ${stage} of an encoder-decoder; plan pretrain`);
+  const model = new EncoderDecoder(settings, new Initializer(backend, null));
   const inputs = new Int32Array(batchSize * context).fill(someToken);
   const targetTime = Math.ceil(writtenShare * context) + 1;
   const batch: TextPairs = {
     ...{ batch: batchSize, inputs, time: context, lengths: new Int32Array(batchSize).fill(context) },
     ...{ targets: new Int32Array(batchSize * targetTime).fill(someToken), targetTime },
   };
-  const objective: Objective<T5, TextPairs> = (own, some, random) => textToTextLoss(own, some, random, { recompute });
+  const objective: Objective<EncoderDecoder, TextPairs> = (own, some, random) =>
+    textToTextLoss(own, some, random, { recompute });
   const tokens = batchSize * (context + targetTime);
   return trainingStep(model, model, parameters(model), { objective, batch, tokens }, mark);
 }

@@ -63,7 +63,7 @@ function refuseOthers(
     const others = Object.entries<AnyFamily>(otherFamilies).filter(([, family]) =>
       owners.includes(family.architecture ?? "decoder"),
     );
-    const whose = others.length > 0 ? others.map(([name]) => name).join(" and ") : "decoders";
+    const whose = others.length > 0 ? others.map(([name]) => name).join(", ") : "decoders";
     throw new SettingsError(`${key}: is for ${whose}, this is a ${modelType}; leave it out`);
   }
 }

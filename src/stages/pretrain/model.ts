@@ -173,7 +173,9 @@ export function modelContents<Settings, Model extends TextModel & { readonly set
   tokenizer: Tokenizer,
 ): ModelContents {
   const config = family.writeConfig(model.settings, { endOfText: tokenizer.endOfText }) as JsonObject;
-  return { config, tensors: storedTensors(family, model), extraFiles: tokenizerFiles(tokenizer) };
+  const generationConfig = family.generationConfig?.(model.settings) as JsonObject | undefined;
+  const extraFiles = tokenizerFiles(tokenizer);
+  return { config, ...(generationConfig && { generationConfig }), tensors: storedTensors(family, model), extraFiles };
 }
 
 /**

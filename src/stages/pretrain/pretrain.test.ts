@@ -93,7 +93,7 @@ test.each([
   [{ heads: 3 }, /heads: 3 do not divide the width of 16; choose heads that do, such as [24]/],
   [{ tokenizer: "bpe" }, /tokenizer: bpe is neither characters, nor bpe-N/],
   [{ data: [join(root, "missing.txt")] }, /missing\.txt: does not exist; check the path/],
-  [{ maskRate: 0.3 }, /maskRate: is for bert and t5, this is a gpt2; leave it out/],
+  [{ maskRate: 0.3 }, /maskRate: is for bert, t5, bart, transformer, this is a gpt2; leave it out/],
   [{ context: 4000 }, /one window of context 4000 needs 4001; use a context of at most \d+/],
 ])("%j is refused in a line that says what to do", async (given, message) => {
   await expect(run({ ...tiny, ...given })).rejects.toThrow(message);

@@ -11,9 +11,12 @@ export const PretrainSettings = z.object({
     .min(1)
     .default("gpt2")
     .describe(
-      "family of a new model (gpt1, gpt2, llama, lstm, mixtral, prefix, bert, t5), or a model folder to go on training",
+      "family of a new model (gpt1, gpt2, llama, lstm, mixtral, prefix, bert, t5, bart, transformer), or a model folder to go on training",
     )
-    .meta({ placeholder: "name|folder", isPath: { unless: "^(gpt1|gpt2|llama|lstm|mixtral|prefix|bert|t5)$" } }),
+    .meta({
+      placeholder: "name|folder",
+      isPath: { unless: "^(gpt1|gpt2|llama|lstm|mixtral|prefix|bert|t5|bart|transformer)$" },
+    }),
   data: z
     .array(z.string().min(1))
     .min(1)
@@ -49,7 +52,7 @@ export const PretrainSettings = z.object({
     .gt(0)
     .max(0.9)
     .optional()
-    .describe("share of the tokens that bert has to name, or that t5 has to write (default: 0.15)")
+    .describe("share of the tokens that bert has to name, or that an encoder-decoder has to write (default: 0.15)")
     .meta({ aliases: ["mlm_probability"], group: "Objective" }),
   wholeWords: z
     .boolean()
@@ -65,7 +68,7 @@ export const PretrainSettings = z.object({
     .number()
     .min(1)
     .optional()
-    .describe("mean length of the stretches that are taken out, in tokens (t5; default: 3)")
+    .describe("mean length of the stretches that are taken out, in tokens (encoder-decoders; default: 3)")
     .meta({ group: "Objective" }),
   tokenizer: z
     .string()

@@ -3,20 +3,20 @@ import type { TextPairs } from "../../data/span-corruption.ts";
 import { corruptedWindows } from "../../data/span-corruption.ts";
 import { SamplingSettings } from "../../generate/sampling.ts";
 import { writeTexts } from "../../generate/text-to-text.ts";
+import type { EncoderDecoder } from "../../models/encoder-decoder.ts";
+import { asEncoderDecoder } from "../../models/encoder-decoders/index.ts";
 import { textToTextOperationsPerToken } from "../../models/operations.ts";
 import { loadTensors } from "../../models/read-model.ts";
-import type { T5 } from "../../models/t5.ts";
-import { t5 } from "../../models/t5-family.ts";
 import { parameters } from "../../nn/parameters.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
 import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
-import { modelContents, openOtherModel, usualContext } from "./model.ts";
+import { familyOfRun, modelContents, openOtherModel, usualContext } from "./model.ts";
 import { evaluationSteps, prepareText, runTask } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
-/** As many as T5's own tokenizer has. */
+/** As many as EncoderDecoder's own tokenizer has. */
 const sentinelCount = 100;
 const sentinel = (i: number): string => `<extra_id_${i}>`;
 
@@ -30,13 +30,21 @@ export async function pretrainTextToText(
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<StageRun> {
-  const { model, tokenizer } = await openOtherModel(t5, { ...settings, tokenizerKind: "bpe" }, environment, backend, {
-    complete: withSentinels,
-    shape: (shaped, of) => {
-      const padding = roleId(of, "pad");
-      return { ...shaped, padding, decoderStart: padding, endOfText: roleId(of, "eos") };
+  const family = asEncoderDecoder(await familyOfRun(settings, environment));
+  if (!family) throw new Error("internal: this run is of another architecture");
+  const { model, tokenizer } = await openOtherModel(
+    family,
+    { ...settings, tokenizerKind: "bpe" },
+    environment,
+    backend,
+    {
+      complete: withSentinels,
+      shape: (shaped, of) => {
+        const padding = roleId(of, "pad");
+        return { ...shaped, padding, decoderStart: padding, endOfText: roleId(of, "eos") };
+      },
     },
-  });
+  );
   const context = settings.context ?? Math.min(model.settings.context, usualContext);
   const data = await prepareText(settings, tokenizer, environment);
   const { batchSize, recompute, seed, maskRate: density = 0.15, spanLength: meanSpan = 3 } = settings;
@@ -50,7 +58,7 @@ export async function pretrainTextToText(
   return runTask(
     {
       ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
-      objective: (of: T5, pairs: TextPairs, random) => textToTextLoss(of, pairs, random, { recompute }),
+      objective: (of: EncoderDecoder, pairs: TextPairs, random) => textToTextLoss(of, pairs, random, { recompute }),
       tokensOf: ({ batch, time, targetTime }) => batch * (time + targetTime),
       evaluate: async () => {
         const steps = evaluation ? evaluationSteps(evaluation.windows, context, settings) : 0;
@@ -58,9 +66,10 @@ export async function pretrainTextToText(
         return meanLoss(batches.flat(), (pairs) => textToTextLoss(model, pairs, null));
       },
       sample: (step) => sample((evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
-      contents: () => modelContents(t5, model, tokenizer),
-      best: { isEvaluated: evaluation !== null, restore: (source) => loadTensors(t5, model, source) },
-      scaleParameter: true, // embeddings begin a hundred times the size of queries
+      contents: () => modelContents(family, model, tokenizer),
+      best: { isEvaluated: evaluation !== null, restore: (source) => loadTensors(family, model, source) },
+      // T5's embeddings begin a hundred times the size of its queries.
+      scaleParameter: model.settings.positions.kind === "relative",
       operationsPerToken: textToTextOperationsPerToken(model, context, windows.targetTime),
     },
     settings,

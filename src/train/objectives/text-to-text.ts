@@ -1,6 +1,6 @@
 import type { Random } from "../../core/random.ts";
 import type { TextPairs } from "../../data/span-corruption.ts";
-import type { T5 } from "../../models/t5.ts";
+import type { EncoderDecoder } from "../../models/encoder-decoder.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { tokenLoss } from "./next-token.ts";
 import { trainedRows } from "./trained-rows.ts";
@@ -13,7 +13,7 @@ import { trainedRows } from "./trained-rows.ts";
  * @see Raffel et al. (2020), section 3.1.4, arXiv:1910.10683.
  */
 export function textToTextLoss(
-  model: T5,
+  model: EncoderDecoder,
   pairs: TextPairs,
   random: Random | null,
   { recompute = false }: { readonly recompute?: boolean } = {},
@@ -26,7 +26,7 @@ export function textToTextLoss(
 }
 
 /** Targets moved right; padding where there is none. */
-function decoderInputs({ settings }: T5, targets: Int32Array, time: number): Int32Array {
+function decoderInputs({ settings }: EncoderDecoder, targets: Int32Array, time: number): Int32Array {
   return targets.map((_, i) => {
     if (i % time === 0) return settings.decoderStart;
     const before = targets[i - 1] ?? settings.padding;

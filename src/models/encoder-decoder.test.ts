@@ -9,10 +9,10 @@ import { CheckpointError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { JsonObject } from "../files/json.ts";
 import { Initializer } from "../nn/parameters.ts";
+import { t5 } from "./encoder-decoders/t5.ts";
 import { loadModel, loadModelOf } from "./load.ts";
 import { storedTensors } from "./read-model.ts";
-import type { EncodedText } from "./t5.ts";
-import { t5 } from "./t5-family.ts";
+import type { EncodedText } from "./text-to-text-model.ts";
 
 const shape = { vocabularySize: 13, context: 8, width: 8, layers: 2, heads: 2, dropout: 0 };
 const init = new Initializer(exact, new Random(1));
@@ -119,18 +119,21 @@ test.each([
   [false, undefined, false],
   [true, false, false],
   [true, true, true],
-])("with tied %s and scale %s, what the output layer reads is scaled: %s", async (tie, scale, isScaled) => {
+])("with tied %s and scale %s, what the output layer reads is scaled: %s", async (tie, says, isScaled) => {
   const { tie_word_embeddings: _, scale_decoder_outputs: __, ...silent } = config;
   const said = { ...(tie !== undefined && { tie_word_embeddings: tie }) };
-  const settings = t5.readConfig({ ...silent, ...said, ...(scale !== undefined && { scale_decoder_outputs: scale }) });
-  const hidden = async (scaledOutput: boolean): Promise<number[]> => {
-    const of = t5.create({ ...settings, scaledOutput }, new Initializer(exact, new Random(3)));
+  const settings = t5.readConfig({ ...silent, ...said, ...(says !== undefined && { scale_decoder_outputs: says }) });
+  const hidden = async (output: number): Promise<number[]> => {
+    const scales = { ...settings.scales, output };
+    const of = t5.create({ ...settings, scales }, new Initializer(exact, new Random(3)));
     return read(of.decode(ids([0, 1], [1, 2]), of.encode(ids([4, 5], [1, 2]), null)));
   };
-  expect(settings.scaledOutput).toBe(isScaled);
-  expect(t5.readConfig(t5.writeConfig(settings, { endOfText: 1 }))).toEqual(settings);
-  const unscaled = await hidden(false);
-  expect(await hidden(true)).toEqual(unscaled.map((x) => x * (1 / Math.sqrt(settings.width))));
+  const scale = 1 / Math.sqrt(settings.width);
+  expect(settings.scales.output).toBe(isScaled ? scale : 1);
+  const written = t5.readConfig(t5.writeConfig(settings, { endOfText: 1 }));
+  expect({ ...written, config: null }).toEqual({ ...settings, config: null });
+  const unscaled = await hidden(1);
+  expect(await hidden(scale)).toEqual(unscaled.map((x) => x * scale));
 });
 
 test.each([
@@ -143,7 +146,7 @@ test.each([
 });
 
 test("dropout follows the generator", async () => {
-  const dropping = t5.create({ ...t5.shaped(shape), dropout: 0.5 }, init);
+  const dropping = t5.create(t5.shaped({ ...shape, dropout: 0.5 }), init);
   const hidden = async (seed: number, recompute: boolean): Promise<number[]> => {
     const options = { random: new Random(seed), recompute };
     const encoded = dropping.encode(ids([1, 2, 3, 4, 5, 6, 7, 0], [2, 4]), lengths, options);
