@@ -90,3 +90,15 @@ test.each(pages)("%s: what it imports is exported", (page) => {
   });
   expect(missing).toEqual([]);
 });
+
+test.each(pages)("%s: what it says is in a file is there", (page) => {
+  const claims = readFileSync(join(root, page), "utf8").matchAll(
+    /((?:`[\w.]+`(?:, | and )?)+) in `(src\/[\w./-]+\.ts)`/g,
+  );
+  const missing = [...claims].flatMap(([, names = "", file = ""]) => {
+    const source = readFileSync(join(root, file), "utf8");
+    const words = [...names.matchAll(/`(?:\w+\.)?(\w+)`/g)].map(([, name = ""]) => name);
+    return words.filter((name) => !source.includes(name)).map((name) => `${name} in ${file}`);
+  });
+  expect(missing).toEqual([]);
+});
