@@ -13,7 +13,7 @@ import { lstm } from "../src/models/lstm-family.ts";
 import { Initializer } from "../src/nn/parameters.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { maskedWordsLoss } from "../src/train/objectives/masked-words.ts";
-import type { TokenBatch } from "../src/train/objectives/next-token.ts";
+import type { PredictionBatch } from "../src/train/objectives/next-token.ts";
 import { trainingLoss } from "../src/train/objectives/next-token.ts";
 import { textToTextLoss } from "../src/train/objectives/text-to-text.ts";
 import type { MeasuredLoss } from "../src/train/run.ts";
@@ -57,7 +57,7 @@ export function trainedModel(shape: TrainingShape, backend: Backend): TrainedMod
 }
 
 function decoder(model: LanguageModel, { batch, context: time, vocabulary }: TrainingShape): TrainedModel {
-  const tokens: TokenBatch = {
+  const tokens: PredictionBatch = {
     inputs: randomIds(batch * time, vocabulary, 2),
     targets: randomIds(batch * time, vocabulary, 3),
     ...{ batch, time },

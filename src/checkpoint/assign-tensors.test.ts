@@ -3,7 +3,7 @@ import { openBackend } from "../backend/index.ts";
 import { CheckpointError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { loadTensors, matchTensors, transpose, writableTensors } from "./assign-tensors.ts";
+import { assignTensors, matchTensors, transpose, writableTensors } from "./assign-tensors.ts";
 import { memorySource } from "./byte-source.ts";
 import { readSafetensors, safetensorsChunks } from "./safetensors.ts";
 import type { TensorSource, WritableTensor } from "./tensor-source.ts";
@@ -46,7 +46,7 @@ test("tensors go to a file and back, transposed where it holds them so", async (
     { name: "model.c.weight", tensor: weightCopy, transposed: true },
     { name: "model.c.bias", tensor: biasCopy },
   ];
-  await loadTensors(placements, file, (name) => `model.${name}`);
+  await assignTensors(placements, file, (name) => `model.${name}`);
   expect(await weightCopy.read()).toEqual(await weight.read());
   expect(await biasCopy.read()).toEqual(await bias.read());
 });
@@ -62,7 +62,7 @@ test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])("%s 
     { name: "c.weight", tensor: Tensor.empty(backend, [2, 3]), transposed: true },
   ];
   const file = await fileOf([zeros("bias", [2]), matrix("x.c.weight")]);
-  await expect(loadTensors(placements, file, (name) => name.replace("x.", ""))).rejects.toThrow(
+  await expect(assignTensors(placements, file, (name) => name.replace("x.", ""))).rejects.toThrow(
     `model.safetensors: x.c.weight holds ${value} at element 4, `,
   );
 });
@@ -70,7 +70,7 @@ test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])("%s 
 test("values whose sum is beyond any float are read", async () => {
   const large = Tensor.empty(backend, [2]);
   const file = await fileOf([{ name: "a", shape: [2], read: () => Float32Array.of(3e38, 3e38) }]);
-  await loadTensors([{ name: "a", tensor: large }], file);
+  await assignTensors([{ name: "a", tensor: large }], file);
   expect(await large.read()).toEqual(Float32Array.of(3e38, 3e38));
 });
 
@@ -82,7 +82,7 @@ test("nothing is changed when one tensor does not fit", async () => {
     { name: "bias", tensor: bias },
     { name: "weight", tensor: weight },
   ];
-  await expect(loadTensors(both, file)).rejects.toThrow("weight [1] is missing");
+  await expect(assignTensors(both, file)).rejects.toThrow("weight [1] is missing");
   expect([...(await bias.read())]).toEqual([7, 8]);
 });
 

@@ -33,7 +33,7 @@ export type Rename = (nameInFile: string) => string | null;
  * @throws {CheckpointError} as {@link matchTensors} does, when the file is damaged, or when a value is no finite number.
  * Nothing is changed if the names or shapes do not fit.
  */
-export async function loadTensors(
+export async function assignTensors(
   placements: readonly Placement[],
   source: TensorSource,
   rename?: Rename,

@@ -1,7 +1,7 @@
 import { demandMemory } from "../backend/demand-memory.ts";
 import type { Backend } from "../backend/kernels.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
-import { loadTensors as assignTensors } from "../checkpoint/assign-tensors.ts";
+import { assignTensors } from "../checkpoint/assign-tensors.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import type { TensorSource, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { CheckpointError, MemoryError, SettingsError, StemmaError } from "../core/errors.ts";

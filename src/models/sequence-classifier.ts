@@ -1,5 +1,5 @@
 import type { Placement } from "../checkpoint/assign-tensors.ts";
-import { loadTensors } from "../checkpoint/assign-tensors.ts";
+import { assignTensors } from "../checkpoint/assign-tensors.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import type { ModelConfig, ModelFamily } from "./family.ts";
@@ -39,7 +39,7 @@ export async function loadClassifier(
   source: TensorSource,
 ): Promise<void> {
   const rename = renaming(family, expected, source);
-  await loadTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));
+  await assignTensors(expected, source, (name) => (isOutputLayer(name) ? null : rename(name)));
 }
 
 /** Whether a parameter of a classifier is its body's output layer and nothing else, such as a tied embedding. */

@@ -15,7 +15,7 @@ import { freeze, trainedParameters } from "../nn/parameters.ts";
 import { distillationObjective } from "../train/distillation.ts";
 import { epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
-import type { TokenBatch } from "../train/objectives/next-token.ts";
+import type { PredictionBatch } from "../train/objectives/next-token.ts";
 import type { MicroBatch } from "../train/run.ts";
 import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
 import { adapterSettings } from "./adapter-settings.ts";
@@ -108,7 +108,7 @@ export const distill = defineStage({
       {
         model: student.model,
         parameters: trainedParameters(student.model),
-        objective: (model, batch: TokenBatch, random) =>
+        objective: (model, batch: PredictionBatch, random) =>
           distillationObjective({ student: model, teacher, random }, batch, settings),
         batches,
         evaluate: () =>
@@ -140,8 +140,8 @@ interface Lessons {
   readonly context: number;
   /** Rows or windows of an epoch. */
   readonly count: number;
-  readonly batches: (step: number) => MicroBatch<TokenBatch>[];
-  readonly evaluation: readonly MicroBatch<TokenBatch>[];
+  readonly batches: (step: number) => MicroBatch<PredictionBatch>[];
+  readonly evaluation: readonly MicroBatch<PredictionBatch>[];
 }
 
 /** Most tokens that both read. */
@@ -190,7 +190,7 @@ async function textLessons(
 }
 
 /** Micro-batches that weigh by the tokens they have to predict. */
-function byTargets(batches: readonly TokenBatch[]): MicroBatch<TokenBatch>[] {
+function byTargets(batches: readonly PredictionBatch[]): MicroBatch<PredictionBatch>[] {
   const counts = batches.map(({ targets }) => targets.reduce((n, target) => n + (target >= 0 ? 1 : 0), 0));
   const total = counts.reduce((a, b) => a + b, 0);
   return batches.map((batch, i) => ({ batch, share: (counts[i] ?? 0) / total, tokens: batch.inputs.length }));

@@ -3,7 +3,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import type { DistillationOptions } from "./objectives/distillation.ts";
 import { distillationLoss } from "./objectives/distillation.ts";
-import type { TokenBatch } from "./objectives/next-token.ts";
+import type { PredictionBatch } from "./objectives/next-token.ts";
 import { tokenLoss, trainedStates } from "./objectives/next-token.ts";
 import type { MeasuredLoss } from "./run.ts";
 
@@ -22,7 +22,7 @@ export interface DistillationObjective extends DistillationOptions {
  */
 export function distillationObjective(
   { student, teacher, random }: { student: LanguageModel; teacher: LanguageModel; random: Random | null },
-  batch: TokenBatch,
+  batch: PredictionBatch,
   { dataWeight, recompute, ...options }: DistillationObjective,
 ): MeasuredLoss {
   const its = withoutGradients(() => trainedStates(teacher, batch, null));

@@ -7,7 +7,7 @@ import { families } from "../models/index.ts";
 import { RewardModel } from "../models/reward-model.ts";
 import { freeze, Initializer, parameters } from "../nn/parameters.ts";
 import { AdamW } from "../optim/adamw.ts";
-import type { TokenBatch } from "./objectives/next-token.ts";
+import type { PredictionBatch } from "./objectives/next-token.ts";
 import type { Ppo, PpoSettings, RolledOut } from "./ppo.ts";
 import { learnFrom, rollOut } from "./ppo.ts";
 import type { Metrics } from "./run.ts";
@@ -122,7 +122,7 @@ test("the reward rises, and the critic learns what to expect", async () => {
 });
 
 test("the pretraining term holds on to the text it is given", async () => {
-  const text: TokenBatch = {
+  const text: PredictionBatch = {
     inputs: Int32Array.of(3, 4, 5, 6),
     targets: Int32Array.of(4, 5, 6, 3),
     ...{ batch: 1, time: 4 },

@@ -7,7 +7,7 @@ import type { AnswerBatch } from "./answers.ts";
 import { answerBatch, answerLogProbs, answerScores, answerValues, readAnswers } from "./answers.ts";
 import type { KlControl } from "./kl-controller.ts";
 import { nextKlCoefficient } from "./kl-controller.ts";
-import type { TokenBatch } from "./objectives/next-token.ts";
+import type { PredictionBatch } from "./objectives/next-token.ts";
 import { nextTokenLoss } from "./objectives/next-token.ts";
 import { policyLoss, valueLoss } from "./objectives/ppo.ts";
 import { optimizerStep } from "./optimizer-step.ts";
@@ -38,7 +38,7 @@ export interface Ppo {
   /** The prompts of an iteration: a function of its number alone. */
   readonly prompts: (step: number) => readonly Int32Array[];
   /** Pretraining text for one update, a batch for each micro-batch of answers, or null without. */
-  readonly pretraining: ((update: number, microBatches: number) => readonly TokenBatch[]) | null;
+  readonly pretraining: ((update: number, microBatches: number) => readonly PredictionBatch[]) | null;
   readonly settings: PpoSettings;
   /** β of the next iteration. */
   klCoefficient: number;
@@ -162,7 +162,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
   const micro = microBatches(rollouts, settings.batchSize, byTokens);
   const text = ppo.pretraining?.(update, micro.length) ?? [];
   const share = settings.pretrainCoefficient / Math.max(text.length, 1);
-  const actorBatches: MicroBatch<Rollout[] | TokenBatch>[] = [
+  const actorBatches: MicroBatch<Rollout[] | PredictionBatch>[] = [
     ...micro,
     ...text.map((batch) => ({ batch, share, tokens: batch.inputs.length })),
   ];
@@ -220,7 +220,7 @@ function policyObjective(
   return { loss, metrics };
 }
 
-function pretrainingObjective(actor: LanguageModel, text: TokenBatch, { recompute }: PpoSettings): MeasuredLoss {
+function pretrainingObjective(actor: LanguageModel, text: PredictionBatch, { recompute }: PpoSettings): MeasuredLoss {
   const loss = nextTokenLoss(actor, text, null, { recompute });
   return { loss, metrics: { "loss/pretrain": loss } };
 }

@@ -4,7 +4,7 @@ import type { LanguageModel, RecurrentModel } from "../models/language-model.ts"
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { TokenBatch } from "./objectives/next-token.ts";
+import type { PredictionBatch } from "./objectives/next-token.ts";
 import { continuedLoss, nextTokenLoss } from "./objectives/next-token.ts";
 import type { Metrics } from "./run.ts";
 
@@ -17,7 +17,7 @@ export interface TextLoss {
 }
 
 /** What a model, as it is, loses on batches of text; nothing is dropped and no gradient kept. */
-export async function textLoss(model: LanguageModel, batches: Iterable<TokenBatch>): Promise<TextLoss> {
+export async function textLoss(model: LanguageModel, batches: Iterable<PredictionBatch>): Promise<TextLoss> {
   let [sum, tokens] = [0, 0];
   for (const batch of batches) {
     const count = targetCount(batch);
@@ -32,7 +32,7 @@ export async function textLoss(model: LanguageModel, batches: Iterable<TokenBatc
 /** {@link textLoss} of long batches that a recurrent model reads `context` tokens at a time, going on from state to state. */
 async function continuedTextLoss(
   model: RecurrentModel,
-  batches: Iterable<TokenBatch>,
+  batches: Iterable<PredictionBatch>,
   context: number,
 ): Promise<TextLoss> {
   let [sum, tokens] = [0, 0];
@@ -52,7 +52,7 @@ async function continuedTextLoss(
   return { sum, tokens };
 }
 
-function targetCount({ targets }: TokenBatch): number {
+function targetCount({ targets }: PredictionBatch): number {
   return targets.reduce((n, target) => n + (target >= 0 ? 1 : 0), 0);
 }
 

@@ -5,7 +5,7 @@ import { Random } from "../../src/core/random.ts";
 import { families } from "../../src/models/index.ts";
 import { Initializer, parameters } from "../../src/nn/parameters.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
-import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../src/train/objectives/next-token.ts";
 import { nextTokenLoss } from "../../src/train/objectives/next-token.ts";
 import { optimizerStep } from "../../src/train/optimizer-step.ts";
 import { expectClose } from "../closeness.ts";
@@ -13,7 +13,7 @@ import { expectClose } from "../closeness.ts";
 const shape = { vocabularySize: 300, context: 40, width: 96, layers: 2, heads: 3, dropout: 0.1 };
 const [batch, time] = [5, shape.context];
 
-function tokens(): TokenBatch {
+function tokens(): PredictionBatch {
   const reader = new Random(2).reader();
   const draw = (): Int32Array => Int32Array.from({ length: batch * time }, () => reader.integer(shape.vocabularySize));
   return { inputs: draw(), targets: draw(), batch, time };

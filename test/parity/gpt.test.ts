@@ -4,7 +4,7 @@ import type { LoadedModel } from "../../src/models/read-model.ts";
 import { parameters } from "../../src/nn/parameters.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../src/train/objectives/next-token.ts";
 import { nextTokenLoss } from "../../src/train/objectives/next-token.ts";
 import { optimizerStep } from "../../src/train/optimizer-step.ts";
 import type { Metrics } from "../../src/train/run.ts";
@@ -52,7 +52,7 @@ describe.each(["gpt1", "gpt2"])("%s", (name) => {
   });
 });
 
-async function batchOf(fixture: Fixture, step: number): Promise<TokenBatch> {
+async function batchOf(fixture: Fixture, step: number): Promise<PredictionBatch> {
   const [, batch = 0, time = 0] = fixture.shape("input_ids");
   return { batch, time, inputs: await fixture.ids("input_ids", step), targets: await fixture.ids("targets", step) };
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { loadModel } from "../../src/models/load.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../src/train/objectives/next-token.ts";
 import { nextTokenLoss } from "../../src/train/objectives/next-token.ts";
 import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
@@ -35,7 +35,7 @@ describe.each(backends)("llama on %s", (_, backend) => {
   });
 });
 
-async function batchOf(step: number): Promise<TokenBatch> {
+async function batchOf(step: number): Promise<PredictionBatch> {
   const [, batch = 0, time = 0] = fixture.shape("input_ids");
   return { batch, time, inputs: await fixture.ids("input_ids", step), targets: await fixture.ids("targets", step) };
 }

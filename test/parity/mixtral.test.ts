@@ -3,7 +3,7 @@ import { mixtral } from "../../src/models/decoders/mixtral.ts";
 import { loadModelOf } from "../../src/models/load.ts";
 import { routerZLoss } from "../../src/nn/routed-experts.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import type { TokenBatch } from "../../src/train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../src/train/objectives/next-token.ts";
 import { trainingLoss } from "../../src/train/objectives/next-token.ts";
 import { backends } from "./backends.ts";
 import { Fixture } from "./fixture.ts";
@@ -63,7 +63,7 @@ test("the loss of large router logits", async () => {
   }
 });
 
-async function batchOf(step: number): Promise<TokenBatch> {
+async function batchOf(step: number): Promise<PredictionBatch> {
   const [, batch = 0, time = 0] = fixture.shape("input_ids");
   return { batch, time, inputs: await fixture.ids("input_ids", step), targets: await fixture.ids("targets", step) };
 }

@@ -7,14 +7,14 @@ import type { PretrainingData } from "../../data/prepare.ts";
 import { trainingWindows } from "../../data/windows.ts";
 import type { LanguageModel, RecurrentModel } from "../../models/language-model.ts";
 import { CarriedState } from "../../train/carried-state.ts";
-import type { TokenBatch } from "../../train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../train/objectives/next-token.ts";
 import { continuedLoss, trainingLoss } from "../../train/objectives/next-token.ts";
 import { evaluateContinuedText, evaluateText } from "../../train/text-loss.ts";
 import type { PretrainingTask } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
 /** How a decoder learns from text, and how it is measured. */
-export type DecoderLearning<Batch extends TokenBatch> = Pick<
+export type DecoderLearning<Batch extends PredictionBatch> = Pick<
   PretrainingTask<LanguageModel, Batch>,
   "batchAt" | "objective" | "evaluate" | "tensors"
 >;
@@ -25,7 +25,7 @@ export function windowLearning(
   data: PretrainingData,
   context: number,
   { batchSize, recompute, seed, evaluationTokens }: PretrainSettings,
-): DecoderLearning<TokenBatch> {
+): DecoderLearning<PredictionBatch> {
   const text = { sources: data.training, context, seed };
   const windows = model.readsPrefix ? prefixWindows(text) : trainingWindows(text);
   const maxTokens = evaluationTokens > 0 ? evaluationTokens : undefined;

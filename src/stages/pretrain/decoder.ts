@@ -10,14 +10,14 @@ import { loadTensors } from "../../models/read-model.ts";
 import { trainedParameters } from "../../nn/parameters.ts";
 import { decodeContinuation } from "../../text/continuation-decoder.ts";
 import { begun, documentStart } from "../../text/text-bounds.ts";
-import type { TokenBatch } from "../../train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../train/objectives/next-token.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
 import { adaptFor, keepingOfAssistant } from "../adapter-run.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import type { DecoderLearning } from "./decoder-learning.ts";
 import { carriedLearning, windowLearning } from "./decoder-learning.ts";
 import { openPretraining, usualContext } from "./model.ts";
-import { prepareText, runTask } from "./run.ts";
+import { prepareText, pretrainingRun } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
 /**
@@ -38,8 +38,8 @@ export async function pretrainDecoder(
   const data = await prepareText(settings, opened.encoder.tokenizer, environment);
   const prompts = samplePrompts(opened, data, settings);
   checkPrompts(model, prompts);
-  const run = <Batch extends TokenBatch>(learning: DecoderLearning<Batch>): Promise<StageRun> =>
-    runTask(
+  const run = <Batch extends PredictionBatch>(learning: DecoderLearning<Batch>): Promise<StageRun> =>
+    pretrainingRun(
       {
         ...{ model, data, parameters: trainedParameters(model), ...learning },
         tokensOf: (batch) => batch.batch * batch.time,

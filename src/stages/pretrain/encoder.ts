@@ -13,7 +13,7 @@ import { meanLoss } from "../../train/mean-loss.ts";
 import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { modelContents, openOtherModel, usualContext } from "./model.ts";
-import { evaluationSteps, prepareText, runTask } from "./run.ts";
+import { evaluationSteps, prepareText, pretrainingRun } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
 const specialTokens: TokenRoles = { pad: "[PAD]", unk: "[UNK]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" };
@@ -52,7 +52,7 @@ export async function pretrainEncoder(
   const windows = maskedWindows({ ...text, sources: data.training, seed });
   const held = data.validation.filter(({ length }) => length >= 2 * context);
   const evaluation = held.length > 0 ? maskedWindows({ ...text, sources: held.map(equally), seed: 0 }) : null;
-  return runTask(
+  return pretrainingRun(
     {
       ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
       objective: (of: BertForPretraining, batch: MaskedBatch, random) =>

@@ -23,7 +23,7 @@ export interface PretrainingTask<Model, Batch> extends Omit<TrainStage<Model, Ba
 }
 
 /** A run of a task that closes its data when it ends. */
-export async function runTask<Model extends { readonly settings: { readonly vocabularySize: number } }, Batch>(
+export async function pretrainingRun<Model extends { readonly settings: { readonly vocabularySize: number } }, Batch>(
   task: PretrainingTask<Model, Batch>,
   settings: PretrainSettings,
   environment: StageEnvironment,

@@ -13,10 +13,10 @@ import { meanLoss } from "../../train/mean-loss.ts";
 import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { familyOfRun, modelContents, openOtherModel, usualContext } from "./model.ts";
-import { evaluationSteps, prepareText, runTask } from "./run.ts";
+import { evaluationSteps, prepareText, pretrainingRun } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
 
-/** As many as EncoderDecoder's own tokenizer has. */
+/** As many as T5's own tokenizer has. */
 const sentinelCount = 100;
 const sentinel = (i: number): string => `<extra_id_${i}>`;
 
@@ -55,7 +55,7 @@ export async function pretrainTextToText(
   const held = data.validation.filter(({ length }) => length >= 2 * context);
   const sources = held.map((file) => ({ file, weight: 1 }));
   const evaluation = held.length > 0 ? corruptedWindows({ ...text, sources, seed: 0 }) : null;
-  return runTask(
+  return pretrainingRun(
     {
       ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
       objective: (of: EncoderDecoder, pairs: TextPairs, random) => textToTextLoss(of, pairs, random, { recompute }),

@@ -5,7 +5,7 @@ import type { SamplingSettings } from "../../generate/sampling.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { parameters } from "../../nn/parameters.ts";
 import { answerLogProbs, readAnswers } from "../../train/answers.ts";
-import type { TokenBatch } from "../../train/objectives/next-token.ts";
+import type { PredictionBatch } from "../../train/objectives/next-token.ts";
 import type { SampledAnswer } from "../../train/sample-answers.ts";
 import { sampleAnswers } from "../../train/sample-answers.ts";
 import { textLoss } from "../../train/text-loss.ts";
@@ -33,7 +33,7 @@ export interface Comparing {
   /** Texts of held-out requests. */
   readonly prompts: readonly string[];
   /** Held-out pretraining text for a tokenizer, in batches. */
-  readonly text: (assistant: Assistant) => Promise<readonly TokenBatch[]>;
+  readonly text: (assistant: Assistant) => Promise<readonly PredictionBatch[]>;
   readonly sampling: SamplingSettings;
   readonly maxNewTokens: number;
   readonly batchSize: number;

@@ -7,7 +7,7 @@ import type { GptSettings } from "../../models/gpt.ts";
 import { Gpt } from "../../models/gpt.ts";
 import { Initializer, parameters } from "../../nn/parameters.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { TokenBatch } from "./next-token.ts";
+import type { PredictionBatch } from "./next-token.ts";
 import { nextTokenLoss, targetLogProbs } from "./next-token.ts";
 
 const settings: GptSettings = {
@@ -19,7 +19,7 @@ const settings: GptSettings = {
 const newModel = (): Gpt => new Gpt(settings, new Initializer(exact, new Random(5)));
 
 /** Loss and all gradients, with parts of a batch weighted by their share. */
-async function gradients(parts: readonly (readonly [TokenBatch, number])[]): Promise<number[]> {
+async function gradients(parts: readonly (readonly [PredictionBatch, number])[]): Promise<number[]> {
   const model = newModel();
   let total = 0;
   for (const [tokens, share] of parts) {
@@ -31,7 +31,7 @@ async function gradients(parts: readonly (readonly [TokenBatch, number])[]): Pro
   return [total, ...each.flat()];
 }
 
-function row(inputs: readonly number[], targets: readonly number[]): TokenBatch {
+function row(inputs: readonly number[], targets: readonly number[]): PredictionBatch {
   const time = inputs.length;
   return { inputs: Int32Array.from(inputs), targets: Int32Array.from(targets), batch: 1, time };
 }

@@ -1,6 +1,6 @@
 import type { Random } from "../../core/random.ts";
 import type { Packing } from "../../data/chat-rows.ts";
-import type { TokenBatch as Windows } from "../../data/windows.ts";
+import type { TokenBatch } from "../../data/windows.ts";
 import type { LanguageModel, RecurrentModel } from "../../models/language-model.ts";
 import type { ForwardOptions } from "../../nn/attention.ts";
 import type { LstmState } from "../../nn/lstm-layer.ts";
@@ -13,7 +13,7 @@ import type { TrainedRows } from "./trained-rows.ts";
 import { trainedRows } from "./trained-rows.ts";
 
 /** Token ids of a batch and, for each, the token that follows; perhaps several texts a row, or a prefix read at once. */
-export interface TokenBatch extends Windows {
+export interface PredictionBatch extends TokenBatch {
   /** Where rows hold several texts that must not see each other. */
   readonly packing?: Packing;
   /** `[batch]`: leading tokens of each row that all see each other. */
@@ -30,7 +30,7 @@ type LossOptions = Pick<ForwardOptions, "recompute">;
  */
 export function nextTokenLoss(
   model: LanguageModel,
-  tokens: TokenBatch,
+  tokens: PredictionBatch,
   random: Random | null,
   options: LossOptions = {},
 ): Tensor {
@@ -40,7 +40,7 @@ export function nextTokenLoss(
 /** The hidden states of a batch that have something to predict, as the output layer is to read them. */
 export function trainedStates(
   model: LanguageModel,
-  tokens: TokenBatch,
+  tokens: PredictionBatch,
   random: Random | null,
   options: LossOptions = {},
 ): TrainedRows {
@@ -54,7 +54,7 @@ export function trainedStates(
  *
  * Shapes: → `[batch · time]`.
  */
-export function targetLogProbs(model: LanguageModel, tokens: TokenBatch, random: Random | null = null): Tensor {
+export function targetLogProbs(model: LanguageModel, tokens: PredictionBatch, random: Random | null = null): Tensor {
   const hidden = model.forward(idsOf(model, tokens), { ...visibility(tokens), random });
   const { targets } = tokens;
   const rows = hidden.reshape([targets.length, -1]);
@@ -67,7 +67,7 @@ export function targetLogProbs(model: LanguageModel, tokens: TokenBatch, random:
  */
 export function trainingLoss(
   model: LanguageModel,
-  tokens: TokenBatch,
+  tokens: PredictionBatch,
   random: Random | null,
   options: LossOptions = {},
 ): MeasuredLoss {
@@ -84,7 +84,7 @@ export function trainingLoss(
  */
 export function continuedLoss(
   model: RecurrentModel,
-  tokens: Windows,
+  tokens: TokenBatch,
   before: readonly LstmState[],
   random: Random | null,
 ): { readonly loss: Tensor; readonly state: readonly LstmState[] } {
@@ -92,12 +92,12 @@ export function continuedLoss(
   return { loss: tokenLoss(model, trainedRows(hidden, tokens.targets)), state };
 }
 
-function idsOf({ backend }: LanguageModel, { inputs, batch, time }: TokenBatch): Tensor {
+function idsOf({ backend }: LanguageModel, { inputs, batch, time }: PredictionBatch): Tensor {
   return Tensor.from(backend, inputs, [batch, time]);
 }
 
 /** What tokens see beside those before them, or less than those. */
-function visibility({ packing, prefixLengths }: TokenBatch): Pick<ForwardOptions, "positions" | "mask"> {
+function visibility({ packing, prefixLengths }: PredictionBatch): Pick<ForwardOptions, "positions" | "mask"> {
   if (packing) return { positions: packing.positions, mask: { causal: true, firstKeys: packing.firstKeys } };
   return prefixLengths ? { mask: { causal: true, prefixLengths } } : {};
 }
