@@ -48,6 +48,18 @@ HeadRows readRows(Call& call, const AttentionRule& r, int64_t rows, int64_t head
   return result;
 }
 
+/** The same of keys or values, which may be stored as bfloat16. */
+HeadRows readStored(Call& call, const AttentionRule& r, WeightFormat* format, const char* name) {
+  const WeightView view = call.weightView();
+  HeadRows result{nullptr, call.size(), call.size()};
+  const bool isEmpty = r.batch == 0 || r.keys == 0;
+  const int64_t last = plus(times(r.batch - 1, result.batchStride), times(r.keys - 1, result.rowStride));
+  const int64_t width = times(r.keyValueHeads, r.headDim);
+  result.data = (float*)call.weights(view, isEmpty ? 0 : plus(last, width), 1, name);
+  *format = view.format;
+  return result;
+}
+
 /** Elements of `[batch, queries, heads, headDim]`; 0 when there is nothing to compute. */
 int64_t outElements(const AttentionRule& r) {
   return times(times(r.batch, r.queries), times(r.heads, r.headDim));
@@ -60,8 +72,11 @@ napi_value attention(napi_env env, napi_callback_info info) {
   a.rule = readRule(call);
   const AttentionRule& r = a.rule;
   a.query = readRows(call, r, r.queries, r.heads, "query");
-  a.key = readRows(call, r, r.keys, r.keyValueHeads, "key");
-  a.value = readRows(call, r, r.keys, r.keyValueHeads, "value");
+  WeightFormat values = WeightFormat::float32;
+  a.key = readStored(call, r, &a.stored, "key");
+  a.value = readStored(call, r, &values, "value");
+  const bool isKnown = a.stored == WeightFormat::float32 || a.stored == WeightFormat::bfloat16;
+  if (call.ok() && (!isKnown || values != a.stored)) call.fail("keys and values must both be float32 or bfloat16");
   const View out = call.view(), logSumExp = call.optionalView();
   a.out = call.floats(out, outElements(r), "out");
   a.logSumExp = call.floats(logSumExp, times(r.batch, times(r.heads, r.queries)), "logSumExp");

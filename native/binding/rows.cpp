@@ -7,7 +7,7 @@ namespace {
 /** Names that are arguments of templates. */
 namespace names {
 constexpr char softmax[] = "softmax", logSoftmax[] = "logSoftmax", softmaxGrad[] = "softmaxGrad",
-               logSoftmaxGrad[] = "logSoftmaxGrad", setRows[] = "setRows", scatterAddRows[] = "scatterAddRows";
+               logSoftmaxGrad[] = "logSoftmaxGrad";
 }
 
 /** sum(x…, out…, outer, axis, inner) */
@@ -109,17 +109,31 @@ napi_value decode(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/** setRows(rows…, ids…, table…, tableRows, rows, width), and scatterAddRows */
-template <void (*KernelTable::*kernel)(const float*, const int32_t*, float*, int64_t, int64_t, int), const char* name>
-napi_value intoRows(napi_env env, napi_callback_info info) {
-  Call call(env, info, name);
+/** setRows(rows…, ids…, table…, tableRows, rows, width); the table may be of bfloat16 */
+napi_value setRows(napi_env env, napi_callback_info info) {
+  Call call(env, info, "setRows");
+  const View from = call.view(), ids = call.view();
+  const WeightView table = call.weightView();
+  const int64_t tableRows = call.size(), rows = call.size(), width = call.size();
+  const float* source = call.floats(from, times(rows, width), "rows");
+  const int32_t* at = call.ints(ids, rows, "ids");
+  void* to = (void*)call.weights(table, times(tableRows, width), 1, "table");
+  if (call.ok() && blockLength(table.format) > 1) call.fail("a table of blocks cannot be written by rows");
+  call.checkIds(at, rows, tableRows);
+  if (call.ok()) call.kernels().setRows(table.format, source, at, to, rows, width, call.threads());
+  return nullptr;
+}
+
+/** scatterAddRows(rows…, ids…, table…, tableRows, rows, width) */
+napi_value scatterAddRows(napi_env env, napi_callback_info info) {
+  Call call(env, info, "scatterAddRows");
   const View from = call.view(), ids = call.view(), table = call.view();
   const int64_t tableRows = call.size(), rows = call.size(), width = call.size();
   const float* source = call.floats(from, times(rows, width), "rows");
   const int32_t* at = call.ints(ids, rows, "ids");
   float* to = call.floats(table, times(tableRows, width), "table");
   call.checkIds(at, rows, tableRows);
-  if (call.ok()) (call.kernels().*kernel)(source, at, to, rows, width, call.threads());
+  if (call.ok()) call.kernels().scatterAddRows(source, at, to, rows, width, call.threads());
   return nullptr;
 }
 
@@ -162,8 +176,8 @@ const Method rowMethods[] = {
     {"crossEntropy", crossEntropy},
     {"gatherRows", gatherRows},
     {"decode", decode},
-    {names::setRows, intoRows<&KernelTable::setRows, names::setRows>},
-    {names::scatterAddRows, intoRows<&KernelTable::scatterAddRows, names::scatterAddRows>},
+    {"setRows", setRows},
+    {"scatterAddRows", scatterAddRows},
     {"pick", pick},
     {"pickGrad", pickGrad},
     {nullptr, nullptr},

@@ -2,8 +2,11 @@
 
 #include "kernels/attention-parts.h"
 #include "kernels/parallel.h"
+#include "kernels/weights.h"
 
 namespace stemma::STEMMA_ISA {
+
+void attention(const Attention& a, int threads);
 
 namespace {
 
@@ -130,6 +133,33 @@ void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
   }
 }
 
+/** Keys or values of all sequences up to `end`, as float32 and side by side. */
+HeadRows decoded(const AttentionRule& r, const HeadRows& rows, int64_t end, float* to, int threads) {
+  const int64_t width = r.keyValueHeads * r.headDim;
+  parallelRows(threads, r.batch * end, width, [&](int64_t row) {
+    const int64_t from = row / end * rows.batchStride + row % end * rows.rowStride;
+    decodeStretch<WeightFormat::bfloat16>(rows.data, from, width, to + row * width);
+  });
+  return {to, width, end * width};
+}
+
+/** Attention to stored keys and values, which many queries repay decoding. */
+void attendStored(const Attention& a, int threads) {
+  const AttentionRule& r = a.rule;
+  int64_t end = 0;
+  for (int64_t b = 0; b < r.batch; b++) {
+    const KeyRange seen = keysOfQueries(r, b, 0, r.queries);
+    if (seen.end > end) end = seen.end;
+  }
+  const int64_t elements = (r.batch * end * r.keyValueHeads * r.headDim + 15) / 16 * 16;
+  const Scratch memory((size_t)(2 * elements) * sizeof(float));
+  Attention plain = a;
+  plain.stored = WeightFormat::float32;
+  plain.key = decoded(r, a.key, end, memory.floats(), threads);
+  plain.value = decoded(r, a.value, end, memory.floats() + elements, threads);
+  attention(plain, threads);
+}
+
 }  // namespace
 
 /**
@@ -139,6 +169,7 @@ void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
 void attention(const Attention& a, int threads) {
   const AttentionRule& r = a.rule;
   if (r.queries < kFewQueries) return attendFew(a, threads);
+  if (a.stored != WeightFormat::float32) return attendStored(a, threads);
   const int64_t chunks = (r.queries + kChunk - 1) / kChunk, elements = (Parts::elements(r) + 15) / 16 * 16;
   const int64_t tasks = r.batch * r.keyValueHeads * chunks;
   Scratch memory((size_t)((threads < tasks ? threads : tasks) * elements) * sizeof(float));

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "kernels/random.h"
+#include "runtime/weight-format.h"
 
 namespace stemma {
 
@@ -35,10 +36,14 @@ struct AttentionRule {
   Draw draw;
 };
 
-/** Operands of the attention kernel; `logSumExp` [batch, heads, queries] may be null. */
+/**
+ * Operands of the attention kernel; `logSumExp` [batch, heads, queries] may be null. Keys and values are float32, or both
+ * bfloat16: their `data` stands for such numbers then.
+ */
 struct Attention {
   AttentionRule rule;
   HeadRows query, key, value;
+  WeightFormat stored;
   float* out;
   float* logSumExp;
 };

@@ -50,7 +50,9 @@
     (WeightFormat format, const void* table, const int32_t* ids, float* out, int64_t rows, int64_t width,             \
      int threads))                                                                                                    \
   K(void, decode, (WeightFormat format, const void* from, float* out, int64_t length, int threads))                   \
-  K(void, setRows, (const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads))   \
+  K(void, setRows,                                                                                                    \
+    (WeightFormat format, const float* from, const int32_t* ids, void* table, int64_t rows, int64_t width,            \
+     int threads))                                                                                                    \
   K(void, scatterAddRows,                                                                                             \
     (const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads))                  \
   K(void, pick, (const float* x, const int32_t* ids, float* out, int64_t rows, int64_t width, int threads))           \

@@ -1,4 +1,5 @@
 #include "kernels/parallel.h"
+#include "kernels/units.h"
 #include "kernels/vector.h"
 #include "kernels/weights.h"
 
@@ -24,10 +25,21 @@ void decode(WeightFormat format, const void* from, float* out, int64_t length, i
   });
 }
 
-/** table[ids[i]] = from[i]. */
-void setRows(const float* from, const int32_t* ids, float* table, int64_t rows, int64_t width, int threads) {
+/** table[ids[i]] = from[i]; the table is of float32, or of bfloat16, to which numbers are rounded. */
+void setRows(WeightFormat format, const float* from, const int32_t* ids, void* table, int64_t rows, int64_t width,
+             int threads) {
   parallelRows(threads, rows, width, [&](int64_t i) {
-    if (ids[i] >= 0) memcpy(table + ids[i] * width, from + i * width, width * sizeof(float));
+    if (ids[i] < 0) return;
+    const float* row = from + i * width;
+    if (format == WeightFormat::float32) {
+      memcpy((float*)table + ids[i] * width, row, width * sizeof(float));
+      return;
+    }
+    uint16_t* const to = (uint16_t*)table + ids[i] * width;
+    forVectors(width, [&](int64_t at, int64_t count) STEMMA_EXPANDED {
+      const IntVec bits = bitsOf(roundToBfloat16(loadSome(row + at, count)));
+      for (int64_t j = 0; j < count; j++) to[at + j] = (uint16_t)((uint32_t)bits[j] >> 16);
+    });
   });
 }
 

@@ -86,7 +86,7 @@ struct Example {
 
   Attention forward() {
     return {rule(), rows(query, queries, heads, 0), rows(keyValue, keys, 2 * groups, 0),
-            rows(keyValue, keys, 2 * groups, groups), out.data(), logSumExp.data()};
+            rows(keyValue, keys, 2 * groups, groups), WeightFormat::float32, out.data(), logSumExp.data()};
   }
 
   AttentionGradient backward() {

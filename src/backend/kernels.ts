@@ -6,7 +6,8 @@ import type { WeightFormatName } from "./weight-formats.ts";
 /**
  * Element types a kernel sees. Ids, targets and lengths are int32; everything computed is float32. The others hold frozen
  * weights as they lie in files. They may be `b` of a product, the table of `gatherRows`, the weight of a grouped product
- * and what `decode` reads; any other operand of theirs is an UnsupportedError.
+ * and what `decode` reads; any other operand of theirs is an UnsupportedError. Of bfloat16 may also be the table of
+ * `setRows`, and the keys and values of attention without its gradient.
  */
 export type Dtype = "float32" | "int32" | WeightFormatName;
 
@@ -154,7 +155,7 @@ export interface Kernels {
   gatherRows(table: View, ids: View, out: View): void;
   /** table[ids[i]] += rows[i], in the order of i for every row (deterministic). Negative ids are skipped. */
   scatterAddRows(rows: View, ids: View, table: View): void;
-  /** table[ids[i]] = rows[i]. Ids are distinct; negative ids are skipped. */
+  /** table[ids[i]] = rows[i], rounded where the table is of bfloat16. Ids are distinct; negative ids are skipped. */
   setRows(rows: View, ids: View, table: View): void;
   /** out[i] = x[i, ids[i]]; x `[rows, n]`. A negative id gives 0. */
   pick(x: View, ids: View, out: View): void;
@@ -217,6 +218,7 @@ export interface AttentionRule {
 /** Operands of the attention kernel. A query that sees no key gets a row of zeros. */
 export interface Attention extends AttentionRule {
   readonly query: HeadRows;
+  /** Keys and values are float32, or both bfloat16. */
   readonly key: HeadRows;
   readonly value: HeadRows;
   /** `[batch, queries, heads, headDim]` */

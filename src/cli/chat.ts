@@ -6,6 +6,7 @@ import { SettingsError } from "../core/errors.ts";
 import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
+import { cacheSettings } from "../generate/generation-settings.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { weightSettings } from "../models/weight-choice.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
@@ -32,6 +33,7 @@ export const chat = defineCommand({
     ...askedSamplingSettings,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
     ...weightSettings,
+    ...cacheSettings,
     ...machineSettings,
   }),
   examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
@@ -40,7 +42,9 @@ export const chat = defineCommand({
     const { model, encoder } = await openAssistant(folder, backend, settings.weights ?? "stored", settings.adapter);
     const { sampling, maxNewTokens, note } = await writingOf(folder, settings);
     if (note !== null) io.note(note);
-    const session = new ChatSession(model, encoder, { system, seed, sampling, maxNewTokens: maxNewTokens ?? 256 });
+    const { cacheType } = settings;
+    const options = { system, seed, sampling, maxNewTokens: maxNewTokens ?? 256, cacheType };
+    const session = new ChatSession(model, encoder, options);
     if (message === undefined) await converse(session, io);
     else await show(session.say(message), io);
     return { messages: session.messages };

@@ -5,6 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant, tokenizerIn } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
+import { cacheSettings } from "../generate/generation-settings.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
@@ -68,6 +69,7 @@ const GenerateSettings = z.object({
     .describe("power of a text's length that its log-probability is divided by, with --beams (default: 1)"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
   ...weightSettings,
+  ...cacheSettings,
   ...machineSettings,
 });
 type GenerateSettings = z.output<typeof GenerateSettings>;
@@ -96,6 +98,9 @@ export const generate = defineCommand({
       throw new SettingsError(
         `weights: only decoders lie as ${settings.weights}, this is a ${modelType}; leave it out`,
       );
+    }
+    if (architecture !== "decoder" && settings.cacheType !== undefined) {
+      throw new SettingsError(`cache type: is for decoders, this is a ${modelType}; leave it out`);
     }
     if (architecture !== "decoder") await refuseGaps(prompts, settings.model, { architecture, modelType });
     const start = performance.now();
@@ -241,14 +246,14 @@ async function continueAll(
   settings: Asked,
   io: Io,
 ): Promise<{ continuations: Continuation[]; tokens: number }> {
-  const { samples, sampling, longest: maxNewTokens, seed, stop, ignoreEndOfText } = settings;
+  const { samples, sampling, longest: maxNewTokens, seed, cacheType, stop, ignoreEndOfText } = settings;
   const repeated = prompts.flatMap((prompt) => Array.from({ length: samples }, () => prompt));
   const { tokenizer } = encoder;
   const endTokens = ignoreEndOfText ? new Set<number>() : encoder.endTokens();
   const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
   const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
   const isOnly = repeated.length === 1;
-  const options = { sampling, maxNewTokens, seed, stop, endTokens, signal: io.stopSignal() };
+  const options = { sampling, maxNewTokens, seed, cacheType, stop, endTokens, signal: io.stopSignal() };
   let tokens = 0;
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
     const continuation = continuations[index];

@@ -10,9 +10,11 @@ import { readPrompts } from "../data/prompts.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant } from "../generate/assistant.ts";
+import { cacheSettings } from "../generate/generation-settings.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
 import { weightSettings } from "../models/weight-choice.ts";
+import type { CacheType } from "../nn/key-value-cache.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
@@ -49,6 +51,7 @@ export const sample = defineCommand({
     ...askedSamplingSettings,
     seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
     ...weightSettings,
+    ...cacheSettings,
     ...machineSettings,
   }),
   examples: ["stemma sample --model runs/sft/final --prompts prompts.jsonl --answers 4 --output samples.jsonl"],
@@ -87,15 +90,16 @@ async function answerAll(
     readonly maxNewTokens: number;
     readonly batchSize: number;
     readonly seed: number;
+    readonly cacheType?: CacheType | undefined;
     readonly signal: AbortSignal;
   },
 ): Promise<Row[]> {
-  const { sampling, batchSize, maxNewTokens, signal } = settings;
+  const { sampling, batchSize, maxNewTokens, cacheType, signal } = settings;
   const repeated = prompts.flatMap(({ ids }) => Array.from({ length: count }, () => ids));
   const seed = new Random(settings.seed).reader().word();
   const { tokenizer } = encoder;
   const options = {
-    ...{ sampling, maxNewTokens, batchSize, seed, tokenizer, signal },
+    ...{ sampling, maxNewTokens, batchSize, seed, cacheType, tokenizer, signal },
     endTokens: encoder.endTokens(),
   };
   const all = await sampleAnswers(model, repeated, options);

@@ -1,5 +1,6 @@
 import { SettingsError } from "../core/errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
+import type { CacheType } from "../nn/key-value-cache.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
@@ -13,6 +14,8 @@ export interface ChatOptions {
   readonly sampling?: SamplingOptions;
   readonly maxNewTokens: number;
   readonly seed: number;
+  /** As in `GenerationOptions`. */
+  readonly cacheType?: CacheType | undefined;
 }
 
 /** A conversation with a model. Turns that no longer fit the context are left out of what it reads, the oldest first. */
@@ -60,9 +63,9 @@ export class ChatSession {
   }
 
   async *#answer(prompt: Int32Array): AsyncGenerator<string, void, undefined> {
-    const { sampling = {}, maxNewTokens, seed } = this.#options;
+    const { sampling = {}, maxNewTokens, seed, cacheType } = this.#options;
     const endTokens = this.#encoder.endTokens();
-    const options = { sampling, maxNewTokens, endTokens, seed: seed + this.#answers++, isAnswer: true };
+    const options = { sampling, maxNewTokens, endTokens, cacheType, seed: seed + this.#answers++, isAnswer: true };
     let content = "";
     try {
       for await (const { text } of generateText(this.#model, this.#encoder.tokenizer, [prompt], options)) {

@@ -1,5 +1,5 @@
 import type { LanguageModel } from "../models/language-model.ts";
-import type { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { CacheType, KeyValueCache } from "../nn/key-value-cache.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -18,9 +18,9 @@ export class Decoder {
   readonly #step: DecodingStep;
   #active = 0;
 
-  constructor(model: LanguageModel, slots: number, capacity: number) {
+  constructor(model: LanguageModel, slots: number, capacity: number, cacheType?: CacheType) {
     this.#model = model;
-    this.#cache = model.newCache(slots, capacity);
+    this.#cache = model.newCache(slots, capacity, cacheType);
     this.#step = new DecodingStep(model, this.#cache);
   }
 

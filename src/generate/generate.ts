@@ -3,6 +3,7 @@ import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { DrawReader } from "../core/random.ts";
 import { Random } from "../core/random.ts";
 import type { LanguageModel } from "../models/language-model.ts";
+import type { CacheType } from "../nn/key-value-cache.ts";
 import { Decoder } from "./decoder.ts";
 import type { CheckedOptions } from "./generation-settings.ts";
 import { checkedOptions } from "./generation-settings.ts";
@@ -35,6 +36,8 @@ export interface GenerationOptions {
   readonly seed: number;
   /** Sequences decoded side by side; default: all. */
   readonly batchSize?: number;
+  /** How keys and values of earlier tokens are kept; default: float32. */
+  readonly cacheType?: CacheType | undefined;
   /** Ends everything before the next token, with its reason as the error. */
   readonly signal?: AbortSignal | undefined;
   /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
@@ -71,7 +74,7 @@ export async function* generate(
   const spare = spareRows(options.tokenizer, vocabularySize);
   const slots = Math.min(options.batchSize ?? prompts.length, prompts.length);
   const longest = prompts.reduce((length, prompt) => Math.max(length, prompt.length), 0);
-  const decoder = new Decoder(model, slots, Math.min(context, longest + options.maxNewTokens));
+  const decoder = new Decoder(model, slots, Math.min(context, longest + options.maxNewTokens), options.cacheType);
   const waiting = prompts.map((prompt, index) => newSequence(prompt, index, options.seed)).reverse();
   const running: Sequence[] = [];
   try {

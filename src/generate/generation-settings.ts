@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseSettings } from "../core/parse-settings.ts";
+import { cacheTypes } from "../nn/key-value-cache.ts";
 import type { GenerationOptions } from "./generate.ts";
 import type { TextGenerationOptions } from "./generate-text.ts";
 import type { SamplingSettings } from "./sampling.ts";
@@ -15,6 +16,7 @@ const GenerationSettings = z.object({
     .optional(),
   seed: z.int().nonnegative(),
   batchSize: z.int().positive().optional(),
+  cacheType: z.enum(cacheTypes).optional(),
   signal: having<AbortSignal>("throwIfAborted", "must be an AbortSignal").optional(),
   tokenizer: having<TokenNames>("tokenOf", "must be a tokenizer").optional(),
 });
@@ -23,6 +25,17 @@ const TextGenerationSettings = GenerationSettings.omit({ shouldStop: true, token
   stop: z.array(z.string()).readonly().optional(),
   isAnswer: z.boolean().optional(),
 });
+
+/** `--cache-type` of commands that decode, to spread into their schema. */
+export const cacheSettings = {
+  cacheType: z
+    .enum(cacheTypes)
+    .optional()
+    .describe(
+      "how keys and values of earlier tokens are kept; bfloat16 halves their memory and rounds them (default: float32)",
+    )
+    .meta({ group: "Machine" }),
+} as const;
 
 /** {@link GenerationOptions} of which the sampling is complete. */
 export type CheckedOptions = GenerationOptions & { readonly sampling: SamplingSettings };

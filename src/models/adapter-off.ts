@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
-import type { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { CacheType, KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { linearsOf } from "./low-rank-adapters.ts";
@@ -57,7 +57,7 @@ export class AdapterOff implements LanguageModel {
     return this.#adapted.logits(hidden);
   }
 
-  newCache(slots: number, capacity: number): KeyValueCache {
-    return this.#adapted.newCache(slots, capacity);
+  newCache(slots: number, capacity: number, type?: CacheType): KeyValueCache {
+    return this.#adapted.newCache(slots, capacity, type);
   }
 }

@@ -2,6 +2,7 @@ import type { ForwardOptions } from "../nn/attention.ts";
 import { throughBlocks } from "../nn/block-stack.ts";
 import { dropOut } from "../nn/dropout.ts";
 import type { AttentionPlaces } from "../nn/grouped-attention.ts";
+import type { CacheType } from "../nn/key-value-cache.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Norm } from "../nn/norm.ts";
 import { createNorm } from "../nn/norm.ts";
@@ -138,9 +139,9 @@ export class TransformerDecoder implements LanguageModel {
       .mul(cap);
   }
 
-  newCache(slots: number, capacity: number): KeyValueCache {
+  newCache(slots: number, capacity: number, type?: CacheType): KeyValueCache {
     const { layers, keyValueHeads, headDim } = this.settings;
-    return new KeyValueCache(this.backend, { layers, slots, capacity, width: keyValueHeads * headDim });
+    return new KeyValueCache(this.backend, { layers, slots, capacity, width: keyValueHeads * headDim, type });
   }
 
   #embed(ids: Tensor, given: GivenPositions, options: ForwardOptions): Tensor {

@@ -4,6 +4,7 @@ import type { ForwardOptions } from "../nn/attention.ts";
 import { SelfAttention } from "../nn/attention.ts";
 import { throughBlocks } from "../nn/block-stack.ts";
 import { dropOut } from "../nn/dropout.ts";
+import type { CacheType } from "../nn/key-value-cache.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Linear } from "../nn/linear.ts";
 import { Mlp } from "../nn/mlp.ts";
@@ -96,8 +97,9 @@ export class Gpt implements LanguageModel {
     return hidden.matmul(this.outputWeight, { transposeB: true });
   }
 
-  newCache(slots: number, capacity: number): KeyValueCache {
-    return new KeyValueCache(this.backend, { layers: this.blocks.length, slots, capacity, width: this.settings.width });
+  newCache(slots: number, capacity: number, type?: CacheType): KeyValueCache {
+    const { width } = this.settings;
+    return new KeyValueCache(this.backend, { layers: this.blocks.length, slots, capacity, width, type });
   }
 
   #positions(batch: number, time: number, options: ForwardOptions): Tensor {

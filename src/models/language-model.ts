@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
-import type { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { CacheType, KeyValueCache } from "../nn/key-value-cache.ts";
 import type { LstmState } from "../nn/lstm-layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -46,8 +46,8 @@ export interface LanguageModel extends TextModel {
   forwardTraining?(ids: Tensor, options?: ForwardOptions): TrainingPass;
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
   logits(hidden: Tensor): Tensor;
-  /** An empty cache for up to `slots` sequences of up to `capacity` tokens. */
-  newCache(slots: number, capacity: number): KeyValueCache;
+  /** An empty cache for up to `slots` sequences of up to `capacity` tokens, kept as float32 unless said otherwise. */
+  newCache(slots: number, capacity: number, type?: CacheType): KeyValueCache;
 }
 
 /** A decoder that keeps all it has read in a state of fixed size, and can go on from there. */

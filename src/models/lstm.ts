@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { UnsupportedError } from "../core/errors.ts";
+import { SettingsError, UnsupportedError } from "../core/errors.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
 import { dropOut } from "../nn/dropout.ts";
+import type { CacheType } from "../nn/key-value-cache.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { LstmState } from "../nn/lstm-layer.ts";
 import { LstmLayer } from "../nn/lstm-layer.ts";
@@ -118,7 +119,12 @@ export class Lstm implements RecurrentModel {
     return hidden.matmul(this.tokenEmbedding, { transposeB: true }).add(this.outputBias);
   }
 
-  newCache(slots: number, capacity: number): KeyValueCache {
+  newCache(slots: number, capacity: number, type?: CacheType): KeyValueCache {
+    if (type === "bfloat16") {
+      throw new SettingsError(
+        "lstm: its state decides all that follows and is kept as float32; leave out the cache type",
+      );
+    }
     const { layers, width } = this.settings;
     return new KeyValueCache(this.backend, { layers, slots, capacity, width });
   }

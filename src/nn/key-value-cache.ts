@@ -1,9 +1,16 @@
 import { demandMemory } from "../backend/demand-memory.ts";
 import type { Backend } from "../backend/kernels.ts";
-import { ShapeError } from "../core/errors.ts";
+import { storedBytes } from "../backend/weight-formats.ts";
+import { ShapeError, UnsupportedError } from "../core/errors.ts";
+import type { Shape } from "../core/shape.ts";
+import { elementCount } from "../core/shape.ts";
 import { record, willRecord } from "../tensor/op.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { Tensor } from "../tensor/tensor.ts";
+
+/** How keys and values are kept: exactly, or in half the memory with 8 bits of each number's 24. */
+export const cacheTypes = ["float32", "bfloat16"] as const;
+export type CacheType = (typeof cacheTypes)[number];
 
 /** Sizes of a {@link KeyValueCache}. */
 export interface CacheShape {
@@ -14,6 +21,8 @@ export interface CacheShape {
   readonly capacity: number;
   /** Width of a key, and of a value: keyValueHeads · headDim. */
   readonly width: number;
+  /** Default: float32. Without gradients only, where it is another. */
+  readonly type?: CacheType | undefined;
 }
 
 /**
@@ -35,14 +44,21 @@ export class KeyValueCache {
 
   /** @throws {MemoryError} when there is no memory for so many positions. */
   constructor(backend: Backend, shape: CacheShape) {
-    const { layers, slots, capacity, width } = shape;
+    const { layers, slots, capacity, width, type = "float32" } = shape;
     demandMemory(
       backend,
-      2 * layers * slots * capacity * width * 4,
+      2 * layers * storedBytes(type, slots * capacity * width),
       `key-value cache: keys and values of ${slots} ${slots === 1 ? "sequence" : "sequences"} of ${capacity} tokens`,
       "lower the number of sequences (--batch-size, --samples, --answers) or --max-new-tokens, or give a shorter text",
     );
-    const make = (): Tensor => Tensor.full(backend, [shape.slots, shape.capacity, shape.width], 0).keep();
+    const size: Shape = [slots, capacity, width];
+    const zeros = type === "float32" ? null : new Uint8Array(storedBytes(type, elementCount(size)));
+    const make = (): Tensor => {
+      if (!zeros) return Tensor.full(backend, size, 0).keep();
+      const tensor = Tensor.empty(backend, size, type).keep();
+      tensor.write(zeros);
+      return tensor;
+    };
     this.shape = shape;
     this.#backend = backend;
     this.lengths = new Int32Array(shape.slots);
@@ -99,6 +115,11 @@ export class KeyValueCache {
       const { slots, capacity, width } = this.shape;
       this.#backend.kernels.setRows(added.detach().reshape([-1, width]), rows, all.reshape([slots * capacity, width]));
       const stored = all.window(0, [this.#counts.length, capacity, width]);
+      if (willRecord([added]) && all.dtype !== "float32") {
+        throw new UnsupportedError(
+          `key-value cache: as ${all.dtype} it passes no gradient; keep it as float32 for this`,
+        );
+      }
       if (!willRecord([added])) {
         if (!added.requiresGrad) added.release();
         return stored;
@@ -139,12 +160,12 @@ export class KeyValueCache {
 
   /** Puts the sequence of one slot into another, whose own is lost. */
   move(from: number, to: number): void {
-    const { capacity, width } = this.shape;
-    const size = this.#length(from) * width;
-    for (const all of [...this.#keys, ...this.#values]) {
-      const [source, target] = [from, to].map((slot) => all.window(slot * capacity * width, [size]));
-      if (source && target) this.#backend.kernels.affine(source, 1, 0, target);
-    }
+    const { slots, capacity, width } = this.shape;
+    const rowsOf = (slot: number): Tensor => {
+      const rows = Int32Array.from({ length: this.#length(from) }, (_, t) => slot * capacity + t);
+      return Tensor.from(this.#backend, rows, [rows.length]);
+    };
+    if (this.#length(from) > 0) this.#copyRows([slots * capacity, width], rowsOf(from), rowsOf(to));
     this.lengths[to] = this.#length(from);
     this.clear(from);
   }
@@ -155,16 +176,22 @@ export class KeyValueCache {
     if (sources.length !== slots) {
       throw new ShapeError(`key-value cache: ${sources.length} sources do not fill ${slots} slots`);
     }
-    const ids = Tensor.from(this.#backend, sources, [slots]);
     const lengths = Int32Array.from(sources, (slot) => this.#length(slot));
+    const own = Int32Array.from({ length: slots }, (_, slot) => slot);
+    const [from, to] = [sources, own].map((ids) => Tensor.from(this.#backend, ids, [slots]));
+    this.#copyRows([slots, capacity * width], from as Tensor, to as Tensor);
+    this.lengths.set(lengths);
+  }
+
+  /** Puts a copy of each row `from` into row `to` of all that is stored, seen as rows of some shape; gives both back. */
+  #copyRows(shape: Shape, from: Tensor, to: Tensor): void {
     for (const all of [...this.#keys, ...this.#values]) {
-      const rows = all.window(0, [slots, capacity * width]);
-      const moved = rows.gatherRows(ids);
-      this.#backend.kernels.affine(moved, 1, 0, rows);
+      const table = all.window(0, shape);
+      const moved = table.gatherRows(from);
+      this.#backend.kernels.setRows(moved, to, table);
       moved.release();
     }
-    this.lengths.set(lengths);
-    ids.release();
+    for (const ids of [from, to]) ids.release();
   }
 
   /** Leaves it to the scope that is open now to give the memory back, or to a backward pass that comes by. */

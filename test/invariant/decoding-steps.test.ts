@@ -5,6 +5,7 @@ import { Random } from "../../src/core/random.ts";
 import { Decoder } from "../../src/generate/decoder.ts";
 import type { ModelFamily } from "../../src/models/family.ts";
 import { families } from "../../src/models/index.ts";
+import type { CacheType } from "../../src/nn/key-value-cache.ts";
 import { Initializer } from "../../src/nn/parameters.ts";
 
 const shape = { vocabularySize: 97, context: 90, width: 32, layers: 3, heads: 4, dropout: 0 };
@@ -35,10 +36,11 @@ function open(canRepeat: boolean): { backend: NativeBackend; repeated: () => num
 async function logitsOf(
   family: ModelFamily,
   canRepeat: boolean,
+  cacheType?: CacheType,
 ): Promise<{ logits: Float32Array[]; repeated: number }> {
   const { backend, repeated } = open(canRepeat);
   const model = family.create(family.shaped(shape), new Initializer(backend, new Random(1)));
-  const decoder = new Decoder(model, 3, shape.context);
+  const decoder = new Decoder(model, 3, shape.context, cacheType);
   const logits: Float32Array[] = [];
   const feed = async (tokens: readonly (readonly number[])[]): Promise<void> => {
     for (const row of await decoder.feed(tokens)) if (row) logits.push(row.slice());
@@ -62,4 +64,29 @@ describe.each(Object.entries<ModelFamily>(families))("%s", (name, family) => {
     expect(found.logits.length).toBe(expected.logits.length);
     for (const [i, row] of found.logits.entries()) expect(row).toEqual(expected.logits[i]);
   });
+});
+
+test.each(["gpt2", "gemma3"] as const)(
+  "%s: keys and values of bfloat16 change what follows, and by little",
+  async (name) => {
+    const family: ModelFamily = families[name];
+    const [exact, rounded, repeated] = [
+      await logitsOf(family, true),
+      await logitsOf(family, false, "bfloat16"),
+      await logitsOf(family, true, "bfloat16"),
+    ];
+    const differences = exact.logits.flatMap((row, i) => Array.from(row, (logit, j) => logit - rounded.logits[i]![j]!));
+    const rms = (values: readonly number[]): number =>
+      Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
+    const share = rms(differences) / rms(exact.logits.flatMap((row) => [...row]));
+    expect(share).toBeGreaterThan(1e-6);
+    expect(share).toBeLessThan(4e-3); // 2⁻⁹ is the root mean square of a rounding, at most
+    for (const [i, row] of repeated.logits.entries()) expect(row).toEqual(rounded.logits[i]);
+  },
+);
+
+test("the state of an LSTM is not rounded", () => {
+  const { backend } = open(false);
+  const model = families.lstm.create(families.lstm.shaped(shape), new Initializer(backend, new Random(1)));
+  expect(() => model.newCache(1, 8, "bfloat16")).toThrow("its state decides all that follows");
 });

@@ -9,7 +9,7 @@ import type {
   View,
 } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
-import { handleOf, handleOrNone, offsetOrZero } from "./storage.ts";
+import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
 
 /** Tiled attention and its gradient, with operands of their products rounded to bfloat16 if so asked. */
 export function attentionKernels(
@@ -21,7 +21,7 @@ export function attentionKernels(
     attention: (operands: Attention) =>
       native.attention(
         ...rule(operands, useBfloat16),
-        ...[...rows(operands.query), ...rows(operands.key), ...rows(operands.value)],
+        ...[...rows(operands.query), ...storedRows(operands.key), ...storedRows(operands.value)],
         ...[...view(operands.out), ...view(operands.logSumExp)],
       ),
     attentionGrad: (operands: AttentionGrad) =>
@@ -53,9 +53,18 @@ function rule(of: AttentionRule, useBfloat16: boolean): number[] {
   ];
 }
 
-function rows({ view, offset, rowStride, batchStride }: HeadRows): number[] {
+/** {@link rows} of keys or values, which may be bfloat16. */
+function storedRows(of: HeadRows): number[] {
+  return [weightHandleOf(of.view), ...rowsFrom(of)];
+}
+
+function rows(of: HeadRows): number[] {
+  return [handleOf(of.view), ...rowsFrom(of)];
+}
+
+function rowsFrom({ view, offset, rowStride, batchStride }: HeadRows): number[] {
   const start = elementCount(view.shape) > 0 ? offset : 0;
-  return [handleOf(view), view.offset + start, rowStride, batchStride];
+  return [view.offset + start, rowStride, batchStride];
 }
 
 function view(of: View | null): number[] {

@@ -30,7 +30,8 @@ export function rowKernels(native: NativeFunctions): RowKernels {
       native.gatherRows(weightHandleOf(table), table.offset, ...pair(ids, out), ...tableRows(table, ids)),
     scatterAddRows: (rows, ids, table) =>
       native.scatterAddRows(...pair(rows, ids), ...one(table), ...tableRows(table, ids)),
-    setRows: (rows, ids, table) => native.setRows(...pair(rows, ids), ...one(table), ...tableRows(table, ids)),
+    setRows: (rows, ids, table) =>
+      native.setRows(...pair(rows, ids), weightHandleOf(table), table.offset, ...tableRows(table, ids)),
     pick: (x, ids, out) => native.pick(...pair(x, ids), ...one(out), ...rowsOf(x)),
     pickGrad: (dy, ids, dx) => native.pickGrad(...pair(dy, ids), ...one(dx), ...rowsOf(dx)),
     globalNorm(views, out) {

@@ -1,8 +1,9 @@
 import { DataError } from "../../core/errors.ts";
+import { toBfloat16 } from "../../core/float-formats.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
 import type { Kernels, View, Walk } from "../kernels.ts";
-import { floats, integers, rowsOf, valuesOf, weightsOf } from "./storage.ts";
+import { contentsOf, floats, integers, rowsOf, valuesOf, weightsOf } from "./storage.ts";
 
 /** Kernels that move numbers by their place. */
 export const indexing = {
@@ -26,9 +27,15 @@ export const indexing = {
     });
   },
   setRows(rows: View, ids: View, table: View): void {
-    const [from, to] = [floats(rows), floats(table)];
+    const from = floats(rows);
     const [count, width] = rowsOf(table);
-    eachId("setRows", ids, count, false, (id, i) => to.set(from.subarray(i * width, (i + 1) * width), id * width));
+    const rounded = table.storage.dtype === "bfloat16" ? halves(table) : null;
+    const to = rounded ? null : floats(table);
+    eachId("setRows", ids, count, false, (id, i) => {
+      const row = from.subarray(i * width, (i + 1) * width);
+      to?.set(row, id * width);
+      if (rounded) toBfloat16(Float32Array.from(row), rounded.subarray(id * width, (id + 1) * width));
+    });
   },
   pick(x: View, ids: View, out: View): void {
     const [from, to] = [floats(x), floats(out)];
@@ -58,6 +65,12 @@ export const indexing = {
     move(0, from.view.offset + from.offset, to.view.offset + to.offset);
   },
 } satisfies Partial<Kernels>;
+
+/** The 16 bits of each number of a view of bfloat16, sharing its memory. */
+function halves({ storage, offset, shape }: View): Uint16Array {
+  const raw = contentsOf(storage) as Uint8Array;
+  return new Uint16Array(raw.buffer, raw.byteOffset + 2 * offset, elementCount(shape));
+}
 
 /** Visits ids in order, negative ones only when asked, and refuses those that point past the end. */
 function eachId(

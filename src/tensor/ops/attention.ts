@@ -81,13 +81,14 @@ export const selfAttention: Op<Qkv, AttentionAttrs> = defineOp({
  * Multi-head attention of queries to keys and values of their own: cross-attention, or decoding from a cache.
  *
  * Shapes: query `[batch, queries, heads · headDim]`, key and value `[batch, keys, keyValueHeads · headDim]`, bias
- * `[heads, queries, keys]` → `[batch, queries, heads · headDim]`.
+ * `[heads, queries, keys]` → `[batch, queries, heads · headDim]`. Key and value may both be bfloat16, off the tape.
  *
  * @throws {ShapeError} when widths or batches do not fit.
  * @see {@link selfAttention}
  */
 export const attention: Op<Separate, AttentionAttrs> = defineOp({
   name: "attention",
+  weights: [1, 2],
   fused: ["attention", "attentionGrad"],
   infer([query, key, value, bias], { heads, keyValueHeads }) {
     const headDim = query.axis(-1) / heads;
@@ -124,8 +125,13 @@ export const attention: Op<Separate, AttentionAttrs> = defineOp({
     );
     return [() => dQuery, () => dKey, () => dValue, bias ? () => dBias as Tensor : null];
   },
-  compose: ([query, key, value, bias], attrs) => composed(query, key, value, bias, attrs),
+  compose: ([query, key, value, bias], attrs) => composed(query, asNumbers(key), asNumbers(value), bias, attrs),
 });
+
+/** Keys or values that are stored as bfloat16, in float32. */
+function asNumbers(x: Tensor): Tensor {
+  return x.dtype === "float32" ? x : x.copy();
+}
 
 function checkBias(op: string, bias: Tensor | null, shape: Shape): void {
   if (bias && !sameShape(bias.shape, shape)) {

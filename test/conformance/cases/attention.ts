@@ -16,6 +16,8 @@ interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "cap" |
   readonly firstKey?: (b: number, i: number) => number;
   readonly bias?: boolean;
   readonly slopes?: boolean;
+  /** Keys and values are bfloat16, where they stand apart from queries. */
+  readonly isRounded?: boolean;
 }
 
 const dropout = { rate: 0.3, draw: { key: [11, 0xfffffff0] as const, stream: 5 } };
@@ -88,8 +90,8 @@ function operandsOf(setup: Setup, kernels: Kernels, memory: Workspace): Operands
     bias: setup.bias ? memory.normal([heads, queries, keys], 9) : null,
     slopes: setup.slopes ? memory.floats(Float32Array.from({ length: heads }, (_, h) => 2 ** (-2 * h - 1))) : null,
   };
-  const rows = headRows(rule, memory, 1);
-  if (queries !== keys) spoil(kernels, rows.key.view, setup.keyLengths ?? []);
+  const rows = headRows(rule, memory, 1, setup.isRounded);
+  if (queries !== keys && !setup.isRounded) spoil(kernels, rows.key.view, setup.keyLengths ?? []);
   return {
     rule,
     ...rows,
@@ -122,6 +124,7 @@ function headRows(
   rule: AttentionRule,
   memory: Workspace,
   seed: number | null,
+  isRounded = false,
 ): Pick<Operands, "query" | "key" | "value"> {
   const { batch, heads, keyValueHeads, queries, keys, headDim } = rule;
   const make = (time: number, width: number, more: number): View =>
@@ -135,7 +138,9 @@ function headRows(
     const at = (head: number): HeadRows => rows(all, head * headDim);
     return { query: at(0), key: at(heads), value: at(heads + keyValueHeads) };
   }
-  const [query, both] = [make(queries, heads * headDim, 0), make(keys, 2 * keyValueHeads * headDim, 1)];
+  const query = make(queries, heads * headDim, 0);
+  const width = 2 * keyValueHeads * headDim;
+  const both = isRounded ? memory.weights("bfloat16", [batch, keys, width], 2) : make(keys, width, 1);
   return { query: rows(query, 0), key: rows(both, 0), value: rows(both, keyValueHeads * headDim) };
 }
 
@@ -188,6 +193,9 @@ export const attentionCases: CasesOf<"attention" | "attentionGrad"> = {
   attention: [
     ...setups.flatMap((setup) => inBothPrecisions(forward(setup))),
     { ...forward(onlyKey), matmulPrecision: "bfloat16" },
+    ...setups
+      .filter(({ queries, keys }) => queries !== keys)
+      .map((setup) => forward({ ...setup, name: `${setup.name}, keys and values of bfloat16`, isRounded: true })),
   ],
   attentionGrad: [
     ...setups.flatMap((setup) => inBothPrecisions(gradient(setup))),

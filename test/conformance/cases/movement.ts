@@ -85,6 +85,15 @@ export const movementCases: CasesOf<
         }
       },
     },
+    {
+      name: "into a table of bfloat16",
+      run(kernels, memory) {
+        for (const [limit, , width] of tables) {
+          const ids = memory.ids(Array.from({ length: limit }, (_, i) => (i % 3 === 2 ? -1 : limit - 1 - i)));
+          kernels.setRows(memory.normal([limit, width], 1), ids, memory.weights("bfloat16", [limit, width], 2));
+        }
+      },
+    },
   ],
   pick: [
     {
