@@ -6,11 +6,13 @@ import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { describeMachine, packageVersion } from "../src/train/machine.ts";
+import type { AdaptersResult } from "./adapters-benchmark.ts";
+import { adaptersTable, benchmarkAdapters } from "./adapters-benchmark.ts";
 import type { DecodingResult } from "./decoding-benchmark.ts";
 import { benchmarkDecoding, decodingTables } from "./decoding-benchmark.ts";
 import type { EvaluationResult } from "./evaluation-benchmark.ts";
 import { benchmarkEvaluation, evaluationTable } from "./evaluation-benchmark.ts";
-import { findPythonWithTorch, pythonRemedy } from "./find-python.ts";
+import { findPython, peftRemedy, pythonRemedy } from "./find-python.ts";
 import type { Precision } from "./machine-limits.ts";
 import { MachineLimits } from "./machine-limits.ts";
 import type { ShapeName } from "./shapes.ts";
@@ -21,7 +23,7 @@ import { benchmarkTokenizer, tokenizerTable } from "./tokenizer-benchmark.ts";
 import type { TrainingResult } from "./training-benchmark.ts";
 import { benchmarkTraining, trainingTable } from "./training-benchmark.ts";
 
-const parts = ["training", "decoding", "tokenizer", "evaluation"] as const;
+const parts = ["training", "adapters", "decoding", "tokenizer", "evaluation"] as const;
 
 interface Options {
   readonly only: readonly (typeof parts)[number][];
@@ -40,6 +42,7 @@ const notes = new Set<string>();
 
 print(`${describeMachine().processor}, ${limits.instructionSet}, ${options.threads} threads`);
 const training = options.only.includes("training") ? await measureTraining() : [];
+const adapters = options.only.includes("adapters") ? await measureAdapters() : [];
 const decoding = options.only.includes("decoding") ? await measureDecoding() : [];
 const tokenizer = options.only.includes("tokenizer") ? await measureTokenizer() : [];
 const evaluation = options.only.includes("evaluation") ? await measureEvaluation() : [];
@@ -48,7 +51,7 @@ if (options.json !== undefined) await writeRecord(options.json);
 tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
 
 async function measureTraining(): Promise<TrainingResult[]> {
-  const python = options.python ?? findPythonWithTorch();
+  const python = options.python ?? findPython(["torch"]);
   if (python === null) notes.add(pythonRemedy);
   print("\nTraining step: forward, backward, clipping, AdamW (medians)");
   const results: TrainingResult[] = [];
@@ -65,6 +68,21 @@ async function measureTraining(): Promise<TrainingResult[]> {
   print("");
   for (const precision of options.precision) {
     print(`Measured peak in ${precision}: ${formatNumber(limits.peak(precision) / 1e9)} GFLOP/s`);
+  }
+  return results;
+}
+
+async function measureAdapters(): Promise<AdaptersResult[]> {
+  const python = options.python ?? findPython(["torch", "transformers", "peft"]);
+  if (python === null) notes.add(peftRemedy);
+  print("\nTraining step of adapters (rank 8, all linear layers) on SmolLM2-135M's shape, 4 × 256 tokens (medians)");
+  const results: AdaptersResult[] = [];
+  for (const precision of options.precision) {
+    tell(`adapters in ${precision}`);
+    const plan = { precision, threads: options.threads, rounds: options.repeats, python };
+    const own = await benchmarkAdapters(plan, (why) => notes.add(why));
+    print("", ...adaptersTable(own));
+    results.push(...own);
   }
   return results;
 }
@@ -105,14 +123,14 @@ async function writeRecord(path: string): Promise<void> {
   const about = { stemma: packageVersion(), machine: describeMachine(), limits: limits.summary() };
   await writeFile(
     path,
-    `${JSON.stringify({ ...about, training, decoding, tokenizer, evaluation, notMeasured: [...notes] }, null, 2)}\n`,
+    `${JSON.stringify({ ...about, training, adapters, decoding, tokenizer, evaluation, notMeasured: [...notes] }, null, 2)}\n`,
   );
 }
 
 function readOptions(): Options {
   return new Command("npm run bench --")
     .description(
-      "Measures training, decoding, tokenizers and evaluation beside other programs and the machine's limits.",
+      "Measures training, adapters, decoding, tokenizers and evaluation beside other programs and the machine's limits.",
     )
     .addOption(listOption("--only <parts>", "parts to run", parts))
     .addOption(listOption("--shapes <shapes>", "shapes to train", Object.keys(shapes)))

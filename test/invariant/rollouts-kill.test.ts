@@ -15,7 +15,7 @@ import { ChatTemplate, chatMl, chatMlTokens } from "../../src/text/chat-template
 import { ChatEncoder } from "../../src/text/encode-chat.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-kill-"));
-const program = join(import.meta.dirname, "run-ppo.ts");
+const program = join(import.meta.dirname, "run-rollouts.ts");
 
 beforeAll(async () => {
   const tokenizer = trainByteLevelBpe(["user assistant one two three ".repeat(20)], { vocabularySize: 280 });
@@ -36,8 +36,13 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true }));
 
 /** Runs the program, and kills it so many milliseconds after it has said a step; gives how it ended. */
-async function runPpo(output: string, resume: boolean, kill?: { step: number; afterMs: number }): Promise<string> {
-  const child = spawn(process.execPath, ["--import", "tsx", program, root, output, resume ? "resume" : ""], {
+async function runStage(
+  name: string,
+  output: string,
+  resume: boolean,
+  kill?: { step: number; afterMs: number },
+): Promise<string> {
+  const child = spawn(process.execPath, ["--import", "tsx", program, name, root, output, resume ? "resume" : ""], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let errors = "";
@@ -51,25 +56,29 @@ async function runPpo(output: string, resume: boolean, kill?: { step: number; af
   return new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? `${code} ${errors}`)));
 }
 
-test("PPO killed again and again, while it rolls out and while it learns, ends with the same bits", async () => {
-  const [whole, killed] = [join(root, "whole"), join(root, "killed")];
-  expect(await runPpo(whole, false)).toMatch(/^0 /);
-  const moments = [
-    { step: 1, afterMs: 3 },
-    { step: 2, afterMs: 25 },
-    { step: 3, afterMs: 10 },
-  ];
-  const starts: (string | undefined)[] = [];
-  for (const [attempt, moment] of [...moments, undefined].entries()) {
-    expect(await runPpo(killed, attempt > 0, moment)).toMatch(moment ? "SIGKILL" : /^0 /);
-    starts.push(JSON.parse(readFileSync(join(killed, "settings.json"), "utf8")).resumedFrom);
-  }
-  // A step that is said is in the next checkpoint, unless the process was killed before that was complete.
-  expect(starts.slice(2)).toEqual([
-    expect.stringMatching(/^checkpoint-[1-5]$/),
-    expect.stringMatching(/^checkpoint-[2-5]$/),
-  ]);
-  for (const file of ["final/model.safetensors", "checkpoint-6/optimizer.safetensors"]) {
-    expect(readFileSync(join(killed, file)).equals(readFileSync(join(whole, file))), file).toBe(true);
-  }
-}, 60_000);
+test.each(["ppo", "grpo"])(
+  "%s killed again and again, while it rolls out and while it learns, ends with the same bits",
+  async (name) => {
+    const [whole, killed] = [join(root, `${name}-whole`), join(root, `${name}-killed`)];
+    expect(await runStage(name, whole, false)).toMatch(/^0 /);
+    const moments = [
+      { step: 1, afterMs: 3 },
+      { step: 2, afterMs: 25 },
+      { step: 3, afterMs: 10 },
+    ];
+    const starts: (string | undefined)[] = [];
+    for (const [attempt, moment] of [...moments, undefined].entries()) {
+      expect(await runStage(name, killed, attempt > 0, moment)).toMatch(moment ? "SIGKILL" : /^0 /);
+      starts.push(JSON.parse(readFileSync(join(killed, "settings.json"), "utf8")).resumedFrom);
+    }
+    // A step that is said is in the next checkpoint, unless the process was killed before that was complete.
+    expect(starts.slice(2)).toEqual([
+      expect.stringMatching(/^checkpoint-[1-5]$/),
+      expect.stringMatching(/^checkpoint-[2-5]$/),
+    ]);
+    for (const file of ["final/model.safetensors", "checkpoint-6/optimizer.safetensors"]) {
+      expect(readFileSync(join(killed, file)).equals(readFileSync(join(whole, file))), file).toBe(true);
+    }
+  },
+  300_000,
+);
