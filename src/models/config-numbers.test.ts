@@ -11,8 +11,9 @@ const all = [
 
 test.each(all)("%s: a damaged number of layers is an error, however large", (_, family) => {
   const config = family.writeConfig(family.shaped(shape) as never, { endOfText: null });
-  const keys = Object.keys(config).filter((key) => /^(n_layers?|num_layers|num_hidden_layers)$/.test(key));
-  expect(keys).toHaveLength(1);
-  const damaged = { ...config, [keys[0] ?? ""]: 2 ** 30 };
-  expect(() => family.readConfig(damaged)).toThrow(CheckpointError);
+  const keys = Object.keys(config).filter((key) =>
+    /^(n|num|num_hidden|num_decoder|encoder|decoder)_layers?$/.test(key),
+  );
+  expect(keys).not.toEqual([]);
+  for (const key of keys) expect(() => family.readConfig({ ...config, [key]: 2 ** 30 }), key).toThrow(CheckpointError);
 });
