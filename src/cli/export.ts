@@ -143,11 +143,7 @@ function floatOf(quantization: keyof typeof mixtures): FloatDtype {
 async function writeModelfileBeside(given: Settings, path: string, io: Io): Promise<void> {
   const { model, format, output, system } = given;
   const files = format === "gguf" ? { model: output, adapter: null } : { model, adapter: output };
-  const hasTemplate = await writeModelfile(path, { ...files, system });
-  if (!hasTemplate) {
-    io.note(
-      `${path}: has no TEMPLATE: the chat template is not turns one after the other; Ollama uses the one in the file`,
-    );
-  }
+  const noTemplate = await writeModelfile(path, { ...files, system });
+  if (noTemplate !== null) io.note(`${path}: has no TEMPLATE: ${noTemplate}`);
   io.print(`${path}: next: ollama create NAME -f ${path}`);
 }

@@ -1,6 +1,6 @@
 /**
  * What llama.cpp, through node-llama-cpp, makes of a GGUF file: the ids of a text, the probabilities of what may follow
- * it, and the most probable continuation. Reads lines such as `{"model": "x.gguf", "text": "In the", "count": 20}` and
+ * it, and the most probable continuation; with an adapter where one is named. Reads lines such as `{"model": "x.gguf", "text": "In the", "count": 20}` and
  * answers each with `{"ids": […], "probabilities": […], "continuation": […], "text": "…"}`; probabilities are by id.
  */
 import { answerLines } from "../../bench/peers/answer-lines.ts";
@@ -8,6 +8,8 @@ import { loadPeer } from "../../bench/peers/find-peer.ts";
 
 interface Command {
   readonly model: string;
+  /** An adapter's file that is added to it. */
+  readonly adapter?: string;
   readonly text: string;
   readonly count: number;
 }
@@ -48,13 +50,14 @@ const exactCache = { experimentalKvCacheKeyType: "F32", experimentalKvCacheValue
 
 let llama: Llama | null = null;
 
-await answerLines<Command>(async ({ model: modelPath, text, count }) => {
+await answerLines<Command>(async ({ model: modelPath, adapter, text, count }) => {
   const { getLlama } = await loadPeer<NodeLlamaCpp>("node-llama-cpp", "3.22.1");
   llama ??= await getLlama({ gpu: false, build: "never", maxThreads: 0, logLevel: "error" });
   const model = await llama.loadModel({ modelPath });
   const ids = model.tokenize(text, true);
   const contextSize = Math.min(model.trainContextSize, ids.length + count + 1);
-  const context = await model.createContext({ contextSize, threads: 1, flashAttention: false, ...exactCache });
+  const lora = adapter === undefined ? {} : { lora: { adapters: [{ filePath: adapter }] } };
+  const context = await model.createContext({ contextSize, threads: 1, flashAttention: false, ...exactCache, ...lora });
   const continuation: number[] = [];
   let probabilities: number[] = [];
   const tokens = context.getSequence().evaluateWithMetadata(ids, { probabilities: true }, greedy);

@@ -56,21 +56,24 @@ export async function exportGguf(
 }
 
 /**
- * Writes the Modelfile for GGUF files, which it names relative to itself. Atomic. Returns whether it says how conversations are
- * written: see {@link modelfile}.
+ * Writes the Modelfile for GGUF files, which it names relative to itself. Atomic. Returns why it does not say how
+ * conversations are written, or null: see {@link modelfile}.
  *
  * @throws {SettingsError} when the chat template has no place for the system prompt.
  */
-export async function writeModelfile(path: string, { model, adapter, system }: ModelfileContents): Promise<boolean> {
+export async function writeModelfile(
+  path: string,
+  { model, adapter, system }: ModelfileContents,
+): Promise<string | null> {
   const beside = (file: string): string => {
     const way = relative(dirname(path), file);
     return way.startsWith("..") ? resolve(file) : `./${way}`;
   };
   const encoder = await loadGgufEncoder(model);
   const files = { model: beside(model), adapter: adapter === null ? null : beside(adapter) };
-  const { text, hasTemplate } = modelfile(encoder, { ...files, system });
+  const { text, noTemplate } = modelfile(encoder, { ...files, system });
   await writeFileAtomic(path, text);
-  return hasTemplate;
+  return noTemplate;
 }
 
 /**

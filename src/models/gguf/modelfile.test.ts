@@ -13,7 +13,7 @@ const encoderOf = (template: string | null): ChatEncoder => {
 
 test("ChatML", () => {
   expect(modelfile(encoderOf(chatMl), { ...plain, adapter: "./adapter.gguf", system: "Be kind." })).toEqual({
-    hasTemplate: true,
+    noTemplate: null,
     text: String.raw`FROM ./model.gguf
 ADAPTER ./adapter.gguf
 TEMPLATE """{{- $before := "" }}
@@ -34,8 +34,9 @@ SYSTEM """Be kind."""
 const numbered = "{% for m in messages %}{{ loop.index ~ m.role + m.content }}{% endfor %}";
 
 test("another shape is left to the template in the file", () => {
-  const { text, hasTemplate } = modelfile(encoderOf(numbered), plain);
-  expect(hasTemplate).toBe(false);
+  const { text, noTemplate } = modelfile(encoderOf(numbered), plain);
+  expect(noTemplate).toContain("Ollama uses the one in the GGUF file");
+  expect(modelfile(encoderOf(null), plain).noTemplate).toContain("has no chat template");
   expect(text).toContain("# No TEMPLATE: ");
   expect(text).toContain('PARAMETER stop "<|endoftext|>"');
 });

@@ -11,10 +11,10 @@ export interface ModelfileContents {
   readonly system: string | null;
 }
 
-/** A Modelfile, and whether it says how conversations are written. */
+/** A Modelfile, and why it does not say how conversations are written, or null. */
 export interface Modelfile {
   readonly text: string;
-  readonly hasTemplate: boolean;
+  readonly noTemplate: string | null;
 }
 
 /**
@@ -29,16 +29,21 @@ export function modelfile(encoder: ChatEncoder, { model, adapter, system }: Mode
   if (system !== null) refuseSystem(system, pieces);
   const ends = [...encoder.endTokens()].map((id) => encoder.tokenizer.tokenOf(id) ?? "").filter((end) => end !== "");
   const template = pieces && goTemplate(withoutBeginning(encoder, pieces));
+  const noTemplate = template === null ? whyNone(encoder) : null;
   const lines = [
     `FROM ${model}`,
     ...(adapter === null ? [] : [`ADAPTER ${adapter}`]),
-    ...(template === null
-      ? ["# No TEMPLATE: turns are not simply one after the other here; Ollama uses the chat template in the file."]
-      : [`TEMPLATE """${template}"""`]),
+    noTemplate === null ? `TEMPLATE """${template}"""` : `# No TEMPLATE: ${noTemplate}.`,
     ...ends.map((end) => `PARAMETER stop ${JSON.stringify(end)}`),
     ...(system === null ? [] : [`SYSTEM """${system}"""`]),
   ];
-  return { text: `${lines.join("\n")}\n`, hasTemplate: template !== null };
+  return { text: `${lines.join("\n")}\n`, noTemplate };
+}
+
+function whyNone({ template }: ChatEncoder): string {
+  return template
+    ? "turns are not simply one after the other in the chat template; Ollama uses the one in the GGUF file"
+    : "the model has no chat template; Ollama continues texts with it";
 }
 
 function refuseSystem(system: string, pieces: TurnPieces | null): void {
