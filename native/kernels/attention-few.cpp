@@ -10,10 +10,16 @@ namespace {
 /** Keys whose scores are held at once. */
 constexpr int64_t kKeyBlock = 1024;
 
+/** Where number `at` lies. */
+template <WeightFormat kStored>
+STEMMA_INLINE const void* placeOf(const void* stored, int64_t at) {
+  return (const char*)stored + bytesOf(kStored, at);
+}
+
 /** First number of one row of one head of what is stored as kStored. */
 template <WeightFormat kStored>
 STEMMA_INLINE const void* storedRow(const HeadRows& rows, const AttentionRule& r, int64_t b, int64_t t, int64_t head) {
-  return weightsFrom<kStored>(rows.data, b * rows.batchStride + t * rows.rowStride + head * r.headDim);
+  return placeOf<kStored>(rows.data, b * rows.batchStride + t * rows.rowStride + head * r.headDim);
 }
 
 /** scores[j] = query · key j, for kLanes keys at a time. */
@@ -23,7 +29,7 @@ void scoreKeys(const float* query, const void* keys, int64_t stride, int64_t cou
     const int64_t some = count - j < kLanes ? count - j : kLanes;
     Vec sums[kLanes] = {};
     for (int64_t k = 0; k < some; k++) {
-      const void* key = weightsFrom<kStored>(keys, (j + k) * stride);
+      const void* key = placeOf<kStored>(keys, (j + k) * stride);
       Vec sum = {};
       forVectors(d, [&](int64_t at, int64_t length) STEMMA_EXPANDED {
         sum = fma(loadSome(query + at, length), loadWeights<kStored>(key, at, length), sum);
@@ -43,13 +49,13 @@ STEMMA_INLINE void addValues(const float* weights, const void* values, int64_t s
                              int64_t lastCount, float* out) {
   Vec sums[2][kVectors] = {};
   for (int64_t j = 0; j < count; j++) {
-    const void* value = weightsFrom<kStored>(values, j * stride);
+    const void* value = placeOf<kStored>(values, j * stride);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors - 1; v++) sums[0][v] = fma(broadcast(weights[j]), loadWeights<kStored>(value, v * kLanes, kLanes), sums[0][v]);
     const Vec last = loadWeights<kStored>(value, (kVectors - 1) * kLanes, lastCount);
     sums[0][kVectors - 1] = fma(broadcast(weights[j]), last, sums[0][kVectors - 1]);
     if (++j == count) break;
-    value = weightsFrom<kStored>(value, stride);
+    value = placeOf<kStored>(value, stride);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors - 1; v++) sums[1][v] = fma(broadcast(weights[j]), loadWeights<kStored>(value, v * kLanes, kLanes), sums[1][v]);
     const Vec next = loadWeights<kStored>(value, (kVectors - 1) * kLanes, lastCount);
@@ -68,7 +74,7 @@ void addAllValues(const float* weights, const void* values, int64_t stride, int6
   for (int64_t at = 0; at < d; at += kColumns) {
     const int64_t left = d - at < kColumns ? d - at : kColumns, vectors = (left + kLanes - 1) / kLanes;
     const int64_t last = left - (vectors - 1) * kLanes;
-    const void* columns = weightsFrom<kStored>(values, at);
+    const void* columns = placeOf<kStored>(values, at);
     if (vectors == 4) addValues<kStored, 4>(weights, columns, stride, count, last, out + at);
     else if (vectors == 3) addValues<kStored, 3>(weights, columns, stride, count, last, out + at);
     else if (vectors == 2) addValues<kStored, 2>(weights, columns, stride, count, last, out + at);

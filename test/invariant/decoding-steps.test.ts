@@ -80,7 +80,7 @@ test.each(["gpt2", "gemma3"] as const)(
       Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
     const share = rms(differences) / rms(exact.logits.flatMap((row) => [...row]));
     expect(share).toBeGreaterThan(1e-6);
-    expect(share).toBeLessThan(4e-3); // 2⁻⁹ is the root mean square of a rounding, at most
+    expect(share).toBeLessThan(4e-3); // a number is rounded by 2⁻⁸ of itself at most
     for (const [i, row] of repeated.logits.entries()) expect(row).toEqual(rounded.logits[i]);
   },
 );
