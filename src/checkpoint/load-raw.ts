@@ -54,7 +54,13 @@ export async function readWhole(source: Pick<TensorSource, "readRaw">, inFile: s
   await source.readRaw(inFile, (piece) => {
     pieces.push(piece.slice());
   });
-  return new Uint8Array(Buffer.concat(pieces));
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const piece of pieces) {
+    whole.set(piece, end);
+    end += piece.length;
+  }
+  return whole;
 }
 
 /** Row i is row `rows[i]` of what is given. */
