@@ -16,10 +16,19 @@ export interface TextLoss {
   readonly tokens: number;
 }
 
-/** What a model, as it is, loses on batches of text; nothing is dropped and no gradient kept. */
-export async function textLoss(model: LanguageModel, batches: Iterable<PredictionBatch>): Promise<TextLoss> {
+/**
+ * What a model, as it is, loses on batches of text; nothing is dropped and no gradient kept.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted between two batches.
+ */
+export async function textLoss(
+  model: LanguageModel,
+  batches: Iterable<PredictionBatch>,
+  signal?: AbortSignal,
+): Promise<TextLoss> {
   let [sum, tokens] = [0, 0];
   for (const batch of batches) {
+    signal?.throwIfAborted();
     const count = targetCount(batch);
     const loss = withoutGradients(() => tensorScope(() => nextTokenLoss(model, batch, null)));
     sum += (await loss.item()) * count;

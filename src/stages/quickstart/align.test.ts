@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { openReference } from "../../backend/reference/index.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
+import { InterruptedError } from "../../core/errors.ts";
 import { Random } from "../../core/random.ts";
 import { readVerses } from "../../data/recipes/verses.ts";
 import { assistantContents } from "../../generate/assistant.ts";
@@ -16,6 +17,11 @@ import { standingLines } from "./compare.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-road-"));
 afterAll(() => rmSync(root, { recursive: true }));
+
+const road = {
+  ...{ base: join(root, "base"), seed: 1, threads: 2, matmulPrecision: "float32", scale: 0.01 },
+  ...{ text: join(root, "text.txt"), heldOutText: join(root, "text.txt") },
+} as const;
 
 test("the whole road, a hundredth of its length, from a model that knows nothing", async () => {
   const text = readVerses()
@@ -30,15 +36,7 @@ test("the whole road, a hundredth of its length, from a model that knows nothing
   writeFileSync(join(root, "text.txt"), text);
   const stages: string[] = [];
   const { standings, prompts, models } = await align({
-    ...{
-      base: join(root, "base"),
-      output: join(root, "run"),
-      seed: 1,
-      threads: 2,
-      matmulPrecision: "float32",
-      scale: 0.01,
-    },
-    ...{ text: join(root, "text.txt"), heldOutText: join(root, "text.txt") },
+    ...{ ...road, output: join(root, "run") },
     watch: (stage) => ({ started: () => void stages.push(stage) }),
   });
   expect(stages).toEqual(["sft", "reward", "ppo", "dpo"]);
@@ -53,4 +51,15 @@ test("the whole road, a hundredth of its length, from a model that knows nothing
   const lines = standingLines(standings, prompts);
   expect(lines).toHaveLength(5 + 3 * 6);
   expect(lines.join("\n")).not.toMatch(/NaN|undefined/);
+}, 60_000);
+
+test("what lies between the stages hears a signal, keeps nothing of it, and says that it can go on", async () => {
+  const output = join(root, "stopped");
+  const stop = new AbortController();
+  const timer = setInterval(() => existsSync(join(output, "sft/final")) && stop.abort(), 5);
+  const stopped = align({ ...road, output, watch: (stage) => (stage === "compare" ? { signal: stop.signal } : {}) });
+  await expect(stopped.finally(() => clearInterval(timer))).rejects.toThrow(
+    new InterruptedError("quickstart: stopped while answers were judged, all stages before are saved; go on with it"),
+  );
+  expect(existsSync(join(output, "rankings.jsonl"))).toBe(false);
 }, 60_000);

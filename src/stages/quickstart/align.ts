@@ -21,7 +21,7 @@ import { sft } from "../sft.ts";
 import type { Standing } from "./compare.ts";
 import { compareModels } from "./compare.ts";
 import { kindness } from "./kindness.ts";
-import { runLeg } from "./leg.ts";
+import { runBetween, runLeg } from "./leg.ts";
 import type { VerseRequest } from "./verse-requests.ts";
 import { verseRequests } from "./verse-requests.ts";
 
@@ -89,7 +89,8 @@ export async function align(road: Alignment): Promise<Aligned> {
   // Answers are ranked to some prompts; PPO learns on others.
   const prompts = training.map(({ prompt }) => ({ prompt }));
   const ranked = prompts.slice(0, Math.max(fewestPrompts, scaled(1000)));
-  await writeRows(at("rankings.jsonl"), await judge(road, at("sft/final"), ranked));
+  const judging = (): Promise<object[]> => judge(road, at("sft/final"), ranked);
+  await writeRows(at("rankings.jsonl"), await runBetween("answers were judged", signalOf(road), judging));
   await writeRows(at("prompts.jsonl"), prompts.slice(ranked.length, ranked.length + scaled(4000)));
 
   const judged = reward.settings.parse({
@@ -115,7 +116,13 @@ export async function align(road: Alignment): Promise<Aligned> {
 
   const models = { base: road.base, sft: at("sft/final"), ppo: at("ppo/final"), dpo: at("dpo/final") };
   const asked = heldOut.slice(0, scaled(400)).map(({ prompt }) => prompt);
-  return { models, results: all, prompts: asked, standings: await compare(road, models, asked) };
+  const comparing = (): Promise<Standing[]> => compare(road, models, asked);
+  const standings = await runBetween("the models were compared", signalOf(road), comparing);
+  return { models, results: all, prompts: asked, standings };
+}
+
+function signalOf({ watch }: Alignment): AbortSignal | undefined {
+  return watch?.("compare").signal;
 }
 
 /** Requests in a random order; those of held-out chapters apart. */
@@ -131,10 +138,11 @@ function requestsOf(seed: number): { training: VerseRequest[]; heldOut: VerseReq
 
 /** Some answers to each prompt, ranked by how kind they are. Prompts whose answers all tie say nothing and are left out. */
 async function judge(
-  { seed, threads, matmulPrecision, watch }: Alignment,
+  road: Alignment,
   folder: string,
   prompts: readonly { readonly prompt: string }[],
 ): Promise<object[]> {
+  const { seed, threads, matmulPrecision, watch } = road;
   const backend = await openMachine({ threads, matmulPrecision }, { note: (line) => watch?.("sample").note?.(line) });
   const { model, encoder } = await openAssistant(folder, backend);
   const encoded = prompts.flatMap(({ prompt }) => {
@@ -143,7 +151,8 @@ async function judge(
   });
   const sampling = SamplingSettings.parse({ temperature });
   const { tokenizer } = encoder;
-  const options = { sampling, maxNewTokens, batchSize: 64, seed, endTokens: encoder.endTokens(), tokenizer };
+  const endTokens = encoder.endTokens();
+  const options = { sampling, maxNewTokens, batchSize: 64, seed, endTokens, tokenizer, signal: signalOf(road) };
   const answers = await sampleAnswers(model, encoded, options);
   for (const parameter of parameters(model).values()) parameter.release();
   const texts = answers.map(({ answer, ended }) => {
@@ -174,15 +183,17 @@ function rankingsOf(
 }
 
 async function compare(
-  { seed, threads, matmulPrecision, heldOutText, output, watch, scale = 1 }: Alignment,
+  road: Alignment,
   models: Readonly<Record<string, string>>,
   prompts: readonly string[],
 ): Promise<Standing[]> {
+  const { seed, threads, matmulPrecision, heldOutText, output, watch, scale = 1 } = road;
+  const signal = signalOf(road);
   const backend = await openMachine({ threads, matmulPrecision }, { note: (line) => watch?.("compare").note?.(line) });
   const text = async ({ model, encoder }: Assistant) => {
     const { training, close } = await preparePretraining({
       ...{ data: [heldOutText], validationFraction: 0, tokenizer: encoder.tokenizer },
-      cacheFolder: defaultTokenCache(output),
+      ...{ cacheFolder: defaultTokenCache(output), signal },
     });
     const files = training.map(({ file }) => file);
     const { context } = model.settings;
@@ -191,7 +202,7 @@ async function compare(
     return batches;
   };
   const sampling = SamplingSettings.parse({ temperature });
-  return compareModels(models, "sft", { prompts, text, sampling, maxNewTokens, batchSize: 64, seed }, backend);
+  return compareModels(models, "sft", { prompts, text, sampling, maxNewTokens, batchSize: 64, seed, signal }, backend);
 }
 
 async function writeRows(path: string, rows: readonly object[]): Promise<void> {

@@ -38,6 +38,8 @@ export interface Comparing {
   readonly maxNewTokens: number;
   readonly batchSize: number;
   readonly seed: number;
+  /** Ends the comparison, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -64,7 +66,7 @@ export async function compareModels(
 }
 
 async function standingOf(name: string, own: Assistant, anchor: Assistant, comparing: Comparing): Promise<Standing> {
-  const { prompts, sampling, maxNewTokens, batchSize, seed } = comparing;
+  const { prompts, sampling, maxNewTokens, batchSize, seed, signal } = comparing;
   const { tokenizer } = own.encoder;
   const isChat = own.encoder.template !== null;
   const encoded = prompts.map((content) =>
@@ -73,13 +75,13 @@ async function standingOf(name: string, own: Assistant, anchor: Assistant, compa
       : tokenizer.encode(anchor.encoder.template?.render([{ role: "user", content }], {}, true) ?? content),
   );
   const endTokens = own.encoder.endTokens();
-  const options = { sampling, maxNewTokens, batchSize, seed, endTokens, tokenizer };
+  const options = { sampling, maxNewTokens, batchSize, seed, endTokens, tokenizer, signal };
   const answers = await sampleAnswers(own.model, encoded, options);
   const texts = answers.map(({ answer }) => tokenizer.decode(answer, { skipSpecialTokens: true }));
   const scores = texts.map(kindness);
   const mean = meanOf(scores);
   const variance = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / Math.max(scores.length - 1, 1);
-  const lost = await textLoss(own.model, await comparing.text(own));
+  const lost = await textLoss(own.model, await comparing.text(own), signal);
   return {
     name,
     wellFormed: meanOf(
@@ -87,7 +89,7 @@ async function standingOf(name: string, own: Assistant, anchor: Assistant, compa
     ),
     kindness: mean,
     kindnessError: Math.sqrt(variance / scores.length),
-    kl: isChat ? await klOf(own.model, anchor.model, answers, sampling.temperature, batchSize) : null,
+    kl: isChat ? await klOf(own.model, anchor.model, answers, comparing) : null,
     textLoss: lost.sum / lost.tokens,
     samples: texts.slice(0, 3),
   };
@@ -98,11 +100,10 @@ async function klOf(
   model: LanguageModel,
   reference: LanguageModel,
   answers: readonly SampledAnswer[],
-  temperature: number,
-  batchSize: number,
+  { sampling: { temperature }, batchSize, signal }: Comparing,
 ): Promise<number> {
   const sums = async (of: LanguageModel): Promise<number[]> => {
-    const each = await readAnswers(answers, batchSize, (batch) => answerLogProbs(of, batch, { temperature }));
+    const each = await readAnswers(answers, batchSize, (batch) => answerLogProbs(of, batch, { temperature }), signal);
     return each.map((values) => values.reduce((a, b) => a + b, 0));
   };
   const [own, other] = [await sums(model), await sums(reference)];
