@@ -154,7 +154,9 @@ async function askTask(
 ): Promise<TaskResult> {
   const own = shots ?? task.config.num_fewshot ?? 0;
   const options = { ...settings, shots: own, chat };
-  const prompts = await readNotingBad(settings, io.note, (bad) => taskPrompts(task, { ...options, bad }));
+  const prompts = await readNotingBad(settings, { note: io.note, signal: io.stopSignal() }, (bad) =>
+    taskPrompts(task, { ...options, bad }),
+  );
   const progress = io.progress({ title: task.config.task, total: prompts.length, start: 0 });
   const { cutRequests: cutBefore, unscoredStarts: unscoredBefore } = scorer;
   const report = (done: number): void => progress.update(done, []);

@@ -43,6 +43,7 @@ export const predict = defineCommand({
   examples: ["stemma predict --model runs/spam/final --data new.csv --output answers.jsonl"],
   async run(settings, io) {
     const { output, overwrite } = settings;
+    const signal = io.stopSignal();
     const sources = [settings.model, ...settings.data];
     await refuseTakenOutput({ command: "predict", sources, output, kind: "file", overwrite });
     const backend = await openMachine(settings, io);
@@ -51,15 +52,17 @@ export const predict = defineCommand({
     const columns = columnsOf(description.task, settings, description.columns);
     const isScore = description.labels.length === 0;
     const reading = { task: description.task, columns, isScore, needsLabels: false };
-    const rows = await readNotingBad(settings, io.print, (bad) => readTaskExamples(settings.data, reading, bad));
+    const rows = await readNotingBad(settings, { note: io.print, signal }, (bad) =>
+      readTaskExamples(settings.data, reading, bad),
+    );
     refuseTakenColumns(rows);
     const encoding = encodingOf(solver, settings);
     const note = foreignNote(rows, description.labels);
     if (note !== null) io.note(`predict: ${note}`);
     const targetIn = (row: TaskExample): number =>
       isForeign(row, description.labels) ? Number.NaN : targetOf(row, description.labels);
-    const { examples } = encodeExamples(rows, encoding, targetIn);
-    const outputs = await readTask(solver.model, examples, settings.batchSize, io.stopSignal());
+    const { examples } = await encodeExamples(rows, encoding, targetIn, signal);
+    const outputs = await readTask(solver.model, examples, settings.batchSize, signal);
     const lines = outputs.map((output, i) => answerRow(rows[i], output, description));
     await writeFileAtomic(output, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     const known = [...examples.entries()].filter(([, { target }]) => !Number.isNaN(target));

@@ -32,7 +32,7 @@ export const rank = defineCommand({
   }),
   examples: ["stemma rank --samples samples.jsonl --output rankings.jsonl"],
   async run({ samples, output, seed, badRows }, io) {
-    const all = await readNotingBad({ badRows }, io.note, (bad) => readCandidates(samples, bad));
+    const all = await readNotingBad({ badRows }, io, (bad) => readCandidates(samples, bad));
     const file = await RankingFile.open(output);
     const lines = createInterface({ input: io.input });
     try {

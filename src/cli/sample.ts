@@ -57,17 +57,19 @@ export const sample = defineCommand({
   examples: ["stemma sample --model runs/sft/final --prompts prompts.jsonl --answers 4 --output samples.jsonl"],
   async run({ output, answers, prompts: files, ...settings }, io) {
     if (existsSync(output)) throw new SettingsError(`${output} exists already; choose another --output`);
+    const signal = io.stopSignal();
     const backend = await openMachine(settings, io);
     const assistant = await openAssistant(settings.model, backend, settings.weights ?? "stored", settings.adapter);
     const { sampling, maxNewTokens: own, note } = await writingOf(settings.model, settings);
     if (note !== null) io.note(note);
     const { context } = assistant.model.settings;
     const maxNewTokens = settings.maxNewTokens ?? Math.min(own ?? 128, Math.floor(context / 2));
-    const prompts = await readNotingBad(settings, io.note, async (bad) => {
+    const prompts = await readNotingBad(settings, { note: io.note, signal }, async (bad) => {
       const all = await readPrompts(files, bad);
-      return encodePrompts(all, assistant.encoder, maxNewTokens, { context, longRows: "error", bad }).items;
+      const fitting = { context, longRows: "error", bad } as const;
+      return (await encodePrompts(all, assistant.encoder, maxNewTokens, fitting)).items;
     });
-    const options = { ...settings, sampling, maxNewTokens, signal: io.stopSignal() };
+    const options = { ...settings, sampling, maxNewTokens, signal };
     const rows = await answerAll(assistant, prompts, answers, options);
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     const next = shellLine("stemma", "rank", "--samples", output);

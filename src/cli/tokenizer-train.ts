@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
+import { inTurns, turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { readDocuments } from "../data/documents.ts";
 import { resolveSources } from "../data/sources.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
@@ -48,6 +49,7 @@ export const tokenizerTrain = defineCommand({
   ],
   async run({ input, kind, vocabSize, output, minFrequency, specialTokens, textColumn, badRows, overwrite }, io) {
     const start = performance.now();
+    const signal = io.stopSignal();
     if (!overwrite && existsSync(join(output, "tokenizer.json"))) {
       throw new SettingsError(`${output} already holds a tokenizer; choose another --output or add --overwrite`);
     }
@@ -57,16 +59,17 @@ export const tokenizerTrain = defineCommand({
     });
     let characters = 0;
     let sample = "";
-    await readNotingBad({ badRows }, io.note, async (bad) => {
+    await readNotingBad({ badRows }, { note: io.note, signal }, async (bad) => {
       for (const { files } of await resolveSources(input)) {
         for await (const { text } of readDocuments(files, { textColumn, bad })) {
+          await turnEventLoopWhenDue();
           trainer.add(text);
           characters += text.length;
           if (sample.length < sampleLength) sample += text.slice(0, sampleLength);
         }
       }
     });
-    const tokenizer = trainer.train();
+    const tokenizer = await inTurns(trainer.training(), signal);
     for (const [name, contents] of Object.entries(tokenizerFiles(tokenizer))) {
       await writeFileAtomic(join(output, name), contents);
     }

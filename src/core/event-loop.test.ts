@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { turnEventLoop, turnEventLoopWhenDue } from "./event-loop.ts";
+import { inOneGo, inTurns, turnEventLoop, turnEventLoopWhenDue } from "./event-loop.ts";
 
 test("a turn serves timers that wait", async () => {
   let ticks = 0;
@@ -45,4 +45,17 @@ test("without setImmediate, as in a browser, a message to itself does the same",
   } finally {
     vi.unstubAllGlobals();
   }
+});
+
+function* counting(to: number): Generator<void, number, void> {
+  for (let i = 0; i < to; i++) yield;
+  return to;
+}
+
+test("steps are done in one go, or with turns in between that a signal is heard in", async () => {
+  expect(inOneGo(counting(5))).toBe(5);
+  expect(await inTurns(counting(5))).toBe(5);
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error("enough")), 1);
+  await expect(inTurns(counting(Number.POSITIVE_INFINITY), stop.signal)).rejects.toThrow("enough");
 });

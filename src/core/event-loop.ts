@@ -22,6 +22,32 @@ export async function turnEventLoopWhenDue(since = lastTurn): Promise<void> {
   if (performance.now() - since >= intervalMs) await turnEventLoop();
 }
 
+/** Work in short steps, between which others may have their turn. */
+export type Steps<Result> = Generator<void, Result, void>;
+
+/** Does all steps without a pause. */
+export function inOneGo<Result>(steps: Steps<Result>): Result {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/**
+ * Does all steps and lets the event loop turn between them, as {@link turnEventLoopWhenDue} does.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted.
+ */
+export async function inTurns<Result>(steps: Steps<Result>, signal?: AbortSignal): Promise<Result> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (performance.now() - lastTurn < intervalMs) continue; // no promise for each of a million steps
+    await turnEventLoop();
+    signal?.throwIfAborted();
+  }
+}
+
 /** A browser has no `setImmediate`, and makes nested timers wait. */
 const inNextTurn: (resolve: () => void) => void = "setImmediate" in globalThis ? setImmediate : postMessageToItself();
 

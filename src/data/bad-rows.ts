@@ -9,14 +9,20 @@ export type BadRowChoice = (typeof badRowChoices)[number];
 /** Reasons that are kept of those for which rows were left out. */
 const mostReasons = 3;
 
-/** Watches rows being read: refuses the first bad one, or counts them all and remembers why the first few were bad. */
+/**
+ * Watches rows being read: refuses the first bad one, or counts them all and remembers why the first few were bad; and
+ * hears between two rows that reading is to end.
+ */
 export class BadRows {
   readonly choice: BadRowChoice;
   readonly #reasons: string[] = [];
+  readonly #signal: AbortSignal | undefined;
   #count = 0;
 
-  constructor(choice: BadRowChoice = "error") {
+  /** @param signal - Ends the reading, with its reason as the error. */
+  constructor(choice: BadRowChoice = "error", signal?: AbortSignal) {
     this.choice = choice;
+    this.#signal = signal;
   }
 
   /** Rows left out so far. */
@@ -28,8 +34,10 @@ export class BadRows {
    * What reading a row gives; undefined for a bad row that is left out.
    *
    * @throws {DataError} of the row, where bad rows are errors.
+   * @throws {unknown} the signal's reason, when it is aborted.
    */
   attempt<Item>(read: () => Item): Item | undefined {
+    this.#signal?.throwIfAborted();
     try {
       return read();
     } catch (error) {

@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { ChatRow } from "./chat-rows.ts";
 import { batchOf, chatRows, encodeConversations, packRows, rowBatches } from "./chat-rows.ts";
+import { encodePrompts } from "./encoded-rankings.ts";
 
 function row(length: number, first = 0): ChatRow {
   const inputs = Int32Array.from({ length }, (_, i) => first + i);
@@ -61,24 +63,31 @@ const talk = (answer: string): { where: string; messages: { role: string; conten
   ],
 });
 
-test("only what the assistant says is a target", () => {
-  const [only] = chatRows(encodeConversations([talk("b")], encoder), 99, "error").rows;
+test("only what the assistant says is a target", async () => {
+  const [only] = chatRows(await encodeConversations([talk("b")], encoder), 99, "error").rows;
   const targets = [...(only?.targets ?? [])].filter((target) => target >= 0);
   expect(tokenizer.decode(targets)).toBe("b<|im_end|>");
 });
 
-test("a conversation longer than the context is an error that names its row, or skipped, or cut", () => {
+test("a conversation longer than the context is an error that names its row, or skipped, or cut", async () => {
   const long = talk("b".repeat(60));
-  expect(() => chatRows(encodeConversations([long], encoder), 40, "error")).toThrow(
-    /talks\.jsonl, line 4: the conversation has \d+ tokens, .* is 40/,
-  );
-  expect(chatRows(encodeConversations([talk("b"), long], encoder), 40, "skip")).toMatchObject({
+  const alone = await encodeConversations([long], encoder);
+  expect(() => chatRows(alone, 40, "error")).toThrow(/talks\.jsonl, line 4: the conversation has \d+ tokens, .* is 40/);
+  expect(chatRows(await encodeConversations([talk("b"), long], encoder), 40, "skip")).toMatchObject({
     tooLong: 1,
     unlearnt: 0,
     rows: { length: 1 },
   });
-  expect(chatRows(encodeConversations([long], encoder), 40, "truncate").rows[0]?.inputs.length).toBe(40);
-  expect(() => chatRows(encodeConversations([long], encoder), 4, "truncate")).toThrow(
-    "none of 1 conversations fits a context of 4",
-  );
+  expect(chatRows(alone, 40, "truncate").rows[0]?.inputs.length).toBe(40);
+  expect(() => chatRows(alone, 4, "truncate")).toThrow("none of 1 conversations fits a context of 4");
+});
+
+test("encoding lets others have their turn, and ends when it is told to", async () => {
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error("enough")), 1);
+  const bad = new BadRows("error", stop.signal);
+  const many = Array.from({ length: 200_000 }, () => talk("b"));
+  await expect(encodeConversations(many, encoder, bad)).rejects.toThrow("enough");
+  const prompts = encodePrompts(many, encoder, 1, { context: 40, longRows: "skip", bad });
+  await expect(prompts).rejects.toThrow("enough");
 });

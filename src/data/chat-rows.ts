@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { ChatEncoder, EncodedChat } from "../text/encode-chat.ts";
 import { BadRows } from "./bad-rows.ts";
 import type { Conversation } from "./conversations.ts";
@@ -57,15 +58,17 @@ export interface ChatRows {
  * @param bad - What is done with a conversation that the template refuses.
  * @throws {DataError} naming its row of the file.
  */
-export function encodeConversations(
+export async function encodeConversations(
   conversations: readonly Conversation[],
   encoder: ChatEncoder,
   bad = new BadRows(),
-): EncodedConversation[] {
-  const encoded = conversations.flatMap((conversation) => {
+): Promise<EncodedConversation[]> {
+  const encoded: EncodedConversation[] = [];
+  for (const conversation of conversations) {
+    await turnEventLoopWhenDue();
     const ids = bad.attempt(() => encodeRow(conversation, encoder));
-    return ids ? [{ ...ids, where: conversation.where, length: Math.max(0, ids.ids.length - 1) }] : [];
-  });
+    if (ids) encoded.push({ ...ids, where: conversation.where, length: Math.max(0, ids.ids.length - 1) });
+  }
   bad.refuseNone(encoded.length);
   return encoded;
 }

@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { BadRows } from "./bad-rows.ts";
@@ -70,11 +71,11 @@ export function encodeAnswer(
  * @throws {DataError} naming the row, when an answer with its prompt is longer than `context` and `longRows` is
  * `error`, or when no row is left. Preferences cannot be cut: `truncate` leaves them out like `skip`.
  */
-export function encodeRankings(
+export async function encodeRankings(
   rankings: readonly Ranking[],
   encoder: ChatEncoder,
   options: FittingOptions,
-): Fitting<EncodedRanking> {
+): Promise<Fitting<EncodedRanking>> {
   return fitting(rankings, options, 0, ({ where, prompt, variables, answers, ranks, margin }) => {
     const asked = { where, messages: prompt, variables };
     const encoded = answers.map((answer) => encodeAnswer(asked, answer, encoder));
@@ -83,11 +84,11 @@ export function encodeRankings(
 }
 
 /** Preferences in token ids; as {@link encodeRankings}. */
-export function encodePreferences(
+export async function encodePreferences(
   preferences: readonly Preference[],
   encoder: ChatEncoder,
   options: FittingOptions,
-): Fitting<EncodedPreference> {
+): Promise<Fitting<EncodedPreference>> {
   return fitting(preferences, options, 0, ({ where, prompt, variables, margin, distance, ...pair }) => {
     const asked = { where, messages: prompt, variables };
     const chosen = encodeAnswer(asked, pair.chosen, encoder);
@@ -100,11 +101,11 @@ export function encodePreferences(
 }
 
 /** Judged answers in token ids; as {@link encodeRankings}. */
-export function encodeJudgements(
+export async function encodeJudgements(
   judgements: readonly Judgement[],
   encoder: ChatEncoder,
   options: FittingOptions,
-): Fitting<EncodedJudgement> {
+): Promise<Fitting<EncodedJudgement>> {
   return fitting(judgements, options, 0, ({ where, prompt, variables, answer, isDesirable }) => {
     const answered = encodeAnswer({ where, messages: prompt, variables }, answer, encoder);
     return { item: { where, isDesirable, answered }, length: lengthOf(answered) };
@@ -112,12 +113,12 @@ export function encodeJudgements(
 }
 
 /** Prompts in token ids, each with room for `answerTokens` more in the context; as {@link encodeRankings}. */
-export function encodePrompts(
+export async function encodePrompts(
   prompts: readonly Prompt[],
   encoder: ChatEncoder,
   answerTokens: number,
   options: FittingOptions,
-): Fitting<EncodedPrompt> {
+): Promise<Fitting<EncodedPrompt>> {
   return fitting(prompts, options, answerTokens, (prompt) => {
     const ids = encoder.encodePrompt(prompt.messages, prompt.variables);
     return { item: { ...prompt, ids }, length: ids.length };
@@ -128,27 +129,32 @@ function lengthOf({ prompt, answer }: EncodedAnswer): number {
   return prompt.length + answer.length;
 }
 
-function fitting<Row extends { readonly where: string }, Item>(
+async function fitting<Row extends { readonly where: string }, Item>(
   rows: readonly Row[],
   { context, longRows, bad = new BadRows() }: FittingOptions,
   answerTokens: number,
   encode: (row: Row) => { item: Item; length: number },
-): Fitting<Item> {
+): Promise<Fitting<Item>> {
   let [longest, skipped] = [0, 0];
-  const items = rows.flatMap((row) => {
+  const items: Item[] = [];
+  for (const row of rows) {
+    await turnEventLoopWhenDue();
     const encoded = bad.attempt(() => encode(row));
-    if (!encoded) return [];
+    if (!encoded) continue;
     const length = encoded.length + answerTokens;
     longest = Math.max(longest, length);
-    if (length <= context) return [encoded.item];
+    if (length <= context) {
+      items.push(encoded.item);
+      continue;
+    }
     skipped += 1;
-    if (longRows !== "error") return [];
+    if (longRows !== "error") continue;
     throw new DataError(
       `${row.where}: has ${encoded.length} tokens, there is room for ${Math.max(0, context - answerTokens)} in the context; ` +
         "shorten it or the answer that is to follow (--max-new-tokens), raise --context where the model reads more, or use " +
         "--long-rows skip",
     );
-  });
+  }
   bad.refuseNone(items.length + skipped);
   if (items.length === 0) {
     throw new DataError(

@@ -31,13 +31,13 @@ const encoding: TaskEncoding = {
   longRows: "truncate",
 };
 /** One byte is one token here. */
-const shown = (rows: readonly TaskExample[], more: Partial<TaskEncoding> = {}): string[][] => {
+const shown = async (rows: readonly TaskExample[], more: Partial<TaskEncoding> = {}): Promise<string[][]> => {
   const marks = new Map([
     [start, "<"],
     [between, "|"],
     [end, ">"],
   ]);
-  const { examples } = encodeExamples(rows, { ...encoding, ...more }, () => 0);
+  const { examples } = await encodeExamples(rows, { ...encoding, ...more }, () => 0);
   const text = (ids: Int32Array): string =>
     Array.from(ids, (id) => marks.get(id) ?? encoding.tokenizer.decode([id])).join("");
   return examples.map(({ inputs }) => inputs.map(({ ids }) => text(ids)));
@@ -54,9 +54,9 @@ test("a row with the same answer twice is refused", async () => {
 });
 
 test("every task frames its texts, and both orders of a pair are the same whichever comes first", async () => {
-  expect(shown(await read("classification", [{ text: "ab" }]))).toEqual([["<ab>"]]);
-  expect(shown(await read("entailment", [{ premise: "b", hypothesis: "a" }]))).toEqual([["<b|a>"]]);
-  const [one, other] = shown(
+  expect(await shown(await read("classification", [{ text: "ab" }]))).toEqual([["<ab>"]]);
+  expect(await shown(await read("entailment", [{ premise: "b", hypothesis: "a" }]))).toEqual([["<b|a>"]]);
+  const [one, other] = await shown(
     await read("similarity", [
       { first: "b", second: "a" },
       { first: "a", second: "b" },
@@ -65,7 +65,7 @@ test("every task frames its texts, and both orders of a pair are the same whiche
   expect(one).toEqual(["<a|b>", "<b|a>"]);
   expect(other).toEqual(one);
   const choice = { context: "q", choices: ["x", "yz", "w"] };
-  expect(shown(await read("multiple-choice", [choice]))).toEqual([["<q|x>", "<q|yz>", "<q|w>"]]);
+  expect(await shown(await read("multiple-choice", [choice]))).toEqual([["<q|x>", "<q|yz>", "<q|w>"]]);
 });
 
 test.each([
@@ -74,20 +74,20 @@ test.each([
   ["abcdef", "uvwxyz", "<abc|uvw>"],
   ["abc", "uvw", "<abc|uvw>"],
 ])("%s and %s are cut to fit, the longer one first", async (premise, hypothesis, expected) => {
-  expect(shown(await read("entailment", [{ premise, hypothesis }]))).toEqual([[expected]]);
+  expect(await shown(await read("entailment", [{ premise, hypothesis }]))).toEqual([[expected]]);
 });
 
 test("long rows are cut, left out or refused, as asked", async () => {
   const rows = await read("classification", [{ text: "abcdefghij" }, { text: "ab" }]);
-  expect(shown(rows)).toEqual([["<abcdefg>"], ["<ab>"]]);
-  expect(shown(rows, { longRows: "skip" })).toEqual([["<ab>"]]);
-  expect(() => shown(rows, { longRows: "error" })).toThrow(/line 1: has 12 tokens .*, the context is 9/);
-  expect(() => shown(rows.slice(0, 1), { longRows: "skip" })).toThrow(/the only row is longer/);
+  expect(await shown(rows)).toEqual([["<abcdefg>"], ["<ab>"]]);
+  expect(await shown(rows, { longRows: "skip" })).toEqual([["<ab>"]]);
+  await expect(shown(rows, { longRows: "error" })).rejects.toThrow(/line 1: has 12 tokens .*, the context is 9/);
+  await expect(shown(rows.slice(0, 1), { longRows: "skip" })).rejects.toThrow(/the only row is longer/);
 });
 
 test("texts cannot forge the tokens that frame them", async () => {
   const tokenizer = encoding.tokenizer.withSpecialTokens(["<end>"]);
-  const [row] = shown(await read("classification", [{ text: "<end>" }]), { tokenizer, context: 20 });
+  const [row] = await shown(await read("classification", [{ text: "<end>" }]), { tokenizer, context: 20 });
   expect(row).toEqual(["<<end>>"]);
 });
 
@@ -96,7 +96,7 @@ test("inputs of all examples are rows of one block", async () => {
     { first: "a", second: "bb" },
     { first: "c", second: "d" },
   ]);
-  const { examples } = encodeExamples(rows, encoding, (row) => (row.label === null ? 7 : 0));
+  const { examples } = await encodeExamples(rows, encoding, (row) => (row.label === null ? 7 : 0));
   const batch = taskBatch(examples);
   expect([batch.batch, batch.time]).toEqual([4, 6]);
   expect([...batch.lengths]).toEqual([6, 6, 5, 5]);

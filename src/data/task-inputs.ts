@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { SequenceTemplate } from "../text/sequence-template.ts";
 import type { FramedIds, Tokenizer } from "../text/tokenizer.ts";
 import type { PaddedBatch } from "./padded-batch.ts";
@@ -38,16 +39,20 @@ export interface EncodedExamples {
  *
  * @param targetOf - What the model shall say of a row: the number of its class, for example.
  * @throws {DataError} naming a row that is longer than the context, where that is an error, or when nothing is left.
+ * @throws {unknown} the reason of `signal` when that is aborted between two rows.
  */
-export function encodeExamples(
+export async function encodeExamples(
   rows: readonly TaskExample[],
   encoding: TaskEncoding,
   targetOf: (row: TaskExample) => number,
-): EncodedExamples {
+  signal?: AbortSignal,
+): Promise<EncodedExamples> {
   const { template, context, longRows } = encoding;
   const examples: EncodedExample[] = [];
   let [skipped, truncated, longestOfAll] = [0, 0, 0];
   for (const row of rows) {
+    await turnEventLoopWhenDue();
+    signal?.throwIfAborted();
     const texts = row.inputs.map((input) => input.map((text) => encodeText(encoding.tokenizer, text)));
     const inputs = texts.map(([first = new Int32Array(0), second]) => template.frame(first, second));
     const longest = Math.max(...inputs.map(({ ids }) => ids.length));

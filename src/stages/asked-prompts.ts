@@ -54,14 +54,14 @@ export interface AskedPrompts {
 export async function askedPrompts(
   { model, encoder }: Assistant,
   asking: Asking,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<AskedPrompts> {
   const { maxNewTokens, seed, perStep } = asking;
   const { context: most } = model.settings;
   const limit = longestContext(asking.context, most);
-  const { items, longest } = await readNotingBad(asking, note, async (bad) => {
+  const { items, longest } = await readNotingBad(asking, { note, signal }, async (bad) => {
     const all = await readPrompts(asking.prompts, bad, asking.isByRow);
-    const fitting = encodePrompts(all, encoder, maxNewTokens, { ...asking, context: limit, bad });
+    const fitting = await encodePrompts(all, encoder, maxNewTokens, { ...asking, context: limit, bad });
     const about = { total: all.length, noun: "prompts", longest: fitting.longest, context: limit, model: most };
     const long = longRowsNote({ ...about, count: fitting.skipped, fate: "left out" });
     if (long) note(long);

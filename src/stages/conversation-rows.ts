@@ -42,10 +42,10 @@ type ConversationSettings = z.output<typeof Conversations>;
 /** Reads the conversations of a run, and those that it is measured by. */
 export async function readTalks(
   settings: ConversationSettings,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<HeldOut<Conversation>> {
   const read = (paths: readonly string[]): Promise<Conversation[]> =>
-    readNotingBad(settings, note, (bad) => readConversations(paths, bad));
+    readNotingBad(settings, { note, signal }, (bad) => readConversations(paths, bad));
   const all = await read(settings.data);
   if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation) };
   // By what is asked first: an instruction of the system is often the same in all conversations.
@@ -62,10 +62,10 @@ export async function conversationRows(
   { model, encoder }: Assistant,
   { training, heldOut }: HeldOut<Conversation>,
   settings: ConversationSettings & { readonly most?: number },
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<{ rows: readonly ChatRow[]; evaluation: readonly ChatRow[]; context: number }> {
   const encode = (conversations: readonly Conversation[]): Promise<EncodedConversation[]> =>
-    readNotingBad(settings, note, async (bad) => encodeConversations(conversations, encoder, bad));
+    readNotingBad(settings, { note, signal }, async (bad) => encodeConversations(conversations, encoder, bad));
   const hasTools = training.some(({ variables }) => variables?.tools !== undefined);
   if (hasTools && !encoder.template?.source.includes("tools"))
     note("the rows have tools, for which the chat template has no place");

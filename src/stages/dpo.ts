@@ -152,13 +152,13 @@ async function readData<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
   settings: RowChoice,
   { model, encoder }: { readonly model: Assistant["model"]; readonly encoder: ChatEncoder },
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<DpoData<Item>> {
   const { context: most } = model.settings;
   const limit = longestContext(settings.context, most);
   let longestRow = 0;
   const read = (paths: readonly string[]): Promise<readonly Item[]> =>
-    readNotingBad(settings, note, async (bad) => {
+    readNotingBad(settings, { note, signal }, async (bad) => {
       const options = { longRows: settings.longRows, context: limit, bad };
       const { items, skipped, longest, total } = await learning.read(paths, encoder, options);
       longestRow = Math.max(longestRow, longest);

@@ -159,11 +159,11 @@ function refuseOtherSettings({ score, freezeBody, weights = "float32" }: Finetun
 
 async function readRows(
   settings: FinetuneSettings,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<{ readonly training: readonly EmbeddingRow[]; readonly heldOut: readonly EmbeddingRow[] }> {
   const columns = { texts: settings.textColumns, score: settings.labelColumn };
   const read = (paths: readonly string[]): Promise<EmbeddingRow[]> =>
-    readNotingBad(settings, note, (bad) => readEmbeddingRows(paths, columns, bad));
+    readNotingBad(settings, { note, signal }, (bad) => readEmbeddingRows(paths, columns, bad));
   const all = await read(settings.data);
   const parts =
     settings.validation.length > 0

@@ -68,8 +68,8 @@ export const finetune = defineStage({
       settings,
       environment.note,
       async (asked) => ({
-        examples: encode(solver, training, asked, environment),
-        evaluation: encode(solver, heldOut, asked, environment),
+        examples: await encode(solver, training, asked, environment),
+        evaluation: await encode(solver, heldOut, asked, environment),
       }),
       (data) => ({
         stage: "finetune",
@@ -159,11 +159,11 @@ interface TaskRows {
 async function readData(
   settings: Pick<TaskSettings, "task" | "score" | "data" | "validation" | "validationShare" | "badRows" | "patience">,
   columns: TaskColumns,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<TaskRows> {
   const reading = { task: settings.task, columns, isScore: settings.score, needsLabels: true };
   const read = (paths: readonly string[]): Promise<TaskExample[]> =>
-    readNotingBad(settings, note, (bad) => readTaskExamples(paths, reading, bad));
+    readNotingBad(settings, { note, signal }, (bad) => readTaskExamples(paths, reading, bad));
   const all = await read(settings.data);
   if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation), labelled: all };
   const parts = holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
@@ -250,15 +250,20 @@ function solverKeeping(
   return keepingOf({ model, bindings, taskType: "SEQ_CLS", head: model.head, enlarged }, choice, environment);
 }
 
-function encode(
+async function encode(
   solver: Solver,
   rows: readonly TaskExample[],
   settings: Pick<FinetuneSettings, "context" | "longRows">,
-  { note }: StageEnvironment,
-): readonly EncodedExample[] {
+  { note, signal }: StageEnvironment,
+): Promise<readonly EncodedExample[]> {
   const { labels } = solver.model.description;
   const encoding = encodingOf(solver, settings);
-  const { examples, skipped, truncated, longest } = encodeExamples(rows, encoding, (row) => targetOf(row, labels));
+  const { examples, skipped, truncated, longest } = await encodeExamples(
+    rows,
+    encoding,
+    (row) => targetOf(row, labels),
+    signal,
+  );
   const about = { total: rows.length, noun: "rows", longest, context: encoding.context };
   const model = solver.model.body.settings.context;
   for (const [count, fate] of [

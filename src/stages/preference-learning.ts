@@ -55,7 +55,7 @@ export interface PreferenceLearning<Item, Ready, Batch> {
 
 const readPairs: PreferenceLearning<EncodedPreference, never, never>["read"] = async (paths, encoder, options) => {
   const pairs = (await readRankings(paths, options.bad)).flatMap(pairsOf);
-  return { ...encodePreferences(pairs, encoder, options), total: pairs.length };
+  return { ...(await encodePreferences(pairs, encoder, options)), total: pairs.length };
 };
 
 /** Learning from pairs that a reference was asked about: the losses of `dpoLoss`. */
@@ -94,7 +94,7 @@ export function judgementLearning(
     noun: "answers",
     async read(paths, encoder, fitting) {
       const judgements = await readJudgements(paths, fitting.bad);
-      return { ...encodeJudgements(judgements, encoder, fitting), total: judgements.length };
+      return { ...(await encodeJudgements(judgements, encoder, fitting)), total: judgements.length };
     },
     answersOf: ({ answered }) => [answered],
     refer: (reference, judgements, { batchSize, context, signal }) =>

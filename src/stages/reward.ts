@@ -191,16 +191,16 @@ async function readData(
   settings: RankingChoice,
   model: RewardModel,
   encoder: ChatEncoder,
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<RewardData> {
   const { context: most } = model.body.settings;
   const limit = longestContext(settings.context, most);
   let longestRow = 0;
   const encode = (paths: readonly string[]): Promise<readonly EncodedRanking[]> =>
-    readNotingBad(settings, note, async (bad) => {
+    readNotingBad(settings, { note, signal }, async (bad) => {
       const rankings = await readRankings(paths, bad);
       const options = { longRows: settings.longRows, context: limit, bad };
-      const { items, skipped, longest } = encodeRankings(rankings, encoder, options);
+      const { items, skipped, longest } = await encodeRankings(rankings, encoder, options);
       longestRow = Math.max(longestRow, longest);
       const about = { total: rankings.length, noun: "rankings", longest, context: limit, model: most };
       const long = longRowsNote({ ...about, count: skipped, fate: "left out" });
@@ -274,12 +274,14 @@ async function readDemonstrations(
   { demonstrations, badRows }: Pick<RewardSettings, "demonstrations" | "badRows">,
   encoder: ChatEncoder,
   rankings: readonly EncodedRanking[],
-  { note }: StageEnvironment,
+  { note, signal }: StageEnvironment,
 ): Promise<EncodedAnswer[]> {
   if (demonstrations.length === 0) {
     return rankings.flatMap(({ ranks, answers }) => answers.filter((_, i) => ranks[i] === Math.min(...ranks)));
   }
-  const conversations = await readNotingBad({ badRows }, note, (bad) => readConversations(demonstrations, bad));
+  const conversations = await readNotingBad({ badRows }, { note, signal }, (bad) =>
+    readConversations(demonstrations, bad),
+  );
   return conversations.flatMap(({ messages, ...row }) => {
     const last = messages.findLastIndex(isLearnt);
     const answer = messages[last];

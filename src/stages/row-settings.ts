@@ -50,13 +50,17 @@ export function resolveContext(asked: number | null, lengths: readonly number[],
   return Math.min(most, Math.ceil(longest / contextStep) * contextStep);
 }
 
-/** Reads rows and says what was left out of them. */
+/**
+ * Reads rows and says what was left out of them.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted between two rows.
+ */
 export async function readNotingBad<Rows>(
   { badRows }: { readonly badRows: (typeof badRowChoices)[number] },
-  note: (line: string) => void,
+  { note, signal }: { readonly note: (line: string) => void; readonly signal?: AbortSignal | undefined },
   read: (bad: BadRows) => Promise<Rows>,
 ): Promise<Rows> {
-  const bad = new BadRows(badRows);
+  const bad = new BadRows(badRows, signal);
   const rows = await read(bad);
   for (const line of bad.notes()) note(line);
   return rows;

@@ -1,3 +1,5 @@
+import type { Steps } from "../core/event-loop.ts";
+import { inOneGo } from "../core/event-loop.ts";
 import { specialToken } from "./added-token.ts";
 import { byteLevelAlphabet, bytesOfSpelling } from "./byte-alphabet.ts";
 import { ByteLevelBpe } from "./byte-level-bpe.ts";
@@ -62,13 +64,18 @@ export class ByteLevelBpeTrainer implements TokenizerTrainer {
    * @throws {DataError} when no text was added.
    */
   train(): ByteLevelBpe {
+    return inOneGo(this.training());
+  }
+
+  *training(): Steps<ByteLevelBpe> {
     if (this.#words.size === 0) throw noText();
     const { vocabularySize, minFrequency, specialTokens } = this.#options;
     const learner = new MergeLearner(byteLevelAlphabet, (left, right) => left + right);
     for (let word = 0; word < this.#words.size; word++) {
       learner.addWord(this.#words.bytesOf(word).map(toId), this.#counts[word]!);
+      if (word % 1024 === 0) yield;
     }
-    learner.learn(vocabularySize - specialTokens.length, minFrequency);
+    yield* learner.learning(vocabularySize - specialTokens.length, minFrequency);
     const added = specialTokens.map((content, i) => specialToken(content, learner.ids.size + i));
     const { bos } = this.#splitter.roles();
     return new ByteLevelBpe({

@@ -1,4 +1,6 @@
 import { DataError, UnsupportedError } from "../core/errors.ts";
+import type { Steps } from "../core/event-loop.ts";
+import { inOneGo } from "../core/event-loop.ts";
 import { specialToken } from "./added-token.ts";
 import type { IntList } from "./int-list.ts";
 import { lastWordBoundary } from "./pre-tokenizer.ts";
@@ -149,6 +151,10 @@ export class CharacterTrainer implements TokenizerTrainer {
   }
 
   train(): Characters {
+    return inOneGo(this.training());
+  }
+
+  *training(): Steps<Characters> {
     if (this.#seen.size === 0) throw noText();
     const characters = [...this.#seen].sort((a, b) => a - b).map((codePoint) => String.fromCodePoint(codePoint));
     return new Characters({

@@ -1,3 +1,5 @@
+import type { Steps } from "../core/event-loop.ts";
+import { inOneGo } from "../core/event-loop.ts";
 import { specialToken } from "./added-token.ts";
 import { BertWords } from "./bert-words.ts";
 import { endOfWord, Gpt1Bpe } from "./gpt1-bpe.ts";
@@ -34,8 +36,12 @@ export class Gpt1BpeTrainer implements TokenizerTrainer {
   }
 
   train(): Gpt1Bpe {
+    return inOneGo(this.training());
+  }
+
+  *training(): Steps<Gpt1Bpe> {
     const { tokens } = this.#splitter;
-    const { ids, merges } = this.#learner.learn(tokens, spelling);
+    const { ids, merges } = yield* this.#learner.learning(tokens, spelling);
     const [end = null] = tokens.includes("<|endoftext|>") ? ["<|endoftext|>"] : tokens.slice(1);
     return new Gpt1Bpe({
       vocabulary: ids,

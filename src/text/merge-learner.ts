@@ -1,3 +1,4 @@
+import type { Steps } from "../core/event-loop.ts";
 import { IntList } from "./int-list.ts";
 import { PairIndex, PairQueue } from "./pair-index.ts";
 
@@ -54,12 +55,16 @@ export class MergeLearner {
   }
 
   /** Learns merges until there are `vocabularySize` tokens or no pair occurs `minFrequency` times. */
-  learn(vocabularySize: number, minFrequency: number): void {
-    for (let pair = 0; pair < this.#pairs.size; pair++) this.#queue.push(pair);
+  *learning(vocabularySize: number, minFrequency: number): Steps<void> {
+    for (let pair = 0; pair < this.#pairs.size; pair++) {
+      this.#queue.push(pair);
+      if (pair % 4096 === 0) yield;
+    }
     while (this.ids.size < vocabularySize) {
       const pair = this.#queue.pop(minFrequency);
       if (pair < 0) return;
       this.#merge(pair);
+      yield;
     }
   }
 

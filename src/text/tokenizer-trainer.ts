@@ -1,4 +1,5 @@
 import { DataError, SettingsError } from "../core/errors.ts";
+import type { Steps } from "../core/event-loop.ts";
 import { AddedTokenMatcher, specialToken } from "./added-token.ts";
 import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
 
@@ -12,6 +13,8 @@ export interface TokenizerTrainer {
    * @throws {DataError} when no text was added.
    */
   train(): Tokenizer;
+  /** {@link train} in steps, for learning that others shall not wait for. */
+  training(): Steps<Tokenizer>;
 }
 
 /** Takes special tokens out of training text: they separate words and are not learnt. */

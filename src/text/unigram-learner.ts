@@ -1,7 +1,8 @@
+import type { Steps } from "../core/event-loop.ts";
 import { checkTrainingSize } from "./tokenizer-trainer.ts";
 import { UnigramLattice } from "./unigram-lattice.ts";
 import type { CountedWord, WeightedPiece } from "./unigram-seeds.ts";
-import { byWeight, seedPieces } from "./unigram-seeds.ts";
+import { byWeight, seeding } from "./unigram-seeds.ts";
 
 /** What is to be learnt. */
 export interface LearningOptions {
@@ -21,6 +22,8 @@ const rounds = 2;
 const kept = 0.75;
 /** Pruning ends at this many times the pieces that are wanted; the last of them are then left out by probability. */
 const reserve = 1.1;
+/** Words or pieces that are one step. */
+const often = 256;
 /** Pieces that are expected to occur less often are dropped. */
 const fewestExpected = 0.5;
 
@@ -37,16 +40,16 @@ const fewestExpected = 0.5;
  * @see Kudo (2018), arXiv:1804.10959, section 3.2; Liang and Klein (2007), "Structured Bayesian Nonparametric Models with
  * Variational Inference", section 2.2.
  */
-export function learnPieces(counted: readonly CountedWord[], options: LearningOptions): WeightedPiece[] {
+export function* learningPieces(counted: readonly CountedWord[], options: LearningOptions): Steps<WeightedPiece[]> {
   const alphabet = commonCharacters(counted, options.alphabetLimit);
   checkTrainingSize(options.pieces, alphabet.size, "characters, beside the special tokens");
   const words = counted.filter(({ word }) => [...word].every((character) => alphabet.has(character)));
-  let pieces = logShares(seedPieces(words, options.longestPiece, mostSeeds));
+  let pieces = logShares(yield* seeding(words, options.longestPiece, mostSeeds));
   const enough = Math.max(options.pieces, Math.floor(options.pieces * reserve));
   for (;;) {
-    for (let round = 0; round < rounds; round++) pieces = reestimated(pieces, words);
+    for (let round = 0; round < rounds; round++) pieces = yield* reestimating(pieces, words);
     if (pieces.length <= enough) break;
-    const fewer = pruned(pieces, words, Math.max(enough, Math.floor(pieces.length * kept)));
+    const fewer = yield* pruning(pieces, words, Math.max(enough, Math.floor(pieces.length * kept)));
     if (fewer.length === pieces.length) break;
     pieces = fewer;
   }
@@ -79,10 +82,13 @@ function latticeOf(pieces: readonly WeightedPiece[]): UnigramLattice {
 }
 
 /** One round of expectation and maximization. */
-function reestimated(pieces: readonly WeightedPiece[], words: readonly CountedWord[]): WeightedPiece[] {
+function* reestimating(pieces: readonly WeightedPiece[], words: readonly CountedWord[]): Steps<WeightedPiece[]> {
   const lattice = latticeOf(pieces);
   const expected = new Float64Array(pieces.length + 1);
-  for (const { word, count } of words) lattice.addExpected(word, count, expected);
+  for (const [i, { word, count }] of words.entries()) {
+    lattice.addExpected(word, count, expected);
+    if (i % often === 0) yield;
+  }
   const frequent = pieces.flatMap(([piece], i) =>
     expected[i]! < fewestExpected ? [] : [[piece, expected[i]!] as const],
   );
@@ -91,12 +97,17 @@ function reestimated(pieces: readonly WeightedPiece[], words: readonly CountedWo
 }
 
 /** The `size` pieces without which the text would lose the most likelihood; those that nothing can replace among them. */
-function pruned(pieces: readonly WeightedPiece[], words: readonly CountedWord[], size: number): WeightedPiece[] {
+function* pruning(
+  pieces: readonly WeightedPiece[],
+  words: readonly CountedWord[],
+  size: number,
+): Steps<WeightedPiece[]> {
   const lattice = latticeOf(pieces);
   const uses = new Float64Array(pieces.length + 1);
   /** Occurrences of the words that have the piece. */
   const carriers = new Float64Array(pieces.length + 1);
-  for (const { word, count } of words) {
+  for (const [i, { word, count }] of words.entries()) {
+    if (i % often === 0) yield;
     const path = lattice.best(word).map(({ piece }) => piece);
     for (const piece of path) uses[piece] = uses[piece]! + count;
     for (const piece of new Set(path)) carriers[piece] = carriers[piece]! + count;
@@ -113,6 +124,7 @@ function pruned(pieces: readonly WeightedPiece[], words: readonly CountedWord[],
   const staying: WeightedPiece[] = [];
   const candidates: { piece: WeightedPiece; loss: number }[] = [];
   for (const [id, piece] of pieces.entries()) {
+    if (id % often === 0) yield;
     const others = lattice.best(piece[0], id).map((placed) => placed.piece);
     if (others.includes(pieces.length)) staying.push(piece);
     else if (uses[id]! > 0) candidates.push({ piece, loss: lossOf(id, others) });

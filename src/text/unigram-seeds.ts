@@ -1,3 +1,5 @@
+import type { Steps } from "../core/event-loop.ts";
+
 /** A word of the training text and how often it occurs. */
 export interface CountedWord {
   readonly word: string;
@@ -15,13 +17,13 @@ export type WeightedPiece = readonly [piece: string, weight: number];
  * @param longest - Characters of the longest piece.
  * @param most - Pieces in all, at most.
  */
-export function seedPieces(words: readonly CountedWord[], longest: number, most: number): WeightedPiece[] {
+export function* seeding(words: readonly CountedWord[], longest: number, most: number): Steps<WeightedPiece[]> {
   const texts = words.map(({ word, count }) => ({ word, count, starts: characterStarts(word) }));
-  let shorter = countSubstrings(texts, 1, null);
+  let shorter = yield* countingSubstrings(texts, 1, null);
   const characters = [...shorter].sort(byWeight);
   const substrings: [string, number][] = [];
   for (let length = 2; length <= longest + 1 && shorter.size > 0; length++) {
-    const counts = countSubstrings(texts, length, shorter);
+    const counts = yield* countingSubstrings(texts, length, shorter);
     if (length > 2) {
       for (const [piece, count] of counts) {
         const start = piece.slice(0, -lastWidth(piece));
@@ -46,13 +48,14 @@ interface IndexedWord extends CountedWord {
 }
 
 /** How often the substrings of a length occur; only those whose beginnings and ends `known` has, if it is given. */
-function countSubstrings(
+function* countingSubstrings(
   words: readonly IndexedWord[],
   length: number,
   known: ReadonlyMap<string, number> | null,
-): Map<string, number> {
+): Steps<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const { word, count, starts } of words) {
+  for (const [at, { word, count, starts }] of words.entries()) {
+    if (at % 1024 === 0) yield;
     for (let i = 0; i + length < starts.length; i++) {
       const [start, end] = [starts[i]!, starts[i + length]!];
       if (known && !known.has(word.slice(start, starts[i + length - 1]))) continue;

@@ -1,4 +1,6 @@
 import { SettingsError } from "../core/errors.ts";
+import type { Steps } from "../core/event-loop.ts";
+import { inOneGo } from "../core/event-loop.ts";
 import { specialToken } from "./added-token.ts";
 import { metaspaceWords } from "./metaspace.ts";
 import { SequenceTemplate } from "./sequence-template.ts";
@@ -6,7 +8,7 @@ import { readTextNormalizer } from "./text-normalizer.ts";
 import type { TokenizerTrainer } from "./tokenizer-trainer.ts";
 import { checkTrainingSize, noText, SpecialTokenSplitter } from "./tokenizer-trainer.ts";
 import { Unigram } from "./unigram.ts";
-import { learnPieces } from "./unigram-learner.ts";
+import { learningPieces } from "./unigram-learner.ts";
 
 /** What a unigram tokenizer is trained to be. */
 export interface UnigramTrainingOptions {
@@ -62,11 +64,19 @@ export class UnigramTrainer implements TokenizerTrainer {
   }
 
   train(): Unigram {
+    return inOneGo(this.training());
+  }
+
+  *training(): Steps<Unigram> {
     if (this.#counts.size === 0) throw noText();
     const { vocabularySize, longestPiece, alphabetLimit } = this.#options;
     const special = this.#splitter.tokens;
     const counted = [...this.#counts].map(([word, count]) => ({ word, count }));
-    const learned = learnPieces(counted, { pieces: vocabularySize - special.length, longestPiece, alphabetLimit });
+    const learned = yield* learningPieces(counted, {
+      pieces: vocabularySize - special.length,
+      longestPiece,
+      alphabetLimit,
+    });
     const end = roles.eos;
     const piece = { token: end, ids: [special.indexOf(end)], typeId: 0 };
     const single = [{ sequence: "A", typeId: 0 } as const, piece];

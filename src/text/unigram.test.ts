@@ -3,10 +3,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { anyText } from "../../test/any-text.ts";
 import { CheckpointError, DataError, SettingsError, UnsupportedError } from "../core/errors.ts";
+import { inOneGo } from "../core/event-loop.ts";
 import { tokenizerFromJson } from "./read-tokenizer.ts";
 import { tokenizerFiles } from "./tokenizer-files.ts";
 import { UnigramLattice } from "./unigram-lattice.ts";
-import { seedPieces } from "./unigram-seeds.ts";
+import { seeding } from "./unigram-seeds.ts";
 import { UnigramTrainer } from "./unigram-trainer.ts";
 
 const text = "the quick brown fox, the quickest foxes\nthe end 日本 naïve 🙂 ";
@@ -83,7 +84,7 @@ test("seeds are characters, then substrings by the text that they take up, but f
     { word: "abc", count: 3 },
     { word: "bd", count: 1 },
   ];
-  expect(seedPieces(words, 4, 100)).toEqual([
+  expect(inOneGo(seeding(words, 4, 100))).toEqual([
     ...[
       ["b", 4],
       ["a", 3],
@@ -95,7 +96,7 @@ test("seeds are characters, then substrings by the text that they take up, but f
       ["bc", 6],
     ],
   ]);
-  expect(seedPieces(words, 2, 5).slice(4)).toEqual([["bc", 6]]);
+  expect(inOneGo(seeding(words, 2, 5)).slice(4)).toEqual([["bc", 6]]);
 });
 
 test("the same text gives the same tokenizer: special tokens first, all characters, the asked number of tokens", () => {

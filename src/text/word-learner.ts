@@ -1,4 +1,5 @@
 import { SettingsError } from "../core/errors.ts";
+import type { Steps } from "../core/event-loop.ts";
 import type { BertWords } from "./bert-words.ts";
 import { MergeLearner } from "./merge-learner.ts";
 import { checkMinFrequency, checkTrainingSize, noText } from "./tokenizer-trainer.ts";
@@ -59,7 +60,7 @@ export class WordLearner {
    * @throws {DataError} when no text was added.
    * @throws {SettingsError} when the vocabulary cannot hold the characters.
    */
-  learn(leading: readonly string[], spelling: WordSpelling): MergeLearner {
+  *learning(leading: readonly string[], spelling: WordSpelling): Steps<MergeLearner> {
     if (this.#counts.size === 0) throw noText();
     const alphabet = this.#alphabet();
     const words = [...this.#counts]
@@ -78,12 +79,12 @@ export class WordLearner {
     const { vocabularySize, minFrequency } = this.#options;
     checkTrainingSize(vocabularySize, tokens.length, "special tokens and characters");
     const learner = new MergeLearner(tokens, spelling.join);
-    for (const { pieces, count } of spelled)
-      learner.addWord(
-        pieces.map((piece) => learner.ids.get(piece)!),
-        count,
-      );
-    learner.learn(vocabularySize, minFrequency);
+    for (const [i, { pieces, count }] of spelled.entries()) {
+      const ids = pieces.map((piece) => learner.ids.get(piece)!);
+      learner.addWord(ids, count);
+      if (i % 1024 === 0) yield;
+    }
+    yield* learner.learning(vocabularySize, minFrequency);
     return learner;
   }
 

@@ -1,3 +1,5 @@
+import type { Steps } from "../core/event-loop.ts";
+import { inOneGo } from "../core/event-loop.ts";
 import { specialToken } from "./added-token.ts";
 import { BertWords } from "./bert-words.ts";
 import type { TemplatePiece } from "./sequence-template.ts";
@@ -44,8 +46,12 @@ export class WordPieceTrainer implements TokenizerTrainer {
   }
 
   train(): WordPiece {
+    return inOneGo(this.training());
+  }
+
+  *training(): Steps<WordPiece> {
     const { tokens } = this.#splitter;
-    const { ids } = this.#learner.learn(tokens, spelling);
+    const { ids } = yield* this.#learner.learning(tokens, spelling);
     return new WordPiece({
       vocabulary: ids,
       addedTokens: tokens.map(specialToken),

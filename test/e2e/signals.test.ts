@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Random } from "../../src/core/random.ts";
 import { stemma } from "./stemma.ts";
 
 const bin = join(import.meta.dirname, "../../bin/stemma.js");
@@ -29,14 +30,14 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function stopped(
   args: readonly string[],
   signal: NodeJS.Signals,
-  isTime: (said: string) => boolean,
+  isTime: (said: string, pid: number) => boolean,
   cwd = folder,
 ) {
   const child = spawn(process.execPath, [bin, ...args], { cwd, env: { ...process.env, NO_COLOR: "1" } });
   let said = "";
   let isSent = false;
   const look = (): void => {
-    if (isSent || !isTime(said)) return;
+    if (isSent || child.exitCode !== null || !isTime(said, child.pid ?? 0)) return;
     isSent = true;
     child.kill(signal);
   };
@@ -68,6 +69,43 @@ test("a quickstart stops at a signal with a checkpoint", async (context) => {
   const what = new RegExp(`pretrain: stopped after step \\d+ and saved; go on with it: ${how}\n`);
   expect([code, said]).toEqual([130, expect.stringMatching(what)]);
   expect(checkpoints("quick/base")).toHaveLength(1);
+}, 300_000);
+
+/** Whether the process of a command hears signals by now, and has had some time since; Linux tells of others' handlers. */
+function hearsFor(milliseconds: number): (said: string, pid: number) => boolean {
+  let since: number | null = null;
+  return (_, pid) => {
+    const [, caught = "0"] = /^SigCgt:\s+(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    if ((BigInt(`0x${caught}`) & 2n) === 0n) return false;
+    since ??= Date.now();
+    return Date.now() - since >= milliseconds;
+  };
+}
+
+test("learning a tokenizer ends at a signal, and writes none", async (context) => {
+  context.skip(process.platform !== "linux", "nobody says there when a process hears signals");
+  const random = new Random(1);
+  const letters = random.reader();
+  const word = (): string => Array.from({ length: 9 }, () => "abcdefghij"[letters.word() % 10]).join("");
+  writeFileSync(at("words.txt"), Array.from({ length: 400_000 }, word).join(" "));
+  for (const [kind, size] of [
+    ["byte-level-bpe", "60000"],
+    ["unigram", "8000"],
+  ] as const) {
+    const args = ["tokenizer", "train", "--input", "words.txt", "--kind", kind, "--vocab-size", size, "--output", kind];
+    const { code, isSent } = await stopped(args, "SIGINT", hearsFor(1500));
+    expect([kind, code, isSent]).toEqual([kind, 130, true]);
+    expect(existsSync(at(kind))).toBe(false);
+  }
+}, 300_000);
+
+test("reading and encoding rows ends at a signal", async (context) => {
+  context.skip(process.platform !== "linux", "nobody says there when a process hears signals");
+  const row = `${JSON.stringify({ prompt: "the cat sat on the", completion: "mat and the dog on the log" })}\n`;
+  writeFileSync(at("talks.jsonl"), row.repeat(200_000));
+  const args = ["sft", "--model", "base/final", "--data", "talks.jsonl", "--output", "talks", "--steps", "1"];
+  const { code, said } = await stopped(args, "SIGTERM", hearsFor(700));
+  expect([code, said]).toEqual([143, expect.stringContaining("sft: stopped before the first step")]);
 }, 300_000);
 
 test("a run that was stopped goes on from another folder, with the data that it began with", async () => {

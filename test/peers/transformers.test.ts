@@ -271,7 +271,7 @@ async function answersOf(folder: string): Promise<number[]> {
   const file = at("asked.jsonl");
   writeFileSync(file, asked.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const reading = { task: kind, columns, isScore: false, needsLabels: false };
-  const { examples } = encodeExamples(
+  const { examples } = await encodeExamples(
     await readTaskExamples([file], reading),
     encodingOf(solver, { context: null, longRows: "error" }),
     () => Number.NaN,

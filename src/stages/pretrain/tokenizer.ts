@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { SettingsError } from "../../core/errors.ts";
-import { turnEventLoopWhenDue } from "../../core/event-loop.ts";
+import { inTurns, turnEventLoopWhenDue } from "../../core/event-loop.ts";
 import type { BadRowChoice } from "../../data/bad-rows.ts";
 import { BadRows } from "../../data/bad-rows.ts";
 import { readDocuments } from "../../data/documents.ts";
@@ -76,5 +76,5 @@ async function learn(
       signal.throwIfAborted();
     }
   }
-  return trainer.train();
+  return inTurns(trainer.training(), signal);
 }
