@@ -37,6 +37,20 @@ void roundBlock(const float* x, float by, int64_t length, int8_t* to) {
   }
 }
 
+/**
+ * The nearest float16, ties to even, as ggml keeps the scales of 32 numbers and their sums. Beyond the range in which that
+ * has eleven bits a number stays as it is.
+ */
+float asHalf(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude < 0x38800000 || magnitude >= 0x477ff000) return x;  // 2⁻¹⁴, and what rounds beyond 65504
+  bits = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 int32_t sumOf(const int8_t* x, int64_t length) {
   int32_t sum = 0;
   for (int64_t i = 0; i < length; i++) sum += x[i];
@@ -51,8 +65,9 @@ void quantizeShortBlocks(bool needsSums, const float* x, int64_t k, const Quanti
     const float scale = extent.largest / 127;
     int8_t* const quants = row.quants + at;
     roundBlock(x + at, extent.largest > kSmallest ? 127 / extent.largest : 0, kBlock, quants);
-    for (int64_t i = 0; i < kLanesEach; i++) row.scales[at / 4 + i] = scale;
-    if (needsSums) row.sums[at / 4] = scale * (float)sumOf(quants, kBlock);
+    const float kept = asHalf(scale);
+    for (int64_t i = 0; i < kLanesEach; i++) row.scales[at / 4 + i] = kept;
+    if (needsSums) row.sums[at / 4] = asHalf(scale * (float)sumOf(quants, kBlock));
   }
 }
 

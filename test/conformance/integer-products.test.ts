@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import type { Backend } from "../../src/backend/kernels.ts";
+import { nativeInstructionSets } from "../../src/backend/native/index.ts";
+import { openReference } from "../../src/backend/reference/index.ts";
+import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
+import { weightFormats } from "../../src/backend/weight-formats.ts";
+import { float16Of, float16Value } from "../../src/core/float-formats.ts";
+import { Random } from "../../src/core/random.ts";
+import { native } from "./compare.ts";
+import { Workspace } from "./workspace.ts";
+
+const [m, n, k] = [3, 40, 768];
+const rows = new Random(1).normal(m * k);
+
+/** A block as ggml rounds what it multiplies with blocks of weights: 32 numbers with a float16 scale, 256 with a float32 one. */
+function roundedBlock(x: Float32Array): Float32Array {
+  const largest = x.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const scale = x.length === 32 ? float16Value(float16Of(largest / 127)) : largest / 127;
+  return x.map((value) => Math.round(Math.fround(value * Math.fround(127 / largest))) * scale);
+}
+
+async function productOf(backend: Backend, a: Float32Array, format: WeightFormatName): Promise<Float32Array> {
+  const memory = new Workspace(backend);
+  const out = memory.blank([m, n]);
+  backend.kernels.matmul({
+    ...{ a: memory.floats(a, [m, k]), b: memory.weights(format, [n, k], 2), out, batch: 1, m, n, k },
+    ...{ transposeA: false, transposeB: true, batchStrideA: 0, batchStrideB: 0 },
+  });
+  const values = (await backend.read(out.storage, out.offset, m * n)) as Float32Array;
+  memory.release();
+  return values;
+}
+
+// Where blocks have minima, ggml rounds the sums of rows that these multiply once more.
+const formats = ["q8_0", "q4_0", "q5_0", "q4_k", "q5_k", "q6_k"] as const;
+
+test.each(formats)("few rows times %s are what ggml's rounding of the rows makes of them", async (format) => {
+  const { block } = weightFormats[format];
+  const rounded = new Float32Array(rows.length);
+  for (let at = 0; at < rows.length; at += block) rounded.set(roundedBlock(rows.subarray(at, at + block)), at);
+  const expected = await productOf(openReference(), rounded, format);
+  for (const instructionSet of nativeInstructionSets()) {
+    const values = await productOf(native(instructionSet), rows, format);
+    const worst = Math.max(...values.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN))));
+    expect(worst, instructionSet).toBeLessThan(2e-4); // sums of 768 products of about 1
+  }
+});
