@@ -118,7 +118,8 @@ napi_value setRows(napi_env env, napi_callback_info info) {
   const float* source = call.floats(from, times(rows, width), "rows");
   const int32_t* at = call.ints(ids, rows, "ids");
   void* to = (void*)call.weights(table, times(tableRows, width), 1, "table");
-  if (call.ok() && blockLength(table.format) > 1) call.fail("a table of blocks cannot be written by rows");
+  const bool isKnown = table.format == WeightFormat::float32 || table.format == WeightFormat::bfloat16;
+  if (call.ok() && !isKnown) call.fail("the table must be of float32 or bfloat16");
   call.checkIds(at, rows, tableRows);
   if (call.ok()) call.kernels().setRows(table.format, source, at, to, rows, width, call.threads());
   return nullptr;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { View } from "../../src/backend/kernels.ts";
 import { loadAddon } from "../../src/backend/native/addon.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
-import { DataError, StemmaError } from "../../src/core/errors.ts";
+import { DataError, StemmaError, UnsupportedError } from "../../src/core/errors.ts";
 import { Random } from "../../src/core/random.ts";
 import { native } from "./compare.ts";
 import { Workspace } from "./workspace.ts";
@@ -40,6 +40,11 @@ describe("an operand that cannot be used", () => {
     expect(() => kernels.fill({ ...out, offset: -1 }, 0)).toThrow(StemmaError);
     expect(() => kernels.fill({ ...out, shape: [2 ** 40, 2 ** 40] }, 0)).toThrow(StemmaError);
     expect(() => kernels.softmax({ ...x, shape: [2 ** 32, 2 ** 32] }, out)).toThrow(StemmaError);
+  });
+
+  test("a table of other weights than bfloat16", () => {
+    const halves = memory.weights("float16", [4, 6], 1);
+    expect(() => kernels.setRows(x, memory.ids([0, 1, 2, 3]), halves)).toThrow(UnsupportedError);
   });
 
   test("ids past the end, before anything is written", async () => {

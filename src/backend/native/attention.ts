@@ -9,7 +9,7 @@ import type {
   View,
 } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
-import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
+import { handleOf, handleOrNone, offsetOrZero, roundedHandleOf } from "./storage.ts";
 
 /** Tiled attention and its gradient, with operands of their products rounded to bfloat16 if so asked. */
 export function attentionKernels(
@@ -55,7 +55,7 @@ function rule(of: AttentionRule, useBfloat16: boolean): number[] {
 
 /** {@link rows} of keys or values, which may be bfloat16. */
 function storedRows(of: HeadRows): number[] {
-  return [weightHandleOf(of.view), ...rowsFrom(of)];
+  return [roundedHandleOf(of.view), ...rowsFrom(of)];
 }
 
 function rows(of: HeadRows): number[] {

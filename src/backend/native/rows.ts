@@ -2,7 +2,7 @@ import { elementCount } from "../../core/shape.ts";
 import type { FusedKernels, Kernels, View } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { pair, rowsOf } from "./elementwise.ts";
-import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
+import { handleOf, handleOrNone, offsetOrZero, roundedHandleOf, weightHandleOf } from "./storage.ts";
 
 type RowKernels = Pick<
   Kernels,
@@ -31,7 +31,7 @@ export function rowKernels(native: NativeFunctions): RowKernels {
     scatterAddRows: (rows, ids, table) =>
       native.scatterAddRows(...pair(rows, ids), ...one(table), ...tableRows(table, ids)),
     setRows: (rows, ids, table) =>
-      native.setRows(...pair(rows, ids), weightHandleOf(table), table.offset, ...tableRows(table, ids)),
+      native.setRows(...pair(rows, ids), roundedHandleOf(table), table.offset, ...tableRows(table, ids)),
     pick: (x, ids, out) => native.pick(...pair(x, ids), ...one(out), ...rowsOf(x)),
     pickGrad: (dy, ids, dx) => native.pickGrad(...pair(dy, ids), ...one(dx), ...rowsOf(dx)),
     globalNorm(views, out) {

@@ -41,6 +41,15 @@ export function weightHandleOf({ storage }: View): number {
   throw new StemmaError("tensor: it lives on another backend; create all operands of an operation on the same one");
 }
 
+/**
+ * The handle of keys, values, or the table that they are put into: of numbers, which may be rounded to bfloat16.
+ *
+ * @throws {UnsupportedError} when it holds weights in another format.
+ */
+export function roundedHandleOf(view: View): number {
+  return view.storage.dtype === "bfloat16" ? weightHandleOf(view) : handleOf(view);
+}
+
 /** The handle of a view that may be absent: −1 then. */
 export function handleOrNone(view: View | null | undefined): number {
   return view ? handleOf(view) : -1;

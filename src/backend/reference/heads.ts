@@ -1,5 +1,4 @@
 import type { AttentionRule, HeadRows } from "../kernels.ts";
-import { isWeightFormat } from "../weight-formats.ts";
 import type { Floats } from "./storage.ts";
 import { valuesOf, weightsOf } from "./storage.ts";
 
@@ -8,7 +7,7 @@ type Sizes = Pick<AttentionRule, "batch" | "headDim">;
 /** Copies heads out of a projection, wherever they lie in it: → `[batch, heads, rows, headDim]`. */
 export function loadHeads(sizes: Sizes, from: HeadRows, heads: number, rows: number): Float64Array {
   const { storage } = from.view;
-  const stored = isWeightFormat(storage.dtype) ? weightsOf(storage, 0, storage.length) : valuesOf(storage);
+  const stored = storage.dtype === "bfloat16" ? weightsOf(storage, 0, storage.length) : valuesOf(storage);
   const dense = new Float64Array(sizes.batch * heads * rows * sizes.headDim);
   eachRow(sizes, from, heads, rows, (at, atDense) => {
     for (let d = 0; d < sizes.headDim; d++) dense[atDense + d] = stored[at + d]!;
