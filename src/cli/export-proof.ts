@@ -4,9 +4,9 @@ import { proveGguf } from "../eval/llama-cpp-proof.ts";
 import type { Io } from "./command.ts";
 
 /** Says how far llama.cpp agrees on a GGUF file, and fails where it does not. */
-export async function proveExport(path: string, io: Io): Promise<LlamaCppProof> {
+export async function proveExport(path: string, llamaCpp: string, io: Io): Promise<LlamaCppProof> {
   const backend = await openMachine({ threads: 0, matmulPrecision: "float32" }, io);
-  const proof = await proveGguf(path, backend);
+  const proof = await proveGguf(path, backend, llamaCpp);
   const { tokens, firstOtherToken, logitError, logitBound, continued, sameContinued } = proof;
   const share = (value: number): string => `${(100 * value).toPrecision(2)} %`;
   const lines = [

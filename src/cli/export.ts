@@ -5,9 +5,12 @@ import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
 import type { FloatDtype } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
+import { findLlamaCpp } from "../eval/llama-cpp.ts";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { exportGgufAdapter } from "../models/gguf/adapter.ts";
-import { exportGguf, writeModelfile } from "../models/gguf/files.ts";
+import { exportGguf, modelfileFor } from "../models/gguf/files.ts";
 import type { GgufMixture } from "../models/gguf/mixtures.ts";
+import type { Modelfile } from "../models/gguf/modelfile.ts";
 import { isGgufPath } from "../models/load.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
@@ -71,11 +74,11 @@ export const exportModel = defineCommand({
     const kind = format === "safetensors" ? "folder" : "file";
     const sources = [model, ...adapter];
     await refuseTakenOutput({ command: "export", sources, output, kind, overwrite });
-    const modelfile = given.modelfile ? join(dirname(output), "Modelfile") : null;
-    if (modelfile) await refuseTakenOutput({ command: "export", sources, output: modelfile, kind: "file", overwrite });
+    const modelfile = given.modelfile ? await planModelfile(given) : null;
+    const llamaCpp = given.prove ? findLlamaCpp() : null;
     const result = await { gguf: writeFile, "gguf-adapter": writeAdapter, safetensors: writeFolder }[format](given, io);
-    if (modelfile) await writeModelfileBeside(given, modelfile, io);
-    const proof = given.prove ? { proof: await proveExport(output, io) } : {};
+    if (modelfile) await writeModelfile(modelfile, io);
+    const proof = llamaCpp === null ? {} : { proof: await proveExport(output, llamaCpp, io) };
     return { output, format, quantization: given.quantization, ...result, ...proof };
   },
 });
@@ -140,10 +143,21 @@ function floatOf(quantization: keyof typeof mixtures): FloatDtype {
   return isFloat(mixture) ? mixture : "F32";
 }
 
-async function writeModelfileBeside(given: Settings, path: string, io: Io): Promise<void> {
-  const { model, format, output, system } = given;
+/** What a Modelfile says, and where; found out before anything is written, since it may be refused. */
+async function planModelfile(given: Settings): Promise<Modelfile & { readonly path: string }> {
+  const { model, adapter, format, output, system, overwrite } = given;
+  const path = join(dirname(output), "Modelfile");
+  const sources = [model, ...adapter];
+  await refuseTakenOutput({ command: "export", sources, output: path, kind: "file", overwrite });
   const files = format === "gguf" ? { model: output, adapter: null } : { model, adapter: output };
-  const noTemplate = await writeModelfile(path, { ...files, system });
+  return { ...(await modelfileFor(model, path, { ...files, system })), path };
+}
+
+async function writeModelfile(
+  { path, text, noTemplate }: Awaited<ReturnType<typeof planModelfile>>,
+  io: Io,
+): Promise<void> {
+  await writeFileAtomic(path, text);
   if (noTemplate !== null) io.note(`${path}: has no TEMPLATE: ${noTemplate}`);
   io.print(`${path}: next: ollama create NAME -f ${path}`);
 }

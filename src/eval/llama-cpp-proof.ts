@@ -28,6 +28,9 @@ export interface LlamaCppProof {
   readonly agrees: boolean;
 }
 
+/** Beyond it, llama.cpp is taken to wait for ever. */
+const timeLimitMs = 600_000;
+
 /** Turns that any template takes, beyond ASCII. */
 const conversation = [
   { role: "user", content: "Name three rivers of Europe." },
@@ -40,13 +43,13 @@ const conversation = [
  * does with the same file: the ids, the logits of the next token, and the most probable continuation. Where two tokens are as
  * probable as each other up to rounding, either is right.
  *
- * @throws {SettingsError} when node-llama-cpp is not installed.
+ * @param llamaCpp - Where node-llama-cpp is, as {@link findLlamaCpp} says.
  * @throws {CheckpointError} when llama.cpp refuses the file, or does not answer in time.
  */
-export async function proveGguf(path: string, backend: Backend, timeLimitMs = 600_000): Promise<LlamaCppProof> {
+export async function proveGguf(path: string, backend: Backend, llamaCpp: string): Promise<LlamaCppProof> {
   const encoder = await loadGgufEncoder(path);
   const { text, ids } = await written(encoder);
-  const theirs = await askLlamaCpp({ model: path, text, count: 24, timeLimitMs });
+  const theirs = await askLlamaCpp({ model: path, text, count: 24, timeLimitMs }, llamaCpp);
   const differing = ids.findIndex((id, i) => id !== theirs.ids[i]);
   const isSame = differing < 0 && ids.length === theirs.ids.length;
   const logitBound = await boundOf(path);

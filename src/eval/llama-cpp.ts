@@ -27,21 +27,17 @@ export interface LlamaCppQuestion {
 /** The package by which llama.cpp is asked, which is not a dependency. */
 const packageName = "node-llama-cpp";
 
-/** How to get it. */
-export const installHint = `npm install ${packageName}`;
-
 const program = fileURLToPath(new URL("../../bin/ask-llama-cpp.js", import.meta.url));
 
 /**
  * Asks llama.cpp, through node-llama-cpp in a process of its own, what it makes of a text.
  *
- * @param module - URL of node-llama-cpp; only tests pass their own.
- * @throws {SettingsError} when node-llama-cpp is not installed, saying how to.
+ * @param module - URL of node-llama-cpp: see {@link findLlamaCpp}.
  * @throws {CheckpointError} when llama.cpp refuses the file, or does not answer in time.
  */
 export async function askLlamaCpp(
   { timeLimitMs, ...question }: LlamaCppQuestion,
-  module = findModule(),
+  module: string,
 ): Promise<LlamaCppAnswer> {
   const args = [program, module, JSON.stringify(question)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -64,8 +60,12 @@ export async function askLlamaCpp(
   throw new CheckpointError(`${question.model}: llama.cpp does not open it: ${lastWords(complaints(), code)}`);
 }
 
-/** In the current folder, beside Stemma itself, or where `npm install --prefix .stemma/peers` puts it. */
-function findModule(): string {
+/**
+ * URL of node-llama-cpp: in the current folder, beside Stemma itself, or where `npm install --prefix .stemma/peers` puts it.
+ *
+ * @throws {SettingsError} when it is in none of them, saying how to install it.
+ */
+export function findLlamaCpp(): string {
   const places = [join(resolve(), "package.json"), import.meta.url, resolve(".stemma/peers/package.json")];
   for (const place of places) {
     try {
@@ -75,7 +75,7 @@ function findModule(): string {
       if (code !== "MODULE_NOT_FOUND" && code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error;
     }
   }
-  throw new SettingsError(`prove: ${packageName} is not installed; add it with ${installHint}`);
+  throw new SettingsError(`prove: ${packageName} is not installed; add it with npm install ${packageName}`);
 }
 
 function collect(stream: NodeJS.ReadableStream): () => string {

@@ -221,7 +221,10 @@ test.each([
   [{ sliding_window: 4 }, "sliding_window is 4"],
   [{ layer_types: ["full_attention", "sliding_attention"] }, "layer_types is"],
   [{ final_logit_softcapping: 30 }, "final_logit_softcapping is 30"],
-  [{ quantization_config: { bits: 4 } }, 'quantization_config is {"bits":4}'],
+  [
+    { quantization_config: { bits: 4 } },
+    'quantization_config is {"bits":4}, which is not supported; take the model\'s own weights',
+  ],
   [{ hidden_act: "relu2" }, 'hidden_act is "relu2"'],
 ])("a Llama's config with %j asks for another model and is refused", (change, message) => {
   const usual = llama.writeConfig(llama.shaped(shape), { endOfText: 0 });

@@ -32,6 +32,12 @@ const tellingKeys: Readonly<Record<string, IsNeutral>> = {
   use_qk_norm: isOff,
 };
 
+/** What to do about a key, where it is something else than to choose another model. */
+const remedies: Readonly<Record<string, string>> = {
+  quantization_config:
+    "take the model's own weights (the repository without GPTQ, AWQ or bnb in its name), or its GGUF file",
+};
+
 /**
  * @param own - Keys that the family reads itself.
  * @throws {CheckpointError} naming the first key that asks for a model of another kind; null is always neutral.
@@ -41,8 +47,9 @@ export function refuseUnsupportedKeys(config: ModelConfig, own: readonly string[
     const value = config[key];
     if (own.includes(key) || value === undefined || value === null || isNeutral(value, config)) continue;
     const shown = JSON.stringify(value);
+    const remedy = remedies[key] ?? "choose another model";
     throw new CheckpointError(
-      `config.json: ${key} is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}, which is not supported; choose another model`,
+      `config.json: ${key} is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}, which is not supported; ${remedy}`,
     );
   }
 }

@@ -7,6 +7,7 @@ import { PeerProcess } from "../../bench/peers/peer-process.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
 import { fillAdapterFolder } from "../../src/checkpoint/model-folder.ts";
 import { Random } from "../../src/core/random.ts";
+import { findLlamaCpp } from "../../src/eval/llama-cpp.ts";
 import { proveGguf } from "../../src/eval/llama-cpp-proof.ts";
 import type { ModelFamily } from "../../src/models/family.ts";
 import { exportGgufAdapter } from "../../src/models/gguf/adapter.ts";
@@ -179,7 +180,7 @@ describe.skipIf(!isInstalled)("llama.cpp gives the tokens and probabilities that
       0.2,
     );
     await exportGguf(folderOf, file, "Q4_K_M");
-    const proof = await proveGguf(file, backend);
+    const proof = await proveGguf(file, backend, findLlamaCpp());
     expect(proof).toMatchObject({ firstOtherToken: null, agrees: true });
   });
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { openBackend } from "../../src/backend/index.ts";
 import { openGguf } from "../../src/checkpoint/gguf.ts";
+import { findLlamaCpp } from "../../src/eval/llama-cpp.ts";
 import { proveGguf } from "../../src/eval/llama-cpp-proof.ts";
 import { exportGguf, importGguf } from "../../src/models/gguf/files.ts";
 
@@ -64,7 +65,7 @@ describe.each(models)("$name", ({ name, mixture, pre, formats }) => {
   });
 
   test.skipIf(!isThere || !hasLlamaCpp)("llama.cpp reads it as Stemma does", { timeout: 900_000 }, async () => {
-    const proof = await proveGguf(back, await openBackend());
+    const proof = await proveGguf(back, await openBackend(), findLlamaCpp());
     expect(proof).toMatchObject({ firstOtherToken: null, agrees: true });
   });
 });

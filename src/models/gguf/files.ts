@@ -7,20 +7,19 @@ import { writeGguf } from "../../checkpoint/gguf-writer.ts";
 import type { ModelContents } from "../../checkpoint/model-folder.ts";
 import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { writeFileAtomic } from "../../files/atomic-write.ts";
 import type { JsonObject } from "../../files/json.ts";
 import { chatTemplateFile } from "../../text/chat-template-file.ts";
 import { loadChatEncoder } from "../../text/load-chat-encoder.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
 import { generationConfig } from "../generation-config.ts";
-import { loadModel, speakingFamilyIn } from "../load.ts";
+import { isGgufPath, loadModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents } from "./contents.ts";
 import { loadGgufEncoder } from "./encoder.ts";
 import { ggufAsFolder } from "./folder.ts";
 import type { GgufMixture } from "./mixtures.ts";
-import type { ModelfileContents } from "./modelfile.ts";
+import type { Modelfile, ModelfileContents } from "./modelfile.ts";
 import { modelfile } from "./modelfile.ts";
 import { layoutsFor } from "./plan.ts";
 
@@ -56,24 +55,23 @@ export async function exportGguf(
 }
 
 /**
- * Writes the Modelfile for GGUF files, which it names relative to itself. Atomic. Returns why it does not say how
- * conversations are written, or null: see {@link modelfile}.
+ * The Modelfile for GGUF files, which it names relative to itself: see {@link modelfile}.
  *
+ * @param source - Folder or GGUF file whose tokenizer and chat template it is about.
+ * @param path - Where it is going to be.
  * @throws {SettingsError} when the chat template has no place for the system prompt.
  */
-export async function writeModelfile(
+export async function modelfileFor(
+  source: string,
   path: string,
   { model, adapter, system }: ModelfileContents,
-): Promise<string | null> {
+): Promise<Modelfile> {
   const beside = (file: string): string => {
     const way = relative(dirname(path), file);
     return way.startsWith("..") ? resolve(file) : `./${way}`;
   };
-  const encoder = await loadGgufEncoder(model);
-  const files = { model: beside(model), adapter: adapter === null ? null : beside(adapter) };
-  const { text, noTemplate } = modelfile(encoder, { ...files, system });
-  await writeFileAtomic(path, text);
-  return noTemplate;
+  const encoder = await (isGgufPath(source) ? loadGgufEncoder(source) : loadChatEncoder(source));
+  return modelfile(encoder, { model: beside(model), adapter: adapter === null ? null : beside(adapter), system });
 }
 
 /**
