@@ -8,6 +8,7 @@ import type { RawFormat } from "../checkpoint/load-raw.ts";
 import { rawFormat } from "../checkpoint/load-raw.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
+import { groupBy } from "../core/group-by.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
@@ -135,14 +136,4 @@ function storedFormat(parts: ReadonlySet<StoredFormat>): RawFormat {
   const [first = "float32", ...others] = parts;
   if (others.length === 0 && first !== "other") return first;
   return parts.has("float32") ? "float32" : "q8_0";
-}
-
-function groupBy<Key, Item>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group) group.push(item);
-    else groups.set(keyOf(item), [item]);
-  }
-  return groups;
 }

@@ -43,17 +43,6 @@ export function oneOf<Item>(items: readonly Item[], reader: DrawReader): Item {
   return items[reader.integer(items.length)] as Item;
 }
 
-/** Items by what they have in common. */
-export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group) group.push(item);
-    else groups.set(keyOf(item), [item]);
-  }
-  return groups;
-}
-
 /** A question with its right answer and three others, all different, in a random order. */
 export function choiceRow(
   context: string,

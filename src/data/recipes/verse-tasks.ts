@@ -1,6 +1,7 @@
+import { groupBy } from "../../core/group-by.ts";
 import type { DrawReader } from "../../core/random.ts";
 import type { Recipe } from "./recipe.ts";
-import { choiceRow, groupBy, oneOf, readerOf, shuffled } from "./recipe.ts";
+import { choiceRow, oneOf, readerOf, shuffled } from "./recipe.ts";
 import type { Verse } from "./verses.ts";
 import { readVerses } from "./verses.ts";
 

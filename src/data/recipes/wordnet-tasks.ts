@@ -1,6 +1,7 @@
+import { groupBy } from "../../core/group-by.ts";
 import type { DrawReader } from "../../core/random.ts";
 import type { Recipe } from "./recipe.ts";
-import { choiceRow, divide, groupBy, oneOf, readerOf, shuffled } from "./recipe.ts";
+import { choiceRow, divide, oneOf, readerOf, shuffled } from "./recipe.ts";
 import type { Synset } from "./wordnet.ts";
 import { readNouns, topics } from "./wordnet.ts";
 
