@@ -54,9 +54,12 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
   const tokenizer = await loadTokenizerFor(model, folder);
   const { endOfText } = model.settings;
   const texts = prompts.map((prompt) => wholeText(tokenizer, tokenizer.encode(prompt), endOfText));
-  const drawing = { ...options, tokenizer };
+  const { beams, lengthPenalty, sampling, seed, maxNewTokens, signal } = options;
+  const common = { maxNewTokens, tokenizer, signal };
   const written =
-    options.beams > 1 ? await searchTexts(model, texts, drawing) : await writeTexts(model, texts, drawing);
+    beams > 1
+      ? await searchTexts(model, texts, { ...common, beams, lengthPenalty })
+      : await writeTexts(model, texts, { ...common, sampling, seed });
   const continuations = prompts.map((prompt, i): Continuation => {
     const finishReason = written[i]?.ended ? "stop" : "length";
     return {

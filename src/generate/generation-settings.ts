@@ -6,6 +6,7 @@ import type { TextGenerationOptions } from "./generate-text.ts";
 import type { SamplingSettings } from "./sampling.ts";
 import { samplingOf } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
+import type { SearchOptions, WritingOptions } from "./text-to-text.ts";
 
 const GenerationSettings = z.object({
   sampling: z.custom<SamplingSettings>().optional(), // has messages of its own
@@ -37,6 +38,19 @@ export const cacheSettings = {
     .meta({ group: "Machine" }),
 } as const;
 
+const WritingSettings = GenerationSettings.pick({
+  sampling: true,
+  maxNewTokens: true,
+  seed: true,
+  tokenizer: true,
+  signal: true,
+});
+
+const SearchSettings = WritingSettings.omit({ sampling: true, seed: true }).extend({
+  beams: z.int().positive(),
+  lengthPenalty: z.number().nonnegative(),
+});
+
 /** {@link GenerationOptions} of which the sampling is complete. */
 export type CheckedOptions = GenerationOptions & { readonly sampling: SamplingSettings };
 
@@ -57,6 +71,24 @@ export function checkedOptions(given: GenerationOptions): CheckedOptions {
  */
 export function checkTextOptions(given: TextGenerationOptions): void {
   parseSettings("generateText", TextGenerationSettings, given as z.input<typeof TextGenerationSettings>);
+}
+
+/**
+ * Makes sure of options of {@link writeTexts}; what its sampling holds is checked by {@link samplingOf}.
+ *
+ * @throws {SettingsError} naming what is missing, wrong or unknown.
+ */
+export function checkWritingOptions(given: WritingOptions): void {
+  parseSettings("writeTexts", WritingSettings, given as z.input<typeof WritingSettings>);
+}
+
+/**
+ * Makes sure of options of {@link searchTexts}.
+ *
+ * @throws {SettingsError} naming what is missing, wrong or unknown.
+ */
+export function checkSearchOptions(given: SearchOptions): void {
+  parseSettings("searchTexts", SearchSettings, given as z.input<typeof SearchSettings>);
 }
 
 /** An object that can do what is needed of it, whichever class it is of. */

@@ -111,3 +111,26 @@ test("texts that cannot be read are refused", async () => {
   await expect(write([2, 2, 2, 2, 2, 2, 2, 2, 2])).rejects.toThrow("text 2 has 9 tokens, the model is meant for 8");
   await expect(write([7])).rejects.toThrow("token 7 of text 2 is outside the model's vocabulary of 7");
 });
+
+test.each([
+  [{}, "writeTexts: maxNewTokens is missing; it must be a number; also seed is missing; it must be a number"],
+  [{ maxNewTokens: 0, seed: 1 }, "writeTexts: maxNewTokens must be more than 0, got 0"],
+  [{ maxNewTokens: 1, seed: 1, beams: 4 }, "writeTexts: has no setting beams"],
+  [
+    { maxNewTokens: 1, seed: 1, sampling: { temprature: 1 } },
+    "sampling: has no setting temprature; did you mean temperature?",
+  ],
+  [{ maxNewTokens: 1, seed: 1, signal: 3 }, "writeTexts: signal: must be an AbortSignal"],
+])("options of writing %j are checked", async (options, message) => {
+  const asked = writeTexts(model, [[2]], options as unknown as Parameters<typeof writeTexts>[2]);
+  await expect(asked).rejects.toThrow(message);
+});
+
+test.each([
+  [{ maxNewTokens: 1, beams: 2 }, "searchTexts: lengthPenalty is missing; it must be a number"],
+  [{ maxNewTokens: 1, beams: 1.5, lengthPenalty: 1 }, "searchTexts: beams must be an integer, got 1.5"],
+  [{ maxNewTokens: 1, beams: 2, lengthPenalty: 1, seed: 1 }, "searchTexts: has no setting seed"],
+])("options of a search %j are checked", async (options, message) => {
+  const asked = searchTexts(model, [[2]], options as unknown as Parameters<typeof searchTexts>[2]);
+  await expect(asked).rejects.toThrow(message);
+});

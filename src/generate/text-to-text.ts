@@ -2,6 +2,7 @@ import { NumericalError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { EncoderDecoder } from "../models/encoder-decoder.ts";
 import { BeamSearch } from "./beam-search.ts";
+import { checkSearchOptions, checkWritingOptions } from "./generation-settings.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { sampleToken, samplingOf } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
@@ -32,13 +33,15 @@ export interface WritingOptions {
  * Writes one text for each that is read, token by token. Each draws from a generator of its own, so what it says does not
  * depend on what is written beside it.
  *
- * @throws {SettingsError} when a text is empty, too long, or holds ids outside the model's vocabulary.
+ * @throws {SettingsError} naming options that are missing, wrong or unknown; when a text is empty, too long, or holds ids outside the model's vocabulary.
  */
 export async function writeTexts(
   model: EncoderDecoder,
   texts: readonly (readonly number[] | Int32Array)[],
-  { sampling: given = {}, maxNewTokens, seed, tokenizer, signal }: WritingOptions,
+  options: WritingOptions,
 ): Promise<WrittenText[]> {
+  checkWritingOptions(options);
+  const { sampling: given = {}, maxNewTokens, seed, tokenizer, signal } = options;
   const { decoderStart, padding, endOfText } = model.settings;
   const sampling = samplingOf(given);
   const rules = rulesOf(model, maxNewTokens, tokenizer);
@@ -98,6 +101,7 @@ export async function searchTexts(
   texts: readonly (readonly number[] | Int32Array)[],
   options: SearchOptions,
 ): Promise<FoundText[]> {
+  checkSearchOptions(options);
   const { decoderStart, endOfText, padding } = model.settings;
   const rules = rulesOf(model, options.maxNewTokens, options.tokenizer);
   const writer = new TextWriter(model, texts, options.beams, rules.limit);
