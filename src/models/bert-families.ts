@@ -33,6 +33,9 @@ export const bertKeys = {
   tie_word_embeddings: z.boolean().default(true),
 };
 
+/** What sets BERT's own blocks and heads apart from ModernBERT's. */
+export const ownBlocks = { turning: null, summary: "cls", sharesHead: false } as const;
+
 const BertConfig = z.object(bertKeys);
 /** What they hold. */
 export type BertKeys = z.infer<typeof BertConfig>;
@@ -78,6 +81,7 @@ export function readBertKeys(keys: BertKeys): BertSettings {
   return {
     vocabularySize: keys.vocab_size,
     context: keys.max_position_embeddings,
+    ...ownBlocks,
     positionOffset: 0,
     segments: keys.type_vocab_size,
     width: keys.hidden_size,
@@ -127,6 +131,7 @@ export function shapedBert(shape: ModelShape): BertSettings {
   const { dropout, ...sizes } = shape;
   return {
     ...sizes,
+    ...ownBlocks,
     positionOffset: 0,
     segments: 2,
     embeddingWidth: null,

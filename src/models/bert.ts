@@ -2,16 +2,21 @@ import { z } from "zod";
 import type { Activation } from "../backend/kernels.ts";
 import { ShapeError, UnsupportedError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
 import { throughBlocks } from "../nn/block-stack.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { Linear } from "../nn/linear.ts";
-import { LayerNorm } from "../nn/norm.ts";
+import type { Norm } from "../nn/norm.ts";
+import { createNorm, LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { checkPositions } from "./check-positions.ts";
 import { layerCount, rate, size } from "./config-numbers.ts";
+import { DecoderBlock } from "./decoder-block.ts";
+import { EncoderPlaces, turningBlock } from "./encoder-places.ts";
 import { Block } from "./gpt.ts";
 import type { TextModel } from "./language-model.ts";
+import { poolStates } from "./pool-states.ts";
 
 const activation = z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]);
 
@@ -20,6 +25,14 @@ export const BertSettings = z.object({
   vocabularySize: size,
   /** Positions, and so the longest sequence. */
   context: size,
+  /**
+   * How far each layer's tokens see to both sides (null: everywhere), and the base by which queries and keys turn by
+   * position, in place of learned positions. Such a model's blocks are a decoder's without biases, norms before.
+   */
+  turning: z
+    .array(z.object({ reach: size.nullable(), base: z.number().positive() }))
+    .nullable()
+    .default(null),
   /** Rows of the table of positions before the first one that is used: RoBERTa has them for padding. */
   positionOffset: z.int().nonnegative().default(0),
   /** Kinds of segments: 2, the first and the second sentence; 0 where they are not told apart. */
@@ -36,6 +49,10 @@ export const BertSettings = z.object({
   wordActivation: activation.nullable().default(null),
   /** Of the layer over the first token's state. */
   poolerActivation: activation.default("tanh"),
+  /** What the layer over a text reads: its first token's state, or the mean of all. */
+  summary: z.enum(["cls", "mean"]).default("cls"),
+  /** Whether that layer, with a norm behind it, is also the one beneath the words: there is one head for all. */
+  sharesHead: z.boolean().default(false),
   /** Whether there is a head that tells whether the second segment follows the first. */
   nextSentence: z.boolean().default(true),
   /** Of embeddings and of what each sub-layer adds. */
@@ -77,13 +94,17 @@ export class Bert implements TextModel {
   /** `[vocabularySize, embeddingWidth]` */
   readonly tokenEmbedding: Parameter;
   /** `[positionOffset + context, embeddingWidth]` */
-  readonly positionEmbedding: Parameter;
+  readonly positionEmbedding: Parameter | null;
   /** `[segments, embeddingWidth]` */
   readonly segmentEmbedding: Parameter | null;
-  readonly embeddingNorm: LayerNorm;
+  readonly embeddingNorm: Norm;
   readonly embeddingProjection: Linear | null;
-  readonly blocks: readonly Block[];
+  readonly blocks: readonly Block[] | readonly DecoderBlock[];
+  /** Only where norms stand before the sub-layers. */
+  readonly finalNorm: Norm | null;
   readonly pooler: Linear;
+  readonly poolerNorm: Norm | null;
+  readonly #places: EncoderPlaces | null;
 
   constructor(settings: BertSettings, init: Initializer) {
     const { width, heads, normEpsilon, initializerRange: range, dropout } = settings;
@@ -91,14 +112,22 @@ export class Bert implements TextModel {
     this.settings = settings;
     const inner = settings.embeddingWidth ?? width;
     this.tokenEmbedding = init.normal([settings.vocabularySize, inner], range);
-    this.positionEmbedding = init.normal([settings.positionOffset + settings.context, inner], range);
+    const { turning } = settings;
+    this.positionEmbedding = turning ? null : init.normal([settings.positionOffset + settings.context, inner], range);
     this.segmentEmbedding = settings.segments > 0 ? init.normal([settings.segments, inner], range) : null;
-    this.embeddingNorm = new LayerNorm(inner, normEpsilon, init);
-    const linear = { bias: true, standardDeviation: range };
+    const rule = { kind: "layer", epsilon: normEpsilon, gain: true, bias: !turning } as const;
+    this.embeddingNorm = createNorm(inner, rule, init);
+    const linear = { bias: !turning, standardDeviation: range };
     this.embeddingProjection = settings.embeddingWidth === null ? null : new Linear(inner, width, linear, init);
     const block = { ...settings, normPosition: "after", residualDropout: dropout } as const;
-    this.blocks = Array.from({ length: settings.layers }, (_, layer) => new Block(block, layer, init));
+    const layers = Array.from({ length: settings.layers }, (_, layer) => layer);
+    this.blocks = turning
+      ? layers.map((layer) => new DecoderBlock(turningBlock(settings, turning), layer, init))
+      : layers.map((layer) => new Block(block, layer, init));
+    this.finalNorm = turning ? createNorm(width, rule, init) : null;
     this.pooler = new Linear(width, width, linear, init);
+    this.poolerNorm = settings.sharesHead ? createNorm(width, rule, init) : null;
+    this.#places = turning && new EncoderPlaces(init.backend, width / heads, turning);
   }
 
   get backend(): Tensor["backend"] {
@@ -111,19 +140,46 @@ export class Bert implements TextModel {
     const random = options.random ?? null;
     checkPositions("bert", this.settings.context, time, null);
     const { positionOffset: first } = this.settings;
-    const placed = this.tokenEmbedding.gatherRows(ids).add(this.positionEmbedding.slice(0, first, first + time));
+    const tokens = this.tokenEmbedding.gatherRows(ids);
+    const placed = this.positionEmbedding ? tokens.add(this.positionEmbedding.slice(0, first, first + time)) : tokens;
     const embedded = this.#withSegments(placed, options.segments ?? new Int32Array(batch * time));
     const normal = dropOut(this.embeddingNorm.forward(embedded), this.settings.dropout, random);
     const x = this.embeddingProjection?.forward(normal) ?? normal; // [batch, time, width]
-    const mask = { causal: false, keyLengths: options.lengths };
-    const { recompute = false } = options;
-    return throughBlocks(this.blocks, x, { random, recompute }, (block, input, own) => block.forward(input, mask, own));
+    const through = { random, recompute: options.recompute ?? false };
+    const last = this.#throughBlocks(x, options.lengths, through);
+    return this.finalNorm?.forward(last) ?? last;
   }
 
-  /** Hidden states `[batch, time, width]` → a layer with its activation over the first token's, `[batch, width]`. */
-  pooled(hidden: Tensor): Tensor {
-    const { width, poolerActivation } = this.settings;
-    return this.pooler.forward(hidden.slice(1, 0, 1).reshape([-1, width]), { activation: poolerActivation });
+  /**
+   * Hidden states `[batch, time, width]` → a layer with its activation over a text's summary, `[batch, width]`.
+   *
+   * @param lengths - Tokens of each sequence that are not padding, `[batch]`; all without.
+   */
+  pooled(hidden: Tensor, lengths?: Int32Array): Tensor {
+    const [batch, time] = [hidden.axis(0), hidden.axis(1)];
+    const texts = {
+      ...{ batch, time, lengths: lengths ?? new Int32Array(batch).fill(time) },
+      skipped: new Int32Array(batch),
+    };
+    const pooled = this.pooler.forward(poolStates(this.settings.summary, hidden, texts), {
+      activation: this.settings.poolerActivation,
+    });
+    return this.poolerNorm?.forward(pooled) ?? pooled;
+  }
+
+  #throughBlocks(x: Tensor, lengths: Int32Array | undefined, options: ForwardOptions): Tensor {
+    const mask = { causal: false, keyLengths: lengths };
+    const placesOf = this.#places?.of(x.axis(0), x.axis(1), lengths) ?? null;
+    let states = x;
+    for (const [layer, block] of this.blocks.entries()) {
+      if (block instanceof Block) {
+        states = throughBlocks([block], states, options, (one, input, own) => one.forward(input, mask, own));
+      } else if (placesOf) {
+        const places = placesOf(layer);
+        states = throughBlocks([block], states, options, (one, input, own) => one.forward(input, places, own));
+      }
+    }
+    return states;
   }
 
   #withSegments(embedded: Tensor, segments: Int32Array): Tensor {
@@ -142,7 +198,7 @@ export class Bert implements TextModel {
 export class BertForPretraining implements TextModel {
   readonly body: Bert;
   readonly transform: Linear;
-  readonly transformNorm: LayerNorm;
+  readonly transformNorm: Norm;
   /** `[vocabularySize]` */
   readonly outputBias: Parameter;
   /** `[vocabularySize, embeddingWidth]`; null where the word embedding serves. */
@@ -155,8 +211,9 @@ export class BertForPretraining implements TextModel {
     const linear = { bias: true, standardDeviation: settings.initializerRange };
     this.body = new Bert(settings, init);
     const inner = settings.embeddingWidth ?? settings.width;
-    this.transform = new Linear(settings.width, inner, linear, init);
-    this.transformNorm = new LayerNorm(inner, settings.normEpsilon, init);
+    const { pooler, poolerNorm } = this.body;
+    this.transform = poolerNorm ? pooler : new Linear(settings.width, inner, linear, init);
+    this.transformNorm = poolerNorm ?? new LayerNorm(inner, settings.normEpsilon, init);
     this.outputBias = init.constant([settings.vocabularySize], 0);
     const { vocabularySize, initializerRange } = settings;
     this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, inner], initializerRange);
@@ -238,7 +295,7 @@ export class BertClassifier implements TextModel {
 
   /** Token ids int32 `[batch, time]` → logits `[batch, classes]`; of choices as rows of a batch, `[batch, 1]`. */
   forward(ids: Tensor, options: EncoderOptions = {}): Tensor {
-    const pooled = this.body.pooled(this.body.forward(ids, options));
+    const pooled = this.body.pooled(this.body.forward(ids, options), options.lengths);
     return this.classifier.forward(dropOut(pooled, this.settings.classifierDropout, options.random ?? null));
   }
 }

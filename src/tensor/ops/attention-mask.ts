@@ -77,6 +77,24 @@ export function isVisible(mask: AttentionMask, batch: number, query: number, key
   return key <= (mask.queryStarts?.[batch] ?? 0) + query || key < (mask.prefixLengths?.[batch] ?? 0);
 }
 
+/**
+ * A mask of sequences from their first token on, of which each query sees the keys up to `reach` places before it and
+ * behind it.
+ */
+export function withinReach(
+  keyLengths: Int32Array | undefined,
+  reach: number,
+  batch: number,
+  queries: number,
+): AttentionMask {
+  const firstKeys = Int32Array.from({ length: batch * queries }, (_, row) => {
+    // At padding, which nobody reads, something is to be seen, too.
+    const last = (keyLengths?.[Math.floor(row / queries)] ?? queries) - 1;
+    return Math.min(Math.max((row % queries) - reach, 0), last);
+  });
+  return { causal: true, queryStarts: new Int32Array(batch).fill(reach), firstKeys, keyLengths };
+}
+
 /** The same mask, of which each query sees only the last `window` keys up to its own. */
 export function withinWindow(mask: AttentionMask, window: number, batch: number, queries: number): AttentionMask {
   const firstKeys = Int32Array.from({ length: batch * queries }, (_, row) => {

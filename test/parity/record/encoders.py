@@ -32,6 +32,12 @@ KINDS: dict[str, dict[str, object]] = {
         "vocab_size": VOCABULARY, "dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 20, "max_position_embeddings": 16,
         "initializer_range": 0.3, "pad_token_id": 0,
     },
+    "modernbert": {
+        "vocab_size": VOCABULARY, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "max_position_embeddings": 16, "initializer_range": 0.3, "local_attention": 4,
+        "pad_token_id": 0, "classifier_pooling": "mean",
+        "bos_token_id": 1, "cls_token_id": 1, "eos_token_id": 2, "sep_token_id": 2,
+    },
     "electra": {**BERT, "embedding_size": 12, "pad_token_id": 0},
 }
 HEADS = {"words": AutoModelForMaskedLM, "classifier": AutoModelForSequenceClassification}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { leaf, randomTensor, read, tensor } from "../../test/exact.ts";
 import { functionGradientGap } from "../tensor/check-op.ts";
-import { pooled } from "./embedding-model.ts";
+import { poolStates } from "./pool-states.ts";
 import { poolingModes } from "./sentence-modules.ts";
 import { unitVectors } from "./unit-vectors.ts";
 
@@ -24,7 +24,7 @@ describe("states of tokens become one vector", () => {
     ["weightedmean", [(1 + 6 + 15) / 6, (-2 + 8) / 6, 9, 10]],
     ["lasttoken", [5, 0, 9, 10]],
   ] as const)("%s", async (mode, expected) => {
-    const values = await read(pooled(mode, tensor(states, [2, 3, 2]), batch));
+    const values = await read(poolStates(mode, tensor(states, [2, 3, 2]), batch));
     expected.forEach((value, i) => {
       expect(values[i]).toBeCloseTo(value, 6);
     });
@@ -33,7 +33,9 @@ describe("states of tokens become one vector", () => {
   test.each(poolingModes)("%s has the gradient of finite differences, with lengths of 1", async (mode) => {
     const x = leaf(randomTensor([2, 3, 2], 3));
     const weights = randomTensor([2, 2], 4);
-    expect(await functionGradientGap(() => unitVectors(pooled(mode, x, batch)).mul(weights), [x])).toBeLessThan(1e-8);
+    expect(await functionGradientGap(() => unitVectors(poolStates(mode, x, batch)).mul(weights), [x])).toBeLessThan(
+      1e-8,
+    );
   });
 });
 
