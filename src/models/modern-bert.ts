@@ -125,6 +125,8 @@ function writeModernBert(settings: BertSettings): ModelConfig {
       full_attention: { rope_type: "default", rope_theta: globalBase },
       sliding_attention: { rope_type: "default", rope_theta: localBase },
     },
+    // Where these are left out, the library takes those of its own vocabulary.
+    ...{ bos_token_id: null, eos_token_id: null, cls_token_id: null, sep_token_id: null },
     pad_token_id: settings.padding,
     tie_word_embeddings: settings.tiedEmbeddings,
   };

@@ -41,7 +41,8 @@ describe.skipIf(pythonPeers === null)(`sentence-transformers${peersHint}`, () =>
   async function expectSame(folder: string, some: readonly string[], promptName: string | null = null): Promise<void> {
     const asked = promptName === null ? {} : { prompt_name: promptName };
     const theirs = await peer.ask<Embedded>({ op: "embed", folder, texts: some, ...asked });
-    expect(theirs.complaints).toEqual([]);
+    // A layer that no embedding is made with may be missing.
+    expect(theirs.complaints.filter((line) => !line.includes("pooler.dense.weight | MISSING"))).toEqual([]);
     const embedder = await openEmbedder(folder, backend);
     expect(embedder.maxLength).toBe(theirs.length);
     const ours = await embedTexts(embedder, some, { promptName });
