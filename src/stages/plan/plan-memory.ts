@@ -73,7 +73,7 @@ export async function measureStep(
   const { machine } = backend;
   const before = machine.memory().inUse;
   const prepared = prepareStep(backend as Backend, model, run, () => {});
-  for (const parameter of parameters(prepared.model).values()) parameter.write(unevenNumbers(parameter.size));
+  fill(prepared.models);
   machine.resetPeak();
   await prepared.step();
   const { peak } = machine.memory();
@@ -90,7 +90,7 @@ export async function measureStep(
  */
 export async function timeStep(backend: Backend, model: PlannedModel, run: PlannedRun): Promise<number> {
   const prepared = prepareStep(backend, model, run, () => {});
-  for (const parameter of parameters(prepared.model).values()) parameter.write(unevenNumbers(parameter.size));
+  fill(prepared.models);
   let [least, spent] = [Number.POSITIVE_INFINITY, 0];
   for (let i = 0; i < 4; i++) {
     const start = performance.now();
@@ -106,6 +106,12 @@ export async function timeStep(backend: Backend, model: PlannedModel, run: Plann
 
 /** Seconds of a step that is not made twice. */
 const longStep = 3;
+
+function fill(models: readonly object[]): void {
+  for (const parameter of models.flatMap((model) => [...parameters(model).values()])) {
+    parameter.write(unevenNumbers(parameter.size));
+  }
+}
 
 /** Small weights, no two rows alike: a norm of equal numbers would make the gradient infinite. */
 function unevenNumbers(length: number): Float32Array {

@@ -101,7 +101,9 @@ export async function planModel(
   overrides: ShapeOverrides,
   weights: WeightChoice = "float32",
 ): Promise<PlannedModel> {
-  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
+  const { layers, heads, width, context, vocabularySize } = overrides;
+  const shaping = { layers, heads, width, vocabularySize };
+  const given = Object.fromEntries(Object.entries({ ...shaping, context }).filter(([, value]) => value !== undefined));
   const known = published[name];
   if (known) {
     const { family: familyName, more, ...own } = known;
@@ -124,7 +126,7 @@ export async function planModel(
     const planned = plannedModel(name, family, { ...(family.readConfig(folder.config) as object), ...given });
     if (planned.kind !== "decoder") return planned;
     const { settings } = planned;
-    const isStored = weights === "stored" && Object.keys(given).length === 0;
+    const isStored = weights === "stored" && Object.values(shaping).every((value) => value === undefined);
     const formats = isStored
       ? await storedFormats(planned.family, folder)
       : uniformFormats(planned.family, settings, weights);

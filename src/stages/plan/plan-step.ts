@@ -104,7 +104,8 @@ function dpoStep(policy: LanguageModel, reference: LanguageModel | null, run: Pl
     dpoObjective(own, some, { kind: "sigmoid", beta: 0.1, labelSmoothing: 0 }, { recompute: run.recompute });
   const part = { objective, batch, tokens: 2 * run.batchSize * run.context };
   const prepared = trainingStep(policy, policy, trainedParameters(policy), part, mark);
-  return { ...prepared, release: () => releaseAll([policy, ...(reference ? [reference] : [])], [prepared.optimizer]) };
+  const models = [policy, ...(reference ? [reference] : [])];
+  return { ...prepared, models, release: () => releaseAll(models, [prepared.optimizer]) };
 }
 
 /** Four models: one answers, three judge, two of them learn. With adapters, two models do the work of four. */
@@ -138,10 +139,11 @@ function ppoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): Prep
   const all = [actorOptimizer, criticOptimizer].flatMap((optimizer) => [...optimizer.parameters().values()]);
   const tokens = run.batchSize * run.context;
   const trained = all.reduce((sum, { size }) => sum + size, 0);
+  const models = [actor, reference, reward, critic];
   return {
-    ...{ model: actor, trained, tokens },
+    ...{ model: actor, models, trained, tokens },
     step: () => ppoIteration(ppo, answers, run),
-    release: () => releaseAll([actor, reference, reward, critic], [actorOptimizer, criticOptimizer]),
+    release: () => releaseAll(models, [actorOptimizer, criticOptimizer]),
   };
 }
 
@@ -169,10 +171,11 @@ function grpoStep(create: () => LanguageModel, run: PlannedRun, mark: Mark): Pre
     settings: { ...settings, sampling: samplingOf(maxNewTokens, run) },
   };
   const trained = [...optimizer.parameters().values()].reduce((sum, { size }) => sum + size, 0);
+  const models = [policy, ...(reference ? [reference] : [])];
   return {
-    ...{ model: policy, trained, tokens: run.batchSize * run.context },
+    ...{ model: policy, models, trained, tokens: run.batchSize * run.context },
     step: () => grpoIteration(grpo, answers, run),
-    release: () => releaseAll([policy, ...(reference ? [reference] : [])], [optimizer]),
+    release: () => releaseAll(models, [optimizer]),
   };
 }
 

@@ -4,7 +4,9 @@ import type { Backend } from "../../backend/kernels.ts";
 import { openNative } from "../../backend/native/index.ts";
 import { MemoryError } from "../../core/errors.ts";
 import { t5 } from "../../models/encoder-decoders/t5.ts";
+import type { WeightChoice } from "../../models/weight-choice.ts";
 import { largestContext, refuseLargeStep, stepBytes } from "./fit.ts";
+import type { Plan } from "./plan-memory.ts";
 import { largestBatch, measureStep, planStep } from "./plan-memory.ts";
 import { planModel, plannedModel } from "./plan-models.ts";
 import type { PlannedRun } from "./prepared-step.ts";
@@ -28,9 +30,9 @@ const ways: readonly (readonly [string, PlannedRun])[] = [
 ];
 
 /** Measures a step of a small model, and compares. */
-async function expectPlanned(name: string, run: PlannedRun): Promise<void> {
+async function expectPlanned(name: string, run: PlannedRun, weights: WeightChoice = "float32"): Promise<void> {
   if (!native) throw new Error("the addon is not built");
-  const model = await planModel(name, small);
+  const model = await planModel(name, small, weights);
   const planned = await planStep(model, run);
   const measured = await measureStep(native, model, run);
   expect(measured.peak / planned.peak).toBeGreaterThan(0.9);
@@ -49,6 +51,29 @@ test.skipIf(!native).each([
   ["adapted", { ...plain, stage: "finetune", loraRank: 4 }],
 ] as const)("BERT, %s: the plan is within a tenth of what the step takes", async (_, run) => {
   await expectPlanned("bert-base", run);
+});
+
+const adapted = (["sft", "finetune", "reward", "dpo", "ppo", "grpo"] as const).map(
+  (stage) => [stage, { ...plain, stage, loraRank: 4 }] as const,
+);
+
+test.skipIf(!native).each(adapted)(
+  "%s on blocks: the plan is within a tenth of what the step takes",
+  async (_, run) => {
+    await expectPlanned("llama-7b", run, "q8_0");
+  },
+);
+
+test("matrices that stay as they are count in their format, and only those", async () => {
+  const width = 96; // and 256 in between: whole blocks
+  const of = (choice: WeightChoice, loraRank: number): Promise<Plan> =>
+    planModel("llama-7b", { ...small, width }, choice).then((model) =>
+      planStep(model, { ...plain, stage: "sft", loraRank }),
+    );
+  const [exact, blocks] = [await of("float32", 4), await of("q8_0", 4)];
+  const matrices = exact.parameters - exact.trained - (2 * small.layers + 1) * width;
+  expect(exact.weights - blocks.weights).toBe(matrices * (4 - 34 / 32));
+  expect((await of("q8_0", 0)).weights).toBe((await of("float32", 0)).weights);
 });
 
 test.each(["bert-base", "gpt2", "llama-7b"])("%s: an adapter holds nothing but what has its rank", async (name) => {

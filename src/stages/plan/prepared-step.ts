@@ -55,6 +55,8 @@ export type Mark = (moment: Moment) => void;
 /** A step that is ready to be made. */
 export interface PreparedStep {
   readonly model: StoredModel;
+  /** All that has parameters, that model among them. */
+  readonly models: readonly object[];
   /** Numbers that are trained. */
   readonly trained: number;
   /** Tokens that the step learns from. */
@@ -92,7 +94,7 @@ interface StepPart<Model, Batch> {
 }
 
 /** One update by the loop's own `optimizerStep`. */
-export function trainingStep<Model, Batch>(
+export function trainingStep<Model extends object, Batch>(
   body: StoredModel,
   model: Model,
   trained: ReadonlyMap<string, Parameter>,
@@ -111,7 +113,7 @@ export function trainingStep<Model, Batch>(
   const update = { model, objective: watched, optimizer, schedule: () => 1e-5, maxGradientNorm: 1, seed: 1 };
   const count = [...optimizer.parameters().values()].reduce((sum, { size }) => sum + size, 0);
   return {
-    ...{ model: body, trained: count, tokens, optimizer },
+    ...{ model: body, models: [model], trained: count, tokens, optimizer },
     async step() {
       await optimizerStep({ ...update, batches: () => [micro] }, 0);
     },
