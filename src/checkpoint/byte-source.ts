@@ -11,6 +11,8 @@ export interface ByteSource {
   /** How messages name it; for a file its path. */
   readonly name: string;
   readonly sizeBytes: number;
+  /** Another text for every file and every change of it; absent where that is not known. */
+  readonly version?: string;
   /** Fills `into` with the bytes from `position` on. Throws a CheckpointError when there are too few. */
   read(into: Uint8Array, position: number): Promise<void>;
   close(): Promise<void>;

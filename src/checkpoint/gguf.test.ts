@@ -334,3 +334,17 @@ test("lists of lists that would take far more memory than their file are refused
     ),
   );
 });
+
+test("a file that was opened before is read anew once it has changed", async () => {
+  const path = join(folder, "changing.gguf");
+  const asked = async (): Promise<GgufValue | undefined> => {
+    const file = await openGguf(path);
+    await file.close();
+    return file.metadata.get("u");
+  };
+  for (const value of [7, 8, 9]) {
+    // In place: the same length and the same inode.
+    await writeFile(path, await bytesOf({ metadata: new Map([...metadata, ["u", { type: "uint32", value }]]) }));
+    for (let i = 0; i < 2; i++) expect(await asked()).toEqual({ type: "uint32", value });
+  }
+});

@@ -114,9 +114,21 @@ export class GgufFile implements TensorSource {
 export async function openGguf(file: string | ByteSource): Promise<GgufFile> {
   const bytes = typeof file === "string" ? await openFile(file) : file;
   try {
-    return new GgufFile(bytes, await parseGrowing(bytes, parseGgufHeader));
+    return new GgufFile(bytes, await headerOf(bytes));
   } catch (error) {
     await bytes.close();
     throw error;
   }
+}
+
+/** The header that was read last, as long as anything holds it: a command asks one file for its family, tokenizer and model. */
+let lastRead: { readonly version: string; readonly header: WeakRef<GgufHeader> } | null = null;
+
+async function headerOf(bytes: ByteSource): Promise<GgufHeader> {
+  const { version } = bytes;
+  const known = version !== undefined && lastRead?.version === version ? lastRead.header.deref() : undefined;
+  if (known) return known;
+  const header = await parseGrowing(bytes, parseGgufHeader);
+  if (version !== undefined) lastRead = { version, header: new WeakRef(header) };
+  return header;
 }

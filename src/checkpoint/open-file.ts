@@ -20,6 +20,7 @@ export async function openFile(path: string): Promise<ByteSource> {
     return {
       name: path,
       sizeBytes: stats.size,
+      version: [path, stats.dev, stats.ino, stats.size, stats.mtimeMs, stats.ctimeMs].join(" "),
       read: async (into, position) => {
         for (let done = 0; done < into.byteLength; ) {
           // Linux reads at most 2 GiB at once.
