@@ -85,6 +85,7 @@ export { pretrainBase } from "./stages/quickstart/pretrain-base.ts";
 export { reward } from "./stages/reward.ts";
 export type { StageResult, Watcher } from "./stages/run-stage.ts";
 export { runStage } from "./stages/run-stage.ts";
+export { seq2seq } from "./stages/seq2seq.ts";
 export { sft } from "./stages/sft.ts";
 export type { Stage, StageEnvironment, StageRun } from "./stages/stage.ts";
 export { defineStage, runSettings, trainingSettings } from "./stages/stage.ts";

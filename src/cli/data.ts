@@ -49,7 +49,8 @@ export const data = defineCommand({
     const [train, test] = files;
     if (test !== undefined) {
       const score = recipe.isScore ? " --score" : "";
-      const use = recipe.task === null ? "pretrain" : `finetune --task ${recipe.task} --model <folder>`;
+      const use =
+        recipe.task === null ? (recipe.stage ?? "pretrain") : `finetune --task ${recipe.task} --model <folder>`;
       io.print(`next: stemma ${use} --data ${train} --validation ${test}${score} --output <folder>`);
     }
     return { files };

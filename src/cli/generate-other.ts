@@ -5,15 +5,14 @@ import { loadTokenizerFor } from "../generate/assistant.ts";
 import { fillIn } from "../generate/fill-in.ts";
 import type { FinishReason } from "../generate/generate.ts";
 import type { SamplingSettings } from "../generate/sampling.ts";
-import { searchTexts, writeTexts } from "../generate/text-to-text.ts";
-import type { EncoderDecoder } from "../models/encoder-decoder.ts";
+import { searchTexts, withoutStart, writeTexts } from "../generate/text-to-text.ts";
 import type { EncoderFamily } from "../models/encoder-family.ts";
 import { encoderNamed } from "../models/encoders.ts";
 import type { Architecture } from "../models/family.ts";
 import { otherFamilies } from "../models/index.ts";
 import { loadModelOf } from "../models/load.ts";
 import { loadTextToText } from "../models/load-text-to-text.ts";
-import { boundsOf, wholeText } from "../text/text-bounds.ts";
+import { wholeText } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** What a model made of a prompt. */
@@ -69,12 +68,6 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
     };
   });
   return { continuations, tokens: written.reduce((sum, { tokens }) => sum + tokens.length, 0) };
-}
-
-/** What a model wrote without what every text begins with: what its tokenizer puts there, or the model itself. */
-function withoutStart(written: Int32Array, { settings }: EncoderDecoder, tokenizer: Tokenizer): Int32Array {
-  const start = settings.firstToken === null ? boundsOf(tokenizer).before : [settings.firstToken];
-  return start.every((id, i) => written[i] === id) ? written.subarray(start.length) : written;
 }
 
 /** An encoder fills in the masks of each prompt. */

@@ -1,6 +1,8 @@
 import { NumericalError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import type { EncoderDecoder } from "../models/encoder-decoder.ts";
+import { boundsOf } from "../text/text-bounds.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { BeamSearch } from "./beam-search.ts";
 import { checkSearchOptions, checkWritingOptions } from "./generation-settings.ts";
 import type { SamplingOptions } from "./sampling.ts";
@@ -123,6 +125,16 @@ export async function searchTexts(
     writer.release();
   }
   return searches.map((search) => search.best());
+}
+
+/** What a model wrote without what every text begins with: what its tokenizer puts there, or the model itself. */
+export function withoutStart(
+  written: Int32Array,
+  { settings }: EncoderDecoder,
+  tokenizer: Pick<Tokenizer, "frame">,
+): Int32Array {
+  const start = settings.firstToken === null ? boundsOf(tokenizer).before : [settings.firstToken];
+  return start.every((id, i) => written[i] === id) ? written.subarray(start.length) : written;
 }
 
 /** What may be written at which place. */

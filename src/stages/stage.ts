@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { machineSettings } from "../backend/machine-settings.ts";
+import { scheduleShapes } from "../optim/schedule.ts";
 import type { Metrics, Outcome } from "../train/run.ts";
 import type { RunFolder } from "../train/run-folder.ts";
 
@@ -63,7 +64,7 @@ export const trainingSettings = {
       group: "Training",
     }),
   schedule: z
-    .enum(["cosine", "linear", "constant"])
+    .enum(scheduleShapes)
     .default("cosine")
     .describe("how the learning rate falls after warm-up")
     .meta({ aliases: ["lr_scheduler_type"], group: "Training" }),

@@ -1,4 +1,5 @@
 import { countryCapitals } from "./country-capitals.ts";
+import { pronunciation } from "./pronunciation.ts";
 import type { Recipe } from "./recipe.ts";
 import { analogies, capitals, kjv, spam } from "./text-tasks.ts";
 import { nextVerse, verseGenre, verseHalves, versePairs } from "./verse-tasks.ts";
@@ -19,4 +20,5 @@ export const recipes: readonly Recipe[] = [
   analogies,
   capitals,
   countryCapitals,
+  pronunciation,
 ];

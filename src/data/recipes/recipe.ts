@@ -15,8 +15,10 @@ export interface Recipe {
   readonly name: string;
   /** One line, with where the data come from. */
   readonly summary: string;
-  /** What to fine-tune for; null is text to pretrain on. */
+  /** What to fine-tune for; null is none of these. */
   readonly task: TaskKind | null;
+  /** The stage that learns from it, where it is of no task; default: `pretrain`. */
+  readonly stage?: "seq2seq";
   /** Labels are numbers. */
   readonly isScore?: boolean;
   /** @throws {DataError} when the package is not installed. */

@@ -12,6 +12,7 @@ import type { Tokenizer } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
 import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
+import { withWritingIds, withWritingTokens } from "../writing-tokens.ts";
 import { familyOfRun, modelContents, openOtherModel, usualContext } from "./model.ts";
 import { evaluationSteps, prepareText, pretrainingRun } from "./run.ts";
 import type { PretrainSettings } from "./settings.ts";
@@ -39,10 +40,7 @@ export async function pretrainTextToText(
     backend,
     {
       complete: withSentinels,
-      shape: (shaped, of) => {
-        const padding = roleId(of, "pad");
-        return { ...shaped, padding, decoderStart: padding, endOfText: roleId(of, "eos") };
-      },
+      shape: withWritingIds,
     },
   );
   const context = settings.context ?? Math.min(model.settings.context, usualContext);
@@ -93,15 +91,8 @@ export async function pretrainTextToText(
 
 /** The same tokenizer with an end, padding, and what stands for parts that were taken out. */
 function withSentinels(tokenizer: Tokenizer): Tokenizer {
-  const roles = {
-    ...(tokenizer.roles.eos === undefined ? { eos: "</s>" } : {}),
-    ...(tokenizer.roles.pad === undefined ? { pad: "<pad>" } : {}),
-  };
-  const sentinels = Array.from({ length: sentinelCount }, (_, i) => sentinel(sentinelCount - 1 - i));
-  const tokens = [...Object.values(roles), ...sentinels].filter((token) => !tokenizer.specialTokens.has(token));
-  return tokens.length > 0 ? tokenizer.withSpecialTokens(tokens, roles) : tokenizer;
-}
-
-function roleId({ roles, specialTokens }: Tokenizer, role: "pad" | "eos"): number {
-  return specialTokens.get(roles[role] ?? "") ?? 0;
+  return withWritingTokens(
+    tokenizer,
+    Array.from({ length: sentinelCount }, (_, i) => sentinel(sentinelCount - 1 - i)),
+  );
 }

@@ -22,6 +22,8 @@ export interface TrainingText {
   readonly data: readonly SourceSetting[];
   readonly textColumn: string;
   readonly badRows: BadRowChoice;
+  /** Texts that were read already, instead. */
+  readonly texts?: Iterable<string>;
 }
 
 /**
@@ -65,9 +67,15 @@ const kinds: Readonly<Record<string, { title: string; trainer: (vocabularySize: 
 
 async function learn(
   trainer: TokenizerTrainer,
-  { data, textColumn, badRows }: TrainingText,
+  { data, textColumn, badRows, texts }: TrainingText,
   signal: AbortSignal,
 ): Promise<Tokenizer> {
+  for (const text of texts ?? []) {
+    trainer.add(text);
+    await turnEventLoopWhenDue();
+    signal.throwIfAborted();
+  }
+  if (texts) return trainer.train();
   for (const { files } of await resolveSources(data)) {
     const reading = { textColumn, bad: new BadRows(badRows) };
     for await (const { text } of readDocuments(files, reading)) {

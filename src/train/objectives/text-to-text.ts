@@ -2,8 +2,16 @@ import type { Random } from "../../core/random.ts";
 import type { TextPairs } from "../../data/span-corruption.ts";
 import type { EncoderDecoder } from "../../models/encoder-decoder.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { smoothingTerm } from "./label-smoothing.ts";
 import { tokenLoss } from "./next-token.ts";
 import { trainedRows } from "./trained-rows.ts";
+
+/** How {@link textToTextLoss} is computed. */
+interface TextToTextOptions {
+  readonly recompute?: boolean;
+  /** Share of each target that is spread over all tokens; 0 is none. */
+  readonly labelSmoothing?: number;
+}
 
 /**
  * One text written after reading another: L = −1/n Σᵢ log p(yᵢ | y₁ … yᵢ₋₁, x), in nats, over the n tokens of all targets
@@ -16,13 +24,15 @@ export function textToTextLoss(
   model: EncoderDecoder,
   pairs: TextPairs,
   random: Random | null,
-  { recompute = false }: { readonly recompute?: boolean } = {},
+  { recompute = false, labelSmoothing = 0 }: TextToTextOptions = {},
 ): Tensor {
   const { batch, inputs, time, lengths, targets, targetTime } = pairs;
   const text = model.encode(Tensor.from(model.backend, inputs, [batch, time]), lengths, { random, recompute });
   const ids = Tensor.from(model.backend, decoderInputs(model, targets, targetTime), [batch, targetTime]);
   const hidden = model.decode(ids, text, { random, recompute });
-  return tokenLoss(model, trainedRows(hidden, targets));
+  const rows = trainedRows(hidden, targets);
+  const loss = tokenLoss(model, rows);
+  return labelSmoothing === 0 ? loss : loss.add(smoothingTerm(model, rows, labelSmoothing));
 }
 
 /** Targets moved right; padding where there is none. */
