@@ -184,7 +184,7 @@ test("flags without an effect are refused", async () => {
       generate.run(generate.settings.parse({ model, prompt: ["the [MASK] sat"], threads: 1, ...given }), io),
     );
   await expect(ask(encoder, { samples: 3, temperature: 0.5 })).rejects.toThrow(
-    "generate: --samples and --temperature would have no effect, since a bert puts the likeliest words into the masks",
+    "generate: --samples and --temperature would have no effect, since an encoder puts the likeliest words into the masks",
   );
   await expect(ask(encoder, { temperature: 0 })).resolves.toBeDefined();
   const prompt = ["the cat"];

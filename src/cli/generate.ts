@@ -167,7 +167,7 @@ function refuseIdle(settings: GenerateSettings, architecture: Architecture): voi
   const idle = keys.filter((key) => isGiven(key) && !(key === "temperature" && settings.temperature === 0));
   if (idle.length === 0) return;
   const what = isFilling
-    ? "a bert puts the likeliest words into the masks of a prompt"
+    ? "an encoder puts the likeliest words into the masks of a prompt"
     : isCertain
       ? "a search finds one text, the likeliest"
       : "an encoder-decoder writes until its text ends";

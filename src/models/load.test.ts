@@ -210,7 +210,8 @@ const refusals: [string, Partial<ModelContents>, string][] = [
   ],
   ["an absurd width", { config: { ...config, n_embd: 2e9 } }, "the model is far larger than its weights"],
   ["an absurd vocabulary", { config: { ...config, vocab_size: 2 ** 52 } }, "the model is far larger than its weights"],
-  ["an absurd depth", { config: { ...config, n_layer: 1e9 } }, "the model is far larger than its weights"],
+  ["an absurd depth", { config: { ...config, n_layer: 1e9 } }, "n_layer is 1000000000; it must be at most 10000"],
+  ["a depth without weights", { config: { ...config, n_layer: 1e4 } }, "the model is far larger than its weights"],
 ];
 
 function integers(name: string, size: readonly number[]): WritableTensor {
