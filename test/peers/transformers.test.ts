@@ -7,8 +7,8 @@ import { openReference } from "../../src/backend/reference/index.ts";
 import { readTaskExamples } from "../../src/data/task-examples.ts";
 import { encodeExamples } from "../../src/data/task-inputs.ts";
 import { bert } from "../../src/models/bert-families.ts";
-import { t5 } from "../../src/models/encoder-decoders/t5.ts";
 import { loadModel, loadModelOf } from "../../src/models/load.ts";
+import { loadTextToText } from "../../src/models/load-text-to-text.ts";
 import { loadRewardModel } from "../../src/models/reward-model.ts";
 import { dpo } from "../../src/stages/dpo.ts";
 import { finetune } from "../../src/stages/finetune.ts";
@@ -66,7 +66,7 @@ const ours = {
     };
   },
   async t5(folder: string): Promise<Outputs> {
-    const model = await loadModelOf(t5, folder, backend);
+    const { model } = await loadTextToText(folder, backend);
     const hidden = model.decode(batch(), model.encode(batch(), null));
     return { logits: [...(await model.logits(hidden).read())], complaints: [] };
   },
@@ -99,6 +99,8 @@ const pretrained: readonly [string, Kind, string, object][] = [
   ["gpt2", "decoder", "AutoModelForCausalLM", { objective: "prefix" }],
   ["bert", "bert", "AutoModelForPreTraining", { tokenizer: "wordpiece-150" }],
   ["t5", "t5", "AutoModelForSeq2SeqLM", {}],
+  ["bart", "t5", "AutoModelForSeq2SeqLM", {}],
+  ["transformer", "t5", "AutoModelForSeq2SeqLM", {}],
 ];
 
 const small = { vocab_size: 100, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2 };
