@@ -37,7 +37,8 @@ export const merge = defineCommand({
   async run({ model, adapter, output, quantization, overwrite, ...machine }, io) {
     if (adapter.length === 0 && !isAdapterFolder(model)) {
       throw new SettingsError(
-        "adapter: there is none to merge; give --adapter FOLDER, or an adapter's folder as --model",
+        `adapter: there is none to merge, and ${model} is a whole model (final/ of a run on float32 matrices has its ` +
+          "adapters in it); give --adapter FOLDER, or an adapter's folder as --model",
       );
     }
     const sources = [model, ...adapter];
