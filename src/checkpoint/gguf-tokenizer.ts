@@ -2,10 +2,10 @@ import { CheckpointError, UnsupportedError } from "../core/errors.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { textProcessor } from "../text/folder-tokens.ts";
 import { tokenizerFromJson } from "../text/read-tokenizer.ts";
+import { mergesOf, scoresOf, spacesJson } from "../text/score-merges.ts";
 import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer, TokenizerJson, TokenRole, TokenRoles } from "../text/tokenizer.ts";
 import { preTokenizerJson, preTokenizerName, preTokenizerNamed, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
-import { mergesOf, scoresOf, spacesJson } from "./gguf-sentence-piece.ts";
 import type { GgufValue } from "./gguf-values.ts";
 
 /** What tokens are to ggml. */

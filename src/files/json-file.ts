@@ -28,12 +28,17 @@ export async function readJsonIfThere(path: string): Promise<JsonObject | null> 
 }
 
 /**
- * The text files of a folder.
+ * The files of a folder.
  *
- * Reading one throws a {@link FileError} when it cannot be read, a {@link CheckpointError} when it is not UTF-8.
+ * Reading one throws a {@link FileError} when it cannot be read, a {@link CheckpointError} when it should be text and is
+ * not UTF-8.
  */
 export function folderTexts(folder: string): TextFiles {
-  return { where: (name) => join(folder, name), read: (name) => readTextIfThere(join(folder, name)) };
+  return {
+    where: (name) => join(folder, name),
+    read: (name) => readTextIfThere(join(folder, name)),
+    readBytes: (name) => readBytesIfThere(join(folder, name)),
+  };
 }
 
 /**

@@ -7,6 +7,8 @@ export interface TextFiles {
   where(name: string): string;
   /** Contents of a file, or null where there is none. */
   read(name: string): Promise<string | null>;
+  /** Contents of a file that is no text, or null where there is none; left out: there are none. */
+  readBytes?(name: string): Promise<Uint8Array | null>;
 }
 
 /** Texts that are in memory already. */

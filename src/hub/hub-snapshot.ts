@@ -49,7 +49,8 @@ export async function openable(
   if (file !== null) return (await isThere(join(snapshot, file))) ? join(snapshot, file) : null;
   const names = new Set(await readdir(snapshot).catch(() => []));
   const has = (...wanted: readonly string[]): Promise<boolean> => anyThere(snapshot, wanted, names);
-  const hasTokenizer = await has("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model");
+  const models = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
+  const hasTokenizer = await has("tokenizer.json", "vocab.json", "vocab.txt", ...models);
   if (part === "tokenizer" && hasTokenizer) return snapshot;
   const isModel = await has("config.json", "adapter_config.json");
   const hasWeights = (await has("model.safetensors", "adapter_model.safetensors")) || (await hasAllShards(snapshot));

@@ -354,7 +354,10 @@ test.each([
 });
 
 test.each([
-  [{}, /: has no tokenizer.json, nor vocab.json with merges.txt, nor vocab.txt; check the path of the tokenizer$/],
+  [
+    {},
+    /: has no tokenizer.json, nor a SentencePiece model, nor vocab.json with merges.txt, nor vocab.txt; check the path of the tokenizer$/,
+  ],
   [{ "vocab.json": { a: 0 } }, /merges.txt: is missing; vocab.json needs it, fetch it as well$/],
   [{ "vocab.json": { a: 0 }, "merges.txt": "a\n" }, /merges.txt: line 1 is "a", two tokens are expected/],
   [{ "vocab.txt": "a\nb\na\n" }, /vocab.txt: has the token "a" twice/],

@@ -123,6 +123,9 @@ const classEscapes: Readonly<Record<string, string>> = {
   "\\D": "\\P{Nd}",
 };
 
+/** Where a text begins and ends; outside of classes only. */
+const anchors: Readonly<Record<string, string>> = { "\\A": "^", "\\z": "$" };
+
 /** What the two dialects read differently, and a class within `(?i:…)`, whose letters would need their other case. */
 const untranslatable = /\\[wWbBG]|&&|\[\^?\]|\(\?i:[^()]*\[|\[(?:\\.|[^\]\\])*\[\^/;
 
@@ -141,7 +144,7 @@ function translatePattern(source: string): string | null {
 
 /** Translates an escape, a whole class, the beginning of a group or one character. */
 function translatePart(part: string, ignoresCase: boolean): string {
-  if (part.startsWith("\\")) return classEscapes[part] ?? part;
+  if (part.startsWith("\\")) return anchors[part] ?? classEscapes[part] ?? part;
   if (part.length > 1 && part.startsWith("[")) {
     // A class within a class is part of it.
     const inside = part

@@ -5,6 +5,7 @@ import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
 import { charactersFromJson, isCharacters } from "./characters.ts";
 import { completedJson, readFolderTokens } from "./folder-tokens.ts";
 import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
+import { isSentencePieceFile, readSentencePieceFiles } from "./sentence-piece-files.ts";
 import { isSentencePieceBpe, sentencePieceBpeFromJson } from "./sentence-piece-json.ts";
 import { rolesFromConfig } from "./token-roles.ts";
 import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
@@ -28,11 +29,13 @@ const readers: readonly {
 ];
 
 /**
- * The tokenizer among files of anyone's making: `tokenizer.json`, or the older `vocab.json` with `merges.txt` (GPT-2,
- * GPT-1) or `vocab.txt` (BERT). What tokens are for, and tokens that only they name, is read from
+ * The tokenizer among files of anyone's making: `tokenizer.json`, SentencePiece's `spiece.model`, `tokenizer.model` or
+ * `sentencepiece.bpe.model` (T5, Llama 2, XLM-R), or the older `vocab.json` with `merges.txt` (GPT-2, GPT-1) or
+ * `vocab.txt` (BERT). What tokens are for, and tokens that only they name, is read from
  * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`. Null where there is none.
  *
- * @param file - Another name for `tokenizer.json`; the older files are then not looked for.
+ * @param file - Another name for `tokenizer.json`, or a SentencePiece model (`.model`, `.spm`); others are then not
+ * looked for.
  * @throws {CheckpointError} when a file is damaged.
  * @throws {UnsupportedError} when it cuts text in a way that is not known here.
  */
@@ -42,9 +45,14 @@ export async function readTokenizer(files: TextFiles, file?: string): Promise<To
   const roles = { ...rolesFromConfig(map), ...rolesFromConfig(config) };
   const tokens = await readFolderTokens(files, config, map);
   const name = file ?? "tokenizer.json";
-  const json = await readJsonOf(files, name);
+  const isModel = isSentencePieceFile(name);
+  const json = isModel ? null : await readJsonOf(files, name);
   if (json !== null) return tokenizerFromJson(files.where(name), completedJson(json, tokens, config, roles), roles);
-  const older = file === undefined ? await readVocabularyFiles(files, config) : null;
+  const older =
+    file === undefined || isModel
+      ? ((await readSentencePieceFiles(files, config, file)) ??
+        (isModel ? null : await readVocabularyFiles(files, config)))
+      : null;
   if (older === null) return null;
   const all = { ...older.roles, ...roles };
   return tokenizerFromJson(older.where, completedJson(older.json, tokens, config, all), all);

@@ -4,6 +4,7 @@ import type { IntList } from "./int-list.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
 import { lastWordBoundary } from "./pre-tokenizer.ts";
+import type { TextNormalizer } from "./text-normalizer.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
@@ -19,6 +20,8 @@ export interface SentencePieceBpeParts extends VocabularyParts {
   /** Pairs of tokens in the order in which they merge. */
   readonly merges: readonly (readonly [left: string, right: string])[];
   readonly roles: TokenRoles;
+  /** What happens to text before its spaces are marked; null for nothing. */
+  readonly normalizer: TextNormalizer | null;
   readonly spacePrefix: SpacePrefix;
   /** Whether decoding drops the space that a text begins with. */
   readonly dropsFirstSpace: boolean;
@@ -51,7 +54,8 @@ export class SentencePieceBpe extends VocabularyTokenizer {
    * @throws {CheckpointError} naming `where`, when ids collide or a merge needs or makes a token that does not exist.
    */
   constructor(parts: SentencePieceBpeParts, where = "tokenizer") {
-    super(where, parts.vocabulary, parts, parts.spacePrefix === "always" ? withSpace : spacesMarked);
+    const mark = parts.spacePrefix === "always" ? withSpace : spacesMarked;
+    super(where, parts.vocabulary, parts, (text) => mark(parts.normalizer?.normalize(text) ?? text));
     this.#parts = parts;
     this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
     this.#bytes = new ByteTokens(parts.vocabulary);
@@ -96,7 +100,8 @@ export class SentencePieceBpe extends VocabularyTokenizer {
   }
 
   protected override wordBoundary(text: string): number {
-    return this.#cutsWords && this.#parts.spacePrefix === "never" ? lastWordBoundary(text) : 0;
+    const { spacePrefix, normalizer } = this.#parts;
+    return this.#cutsWords && spacePrefix === "never" && normalizer === null ? lastWordBoundary(text) : 0;
   }
 
   #prefixed(text: string, isFirst: boolean): string {
@@ -138,5 +143,5 @@ function spacesMarked(text: string): string {
 }
 
 function withSpace(text: string): string {
-  return space + spacesMarked(text);
+  return text === "" ? "" : space + spacesMarked(text);
 }

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import type { SpacePrefix } from "./sentence-piece-bpe.ts";
+import type { SentencePieceBpeParts } from "./sentence-piece-bpe.ts";
 import { SentencePieceBpe } from "./sentence-piece-bpe.ts";
 import { readTemplate } from "./sequence-template-json.ts";
+import { readTextNormalizer } from "./text-normalizer.ts";
 import type { Component, TokenizerParts } from "./tokenizer-parts.ts";
 import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 
@@ -30,7 +31,7 @@ export function sentencePieceBpeFromJson(parts: TokenizerParts): SentencePieceBp
       addedTokens,
       roles: typeof unk === "string" ? { unk, ...parts.roles } : parts.roles,
       template: readTemplate(where, parts.postProcessor),
-      spacePrefix: readSpacePrefix(parts),
+      ...readSpaces(parts),
       dropsFirstSpace: readByteDecoder(where, decoder),
       fusesUnknown: model.fields.fuse_unk === true,
       json: { normalizer, pre_tokenizer: preTokenizer, decoder },
@@ -57,20 +58,25 @@ const metaspace = z.looseObject({
 /** Cuts before spaces of which the normalizer has left none. */
 const idleSplit = z.looseObject({ type: z.literal("Split"), pattern: z.object({ String: z.literal(" ") }) });
 
-function readSpacePrefix({ where, normalizer, preTokenizer }: TokenizerParts): SpacePrefix {
+/** How text is normalized, and where a space is put before it. */
+function readSpaces(parts: TokenizerParts): Pick<SentencePieceBpeParts, "spacePrefix" | "normalizer"> {
+  const { where, normalizer, preTokenizer } = parts;
   const steps = flatten(where, normalizer, "normalizers");
   if (steps.length === 0) {
     const { data } = metaspace.safeParse(preTokenizer);
     if (!data) throw unsupportedPart(where, "pre-tokenizer", preTokenizer);
     const schemes = { never: "never", always: "unless there", first: "first, unless there" } as const;
-    return schemes[data.prepend_scheme];
+    return { spacePrefix: schemes[data.prepend_scheme], normalizer: null };
   }
   if (preTokenizer && !idleSplit.safeParse(preTokenizer).success)
     throw unsupportedPart(where, "pre-tokenizer", preTokenizer);
-  const isPrefixed = steps.length === 2 && prependSpace.safeParse(steps[0]).success;
-  const [mark, ...rest] = isPrefixed ? steps.slice(1) : steps;
-  if (rest.length > 0 || !markSpaces.safeParse(mark).success) throw unsupportedPart(where, "normalizer", normalizer);
-  return isPrefixed ? "always" : "never";
+  if (!markSpaces.safeParse(steps.at(-1)).success) throw unsupportedPart(where, "normalizer", normalizer);
+  const isPrefixed = prependSpace.safeParse(steps.at(-2)).success;
+  const normalizers = steps.slice(0, isPrefixed ? -2 : -1);
+  return {
+    spacePrefix: isPrefixed ? "always" : "never",
+    normalizer: normalizers.length > 0 ? readTextNormalizer(where, { type: "Sequence", normalizers }) : null,
+  };
 }
 
 const unmarkSpaces = z.looseObject({

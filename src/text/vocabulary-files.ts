@@ -5,14 +5,15 @@ import { readJsonOf } from "../files/text-files.ts";
 import { endOfWord } from "./gpt1-bpe.ts";
 import type { TokenRoles } from "./tokenizer.ts";
 
-interface Layout {
+/** What older files say, put as a `tokenizer.json` would put it. */
+export interface Layout {
   readonly json: JsonRecord;
   /** What tokens are for where no file says it. */
   readonly roles: TokenRoles;
 }
 
-/** A tokenizer of older files, put as a `tokenizer.json` would put it. */
-interface OlderTokenizer extends Layout {
+/** A tokenizer of older files. */
+export interface OlderTokenizer extends Layout {
   /** What messages call the file. */
   readonly where: string;
 }

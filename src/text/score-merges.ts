@@ -15,7 +15,7 @@ export function scoresOf(tokens: readonly string[], merges: readonly Merge[]): F
 
 /**
  * Merges in the order that scores say: for each token every pair of tokens that makes it, by ids where scores are equal.
- * What they make of a text is what ggml makes of it.
+ * What they make of a text is what SentencePiece and ggml make of it.
  */
 export function mergesOf(tokens: ReadonlyMap<string, number>, scores: ArrayLike<unknown>): Merge[] {
   const merges: { readonly pair: Merge; readonly score: number; readonly ids: readonly number[] }[] = [];
@@ -32,17 +32,24 @@ export function mergesOf(tokens: ReadonlyMap<string, number>, scores: ArrayLike<
   return merges.map(({ pair }) => pair);
 }
 
-/** The parts of a `tokenizer.json` that say how spaces are written, with a space put before the text or not. */
-export function spacesJson(addsSpace: boolean): { normalizer: object; pre_tokenizer: null; decoder: object } {
+/**
+ * The parts of a `tokenizer.json` that say how spaces are written, with a space put before the text or not.
+ *
+ * @param first - Steps of the normalizer before that.
+ */
+export function spacesJson(
+  addsSpace: boolean,
+  first: readonly object[] = [],
+): { normalizer: object; pre_tokenizer: null; decoder: object } {
   const mark = { type: "Replace", pattern: { String: " " }, content: "▁" };
   const unmark = [
     { type: "Replace", pattern: { String: "▁" }, content: " " },
     { type: "ByteFallback" },
     { type: "Fuse" },
   ];
-  const prepend = { type: "Prepend", prepend: "▁" };
+  const steps = [...first, ...(addsSpace ? [{ type: "Prepend", prepend: "▁" }] : []), mark];
   return {
-    normalizer: addsSpace ? { type: "Sequence", normalizers: [prepend, mark] } : mark,
+    normalizer: steps.length > 1 ? { type: "Sequence", normalizers: steps } : mark,
     pre_tokenizer: null,
     decoder: {
       type: "Sequence",
