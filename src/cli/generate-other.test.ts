@@ -141,7 +141,7 @@ test("an encoder is refused where a decoder is wanted, in the terms of the comma
   writeFileSync(join(unknown, "config.json"), '{ "model_type": "mamba" }');
   const asked = Promise.resolve(generate.run(generate.settings.parse({ model: unknown, prompt: ["the"] }), io));
   await expect(asked).rejects.toThrow(
-    /"mamba", which is not supported; known are openai-gpt, .*, bert, t5, .*electra$/,
+    /"mamba", which is not supported; known are openai-gpt, .*, bert, t5, .*bart, .*modernbert$/,
   );
 });
 
