@@ -383,8 +383,6 @@ export interface Backend {
    * absent where nobody knows.
    */
   readonly peak?: () => number;
-  /** Whether the processor multiplies bfloat16 by itself, so that it is faster than float32. */
-  readonly multipliesBfloat16?: boolean;
   /** Copies `length` elements out, after all kernels launched so far; those of a weight format decoded. */
   read(storage: Storage, offset: number, length: number): Promise<Float32Array | Float64Array | Int32Array>;
 }

@@ -8,7 +8,14 @@ import { formatJson } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { align } from "../stages/quickstart/align.ts";
-import { chooseSize, measuredOn, QuickstartSize, roadSeconds, wholeSteps } from "../stages/quickstart/choose-size.ts";
+import {
+  chooseSize,
+  isFaster,
+  measuredOn,
+  QuickstartSize,
+  roadSeconds,
+  wholeSteps,
+} from "../stages/quickstart/choose-size.ts";
 import { standingLines } from "../stages/quickstart/compare.ts";
 import type { Base } from "../stages/quickstart/pretrain-base.ts";
 import { pretrainBase } from "../stages/quickstart/pretrain-base.ts";
@@ -119,9 +126,10 @@ async function sizeOf(settings: QuickstartSettings, output: string, io: Io): Pro
     throw new CheckpointError(`${path}: is damaged; begin anew with another --output`);
   }
   const threads = settings.threads > 0 ? settings.threads : undefined;
-  const any = await openBackend({ threads, onFallback: io.note });
-  const matmulPrecision = settings.matmulPrecision ?? (any.multipliesBfloat16 === true ? "bfloat16" : "float32");
-  const backend = await openBackend({ threads, matmulPrecision });
+  const exact = await openBackend({ threads, onFallback: io.note });
+  const rounding = await openBackend({ threads, matmulPrecision: "bfloat16" });
+  const matmulPrecision = settings.matmulPrecision ?? (isFaster(rounding, exact) ? "bfloat16" : "float32");
+  const backend = matmulPrecision === "bfloat16" ? rounding : exact;
   const { secondsPerStep, ...choice } = await chooseSize({ ...settings, ...measuredOn(backend) });
   io.note(
     `quickstart: a GPT-2 of ${choice.layers} layers, ${choice.width} wide, learns English from the King James Bible, in ` +

@@ -83,7 +83,6 @@ function assemble(plain: NativeFunctions, { matmulPrecision = "float32" }: Nativ
     machine,
     threads: machine.threads,
     instructionSet: machine.instructionSet,
-    multipliesBfloat16: machine.hasBfloat16Products,
     peak: () => machine.peak(matmulPrecision, machine.threads),
     memoryLeft: () => memoryLeft() + machine.memory().pooled,
     kernels,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { openReference } from "../../backend/reference/index.ts";
-import { chooseSize, measuredOn, roadSeconds } from "./choose-size.ts";
+import { chooseSize, isFaster, measuredOn, roadSeconds } from "./choose-size.ts";
 
 /** A machine of so many operations a second, whatever the size of its products. */
 async function on(rate: number, minutes = 8) {
@@ -42,4 +42,15 @@ test("a step is timed on a real backend", async () => {
   const seconds = await secondsPerStep({ layers: 2, heads: 2, width: 32 });
   expect(seconds).toBeGreaterThan(0);
   expect(Number.isFinite(seconds)).toBe(true);
+});
+
+test("numbers are rounded where that is clearly faster, by the best of several measurements", () => {
+  const machine = (...peaks: number[]): { peak: () => number } => {
+    let turn = 0;
+    return { peak: () => peaks[turn++ % peaks.length] ?? 0 };
+  };
+  expect(isFaster(machine(10, 90, 200), machine(100))).toBe(true);
+  expect(isFaster(machine(110), machine(100, 20))).toBe(false);
+  expect(isFaster(machine(50), machine(1, 2, 100))).toBe(false);
+  expect(isFaster({}, {})).toBe(false);
 });

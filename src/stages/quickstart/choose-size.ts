@@ -52,6 +52,12 @@ const leastScale = 0.02;
 /** Above this the road is gone whole. */
 const almostWhole = 0.9;
 
+/** How much faster products must be for their rounding to be worth it. */
+const worthRounding = 1.2;
+
+/** Times that a machine's speed is asked for: something else may be going on in one of them. */
+const peakTrials = 5;
+
 /** Seconds of a step that is not made only to be timed. */
 const longStep = 1;
 
@@ -101,6 +107,19 @@ export function roadSeconds(
   road: keyof typeof stepsOfRoad,
 ): number {
   return fixedSeconds + stepsOfRoad[road] * scale * secondsPerStep;
+}
+
+/**
+ * Whether matrix products of one backend are clearly faster than another's, by measuring: a processor that multiplies
+ * bfloat16 by itself need not do so faster than it multiplies float32.
+ */
+export function isFaster(backend: Pick<Backend, "peak">, other: Pick<Backend, "peak">): boolean {
+  return bestPeak(backend) > worthRounding * bestPeak(other);
+}
+
+/** The most of several measurements; 0 where nobody can measure. */
+function bestPeak({ peak }: Pick<Backend, "peak">): number {
+  return peak ? Math.max(...Array.from({ length: peakTrials }, () => peak())) : 0;
 }
 
 /** How {@link chooseSize} measures on a backend. */
