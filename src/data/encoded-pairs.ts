@@ -44,7 +44,7 @@ export function encodePairs(rows: readonly TextPairRow[], encoding: PairEncoding
   let [skipped, truncated, longest] = [0, 0, 0];
   for (const row of rows) {
     const source = wholeText(tokenizer, tokenizer.encode(prefix + row.source), endOfText);
-    const target = wholeText(tokenizer, tokenizer.encode(row.target), endOfText);
+    const target = wholeText(tokenizer, (tokenizer.target ?? tokenizer).encode(row.target), endOfText);
     longest = Math.max(longest, source.length, target.length);
     if (source.length <= most[0] && target.length <= most[1]) {
       kept.push({ row, pair: { source, target } });

@@ -7,7 +7,7 @@ export type ModelPart = "model" | "tokenizer";
 
 /** Files that say what a model is and how text becomes tokens, also of its adapters and poolings. */
 const small =
-  /^((generation_|tokenizer_|adapter_|sentence_bert_|preprocessor_)?config\.json|config_sentence_transformers\.json|modules\.json|\d+_[A-Za-z]+\/config\.json|tokenizer\.(json|model)|(spiece|sentencepiece\.bpe)\.model|vocab\.(json|txt)|merges\.txt|(special_tokens_map|added_tokens)\.json|chat_template\.(jinja|json)|(additional_)?chat_templates\/[\w-]+\.jinja)$/;
+  /^((generation_|tokenizer_|adapter_|sentence_bert_|preprocessor_)?config\.json|config_sentence_transformers\.json|modules\.json|\d+_[A-Za-z]+\/config\.json|tokenizer\.(json|model)|(spiece|sentencepiece\.bpe)\.model|(source|target)\.spm|vocab\.(json|txt)|merges\.txt|(special_tokens_map|added_tokens)\.json|chat_template\.(jinja|json)|(additional_)?chat_templates\/[\w-]+\.jinja)$/;
 const single = /^model\.safetensors$/;
 const sharded = /^model(-\d+-of-\d+\.safetensors|\.safetensors\.index\.json)$/;
 const beside = /^(adapter_model|\d+_[A-Za-z]+\/model)\.safetensors$/;

@@ -20,6 +20,7 @@ import { paddingOf } from "../text/padding.ts";
 import { SequenceTemplate } from "../text/sequence-template.ts";
 import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import type { TokenizerFiles } from "../text/tokenizer-files.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import { longestContext } from "./row-settings.ts";
 
@@ -31,7 +32,7 @@ export interface Solver {
   /** Puts the special tokens around texts. */
   readonly template: Pick<SequenceTemplate, "frame">;
   /** The files of the tokenizer, which frames texts as they were in training. */
-  readonly files: () => Record<string, string>;
+  readonly files: () => Readonly<Record<string, string | Uint8Array>>;
   /** Whether the embedding has rows for new tokens, which the model it was made from lacks. */
   readonly isEnlarged: boolean;
 }
@@ -162,7 +163,7 @@ function solverOf(model: DecoderTaskModel, family: ModelFamily, read: Tokenizer)
   // With `extract` at the end of every input, the end of text is padding that none ends with.
   const tokenizer = framing ? paddedWith(read, read.endOfText ?? read.idOf(framing.start)) : read;
   if (!framing) {
-    const files = (): Record<string, string> => tokenizerFiles(tokenizer);
+    const files = (): TokenizerFiles => tokenizerFiles(tokenizer);
     return { model, storage, tokenizer, template: tokenizer, files, isEnlarged: false };
   }
   const piece = (token: string) => ({ token, ids: [tokenizer.idOf(token) ?? 0], typeId: 0 });
@@ -180,7 +181,7 @@ function solverOf(model: DecoderTaskModel, family: ModelFamily, read: Tokenizer)
     [...opening, piece(start), a, piece(extract)],
     [...opening, piece(start), a, piece(delimiter), b, piece(extract)],
   );
-  const files = (): Record<string, string> => filesWith(template, tokenizer);
+  const files = (): TokenizerFiles => filesWith(template, tokenizer);
   return { model, storage, tokenizer, template, files, isEnlarged: false };
 }
 
@@ -191,7 +192,7 @@ function paddedWith(tokenizer: Tokenizer, id: number | null): Tokenizer {
   return tokenizer.withSpecialTokens([token], { pad: token });
 }
 
-function filesWith(template: SequenceTemplate, tokenizer: Tokenizer): Record<string, string> {
+function filesWith(template: SequenceTemplate, tokenizer: Tokenizer): TokenizerFiles {
   const files = tokenizerFiles(tokenizer);
   const json = { ...tokenizer.toJson(), post_processor: template.toJson() };
   const config = {

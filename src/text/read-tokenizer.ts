@@ -5,8 +5,12 @@ import { byteLevelBpeFromJson, isByteLevelBpe } from "./byte-level-json.ts";
 import { charactersFromJson, isCharacters } from "./characters.ts";
 import { completedJson, readFolderTokens } from "./folder-tokens.ts";
 import { gpt1BpeFromJson, isGpt1Bpe } from "./gpt1-bpe.ts";
+import type { MarianFiles } from "./marian-files.ts";
+import { readMarianFiles } from "./marian-files.ts";
+import { MarianTokenizer } from "./marian-tokenizer.ts";
 import { isSentencePieceFile, readSentencePieceFiles } from "./sentence-piece-files.ts";
 import { isSentencePieceBpe, sentencePieceBpeFromJson } from "./sentence-piece-json.ts";
+import { readTemplate } from "./sequence-template-json.ts";
 import { rolesFromConfig } from "./token-roles.ts";
 import type { Tokenizer, TokenRoles } from "./tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer-parts.ts";
@@ -30,7 +34,8 @@ const readers: readonly {
 
 /**
  * The tokenizer among files of anyone's making: `tokenizer.json`, SentencePiece's `spiece.model`, `tokenizer.model` or
- * `sentencepiece.bpe.model` (T5, Llama 2, XLM-R), or the older `vocab.json` with `merges.txt` (GPT-2, GPT-1) or
+ * `sentencepiece.bpe.model` (T5, Llama 2, XLM-R), Marian's `source.spm` and `target.spm`
+ * with `vocab.json`, or the older `vocab.json` with `merges.txt` (GPT-2, GPT-1) or
  * `vocab.txt` (BERT). What tokens are for, and tokens that only they name, is read from
  * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`. Null where there is none.
  *
@@ -48,11 +53,14 @@ export async function readTokenizer(files: TextFiles, file?: string): Promise<To
   const isModel = isSentencePieceFile(name);
   const json = isModel ? null : await readJsonOf(files, name);
   if (json !== null) return tokenizerFromJson(files.where(name), completedJson(json, tokens, config, roles), roles);
+  if (file !== undefined && !isModel) return null;
+  const marian = file === undefined ? await readMarianFiles(files, config) : null;
+  if (marian) {
+    const all = { ...marian.roles, ...roles };
+    return marianTokenizer({ ...marian, json: completedJson(marian.json, tokens, config, all), roles: all });
+  }
   const older =
-    file === undefined || isModel
-      ? ((await readSentencePieceFiles(files, config, file)) ??
-        (isModel ? null : await readVocabularyFiles(files, config)))
-      : null;
+    (await readSentencePieceFiles(files, config, file)) ?? (isModel ? null : await readVocabularyFiles(files, config));
   if (older === null) return null;
   const all = { ...older.roles, ...roles };
   return tokenizerFromJson(older.where, completedJson(older.json, tokens, config, all), all);
@@ -71,4 +79,20 @@ export function tokenizerFromJson(where: string, json: JsonRecord, roles: TokenR
   const reader = readers.find(({ fits }) => fits(parts));
   if (!reader) throw unsupportedPart(where, "model of type", parts.model.type);
   return reader.read(parts);
+}
+
+function marianTokenizer({ where, json, roles, source, target, files }: MarianFiles): Tokenizer {
+  const { addedTokens, model, postProcessor } = readTokenizerParts(where, json, roles);
+  return new MarianTokenizer(
+    {
+      vocabulary: model.vocabulary,
+      addedTokens,
+      roles,
+      template: readTemplate(where, postProcessor),
+      source: tokenizerFromJson(source.where, source.json, source.roles),
+      target: tokenizerFromJson(target.where, target.json, target.roles),
+      files,
+    },
+    where,
+  );
 }

@@ -1,18 +1,24 @@
 import { rolesToConfig } from "./token-roles.ts";
 import type { Tokenizer, TokenizerJson } from "./tokenizer.ts";
 
+/** Contents of files by name; those of JSON are text. */
+export type TokenizerFiles = Readonly<Record<string, string | Uint8Array>> & {
+  readonly [name in "tokenizer.json" | "tokenizer_config.json"]?: string;
+};
+
 /**
  * The files of a tokenizer in a model folder, by name: `tokenizer.json` and `tokenizer_config.json`, as Hugging Face
- * libraries write and read them. The same tokenizer gives the same bytes.
+ * libraries write and read them; of Marian's, its own files and the latter. The same tokenizer gives the same bytes.
  */
-export function tokenizerFiles(tokenizer: Tokenizer): Record<string, string> {
+export function tokenizerFiles(tokenizer: Tokenizer): TokenizerFiles {
   const json = tokenizer.toJson();
   const config = {
     clean_up_tokenization_spaces: false,
     ...rolesToConfig(tokenizer.roles),
     ...classConfig(tokenizer, json),
   };
-  return { "tokenizer.json": format(json), "tokenizer_config.json": format(config) };
+  const own = tokenizer.files ?? { "tokenizer.json": format(json) };
+  return { ...own, "tokenizer_config.json": format(config) };
 }
 
 /** Which of the library's classes it is, and the settings with which the class would make the same of the file. */
@@ -32,6 +38,8 @@ function classConfig(
         tokenizer_class: "BertTokenizer",
       };
     }
+    case "sentencepiece-pair":
+      return { tokenizer_class: "MarianTokenizer" };
     case "characters":
     case "sentencepiece-bpe":
     case "unigram":

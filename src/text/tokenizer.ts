@@ -6,6 +6,7 @@ export type TokenizerKind =
   | "characters"
   | "openai-gpt"
   | "sentencepiece-bpe"
+  | "sentencepiece-pair"
   | "unigram"
   | "wordpiece";
 
@@ -80,6 +81,10 @@ export interface Tokenizer {
   readonly roles: TokenRoles;
   /** Id of the token that ends a text, or null where there is none. */
   readonly endOfText: number | null;
+  /** Cuts the texts that a model writes, where they are cut otherwise than those that it reads. Ids mean the same. */
+  readonly target?: Tokenizer;
+  /** Files of a model folder that it is, where a `tokenizer.json` cannot say it. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
 
   /**
    * Token ids of a text. A lone surrogate counts as U+FFFD.

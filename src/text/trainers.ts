@@ -17,7 +17,7 @@ export interface TrainerOptions {
 }
 
 /** The kinds that can be learnt; others are only read. */
-export type LearnableKind = Exclude<TokenizerKind, "sentencepiece-bpe">;
+export type LearnableKind = Exclude<TokenizerKind, "sentencepiece-bpe" | "sentencepiece-pair">;
 
 /** How each kind of tokenizer is learnt. */
 export const trainers: Readonly<Record<LearnableKind, (options: TrainerOptions) => TokenizerTrainer>> = {

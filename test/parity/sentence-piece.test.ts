@@ -27,17 +27,20 @@ function modelOf({ name, mapped }: { name: string; mapped: boolean }): Uint8Arra
   return Buffer.concat([model, Buffer.from([26, ...varint(inner.length + charsmap.length)]), inner, charsmap]);
 }
 
-async function read(file: string, model: Uint8Array, texts: Record<string, string> = {}): Promise<Tokenizer> {
-  const files: TextFiles = {
+function filesOf(contents: Readonly<Record<string, string | Uint8Array | undefined>>): TextFiles {
+  const at = (name: string) => contents[name] ?? null;
+  return {
     where: (name) => name,
-    read: async (name) => texts[name] ?? null,
-    readBytes: async (name) => (name === file ? model : null),
+    read: async (name) => at(name) as string | null,
+    readBytes: async (name) => at(name) as Uint8Array | null,
   };
-  const tokenizer = await readTokenizer(
-    files,
-    /^(spiece|sentencepiece.bpe|tokenizer)\.model$/.test(file) ? undefined : file,
-  );
-  return tokenizer!;
+}
+
+const known = ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model"];
+
+async function read(file: string, model: Uint8Array, beside: Record<string, string> = {}): Promise<Tokenizer> {
+  const files = filesOf({ ...beside, [file]: model });
+  return (await readTokenizer(files, known.includes(file) ? undefined : file))!;
 }
 
 const named = (name: string) => cases.find((described) => described.name === name);
@@ -90,4 +93,42 @@ test("Llama begins a text with <s>, unless the folder says otherwise", async () 
     "tokenizer_config.json": '{"add_bos_token": false, "add_eos_token": true, "tokenizer_class": "LlamaTokenizer"}',
   });
   expect([...ended.frame(Int32Array.of(9)).ids]).toEqual([9, 2]);
+});
+
+test("Marian cuts what it reads and what it writes by a model each, and numbers both by one vocabulary", async () => {
+  const recorded = JSON.parse(readFileSync(join(folder, "marian.jsonl"), "utf8"));
+  const tokens: readonly string[] = recorded.tokens;
+  const vocab = JSON.stringify(Object.fromEntries(tokens.map((token, id) => [token, id])));
+  const [source, target] = [modelOf(named("unigram")), modelOf(named("fairseq"))];
+  const files = { "source.spm": source, "target.spm": target, "vocab.json": vocab };
+  const tokenizer = (await readTokenizer(filesOf(files)))!;
+  const written = tokenizerFiles(tokenizer);
+  expect(Object.keys(written)).toEqual([...Object.keys(files), "tokenizer_config.json"]);
+  for (const [name, contents] of Object.entries(files)) {
+    expect(Buffer.from(written[name]!).equals(Buffer.from(contents))).toBe(true);
+  }
+  for (const read of [tokenizer, (await readTokenizer(filesOf(written)))!]) {
+    for (const [i, text] of (recorded.texts as string[]).entries()) {
+      expect([text, ...read.frame(read.encode(text)).ids]).toEqual([text, ...recorded.source[i]]);
+      expect([text, ...read.frame(read.target!.encode(text)).ids]).toEqual([text, ...recorded.target[i]]);
+    }
+    expect(read.roles).toEqual({ unk: "<unk>", eos: "</s>", pad: "<pad>" });
+    expect(read.decode(read.encode(">>de<< The quick"))).toBe(">>de<< The quick");
+  }
+  const more = tokenizer.withSpecialTokens(["<more>"]);
+  const again = (await readTokenizer(filesOf(tokenizerFiles(more))))!;
+  expect([again.idOf("<more>"), again.vocabularySize]).toEqual([tokens.length, tokens.length + 1]);
+});
+
+test.each([
+  [{ "target.spm": undefined }, "target.spm: is missing; source.spm needs it, fetch it as well"],
+  [{ "vocab.json": undefined }, "vocab.json: is missing; source.spm needs it, fetch it as well"],
+  [{ "vocab.json": '{"</s>": 0}' }, "vocab.json: has no unknown token <unk>; the file is damaged, fetch it again"],
+  [{ "vocab.json": '{"</s>": 0, "<unk>": 1, "x": -1}' }, 'vocab.json: token "x" has the id -1'],
+  [{ "target.spm": Uint8Array.of(10, 200) }, "target.spm: byte 2 begins something of 1 bytes, 0 are left"],
+  [{ "tokenizer_config.json": '{"separate_vocabs": true}' }, "tokenizer_config.json: separate_vocabs is true"],
+])("Marian's files that do not fit are named: %j", async (changed, says) => {
+  const model = modelOf(named("llama"));
+  const whole = { "source.spm": model, "target.spm": model, "vocab.json": '{"</s>": 0, "<unk>": 1}' };
+  await expect(readTokenizer(filesOf({ ...whole, ...changed }))).rejects.toThrow(says);
 });

@@ -1,18 +1,21 @@
-"""SentencePiece models in the manner of T5, XLM-R and Llama, and the ids that `sentencepiece` gives.
+"""SentencePiece models in the manner of T5, XLM-R and Llama, and the ids that `sentencepiece` gives; what `transformers`
+makes of two of them as Marian's.
 
     python test/parity/record/sentence_piece.py
 
-Needs sentencepiece (scripts/peers.mjs makes such an environment). `unigram.model` and `bpe.model` are learned from the
+Needs sentencepiece and transformers (scripts/peers.mjs makes such an environment). `unigram.model` and `bpe.model` are learned from the
 texts; a part of their characters is left out, so that there are unknown ones and bytes. Their map of characters is
 left out of the file and lies beside them once, as `../unigram/nmt_nfkc.bin`.
 """
 
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
+from transformers import MarianTokenizer
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FOLDER = FIXTURES / "sentence-piece"
@@ -52,6 +55,28 @@ def learned(kind: str, **settings: object) -> sentencepiece_model_pb2.ModelProto
     return proto
 
 
+CODED = [">>de<< The dog", " >>de<< dog", ">>xx<<fox", "the >>fr<< fox", "the</s>dog <pad> x", ">>de<<"]
+
+
+def marian(source: sentencepiece_model_pb2.ModelProto, target: sentencepiece_model_pb2.ModelProto) -> dict[str, object]:
+    pieces = {piece.piece for proto in (source, target) for piece in proto.pieces if piece.type == 1}
+    # Some pieces have no number, as in Marian's own vocabularies.
+    tokens = ["</s>", "<unk>", *sorted(pieces)[5:], ">>de<<", ">>fr<<", "<pad>"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "source.spm").write_bytes(source.SerializeToString())
+        (folder / "target.spm").write_bytes(target.SerializeToString())
+        (folder / "vocab.json").write_text(json.dumps({token: id for id, token in enumerate(tokens)}))
+        tokenizer = MarianTokenizer.from_pretrained(folder)
+        texts = TEXTS + CODED
+        return {
+            "tokens": tokens,
+            "texts": texts,
+            "source": [tokenizer(text).input_ids for text in texts],
+            "target": [tokenizer(text_target=text).input_ids for text in texts],
+        }
+
+
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     charsmap = (FIXTURES / "unigram" / "nmt_nfkc.bin").read_bytes()
@@ -67,6 +92,8 @@ def main() -> None:
             "bpe", vocab_size=500, byte_fallback=True, add_dummy_prefix=False, user_defined_symbols=["▁▁", "<turn>"], **whole
         ),
     }
+    pair = json.dumps(marian(models["unigram"], models["fairseq"]), separators=(",", ":"))
+    (FOLDER / "marian.jsonl").write_text(pair + "\n")
     lines = []
     for name, proto in models.items():
         processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
