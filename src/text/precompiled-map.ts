@@ -4,6 +4,13 @@ import { CheckpointError } from "../core/errors.ts";
 const longestCluster = 5;
 /** Text in which no characters make a cluster; finding clusters is slow. */
 const loneCharacters = /^[\t\n\x20-\x7e]*$/;
+/** Characters of a part of text, at least. */
+const partLength = 512;
+/**
+ * Two characters that never join with each other: ASCII, letters of Latin, Greek, Cyrillic, Hebrew, Arabic, Devanagari and Thai
+ * that are no marks, kana, Han, and syllables of Hangul.
+ */
+const bothAlone = /^[ -~À-ɏΑ-ωА-џא-תؠ-يअ-हก-ฮぁ-ゖァ-ヺ一-鿿가-힣]{2}$/u;
 const utf8 = new TextEncoder();
 const strings = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -38,7 +45,11 @@ export class PrecompiledMap {
   normalize(original: string): string {
     let normal = "";
     if (loneCharacters.test(original)) for (const character of original) normal += this.#mapped(character) ?? character;
-    else for (const { segment } of this.#clusters.segment(original)) normal += this.#cluster(segment);
+    else {
+      for (const part of partsOf(original)) {
+        for (const { segment } of this.#clusters.segment(part)) normal += this.#cluster(segment);
+      }
+    }
     return normal;
   }
 
@@ -76,6 +87,21 @@ export class PrecompiledMap {
     const end = this.#strings.indexOf(0, start);
     return strings.decode(this.#strings.subarray(start, end < 0 ? undefined : end));
   }
+}
+
+/**
+ * Text in parts between which no cluster of characters lies. Finding the clusters of a whole text takes time that grows with
+ * the square of its length.
+ */
+function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + partLength, text.length);
+    while (end < text.length && !bothAlone.test(text.slice(end - 1, end + 1))) end += 1;
+    parts.push(text.slice(start, end));
+    start = end;
+  }
+  return parts;
 }
 
 /** Where the children of a unit lie, relative to it. */

@@ -168,7 +168,7 @@ function wholePieces({ pieces, addsSpace }: SentencePieceModel): object[] {
 
 function normalizersOf(model: SentencePieceModel): object[] {
   const replace = (Regex: string, content: string): object => ({ type: "Replace", pattern: { Regex }, content });
-  const spaces = model.removesExtraSpaces ? [replace("\\A +| +\\z", ""), replace(" {2,}", " ")] : [];
+  const spaces = model.removesExtraSpaces ? [replace(" {2,}", " "), replace("\\A | \\z", "")] : [];
   return [...charsmapOf(model), ...spaces];
 }
 

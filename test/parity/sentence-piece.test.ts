@@ -132,3 +132,11 @@ test.each([
   const whole = { "source.spm": model, "target.spm": model, "vocab.json": '{"</s>": 0, "<unk>": 1}' };
   await expect(readTokenizer(filesOf({ ...whole, ...changed }))).rejects.toThrow(says);
 });
+
+test("a long text has the ids of its parts", async () => {
+  const tokenizer = await read("spiece.model", modelOf(named("unigram")));
+  for (const text of [...texts, "한국어 각", "e\u0301 ﬁ"]) {
+    const ids = [...tokenizer.encode(`${text} `)];
+    expect([text, ...tokenizer.encode(`${text} `.repeat(300))]).toEqual([text, ...Array(300).fill(ids).flat()]);
+  }
+});
