@@ -5,7 +5,7 @@ import { SettingsError } from "../core/errors.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant, tokenizerIn } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
-import { cacheSettings } from "../generate/generation-settings.ts";
+import { cacheSettings, searchBounds } from "../generate/generation-settings.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
@@ -53,18 +53,13 @@ const GenerateSettings = z.object({
     .describe("text that ends a continuation and is not shown")
     .meta({ commas: false }),
   ignoreEndOfText: z.boolean().default(false).describe("go on after the end-of-text token"),
-  beams: z
-    .int()
-    .positive()
-    .max(64) // each costs as much time and memory as a text of its own
+  beams: searchBounds.beams
     .default(1)
     .describe(
       "beginnings kept while the likeliest text is looked for, at most 64; 1 goes token by token (encoder-decoders)",
     )
     .meta({ aliases: ["num_beams"] }),
-  lengthPenalty: z
-    .number()
-    .nonnegative()
+  lengthPenalty: searchBounds.lengthPenalty
     .optional()
     .describe("power of a text's length that its log-probability is divided by, with --beams (default: 1)"),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),

@@ -46,10 +46,13 @@ const WritingSettings = GenerationSettings.pick({
   signal: true,
 });
 
-const SearchSettings = WritingSettings.omit({ sampling: true, seed: true }).extend({
-  beams: z.int().positive(),
-  lengthPenalty: z.number().nonnegative(),
-});
+/** Bounds of a search, which the command line shares. */
+export const searchBounds = {
+  beams: z.int().positive().max(64), // each costs as much time and memory as a text of its own
+  lengthPenalty: z.number().min(0).max(100), // far beyond, every text would have a score of 0
+} as const;
+
+const SearchSettings = WritingSettings.omit({ sampling: true, seed: true }).extend(searchBounds);
 
 /** {@link GenerationOptions} of which the sampling is complete. */
 export type CheckedOptions = GenerationOptions & { readonly sampling: SamplingSettings };

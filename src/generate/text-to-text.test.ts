@@ -129,6 +129,8 @@ test.each([
 test.each([
   [{ maxNewTokens: 1, beams: 2 }, "searchTexts: lengthPenalty is missing; it must be a number"],
   [{ maxNewTokens: 1, beams: 1.5, lengthPenalty: 1 }, "searchTexts: beams must be an integer, got 1.5"],
+  [{ maxNewTokens: 1, beams: 1e9, lengthPenalty: 1 }, "searchTexts: beams must be at most 64, got 1000000000"],
+  [{ maxNewTokens: 1, beams: 2, lengthPenalty: 1e308 }, "searchTexts: lengthPenalty must be at most 100, got 1e+308"],
   [{ maxNewTokens: 1, beams: 2, lengthPenalty: 1, seed: 1 }, "searchTexts: has no setting seed"],
 ])("options of a search %j are checked", async (options, message) => {
   const asked = searchTexts(model, [[2]], options as unknown as Parameters<typeof searchTexts>[2]);

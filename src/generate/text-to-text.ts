@@ -43,6 +43,7 @@ export async function writeTexts(
   options: WritingOptions,
 ): Promise<WrittenText[]> {
   checkWritingOptions(options);
+  if (texts.length === 0) return [];
   const { sampling: given = {}, maxNewTokens, seed, tokenizer, signal } = options;
   const { decoderStart, padding, endOfText } = model.settings;
   const sampling = samplingOf(given);
@@ -104,6 +105,7 @@ export async function searchTexts(
   options: SearchOptions,
 ): Promise<FoundText[]> {
   checkSearchOptions(options);
+  if (texts.length === 0) return [];
   const { decoderStart, endOfText, padding } = model.settings;
   const rules = rulesOf(model, options.maxNewTokens, options.tokenizer);
   const writer = new TextWriter(model, texts, options.beams, rules.limit);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { mostOf } from "../core/most-of.ts";
 import type { ChatRow, EncodedConversation, PackedBatch } from "../data/chat-rows.ts";
 import { chatRows, encodeConversations, packRows } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
@@ -76,7 +77,7 @@ export async function conversationRows(
   const [rows = [], evaluation = []] = encoded.map((conversations): readonly ChatRow[] => {
     if (conversations.length === 0) return [];
     const { rows: own, tooLong, unlearnt } = chatRows(conversations, context, settings.longRows);
-    const longest = Math.max(...conversations.map(({ length }) => length));
+    const longest = mostOf(conversations, ({ length }) => length);
     const about = {
       total: conversations.length,
       noun: "conversations",

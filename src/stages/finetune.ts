@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
 import { counted } from "../core/counted.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
+import { mostOf } from "../core/most-of.ts";
 import { holdOut } from "../data/hold-out.ts";
 import type { TaskColumns, TaskExample, TaskKind } from "../data/task-examples.ts";
 import { readTaskExamples } from "../data/task-examples.ts";
@@ -95,8 +96,8 @@ function sizesOf(
   examples: readonly EncodedExample[],
   settings: Pick<FinetuneSettings, "batchSize">,
 ): { readonly batchSize: number; readonly longest: number } {
-  const inputs = Math.max(...examples.map((example) => example.inputs.length));
-  const longest = Math.max(...examples.flatMap((example) => example.inputs.map(({ ids }) => ids.length)));
+  const inputs = mostOf(examples, ({ inputs: choices }) => choices.length);
+  const longest = mostOf(examples, ({ inputs: choices }) => mostOf(choices, ({ ids }) => ids.length));
   return { batchSize: settings.batchSize * inputs, longest };
 }
 

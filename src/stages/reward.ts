@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { mostOf } from "../core/most-of.ts";
 import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";
 import type { EncodedAnswer, EncodedRanking } from "../data/encoded-rankings.ts";
@@ -221,7 +222,7 @@ async function readData(
 
 /** What goes through the model at once, in pairs of answers, and the longest of them. */
 function sizesOf(rankings: readonly EncodedRanking[], batchSize: number): { batchSize: number; longest: number } {
-  const most = Math.max(...rankings.map(({ answers }) => answers.length));
+  const most = mostOf(rankings, ({ answers }) => answers.length);
   const longest = longestAnswer(rankings.flatMap(({ answers }) => answers));
   return { batchSize: Math.ceil((batchSize * most) / 2), longest };
 }

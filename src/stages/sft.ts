@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import { openMachine } from "../backend/machine-settings.ts";
+import { mostOf } from "../core/most-of.ts";
 import type { ChatRow, PackedBatch } from "../data/chat-rows.ts";
 import { batchOf, rowBatches } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
@@ -96,7 +97,7 @@ export const sft = defineStage({
 });
 
 function longestRow(rows: readonly ChatRow[]): number {
-  return Math.max(...rows.map(({ inputs }) => inputs.length));
+  return mostOf(rows, ({ inputs }) => inputs.length);
 }
 
 /**

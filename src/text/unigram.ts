@@ -129,7 +129,7 @@ export class Unigram extends VocabularyTokenizer {
         continue;
       }
       while (i < path.length && path[i]!.piece === first.piece) end = path[i++]!.end;
-      ids.push(...this.#withoutPieces(word.slice(first.start, end)));
+      for (const id of this.#withoutPieces(word.slice(first.start, end))) ids.push(id);
     }
     return ids;
   }
