@@ -8,7 +8,7 @@ import { isGgufPath, loadModelOf, openModel } from "../models/load.ts";
 import { familyOf, readModel } from "../models/read-model.ts";
 import type { PoolingMode, SentenceModules } from "../models/sentence-modules.ts";
 import { plainModules, readSentenceModules, sentenceFiles } from "../models/sentence-modules.ts";
-import { paddingOf, withPadding } from "../text/padding.ts";
+import { withMaskedPadding } from "../text/padding.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { tokenizerFiles } from "../text/tokenizer-files.ts";
 import { loadTokenizerFor } from "./assistant.ts";
@@ -96,8 +96,7 @@ async function openDecoder(
 /** What the folder of an embedding model is made from; sentence-transformers opens it. */
 export function embedderContents({ model, tokenizer: read, maxLength }: Embedder): ModelContents {
   const { body, modules } = model;
-  const ends = new Set(read.endOfText === null ? [] : [read.endOfText]);
-  const tokenizer = paddingOf(read) === null ? withPadding(read, ends) : read;
+  const tokenizer = withMaskedPadding(read);
   const { endOfText, roles } = tokenizer;
   const beginOfText = roles.bos === undefined ? null : tokenizer.idOf(roles.bos);
   return {

@@ -4,9 +4,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeSmallEncoder } from "../../test/small-encoder.ts";
 import { openReference } from "../backend/reference/index.ts";
+import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { Random } from "../core/random.ts";
+import { assistantContents } from "../generate/assistant.ts";
 import { embedTexts } from "../generate/embed.ts";
 import { openEmbedder } from "../generate/embedder.ts";
 import { similarity } from "../generate/similarity.ts";
+import type { ModelFamily } from "../models/family.ts";
+import { families } from "../models/index.ts";
+import { Initializer } from "../nn/parameters.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { ChatEncoder } from "../text/encode-chat.ts";
 import { finetune } from "./finetune.ts";
 import { runStage } from "./run-stage.ts";
 
@@ -33,6 +41,17 @@ beforeAll(async () => {
   ]);
   write("scored.jsonl", scored);
 });
+
+/** Writes the folder of a new decoder with a tokenizer as `pretrain` trains it. */
+async function writeDecoder(name: "gpt2" | "llama"): Promise<void> {
+  const tokenizer = trainByteLevelBpe(["the heaven and the earth was ".repeat(20)], {
+    vocabularySize: 262,
+  }).withSpecialTokens(["<|endoftext|>"], { eos: "<|endoftext|>" });
+  const family: ModelFamily = families[name];
+  const shape = { vocabularySize: tokenizer.vocabularySize, context: 64, width: 16, layers: 1, heads: 2, dropout: 0 };
+  const model = family.create(family.shaped(shape), new Initializer(openReference(), new Random(1)));
+  await writeModelFolder(at(name), assistantContents({ model, family, encoder: new ChatEncoder(tokenizer, null) }));
+}
 
 async function run(output: string, given: object): Promise<string> {
   const notes: string[] = [];
@@ -89,6 +108,23 @@ test("a run that goes on ends with the bits of one that never stopped, and keeps
   const bytes = (name: string): Buffer => readFileSync(at(`${name}/final/model.safetensors`));
   expect(bytes("stopped").equals(bytes("whole"))).toBe(true);
   expect(report("stopped")).toEqual(report("whole"));
+});
+
+test.each(["gpt2", "llama"] as const)("%s, whose tokenizer has no padding, learns embeddings too", async (name) => {
+  await writeDecoder(name);
+  const given = { model: at(name), steps: 4, saveEvery: 2 };
+  await run(`${name}-whole`, given);
+  await run(`${name}-stopped`, { ...given, saveTotalLimit: 0 });
+  for (const later of ["final", "checkpoint-4"]) rmSync(at(`${name}-stopped/${later}`), { recursive: true });
+  await run(`${name}-stopped`, { ...given, saveTotalLimit: 0, resume: true });
+  const bytes = (output: string): Buffer => readFileSync(at(`${output}/final/model.safetensors`));
+  expect(bytes(`${name}-stopped`).equals(bytes(`${name}-whole`))).toBe(true);
+  const { model, tokenizer } = await openEmbedder(at(`${name}-whole/final`), openReference());
+  expect(model.body.model.settings.vocabularySize).toBe(262);
+  expect(tokenizer.vocabularySize).toBe(262);
+  expect(tokenizer.roles.pad).toBe("<|endoftext|>");
+  await run(`${name}-further`, { ...given, model: at(`${name}-whole/final`), steps: 1 });
+  expect(report(`${name}-further`).before).toEqual(report(`${name}-whole`).after);
 });
 
 test.each([

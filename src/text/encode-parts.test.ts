@@ -5,7 +5,7 @@ import { trainByteLevelBpe } from "./bpe-trainer.ts";
 import { continuationDecoder, decodeContinuation } from "./continuation-decoder.ts";
 import { encodeParts } from "./encode-parts.ts";
 import { readFolderIds, withFolderEnd } from "./folder-ids.ts";
-import { paddingOf, withPadding } from "./padding.ts";
+import { paddingOf, withMaskedPadding, withPadding } from "./padding.ts";
 import { tokenizerFromJson } from "./read-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -113,4 +113,13 @@ test("padding is never what ends a text", () => {
   expect(withPadding(sentencePiece(false).withSpecialTokens([], { pad: "</s>" }), new Set([2])).roles.pad).toBe(
     "<unk>",
   );
+});
+
+test("padding that a mask tells is a token that the model has", () => {
+  const padded = withMaskedPadding(bytes);
+  expect(paddingOf(padded)).toBe(bytes.endOfText);
+  expect(padded.vocabularySize).toBe(bytes.vocabularySize);
+  expect(padded.endOfText).toBe(bytes.endOfText);
+  expect(withMaskedPadding(padded)).toBe(padded);
+  expect(withMaskedPadding(bytes.withSpecialTokens(["[PAD]"])).roles.pad).toBe("[PAD]");
 });
