@@ -22,7 +22,7 @@ import type { Metrics } from "../train/run.ts";
 import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
 import { isScored, lossFor } from "./embedding-loss.ts";
 import type { FinetuneSettings } from "./finetune-settings.ts";
-import { refuseLargeTraining } from "./plan/fit.ts";
+import { readFitting } from "./fitted-context.ts";
 import { longestContext, longRowsNote, readNotingBad } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -40,18 +40,32 @@ export async function prepareEmbedding(settings: FinetuneSettings, environment: 
   const loss = lossFor(settings, training);
   const start = startOf(settings, environment);
   const opened = await openEmbedder(start, backend, { pooling: settings.pooling, note: environment.note });
-  const embedder = withSettings(opened, settings, isScored(training));
-  const { body } = embedder.model;
+  const { body } = opened.model;
   if (settings.loraRank > 0) adaptFor(settings, body.model);
   else if (settings.freezeLayers > 0) freezeBottom(body.model, settings.freezeLayers);
-  const rows = encodeRows(embedder, training, settings, environment);
-  const evaluation = encodeRows(embedder, heldOut, settings, environment);
-  const longest = Math.max(...rows.flatMap(({ inputs }) => inputs.map(({ ids }) => ids.length)));
   const family = anyFamilyIn(body.config({ endOfText: null }), settings.model);
-  const batchSize = settings.batchSize * (rows[0]?.inputs.length ?? 1);
-  await refuseLargeTraining({ stage: "finetune", family, ...settings, model: body.model, batchSize, longest });
+  const { embedder, rows, evaluation } = await readFitting(
+    settings,
+    environment.note,
+    async (asked) => {
+      const embedder = withSettings(opened, asked, isScored(training));
+      const encode = (some: readonly EmbeddingRow[]): readonly EncodedRow[] =>
+        encodeRows(embedder, some, asked, environment);
+      return { embedder, rows: encode(training), evaluation: encode(heldOut) };
+    },
+    (data) => ({ stage: "finetune", family, ...settings, model: body.model, ...sizesOf(data.rows, settings) }),
+  );
   const run = await embeddingRun(embedder, { rows, evaluation, loss }, settings, environment);
   return { ...run, resolved: { ...run.resolved, context: embedder.maxLength, loss: loss.kind } };
+}
+
+/** What goes through the model at once, and the longest of it. */
+function sizesOf(
+  rows: readonly EncodedRow[],
+  { batchSize }: Pick<FinetuneSettings, "batchSize">,
+): { readonly batchSize: number; readonly longest: number } {
+  const longest = rows.reduce((most, { inputs }) => inputs.reduce((a, { ids }) => Math.max(a, ids.length), most), 0);
+  return { batchSize: batchSize * (rows[0]?.inputs.length ?? 1), longest };
 }
 
 /** What a run learns from and is measured by. */
@@ -226,7 +240,7 @@ function encodeRows(
   const fate = longRows === "skip" ? "left out" : "cut the ends of";
   const about = { count: long.length, total: all.length, noun: "rows", fate, context };
   const model = embedder.model.body.model.settings.context;
-  const line = longRowsNote({ ...about, longest: Math.max(...long.map(tokensOf)), model });
+  const line = longRowsNote({ ...about, longest: long.reduce((most, row) => Math.max(most, tokensOf(row)), 0), model });
   if (line) note(line);
   const kept = longRows === "skip" ? all.filter((row) => tokensOf(row) <= context) : all;
   if (kept.length > 0) return kept;

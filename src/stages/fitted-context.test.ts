@@ -77,11 +77,18 @@ test.each([
   ["dpo", dpo, { data: [at("pairs.jsonl")], validationShare: 0.1 }, "left out 1 of 12 pairs"],
   ["reward", reward, { data: [at("pairs.jsonl")], validationShare: 0.1 }, "left out 1 of 12 rankings"],
   ["finetune", finetune, { data: [at("classes.jsonl")], task: "classification" }, "cut the ends of 1 of"],
+  [
+    "finetune",
+    finetune,
+    { data: [at("pairs.jsonl")], task: "embedding", textColumns: ["prompt", "chosen"], batchSize: 2 },
+    "cut the ends of 1 of",
+  ],
 ] as const)(
   "%s takes the longest context that fits, and says which rows that costs",
   async (name, stage, given, fate) => {
     await leaveRoomFor(name, 140, 4);
-    const { notes, context } = await run(stage, { ...given, output: at(`${name}-fitted`) });
+    const folder = at("task" in given ? given.task : name);
+    const { notes, context } = await run(stage, { ...given, output: `${folder}-fitted` });
     expect(context).toBe(128);
     expect(notes).toMatch(
       new RegExp(`${name}: a step of 4 × \\d+ tokens takes .* memory .*rows have 128 tokens at most`),
@@ -91,7 +98,7 @@ test.each([
         `${fate}.*: longer than the context of 128 tokens; the longest has 3\\d\\d; --context 3\\d\\d keeps them whole`,
       ),
     );
-    const asked = run(stage, { ...given, context: 320, output: at(`${name}-asked`) });
+    const asked = run(stage, { ...given, context: 320, output: `${folder}-asked` });
     await expect(asked).rejects.toThrow(/a step of 4 × 3\d\d tokens takes/);
   },
 );
