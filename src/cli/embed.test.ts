@@ -32,12 +32,32 @@ test("texts of any source are embedded alike, and searched", async () => {
   expect(found.shown).toContain("  1.0000  the void\n");
 });
 
+test("rows without a text are refused by their names, or left out and counted", async () => {
+  writeFileSync(at("bad.jsonl"), '{"text":"the heaven"}\n{"text":" "}\n{"other":1}\n{"text":"the earth"}\n');
+  const input = [at("bad.jsonl")];
+  await expect(run({ input })).rejects.toThrow(/bad\.jsonl, line 2: column "text" must be a text that is not empty/);
+  const { result, shown } = await run({ input, badRows: "skip" });
+  expect(shown).toMatch(/left out 2 bad rows:\n.*line 2.*\n.*line 3/);
+  const { result: good } = await run({ text: ["the heaven", "the earth"] });
+  expect(result).toEqual(good);
+  writeFileSync(at("bad.jsonl"), '{"text":""}\n');
+  await expect(run({ input, badRows: "skip" })).rejects.toThrow("data: the only row is bad");
+});
+
+test("a file may have more lines than a call has arguments", async () => {
+  writeFileSync(at("many.txt"), "a\n".repeat(200_000));
+  // Whatever comes after the texts were read is enough to know that they were.
+  await expect(run({ input: [at("many.txt")], model: "nowhere" })).rejects.toThrow("nowhere: there is no such folder");
+});
+
 test("two texts are compared", async () => {
   expect((await run({ text: ["the void", "the void"] })).shown).toMatch(/cosine similarity 1\.0000\n$/);
 });
 
 test.each([
   [{ text: ["a"], input: ["b.txt"] }, "--text and --input are both given"],
+  [{ text: ["a", ""] }, "--text: is empty"],
+  [{ text: ["a"], query: " " }, "--query: is empty"],
   [{ text: ["a"], output: "a.csv" }, "ends neither in .npy nor in .jsonl"],
   [{ text: ["a"], output: "a.npy", query: "b" }, "leave out --output, or --query"],
   [{ text: ["a"], promptName: "query" }, 'no prompt "query"; it has none: give the text with --prompt'],

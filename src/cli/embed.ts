@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import type { BadRows } from "../data/bad-rows.ts";
+import type { JsonlRow } from "../data/jsonl.ts";
 import { stringColumn } from "../data/jsonl.ts";
-import { readRecords } from "../data/records.ts";
+import { columnError, readRecords } from "../data/records.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { embedTexts } from "../generate/embed.ts";
 import type { Embedder } from "../generate/embedder.ts";
@@ -10,6 +12,7 @@ import { openEmbedder } from "../generate/embedder.ts";
 import { npyBytes } from "../generate/npy.ts";
 import { nearestVectors, similarity } from "../generate/similarity.ts";
 import { poolingModes } from "../models/sentence-modules.ts";
+import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
@@ -34,6 +37,7 @@ const EmbedSettings = z.object({
   column: z.string().min(1).default("text").describe("column of the text in files that have columns").meta({
     placeholder: "name",
   }),
+  ...badRowSettings,
   prompt: z.string().optional().describe('text to put before every text, such as "query: "'),
   promptName: z.string().optional().describe("which of the model's own prompts to put before every text").meta({
     placeholder: "name",
@@ -82,7 +86,10 @@ export const embed = defineCommand({
   },
 });
 
-async function refuseWrong({ model, input, output, query, overwrite }: EmbedSettings): Promise<void> {
+async function refuseWrong({ model, text, input, output, query, overwrite }: EmbedSettings): Promise<void> {
+  if (text.length > 0 && input.length > 0) throw new SettingsError("--text and --input are both given; give one");
+  if (text.some((one) => one.trim() === "")) throw new SettingsError("--text: is empty; give a text, or leave it out");
+  if (query?.trim() === "") throw new SettingsError("--query: is empty; give a text, or leave it out");
   if (output === undefined) return;
   if (query !== undefined) throw new SettingsError("--query shows what it finds; leave out --output, or --query");
   if (!/\.(npy|jsonl)$/.test(output)) {
@@ -91,17 +98,37 @@ async function refuseWrong({ model, input, output, query, overwrite }: EmbedSett
   await refuseTakenOutput({ command: "embed", sources: [model, ...input], output, kind: "file", overwrite });
 }
 
-async function textsOf({ text, input, column }: EmbedSettings, io: Io): Promise<string[]> {
-  if (text.length > 0 && input.length > 0) throw new SettingsError("--text and --input are both given; give one");
+async function textsOf(settings: EmbedSettings, io: Io): Promise<readonly string[]> {
+  const { text, input } = settings;
   if (text.length > 0) return text;
-  const texts: string[] = [];
-  for (const path of input) {
-    if (/\.txt$/i.test(path)) texts.push(...linesOf(await readTextFile(path)));
-    else for await (const row of readRecords([path])) texts.push(stringColumn(row, column, "--column"));
-  }
-  if (input.length === 0) texts.push(...linesOf(await readInput(io, "text", "--text or --input")));
+  const texts =
+    input.length > 0
+      ? await readNotingBad(settings, io, (bad) => readTexts(settings, bad))
+      : linesOf(await readInput(io, "text", "--text or --input"));
   if (texts.length > 0) return texts;
   throw new SettingsError("there is no text in what was given; give --text, or --input with lines");
+}
+
+/** The lines of text files, and the texts in a column of others. */
+async function readTexts({ input, column }: EmbedSettings, bad: BadRows): Promise<string[]> {
+  const texts: string[] = [];
+  for (const path of input) {
+    if (/\.txt$/i.test(path)) for (const line of linesOf(await readTextFile(path))) texts.push(line);
+    else {
+      for await (const row of readRecords([path], bad)) {
+        const text = bad.attempt(() => textOf(row, column));
+        if (text !== undefined) texts.push(text);
+      }
+    }
+  }
+  bad.refuseNone(texts.length);
+  return texts;
+}
+
+function textOf(row: JsonlRow, column: string): string {
+  const text = stringColumn(row, column, "--column");
+  if (text.trim() === "") throw columnError(row, column, "a text that is not empty");
+  return text;
 }
 
 function linesOf(text: string): string[] {

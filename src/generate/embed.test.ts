@@ -59,6 +59,7 @@ test("a decoder's embedding is the state of its last token, and its folder opens
   await writeModelFolder(join(root, "llama-again"), embedderContents(embedder));
   const again = await openEmbedder(join(root, "llama-again"), backend);
   expect(await embedTexts(again, ["In the", "In the beginning God"])).toEqual(vectors);
+  await expect(embedTexts(embedder, ["In the", ""])).rejects.toThrow("text 2 of 2: has no tokens");
 });
 
 test("prompts stand before texts, and texts are cut to what fits with what frames them", async () => {

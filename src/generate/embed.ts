@@ -1,4 +1,4 @@
-import { SettingsError } from "../core/errors.ts";
+import { DataError, SettingsError } from "../core/errors.ts";
 import { paddedBatch } from "../data/padded-batch.ts";
 import type { EmbeddingBatch, EmbeddingModel } from "../models/embedding-model.ts";
 import type { SentenceModules } from "../models/sentence-modules.ts";
@@ -99,6 +99,7 @@ export interface EmbedOptions extends PromptChoice {
  * Embeddings of texts, in their order.
  *
  * @throws {SettingsError} as {@link promptOf} does.
+ * @throws {DataError} naming the first text that has no tokens: nothing of it could be pooled.
  * @throws {unknown} the reason of `signal` when that is aborted.
  */
 export async function embedTexts(
@@ -108,6 +109,10 @@ export async function embedTexts(
 ): Promise<Float32Array[]> {
   const prompt = promptOf(embedder.model.modules, options);
   const inputs = texts.map((text) => embeddingInput(embedder, text, prompt));
+  const empty = inputs.findIndex(({ ids }) => ids.length === 0);
+  if (empty >= 0) {
+    throw new DataError(`text ${empty + 1} of ${texts.length}: has no tokens, and so no embedding; leave it out`);
+  }
   return embedInputs(embedder.model, inputs, options);
 }
 
