@@ -48,6 +48,16 @@ export async function inTurns<Result>(steps: Steps<Result>, signal?: AbortSignal
   }
 }
 
+/**
+ * What to catch with where work was stopped: null for the reason of an aborted signal.
+ *
+ * @throws {unknown} whatever else the error is.
+ */
+export function nullIfAborted(error: unknown, signal?: AbortSignal): null {
+  if (signal?.aborted && error === signal.reason) return null;
+  throw error;
+}
+
 /** A browser has no `setImmediate`, and makes nested timers wait. */
 const inNextTurn: (resolve: () => void) => void = "setImmediate" in globalThis ? setImmediate : postMessageToItself();
 

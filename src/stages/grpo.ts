@@ -132,7 +132,7 @@ function iterationsOf(
     adapters: keepingOfAssistant(policy, settings, environment),
     rollOut: (step, signal) => rollOutGroups(run, step, signal),
     verdict: () => null,
-    learn: (step, rolled) => learnFromGroups(run, step, rolled),
+    learn: (step, rolled, signal) => learnFromGroups(run, step, rolled, signal),
     tell(step, metrics, { rollouts }) {
       environment.log(step, metrics);
       const isStuck = metrics.frac_reward_zero_std === 1;

@@ -91,7 +91,7 @@ function iterationsOf(
       if (!Number.isFinite(kl)) return { error: klUnknown(kl, step, settings), isWorthSaving: false };
       return kl > settings.klLimit ? { error: klExplosion(kl, step, settings), isWorthSaving: true } : null;
     },
-    learn: (step, rolled) => learnFrom(run, step, rolled),
+    learn: (step, rolled, signal) => learnFrom(run, step, rolled, signal),
     tell: (step, metrics, { rollouts }) => tell(step, metrics, rollouts, { actor, settings, environment, watch }),
   };
 }

@@ -14,7 +14,7 @@ import { StepPace } from "./step-pace.ts";
 
 /** Who watches a run. Everything is optional: a run is in its folder in any case. */
 export interface Watcher {
-  /** Ends the run after the current step, which is saved. */
+  /** Ends the run at the last state that can be gone on from, which is saved. */
   readonly signal?: AbortSignal;
   /** Everything is ready; training starts. */
   started?(run: StageRun): void;
@@ -84,9 +84,10 @@ export async function runStage<Settings extends z.ZodObject>(
     await folder.begin(stage.name, recorded, data ?? (await fingerprintData(stage.settings, settings)), resolved);
     watcher.started?.(run);
     pace = new StepPace(run);
-    const outcome = await run
-      .train(signal)
-      .catch(async (error: unknown) => Promise.reject(await namingCheckpoint(error, folder.path)));
+    const outcome = await run.train(signal).catch(async (error: unknown) => {
+      if (signal.aborted && error === signal.reason) throw stoppedInFirst(stage.name, folder.path);
+      throw await namingCheckpoint(error, folder.path);
+    });
     const seconds = (performance.now() - start) / 1000;
     return {
       ...outcome,
@@ -132,6 +133,12 @@ async function noteNewBeginning({ path }: RunFolder, watcher: Watcher): Promise<
 
 function stoppedBefore(stage: string): InterruptedError {
   return new InterruptedError(`${stage}: stopped before the first step, nothing was to be saved; run it again`);
+}
+
+function stoppedInFirst(stage: string, path: string): InterruptedError {
+  return new InterruptedError(
+    `${stage}: stopped in its first iteration, before any checkpoint; begin again with --output ${path} --resume`,
+  );
 }
 
 function alreadyFurther({ steps, firstStep }: StageRun, { path }: RunFolder): SettingsError {

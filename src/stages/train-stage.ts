@@ -25,7 +25,7 @@ type Training = z.output<typeof Training>;
 
 /** What a stage that trains with the loop of `train.ts` adds to its settings. */
 export interface TrainStage<Model, Batch>
-  extends Pick<Run<Model, Batch>, "model" | "objective" | "batches" | "evaluate" | "sample"> {
+  extends Pick<Run<Model, Batch>, "model" | "objective" | "batches" | "evaluate" | "sample" | "undo"> {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly contents: () => ModelContents;
   /** Default: {@link newOptimizer} of the settings. */

@@ -144,8 +144,14 @@ function readable(
  * @returns every metric of the iteration.
  * @see Shao et al. (2024), algorithm 1, arXiv:2402.03300.
  * @throws {NumericalError} when a loss or a gradient is not finite.
+ * @throws {unknown} the reason of `signal` when that is aborted; earlier updates have changed weights and optimizer then.
  */
-export async function learnFromGroups(grpo: Grpo, step: number, rolled: GroupsRolledOut): Promise<Metrics> {
+export async function learnFromGroups(
+  grpo: Grpo,
+  step: number,
+  rolled: GroupsRolledOut,
+  signal?: AbortSignal,
+): Promise<Metrics> {
   const { settings } = grpo;
   const { rollouts, sampling, judging } = rolled;
   const start = performance.now();
@@ -156,7 +162,7 @@ export async function learnFromGroups(grpo: Grpo, step: number, rolled: GroupsRo
       .permutation(rollouts.length);
     for (const chosen of divide(order, settings.miniBatches)) {
       const some = Array.from(chosen, (i) => rollouts[i] as GroupRollout);
-      updates.push(await learn(grpo, step, some));
+      updates.push(await learn(grpo, step, some, signal));
     }
   }
   const times = { "time/sampling": sampling, "time/judging": judging, "time/learning": seconds(start) };
@@ -164,7 +170,12 @@ export async function learnFromGroups(grpo: Grpo, step: number, rolled: GroupsRo
   return { ...meansOf(updates), ...rolled.metrics, tokens, ...times };
 }
 
-async function learn(grpo: Grpo, step: number, rollouts: readonly GroupRollout[]): Promise<Metrics> {
+async function learn(
+  grpo: Grpo,
+  step: number,
+  rollouts: readonly GroupRollout[],
+  signal?: AbortSignal,
+): Promise<Metrics> {
   const { policy, optimizer, schedule, settings } = grpo;
   const isTokenMean = settings.lossType === "dapo";
   const weightOf = (some: readonly GroupRollout[]): number =>
@@ -178,6 +189,7 @@ async function learn(grpo: Grpo, step: number, rollouts: readonly GroupRollout[]
       objective: (model, batch) => groupObjective(model, batch, settings),
     },
     step,
+    signal,
   );
 }
 

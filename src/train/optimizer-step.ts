@@ -22,15 +22,26 @@ interface Update<Model, Batch>
  * place where gradients of a step come together.
  *
  * @throws {NumericalError} when the loss or the gradient norm is not finite; the weights are as before.
+ * @throws {unknown} the reason of `signal` when that is aborted between two micro-batches; weights and optimizer are as before.
  */
-export async function optimizerStep<Model, Batch>(run: Update<Model, Batch>, step: number): Promise<Metrics> {
+export async function optimizerStep<Model, Batch>(
+  run: Update<Model, Batch>,
+  step: number,
+  signal?: AbortSignal,
+): Promise<Metrics> {
   const { optimizer } = run;
   const learningRate = run.schedule(step);
   const losses: Tensor[] = [];
   const measured = new Map<string, Tensor[]>();
   let tokens = 0;
   optimizer.clearGradients();
+  const held = (): Tensor[] => [...losses, ...[...measured.values()].flat()];
   for (const [index, micro] of (await run.batches(step)).entries()) {
+    if (signal?.aborted) {
+      for (const tensor of held()) tensor.release();
+      optimizer.clearGradients();
+      throw signal.reason;
+    }
     const random = new Random(run.seed).child(step).child(index);
     const { loss, metrics } = tensorScope(() => lossAndGradients(run, micro, random));
     losses.push(loss);
@@ -45,7 +56,7 @@ export async function optimizerStep<Model, Batch>(run: Update<Model, Batch>, ste
   if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) optimizer.update(learningRate, scale);
   const metrics: Metrics = {};
   for (const [name, parts] of measured) metrics[name] = await total(parts);
-  for (const tensor of [...losses, ...[...measured.values()].flat(), norm, scale]) tensor.release();
+  for (const tensor of [...held(), norm, scale]) tensor.release();
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
     throw new NumericalError(await whatHappened(run, step, loss, gradientNorm));
   }

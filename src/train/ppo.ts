@@ -114,8 +114,9 @@ export async function rollOut(ppo: Ppo, step: number, signal?: AbortSignal): Pro
  * @returns every metric of the iteration.
  * @see Ouyang et al. (2022), equation 2, arXiv:2203.02155; Schulman et al. (2017), algorithm 1, arXiv:1707.06347.
  * @throws {NumericalError} when a loss or a gradient is not finite.
+ * @throws {unknown} the reason of `signal` when that is aborted; earlier updates have changed weights and optimizers then.
  */
-export async function learnFrom(ppo: Ppo, step: number, rolled: RolledOut): Promise<Metrics> {
+export async function learnFrom(ppo: Ppo, step: number, rolled: RolledOut, signal?: AbortSignal): Promise<Metrics> {
   const { settings } = ppo;
   const { rollouts, sampling, judging } = rolled;
   const start = performance.now();
@@ -126,14 +127,8 @@ export async function learnFrom(ppo: Ppo, step: number, rolled: RolledOut): Prom
       .permutation(rollouts.length);
     for (const [index, miniBatch] of divide(order, settings.miniBatches).entries()) {
       const update = (step * settings.ppoEpochs + epoch) * settings.miniBatches + index;
-      tally.add(
-        await learn(
-          ppo,
-          step,
-          update,
-          Array.from(miniBatch, (i) => rollouts[i] as Rollout),
-        ),
-      );
+      const some = Array.from(miniBatch, (i) => rollouts[i] as Rollout);
+      tally.add(await learn(ppo, { step, update }, some, signal));
     }
   }
   const kl = rolled.metrics["objective/kl"];
@@ -157,7 +152,12 @@ function seconds(start: number, end = performance.now()): number {
 }
 
 /** One update of the actor and one of the critic, on the same answers. */
-async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly Rollout[]): Promise<Metrics> {
+async function learn(
+  ppo: Ppo,
+  { step, update }: { readonly step: number; readonly update: number },
+  rollouts: readonly Rollout[],
+  signal?: AbortSignal,
+): Promise<Metrics> {
   const { settings } = ppo;
   const micro = microBatches(rollouts, settings.batchSize, byTokens);
   const text = ppo.pretraining?.(update, micro.length) ?? [];
@@ -175,6 +175,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
         Array.isArray(batch) ? policyObjective(model, batch, settings) : pretrainingObjective(model, batch, settings),
     },
     step,
+    signal,
   );
   const value = await optimizerStep(
     {
@@ -183,6 +184,7 @@ async function learn(ppo: Ppo, step: number, update: number, rollouts: readonly 
       objective: (model, batch) => valueObjective(model, batch, settings),
     },
     step,
+    signal,
   );
   const pretrain = policy["loss/pretrain"];
   return {

@@ -50,6 +50,8 @@ export interface Run<Model, Batch> {
   readonly sample: (step: number) => Promise<void>;
   readonly save: (step: number) => Promise<void>;
   readonly log: (step: number, metrics: Metrics) => void;
+  /** Puts back what micro-batches of a step that is given up have changed, beside gradients; absent where nothing is. */
+  readonly undo?: () => void;
 }
 
 /** Gives a run literal its types, and nothing else. */

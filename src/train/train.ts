@@ -1,10 +1,11 @@
+import { nullIfAborted } from "../core/event-loop.ts";
 import { optimizerStep } from "./optimizer-step.ts";
 import type { Outcome, Run } from "./run.ts";
 import { SaveClock } from "./save-clock.ts";
 
 /**
  * The training loop of every stage whose loss is a function of one batch. Starts at `firstStep`, the number of updates
- * made already; a signal ends it between two steps, after saving.
+ * made already; a signal ends it after saving, and a step under way is given up between two of its micro-batches.
  *
  * @throws {NumericalError} when a loss or gradient is not finite, before it reaches the weights.
  */
@@ -25,6 +26,12 @@ export async function train<Model, Batch>(
     }
     if (due(run.sampleEvery)) await run.sample(step); // after saving: whatever goes wrong with a sample, nothing is lost
     if (interrupted || last) return { step, interrupted };
-    run.log(step + 1, await optimizerStep(run, step));
+    const metrics = await optimizerStep(run, step, signal).catch((error: unknown) => nullIfAborted(error, signal));
+    if (metrics === null) {
+      run.undo?.();
+      await run.save(step);
+      return { step, interrupted: true };
+    }
+    run.log(step + 1, metrics);
   }
 }

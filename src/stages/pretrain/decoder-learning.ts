@@ -16,7 +16,7 @@ import type { PretrainSettings } from "./settings.ts";
 /** How a decoder learns from text, and how it is measured. */
 export type DecoderLearning<Batch extends PredictionBatch> = Pick<
   PretrainingTask<LanguageModel, Batch>,
-  "batchAt" | "objective" | "evaluate" | "tensors"
+  "batchAt" | "objective" | "evaluate" | "tensors" | "undo"
 >;
 
 /** From windows of text that know nothing of each other. */
@@ -73,5 +73,6 @@ export function carriedLearning(
     },
     evaluate: async () => (evaluation ? evaluateContinuedText(model, evaluation, batchSize, context) : {}),
     tensors: () => carried.tensors(),
+    undo: () => carried.undo(),
   };
 }

@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
+import { CarriedState } from "../../train/carried-state.ts";
 import type { StageResult } from "../run-stage.ts";
 import { runStage } from "../run-stage.ts";
 import { pretrain } from "./index.ts";
@@ -55,6 +56,24 @@ test("one thread and two give the same bits, and so does computing blocks twice"
   const one = weights(await run({ ...settings, threads: 1 }));
   expect(weights(await run({ ...settings, threads: 2 })).equals(one)).toBe(true);
   expect(weights(await run({ ...settings, threads: 1, recompute: true })).equals(one)).toBe(true);
+});
+
+test("an LSTM that was stopped between two batches of a step goes on with what it was before that step", async () => {
+  const settings = { ...tiny, heads: undefined, model: "lstm", steps: 7, accumulation: 2, dropout: 0.1 };
+  const whole = await run(settings);
+  const stop = new AbortController();
+  const { replace } = CarriedState.prototype;
+  let parts = 0;
+  const counting = vi.spyOn(CarriedState.prototype, "replace").mockImplementation(function (this: CarriedState, ...of) {
+    replace.apply(this, of);
+    if (++parts === 2 * 4 + 1) stop.abort();
+  });
+  const output = join(root, `run-${runs++}`);
+  const parsed = pretrain.settings.parse({ tokenizer: "characters", data: [text], ...settings, output });
+  const stopped = await runStage(pretrain, parsed, { signal: stop.signal }).finally(() => counting.mockRestore());
+  expect([stopped.interrupted, stopped.step, parts]).toEqual([true, 4, 9]);
+  const rest = await runStage(pretrain, { ...parsed, resume: true });
+  expect(weights(rest).equals(weights(whole))).toBe(true);
 });
 
 test("an LSTM that was stopped in the middle of a stretch goes on with the state it had", async () => {
