@@ -1,17 +1,19 @@
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
 import { assistantContents, openAssistant } from "../generate/assistant.ts";
 import { families } from "../models/index.ts";
 import { Initializer } from "../nn/parameters.ts";
+import { AdamW } from "../optim/adamw.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { dpo } from "./dpo.ts";
+import { grpo } from "./grpo.ts";
 import { ppo } from "./ppo.ts";
 import { reward } from "./reward.ts";
 import type { StageResult } from "./run-stage.ts";
@@ -149,6 +151,33 @@ test("PPO stopped at a checkpoint and resumed ends with the same weights as one 
   }
   const state = (run: string): Buffer => readFileSync(join(at(run), "checkpoint-4", "optimizer.safetensors"));
   expect(state("ppo-resumed").equals(state("ppo"))).toBe(true);
+});
+
+test("PPO stopped while it learns goes on from its checkpoint to the same weights", async () => {
+  const settings = { ...ppoSettings, model: at("sft/final"), reward: at("reward/final"), output: at("ppo-stopped") };
+  const stop = new AbortController();
+  const { update } = AdamW.prototype;
+  let updates = 0;
+  const counted = vi.spyOn(AdamW.prototype, "update").mockImplementation(function (this: AdamW, ...how) {
+    update.apply(this, how);
+    if (++updates === 2 * 8 + 3) stop.abort(); // in the third iteration
+  });
+  const stopped = await run(ppo, settings, stop.signal).finally(() => counted.mockRestore());
+  expect([stopped.interrupted, stopped.step, updates]).toEqual([true, 2, 19]);
+  await run(ppo, { ...settings, resume: true });
+  for (const file of ["final", "checkpoint-4"]) {
+    expect(weightsOf(at(join("ppo-stopped", file))).equals(weightsOf(at(join("ppo", file))))).toBe(true);
+  }
+});
+
+test.each<[Stage, object, string]>([
+  [sft as unknown as Stage, { accumulation: 1e15 }, "accumulation must be at most 100000"],
+  [ppo, { ppoEpochs: 1e15 }, "ppoEpochs must be at most 10000"],
+  [ppo, { miniBatches: 1e15 }, "miniBatches must be at most 100000"],
+  [grpo, { passes: 1e15 }, "passes must be at most 10000"],
+])("a count that no run could come to the end of is refused: %#", async (stage, given, reason) => {
+  const paths = { model: "a", data: ["b"], reward: "c", prompts: ["d"], output: at("refused") };
+  await expect(runStage(stage, { ...paths, ...given })).rejects.toThrow(reason);
 });
 
 test("PPO's samples carry what was thought of each token", () => {

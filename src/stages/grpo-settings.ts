@@ -59,6 +59,7 @@ export const GrpoStageSettings = z.object({
   passes: z
     .int()
     .positive()
+    .max(10_000)
     .default(1)
     .describe("passes over the answers of an iteration")
     .meta({ aliases: ["num_iterations"], group: "Training" }),

@@ -33,7 +33,7 @@ export const iterationSettings = {
     .default(16)
     .describe("answers that go through a model at once when judging and learning")
     .meta({ aliases: ["per_device_train_batch_size"], group: "Training" }),
-  miniBatches: z.int().positive().default(1).describe("updates in a pass").meta({ group: "Training" }),
+  miniBatches: z.int().positive().max(100_000).default(1).describe("updates in a pass").meta({ group: "Training" }),
   learningRate,
   schedule: schedule.default("linear"),
   warmupSteps,

@@ -30,6 +30,7 @@ export const PpoStageSettings = z.object({
   ppoEpochs: z
     .int()
     .positive()
+    .max(10_000)
     .default(4)
     .describe("passes over the answers of an iteration")
     .meta({ aliases: ["num_ppo_epochs"], group: "Training" }),

@@ -48,6 +48,7 @@ export const trainingSettings = {
   accumulation: z
     .int()
     .positive()
+    .max(100_000)
     .default(1)
     .describe("batches summed into one update")
     .meta({
