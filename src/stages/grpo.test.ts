@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
@@ -9,6 +9,7 @@ import { assistantContents, rewardContents, withPaddingToken } from "../generate
 import { families } from "../models/index.ts";
 import { RewardModel } from "../models/reward-model.ts";
 import { Initializer } from "../nn/parameters.ts";
+import { AdamW } from "../optim/adamw.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { grpo } from "./grpo.ts";
@@ -39,6 +40,7 @@ beforeAll(async () => {
   writeFileSync(at("broken.mjs"), "export default () => { throw new Error('no such luck'); };\n");
   writeFileSync(at("empty.mjs"), "export const other = 1;\n");
 });
+afterEach(() => void vi.restoreAllMocks());
 afterAll(() => rmSync(root, { recursive: true }));
 
 async function run(
@@ -72,6 +74,50 @@ test("stopped by its signal and resumed it ends with the bits of a run that neve
   expect(weightsOf("cut/final").equals(weightsOf("whole/final"))).toBe(true);
   const moments = (name: string): Buffer => readFileSync(join(at(name), "checkpoint-4/optimizer.safetensors"));
   expect(moments("cut").equals(moments("whole"))).toBe(true);
+});
+
+/** A signal that is aborted when optimizers have made so many updates, those counted with that measure memory before the run. */
+function afterUpdates(count: number): AbortSignal {
+  const stop = new AbortController();
+  const { update } = AdamW.prototype;
+  let updates = 0;
+  vi.spyOn(AdamW.prototype, "update").mockImplementation(function (this: AdamW, ...how) {
+    update.apply(this, how);
+    if (++updates === count) stop.abort();
+  });
+  return stop.signal;
+}
+
+test("an iteration that is stopped while it learns is given up where nothing else is lost, finished elsewhere", async () => {
+  const settings = { reward: [at("wish.mjs")], steps: 3, passes: 2, miniBatches: 2 };
+  const whole = await run({ ...settings, output: at("learnt") });
+  expect(whole.step).toBe(3);
+  const same = (name: string): boolean => weightsOf(`${name}/final`).equals(weightsOf("learnt/final"));
+  const output = at("saved-before");
+  expect(await run({ ...settings, saveEvery: 2, output }, afterUpdates(10))).toMatchObject({
+    ...{ interrupted: true, step: 2 },
+  });
+  vi.restoreAllMocks();
+  await run({ ...settings, output, resume: true });
+  expect(same("saved-before")).toBe(true);
+  const finished = await run({ ...settings, saveEvery: 0, output: at("not-saved") }, afterUpdates(6));
+  expect(finished).toMatchObject({ interrupted: true, step: 2 });
+  vi.restoreAllMocks();
+  const first = run({ ...settings, output: at("first") }, afterUpdates(3));
+  await expect(first).rejects.toThrow(
+    /^grpo: stopped in its first iteration, .*begin again with --output .*first --resume$/,
+  );
+  vi.restoreAllMocks();
+  await run({ ...settings, output: at("first"), resume: true });
+  expect(same("first")).toBe(true);
+});
+
+test("a judge that never answers does not keep a signal waiting", async () => {
+  writeFileSync(at("mute.mjs"), "export default () => new Promise(() => {});\n");
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 300);
+  const stopped = await run({ reward: [at("mute.mjs")], output: at("mute-stopped") }, stop.signal);
+  expect(stopped).toMatchObject({ interrupted: true, step: 0 });
 });
 
 test("adapters are trained with the policy without them as reference, and resumed bit for bit", async () => {

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
+import process from "node:process";
 import { pathToFileURL } from "node:url";
 import type { Backend } from "../backend/kernels.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
@@ -102,11 +103,16 @@ async function openEntry(
 async function moduleReward(path: string, weight: number): Promise<RewardFunction> {
   const judge = await importJudge(path);
   const name = basename(path, extname(path));
-  const rewardOf = async ({ question, completion, row, where }: RewardedAnswer): Promise<number> => {
+  const rewardOf = async (
+    { question, completion, row, where }: RewardedAnswer,
+    signal?: AbortSignal,
+  ): Promise<number> => {
     try {
-      const reward = await judge(question, completion, row);
+      const reward = await settled(judge(question, completion, row), signal);
       return typeof reward === "boolean" ? Number(reward) : (reward as number);
     } catch (error) {
+      if (signal?.aborted && error === signal.reason) throw error;
+      if (error instanceof NeverSettled) throw new DataError(`${path}: never answers for ${where}: ${error.message}`);
       const reason = error instanceof Error ? error.message : String(error);
       throw new DataError(`${path}: failed for an answer to ${where}: ${reason}`, { cause: error });
     }
@@ -117,11 +123,37 @@ async function moduleReward(path: string, weight: number): Promise<RewardFunctio
       const rewards: number[] = [];
       for (const answer of answers) {
         signal?.throwIfAborted();
-        rewards.push(await rewardOf(answer));
+        rewards.push(await rewardOf(answer, signal));
       }
       return rewards;
     },
   };
+}
+
+/** A promise that nothing in this process will ever settle. */
+class NeverSettled extends Error {
+  override readonly message =
+    "nothing is left to wait for that could settle its promise; return a number in every case";
+}
+
+/**
+ * What a judge's promise comes to. Node ends in silence where nothing but a promise is left; here that is an error.
+ *
+ * @throws {unknown} the reason of `signal` when that is aborted first.
+ */
+async function settled(judgement: unknown, signal?: AbortSignal): Promise<unknown> {
+  let stop: () => void = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    const giveUp = (): void => reject(new NeverSettled());
+    const abort = (): void => reject(signal?.reason);
+    process.once("beforeExit", giveUp);
+    signal?.addEventListener("abort", abort, { once: true });
+    stop = () => {
+      process.off("beforeExit", giveUp);
+      signal?.removeEventListener("abort", abort);
+    };
+  });
+  return Promise.race([judgement, stopped]).finally(() => stop());
 }
 
 async function importJudge(path: string): Promise<RewardModule> {

@@ -126,6 +126,31 @@ test("a run that was stopped goes on from another folder, with the data that it 
   expect(JSON.parse(stdout)).toMatchObject({ step: step + 1, interrupted: false });
 });
 
+const grpo = (...more: string[]): string[] => {
+  writeFileSync(at("prompts.jsonl"), '{"prompt":"the cat"}\n');
+  const counts = "--answers 4 --generations 4 --max-new-tokens 4 --steps 1 --threads 1";
+  return ["grpo", "--model", "base/final", "--prompts", "prompts.jsonl", ...counts.split(" "), ...more];
+};
+
+test("a long step of many batches, and a long iteration of many passes, end at a signal", async (context) => {
+  context.skip(process.platform === "win32", "signals end processes there");
+  const hasBegun = (output: string) => (): boolean => existsSync(at(output, "metrics.jsonl"));
+  const step = pretrain("--steps", "2", "--accumulation", "100000", "--batch-size", "1", "--output", "long");
+  const long = await stopped(step, "SIGINT", hasBegun("long"));
+  expect([long.code, long.said]).toEqual([130, expect.stringContaining("stopped and saved")]);
+  expect(checkpoints("long")).toEqual(["checkpoint-0"]);
+  const iteration = grpo("--reward-pattern", "[aeiou]", "--passes", "10000", "--output", "passes");
+  const passes = await stopped(iteration, "SIGTERM", hasBegun("passes"));
+  expect([passes.code, passes.said]).toEqual([143, expect.stringMatching(/grpo: (stopped in its first|step 0)/)]);
+}, 120_000);
+
+test("a judge that nothing will ever make answer is an error, not a silent end", async () => {
+  writeFileSync(at("mute.mjs"), "export default () => new Promise(() => {});\n");
+  const { code, stderr } = await stemma(grpo("--reward", "mute.mjs", "--output", "mute"), { cwd: folder });
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/grpo: mute\.mjs: never answers for .*line 1: nothing is/)]);
+  expect(existsSync(at("mute", "run.lock"))).toBe(false);
+}, 60_000);
+
 test.each([
   ["generate", "generate --model base/final --prompt cat --max-new-tokens 100000000 --ignore-end-of-text", /cat./],
   ["eval", "eval --model base/final --tasks task.yaml --batch-tokens 64", /task +shots/],
