@@ -98,9 +98,16 @@ function buildAddon(force) {
 // Sources
 
 const dist = join(root, "dist");
+const sourcesStamp = ".stemma-sources";
 
 function sourcesAreCurrent() {
-  return readText(join(dist, ".stemma-sources")) === sourcesFingerprint();
+  return readText(join(dist, sourcesStamp)) === stampOf(dist, sourcesFingerprint());
+}
+
+/** What a folder of compiled sources was made from, and how many files that made: one that lost some is made again. */
+export function stampOf(folder, print) {
+  const files = filesUnder(folder).filter((file) => !file.endsWith(sourcesStamp));
+  return `${print} ${files.length}`;
 }
 
 function sourcesFingerprint() {
@@ -119,7 +126,7 @@ function compileSources() {
   );
   try {
     if (!compiled) throw new Error("the sources do not compile (see above); `npx tsc` shows the errors again");
-    writeFileSync(join(fresh, ".stemma-sources"), print);
+    writeFileSync(join(fresh, sourcesStamp), stampOf(fresh, print));
     if (existsSync(dist)) renameSync(dist, old);
     renameSync(fresh, dist);
   } finally {

@@ -9,7 +9,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -17,14 +26,19 @@ import { lock } from "./lock.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const addon = join(root, "build/Release/stemma.node");
-/** How the last build ended: of which sources, with which tools, and why it failed if it did. */
+/** How the last build ended: of which sources, with which tools, why it failed if it did, and how large the addon is. */
 const outcomeFile = join(root, "build/stemma.json");
 
 /** Whether a build now would end as the last one did: it succeeded, or it failed and nothing changed since. */
 export function addonIsSettled() {
   const last = lastOutcome();
   if (last?.sources !== sourceHash()) return false;
-  return last.failure === null ? existsSync(addon) : last.tools === tools();
+  return last.failure === null ? last.bytes === addonBytes() : last.tools === tools();
+}
+
+/** Size of the addon, null where there is none: loading one that was cut short would end the process. */
+function addonBytes() {
+  return statSync(addon, { throwIfNoEntry: false })?.size ?? null;
 }
 
 function lastOutcome() {
@@ -117,7 +131,8 @@ const remedy = {
 function remember(failure) {
   if (failure !== null) rmSync(addon, { force: true });
   mkdirSync(dirname(outcomeFile), { recursive: true });
-  writeFileSync(outcomeFile, `${JSON.stringify({ sources: sourceHash(), tools: tools(), failure }, null, 2)}\n`);
+  const outcome = { sources: sourceHash(), tools: tools(), failure, bytes: addonBytes() };
+  writeFileSync(outcomeFile, `${JSON.stringify(outcome, null, 2)}\n`);
 }
 
 /** A build that another process is at is waited for: both would write into build/, and each undo the other's work. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
-const { packagesAreCurrent } = await import(join(import.meta.dirname, "../scripts/bootstrap.mjs"));
+const { packagesAreCurrent, stampOf } = await import(join(import.meta.dirname, "../scripts/bootstrap.mjs"));
 
 const root = mkdtempSync(join(tmpdir(), "stemma-bootstrap-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -29,4 +29,15 @@ test("an optional package of another system may be absent, another version is no
   expect(packagesAreCurrent(root)).toBe(true);
   writeFileSync(join(root, "node_modules/.package-lock.json"), listed({ "node_modules/win32": { version: "2.0.0" } }));
   expect(packagesAreCurrent(root)).toBe(false);
+});
+
+test("compiled sources that lost a file are no longer what was stamped", () => {
+  const folder = join(root, "compiled");
+  mkdirSync(join(folder, "cli"), { recursive: true });
+  for (const file of ["index.js", "cli/main.js", ".stemma-sources"]) writeFileSync(join(folder, file), "");
+  const stamp = stampOf(folder, "print");
+  expect(stampOf(folder, "print")).toBe(stamp);
+  expect(stampOf(folder, "other")).not.toBe(stamp);
+  rmSync(join(folder, "cli/main.js"));
+  expect(stampOf(folder, "print")).not.toBe(stamp);
 });

@@ -62,6 +62,13 @@ test("an addon of older sources does not outlive a build that failed", () => {
   expect(existsSync(addon())).toBe(false);
 });
 
+test("an addon that was cut short is built again", () => {
+  build(succeeding());
+  writeFileSync(addon(), readFileSync(addon()).subarray(0, 50_000));
+  expect(build(succeeding())).toMatchObject({ settled: false, said: expect.stringMatching(/ done in /) });
+  expect(build(failing)).toEqual({ settled: true, said: "" });
+});
+
 test("an addon that does not load was not built", () => {
   const { said } = build(`require("node:fs").writeFileSync(${JSON.stringify(addon())}, "no library");`);
   expect(said).toMatch(/not possible \(error: the addon was built and does not load: /);
