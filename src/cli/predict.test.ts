@@ -69,6 +69,10 @@ test("a classifier whose config says only what transformers writes is asked as i
   );
   writeFileSync(file, JSON.stringify({ ...config, problem_type: "multi_label_classification" }));
   await expect(answers()).rejects.toThrow("only models that choose one are asked");
+  writeFileSync(file, JSON.stringify({ ...config, id2label: { 0: "reward" }, label2id: { reward: 0 } }));
+  await expect(answers()).rejects.toThrow(
+    "is a reward model, which knows no classes; stemma reward --check measures it",
+  );
 });
 
 test("answers stand in the rows, whose own columns are kept, and replace no file", async () => {

@@ -210,7 +210,12 @@ export function readDescription(config: ModelConfig, path: string): TaskDescript
 function describeOther(config: ModelConfig, path: string): Omit<TaskDescription, "labels"> {
   const [architecture = "model without a head"] = architecturesOf(config);
   const [, head] = /For(SequenceClassification|MultipleChoice)$/.exec(architecture) ?? [];
-  if (head === undefined || classNames(config)[0] === rewardLabel) {
+  if (head !== undefined && classNames(config)[0] === rewardLabel) {
+    throw new CheckpointError(
+      `${path}: is a reward model, which knows no classes; stemma reward --check measures it, stemma ppo trains with it`,
+    );
+  }
+  if (head === undefined) {
     throw new CheckpointError(`${path}: is a ${architecture}, not a model of a task; make one with stemma finetune`);
   }
   if (config.problem_type === "multi_label_classification") {

@@ -9,7 +9,7 @@ export const adapterSettings = {
     .default(0)
     .describe("train low-rank changes of the matrices instead of the matrices; 0 is off")
     .meta({ aliases: ["lora_r"], group: "Adapters" }),
-  loraAlpha: z.number().positive().default(16).describe("the changes count alpha / rank times").meta({
+  loraAlpha: z.number().positive().max(1e6).default(16).describe("the changes count alpha / rank times").meta({
     group: "Adapters",
   }),
   loraTargets: z.enum(["attention", "all"]).default("attention").describe("matrices that have such changes").meta({

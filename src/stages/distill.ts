@@ -53,7 +53,8 @@ const DistillSettings = z.object({
     .meta({ group: "Distillation" }),
   temperature: z
     .number()
-    .positive()
+    .min(0.01)
+    .max(1000) // beyond either, the logits of float32 are no more than their order, or nothing at all
     .default(1)
     .describe("divides the logits of both; above 1, what is unlikely counts more")
     .meta({ group: "Distillation" }),
