@@ -39,7 +39,7 @@ export class ExpressionParser {
   }
 
   /** Goes behind a token if it is there. */
-  skip(kind: Token["kind"], text: string): boolean {
+  accept(kind: Token["kind"], text: string): boolean {
     const isThere = this.isAt(kind, text);
     if (isThere) this.#next += 1;
     return isThere;
@@ -61,15 +61,15 @@ export class ExpressionParser {
   tuple(parse: () => Expression = () => this.expression()): Expression {
     const items = [parse()];
     if (!this.isAt("operator", ",")) return items[0] as Expression;
-    while (this.skip("operator", ",") && !this.#isAtEnd()) items.push(parse());
+    while (this.accept("operator", ",") && !this.#isAtEnd()) items.push(parse());
     return { kind: "tuple", items };
   }
 
   expression(): Expression {
     const then = this.unconditional();
-    if (!this.skip("name", "if")) return then;
+    if (!this.accept("name", "if")) return then;
     const test = this.unconditional();
-    return { kind: "either", test, then, otherwise: this.skip("name", "else") ? this.expression() : null };
+    return { kind: "either", test, then, otherwise: this.accept("name", "else") ? this.expression() : null };
   }
 
   /** An expression without `x if y else z`, as in `{% for a in b if c %}`. */
@@ -80,7 +80,7 @@ export class ExpressionParser {
   /** The filters that follow a value: `| upper | join(", ")`. */
   filters(of: Expression): Expression {
     let value = of;
-    while (this.skip("operator", "|")) {
+    while (this.accept("operator", "|")) {
       const name = this.#dottedName();
       value = { kind: "filter", of: value, name, given: this.#optionalArguments() };
     }
@@ -99,7 +99,7 @@ export class ExpressionParser {
 
   #binary(kind: Token["kind"], operator: string, operand: () => Expression): Expression {
     let left = operand();
-    while (this.skip(kind, operator)) left = { kind: "binary", operator, left, right: operand() };
+    while (this.accept(kind, operator)) left = { kind: "binary", operator, left, right: operand() };
     return left;
   }
 
@@ -137,7 +137,7 @@ export class ExpressionParser {
   /** Jinja's signs bind stronger than its powers: `-2 ** 2` is 4. */
   #power(): Expression {
     let left = this.#unary();
-    while (this.skip("operator", "**")) left = { kind: "binary", operator: "**", left, right: this.#unary() };
+    while (this.accept("operator", "**")) left = { kind: "binary", operator: "**", left, right: this.#unary() };
     return left;
   }
 
@@ -163,7 +163,7 @@ export class ExpressionParser {
 
   #test(of: Expression): Expression {
     this.take();
-    const isNegated = this.skip("name", "not");
+    const isNegated = this.accept("name", "not");
     const name = this.isAt("operator", "==", "!=", "<", ">", "<=", ">=") ? this.take().text : this.#dottedName();
     if (this.isAt("operator", "(")) return { kind: "test", of, name, isNegated, given: this.arguments() };
     const isWord = this.isAt("name") && !this.isAt("name", "else", "or", "and", "is", "if", "not", "in");
@@ -175,7 +175,7 @@ export class ExpressionParser {
 
   #dottedName(): string {
     let name = this.expect("name").text;
-    while (this.skip("operator", ".")) name += `.${this.expect("name").text}`;
+    while (this.accept("operator", ".")) name += `.${this.expect("name").text}`;
     return name;
   }
 
@@ -188,9 +188,9 @@ export class ExpressionParser {
     const positional: Arguments["positional"][number][] = [];
     const named: Arguments["named"][number][] = [];
     this.expect("operator", "(");
-    while (!this.skip("operator", ")")) {
-      if (this.skip("operator", "**")) named.push({ name: null, value: this.expression() });
-      else if (this.skip("operator", "*")) positional.push({ value: this.expression(), isSpread: true });
+    while (!this.accept("operator", ")")) {
+      if (this.accept("operator", "**")) named.push({ name: null, value: this.expression() });
+      else if (this.accept("operator", "*")) positional.push({ value: this.expression(), isSpread: true });
       else if (this.isAt("name") && this.peek(1).kind === "operator" && this.peek(1).text === "=") {
         const name = this.take().text;
         this.take();
@@ -204,7 +204,7 @@ export class ExpressionParser {
   #postfix(of: Expression): Expression {
     let value = of;
     for (;;) {
-      if (this.skip("operator", ".")) {
+      if (this.accept("operator", ".")) {
         if (this.isAt("integer")) value = { kind: "item", of: value, key: this.#primary() };
         else value = { kind: "attribute", of: value, name: this.expect("name").text };
       } else if (this.isAt("operator", "[")) value = this.#subscript(value);
@@ -218,8 +218,8 @@ export class ExpressionParser {
     const bounds: (Expression | null)[] = [];
     let part: Expression | null = null;
     for (;;) {
-      if (this.skip("operator", "]")) break;
-      if (this.skip("operator", ":")) {
+      if (this.accept("operator", "]")) break;
+      if (this.accept("operator", ":")) {
         bounds.push(part);
         part = null;
       } else if (part === null) part = this.tuple();
@@ -259,13 +259,13 @@ export class ExpressionParser {
     if (text === "{") return this.#dict();
     const close = text === "(" ? ")" : "]";
     if (text === "(") {
-      if (this.skip("operator", close)) return { kind: "tuple", items: [] };
+      if (this.accept("operator", close)) return { kind: "tuple", items: [] };
       const inner = this.tuple();
       this.expect("operator", close);
       return inner;
     }
     const items: Expression[] = [];
-    while (!this.skip("operator", close)) {
+    while (!this.accept("operator", close)) {
       items.push(this.expression());
       if (!this.isAt("operator", close)) this.expect("operator", ",");
     }
@@ -274,7 +274,7 @@ export class ExpressionParser {
 
   #dict(): Expression {
     const entries: (readonly [Expression, Expression])[] = [];
-    while (!this.skip("operator", "}")) {
+    while (!this.accept("operator", "}")) {
       const key = this.expression();
       this.expect("operator", ":");
       entries.push([key, this.expression()]);

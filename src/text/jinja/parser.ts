@@ -41,7 +41,7 @@ class StatementParser {
     const out: Statement[] = [];
     while (!this.#in.isAt("end")) {
       if (this.#in.isAt("text")) out.push({ kind: "text", text: this.#in.take().text });
-      else if (this.#in.skip("open", "{{")) {
+      else if (this.#in.accept("open", "{{")) {
         out.push({ kind: "output", value: this.#in.tuple() });
         this.#in.expect("close");
       } else {
@@ -121,8 +121,8 @@ class StatementParser {
     const target = this.#target();
     this.#in.expect("name", "in");
     const over = this.#in.tuple(() => this.#in.unconditional());
-    const filter = this.#in.skip("name", "if") ? this.#in.expression() : null;
-    const isRecursive = this.#in.skip("name", "recursive");
+    const filter = this.#in.accept("name", "if") ? this.#in.expression() : null;
+    const isRecursive = this.#in.accept("name", "recursive");
     this.#in.expect("close");
     const { body, word } = this.#blockUntil("else", "endfor");
     const otherwise = word === "else" ? this.#bodyOf("endfor") : [];
@@ -132,7 +132,7 @@ class StatementParser {
 
   #set(): Statement {
     const target = this.#target();
-    if (this.#in.skip("operator", "=")) {
+    if (this.#in.accept("operator", "=")) {
       const value = this.#in.tuple();
       this.#in.expect("close");
       return { kind: "set", target, value };
@@ -165,9 +165,9 @@ class StatementParser {
   #parameters(): Parameter[] {
     const parameters: Parameter[] = [];
     this.#in.expect("operator", "(");
-    while (!this.#in.skip("operator", ")")) {
+    while (!this.#in.accept("operator", ")")) {
       const name = this.#in.expect("name").text;
-      parameters.push({ name, fallback: this.#in.skip("operator", "=") ? this.#in.expression() : null });
+      parameters.push({ name, fallback: this.#in.accept("operator", "=") ? this.#in.expression() : null });
       if (!this.#in.isAt("operator", ")")) this.#in.expect("operator", ",");
     }
     return parameters;
@@ -176,18 +176,18 @@ class StatementParser {
   /** `a`, `a, b`, `(a, b)` or `namespace.a`. */
   #target(): Target {
     const items = [this.#oneTarget()];
-    while (this.#in.skip("operator", ",")) items.push(this.#oneTarget());
+    while (this.#in.accept("operator", ",")) items.push(this.#oneTarget());
     return items.length === 1 ? (items[0] as Target) : { kind: "names", items };
   }
 
   #oneTarget(): Target {
-    if (this.#in.skip("operator", "(")) {
+    if (this.#in.accept("operator", "(")) {
       const inner = this.#target();
       this.#in.expect("operator", ")");
       return inner;
     }
     const name = this.#in.expect("name").text;
-    if (!this.#in.skip("operator", ".")) return { kind: "name", name };
+    if (!this.#in.accept("operator", ".")) return { kind: "name", name };
     return { kind: "attribute", of: name, name: this.#in.expect("name").text };
   }
 }
