@@ -17,7 +17,10 @@ export interface Fault {
  * The format of a tensor whose bytes a file has in the order of ours, so that it can be loaded a piece at a time; null
  * where only its numbers can be asked for: transposed, changed, or of a type that memory does not have.
  */
-export function rawFormat({ transposed = false, shift = 0 }: Placement, info: TensorInfo): RawFormat | null {
+export function rawFormat(
+  { transposed = false, shift = 0 }: Pick<Placement, "transposed" | "shift">,
+  info: TensorInfo,
+): RawFormat | null {
   if (shift !== 0 || info.rawDiffers !== (transposed ? "transposed" : undefined)) return null;
   return info.dtype === "F32" ? "float32" : (formatOfFileType[info.dtype] ?? null);
 }
@@ -78,7 +81,8 @@ function numbersIn(format: RawFormat, raw: Uint8Array): number {
   return (raw.length / bytes) * block;
 }
 
-function numbersOf(format: RawFormat, raw: Uint8Array): Float32Array {
+/** The numbers of whole blocks. The first begins where a float32 may. */
+export function numbersOf(format: RawFormat, raw: Uint8Array): Float32Array {
   if (format === "float32") return floatsOf(raw);
   const values = new Float32Array(numbersIn(format, raw));
   weightFormats[format].decode(raw, values);

@@ -1,4 +1,5 @@
 import type { Placement, Rename } from "../checkpoint/assign-tensors.ts";
+import { isAllZero, sameValues } from "../checkpoint/compare-tensors.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { sameShape } from "../core/shape.ts";
@@ -60,8 +61,7 @@ export async function holdsOwnHead(family: AnyFamily, source: TensorSource): Pro
   const head = placeOf(ownHead.head, family, source);
   if (embedding === undefined || head === undefined) return false;
   if (!sameShape(source.info(embedding).shape, source.info(head).shape)) return true;
-  const [values, own] = [await source.read(embedding), await source.read(head)];
-  return own.some((value) => value !== 0) && own.some((value, i) => value !== values[i]);
+  return !(await sameValues(source, head, embedding)) && !(await isAllZero(source, head));
 }
 
 /**
@@ -74,8 +74,7 @@ export async function refuseOtherCopies(family: AnyFamily, source: TensorSource)
   const original = copies && placeOf(copies.of, family, source);
   if (original === undefined) return;
   for (const name of source.names().filter((inFile) => copies?.names.test(inFile))) {
-    const [values, own] = [await source.read(original), await source.read(name)];
-    if (values.length === own.length && own.every((value, i) => value === values[i])) continue;
+    if (await sameValues(source, original, name)) continue;
     throw new CheckpointError(
       `tensor ${name}: is another matrix than ${original}; a ${family.modelType} with several embeddings is not supported, choose another model`,
     );
