@@ -3,8 +3,8 @@ import { documentHash } from "./split.ts";
 
 /** Items to train on, and items held out. */
 export interface HeldOut<Item> {
-  readonly training: Item[];
-  readonly heldOut: Item[];
+  readonly training: readonly Item[];
+  readonly heldOut: readonly Item[];
 }
 
 /**

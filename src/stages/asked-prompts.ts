@@ -4,14 +4,9 @@ import { encodePrompts } from "../data/encoded-rankings.ts";
 import { epochOrder } from "../data/epochs.ts";
 import { readPrompts } from "../data/prompts.ts";
 import type { Assistant } from "../generate/assistant.ts";
-import {
-  badRowSettings,
-  contextSettings,
-  longestContext,
-  longRowsNote,
-  readNotingBad,
-  resolveContext,
-} from "./row-settings.ts";
+import type { RowReader } from "./fitting-rows.ts";
+import { readFittingRows } from "./fitting-rows.ts";
+import { badRowSettings, contextSettings } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 
 /** What a stage asks the model that learns, to spread into its schema. */
@@ -54,22 +49,20 @@ export interface AskedPrompts {
 export async function askedPrompts(
   { model, encoder }: Assistant,
   asking: Asking,
-  { note, signal }: StageEnvironment,
+  environment: StageEnvironment,
 ): Promise<AskedPrompts> {
-  const { maxNewTokens, seed, perStep } = asking;
-  const { context: most } = model.settings;
-  const limit = longestContext(asking.context, most);
-  const { items, longest } = await readNotingBad(asking, { note, signal }, async (bad) => {
-    const all = await readPrompts(asking.prompts, bad, asking.isByRow);
-    const fitting = await encodePrompts(all, encoder, maxNewTokens, { ...asking, context: limit, bad });
-    const about = { total: all.length, noun: "prompts", longest: fitting.longest, context: limit, model: most };
-    const long = longRowsNote({ ...about, count: fitting.skipped, fate: "left out" });
-    if (long) note(long);
-    return fitting;
-  });
+  const { maxNewTokens, seed, perStep, isByRow } = asking;
+  const reader: RowReader<EncodedPrompt> = {
+    noun: "prompts",
+    most: model.settings.context,
+    async read(paths, options) {
+      const all = await readPrompts(paths, options.bad, isByRow);
+      return { ...(await encodePrompts(all, encoder, maxNewTokens, options)), total: all.length };
+    },
+  };
+  const { items, longest, context } = await readFittingRows(asking.prompts, asking, reader, environment);
   const order = epochOrder(seed, items.length);
   const at: AskedPrompts["at"] = (step) =>
     Array.from({ length: perStep }, (_, i) => items[order(step * perStep + i)]).filter((prompt) => !!prompt);
-  const context = resolveContext(asking.context, [longest], most);
   return { at, all: items, context, longest: Math.min(longest, context) };
 }

@@ -5,10 +5,10 @@ import { chatRows, encodeConversations, packRows } from "../data/chat-rows.ts";
 import type { Conversation } from "../data/conversations.ts";
 import { readConversations } from "../data/conversations.ts";
 import type { HeldOut } from "../data/hold-out.ts";
-import { holdOut } from "../data/hold-out.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import type { MicroBatch } from "../train/run.ts";
-import { badRowSettings, contextSettings, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
+import { heldOutSettings, readHeldOut } from "./held-out.ts";
+import { badRowSettings, contextSettings, noteLongRows, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 
 /** Which conversations a stage reads and how it makes rows of them, to spread into its schema. */
@@ -17,17 +17,7 @@ export const conversationSettings = {
     .array(z.string())
     .describe("conversations: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true }),
-  validation: z
-    .array(z.string())
-    .default([])
-    .describe("conversations to evaluate on; without, a share of the data is held out")
-    .meta({ placeholder: "file", isData: true }),
-  validationShare: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.05)
-    .describe("about this share of the data is held out, chosen by what they say: the same ones each time"),
+  ...heldOutSettings({ files: "conversations to evaluate on", of: "data", share: 0.05 }),
   packing: z.boolean().default(true).describe("put several conversations in a row; they do not see each other"),
   ...badRowSettings,
   ...contextSettings,
@@ -41,18 +31,16 @@ const Conversations = z.object(conversationSettings);
 type ConversationSettings = z.output<typeof Conversations>;
 
 /** Reads the conversations of a run, and those that it is measured by. */
-export async function readTalks(
+export function readTalks(
   settings: ConversationSettings,
   { note, signal }: StageEnvironment,
 ): Promise<HeldOut<Conversation>> {
   const read = (paths: readonly string[]): Promise<Conversation[]> =>
     readNotingBad(settings, { note, signal }, (bad) => readConversations(paths, bad));
-  const all = await read(settings.data);
-  if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation) };
   // By what is asked first: an instruction of the system is often the same in all conversations.
   const question = ({ messages }: Conversation): string =>
     JSON.stringify(messages.find(({ role }) => role === "user") ?? messages[0]);
-  return holdOut(all, settings.validationShare, question);
+  return readHeldOut(settings, read, question);
 }
 
 /**
@@ -77,17 +65,10 @@ export async function conversationRows(
   const [rows = [], evaluation = []] = encoded.map((conversations): readonly ChatRow[] => {
     if (conversations.length === 0) return [];
     const { rows: own, tooLong, unlearnt } = chatRows(conversations, context, settings.longRows);
+    const total = conversations.length;
     const longest = mostOf(conversations, ({ length }) => length);
-    const about = {
-      total: conversations.length,
-      noun: "conversations",
-      longest,
-      context,
-      model: most,
-    };
-    const long = longRowsNote({ ...about, count: tooLong, fate: "left out" });
-    if (long) note(long);
-    if (unlearnt > 0) note(`left out ${unlearnt} of ${about.total} conversations: nothing to learn within the context`);
+    noteLongRows(note, { skipped: tooLong, total, noun: "conversations", longest, context, model: most });
+    if (unlearnt > 0) note(`left out ${unlearnt} of ${total} conversations: nothing to learn within the context`);
     return settings.packing ? packRows(own, context) : own;
   });
   return { rows, evaluation, context };

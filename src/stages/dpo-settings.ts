@@ -4,6 +4,7 @@ import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { KtoOptions } from "../train/objectives/kto.ts";
 import type { ReferenceFreeOptions } from "../train/preference-batch.ts";
 import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
+import { heldOutSettings } from "./held-out.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
@@ -24,17 +25,7 @@ export const DpoSettings = z.object({
         "or Parquet, or globs",
     )
     .meta({ placeholder: "file", isData: true }),
-  validation: z
-    .array(z.string())
-    .default([])
-    .describe("pairs to evaluate on; without, a share of the prompts is held out")
-    .meta({ placeholder: "file", isData: true }),
-  validationShare: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.05)
-    .describe("about this share of the prompts is held out, chosen by what they say: the same ones each time"),
+  ...heldOutSettings({ files: "pairs to evaluate on", of: "prompts", share: 0.05 }),
   loss: z
     .enum(["sigmoid", "cdpo", "robust", "ipo", "hinge", "kto", "orpo", "simpo"])
     .default("sigmoid")

@@ -1,8 +1,6 @@
 import type { Backend } from "../backend/kernels.ts";
 import { openMachine } from "../backend/machine-settings.ts";
-import { SettingsError } from "../core/errors.ts";
 import { longestAnswer } from "../data/encoded-rankings.ts";
-import { holdOut } from "../data/hold-out.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { assistantContents, openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
 import type { LanguageModel } from "../models/language-model.ts";
@@ -15,9 +13,10 @@ import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
 import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
 import { readFitting } from "./fitted-context.ts";
+import type { RowReader } from "./fitting-rows.ts";
+import { readHeldOutFittingRows } from "./fitting-rows.ts";
 import type { PreferenceLearning } from "./preference-learning.ts";
 import { judgementLearning, pairLearning, referenceFreeLearning } from "./preference-learning.ts";
-import { longestContext, longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -148,32 +147,17 @@ function readFittingData<Item, Ready extends Item, Batch>(
   );
 }
 
-async function readData<Item, Ready extends Item, Batch>(
+function readData<Item, Ready extends Item, Batch>(
   learning: PreferenceLearning<Item, Ready, Batch>,
   settings: RowChoice,
   { model, encoder }: { readonly model: Assistant["model"]; readonly encoder: ChatEncoder },
-  { note, signal }: StageEnvironment,
+  environment: StageEnvironment,
 ): Promise<DpoData<Item>> {
-  const { context: most } = model.settings;
-  const limit = longestContext(settings.context, most);
-  let longestRow = 0;
-  const read = (paths: readonly string[]): Promise<readonly Item[]> =>
-    readNotingBad(settings, { note, signal }, async (bad) => {
-      const options = { longRows: settings.longRows, context: limit, bad };
-      const { items, skipped, longest, total } = await learning.read(paths, encoder, options);
-      longestRow = Math.max(longestRow, longest);
-      const about = { total, noun: learning.noun, longest, context: limit, model: most };
-      const long = longRowsNote({ ...about, count: skipped, fate: "left out" });
-      if (long) note(long);
-      return items;
-    });
-  const all = await read(settings.data);
-  const parts =
-    settings.validation.length > 0
-      ? { training: all, heldOut: await read(settings.validation) }
-      : holdOut(all, settings.validationShare, (item) => String(learning.answersOf(item)[0].prompt));
-  if (parts.training.length === 0) {
-    throw new SettingsError(`validation-share: ${settings.validationShare} holds out all pairs; use a smaller share`);
-  }
-  return { ...parts, context: resolveContext(settings.context, [longestRow], most) };
+  const reader: RowReader<Item> = {
+    noun: learning.noun,
+    most: model.settings.context,
+    read: (paths, options) => learning.read(paths, encoder, options),
+  };
+  const promptOf = (item: Item): string => String(learning.answersOf(item)[0].prompt);
+  return readHeldOutFittingRows(settings, reader, promptOf, environment);
 }

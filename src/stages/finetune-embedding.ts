@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
+import { mostOf } from "../core/most-of.ts";
 import type { EmbeddingRow } from "../data/embedding-rows.ts";
 import { readEmbeddingRows } from "../data/embedding-rows.ts";
-import { holdOut } from "../data/hold-out.ts";
+import type { HeldOut } from "../data/hold-out.ts";
 import { embeddingLines, embeddingMetrics, mainEmbeddingMetric } from "../eval/embedding-report.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { EmbeddingInput } from "../generate/embed.ts";
@@ -23,7 +24,8 @@ import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
 import { isScored, lossFor } from "./embedding-loss.ts";
 import type { FinetuneSettings } from "./finetune-settings.ts";
 import { readFitting } from "./fitted-context.ts";
-import { longestContext, longRowsNote, readNotingBad } from "./row-settings.ts";
+import { readHeldOut } from "./held-out.ts";
+import { longestContext, noteLongRows, readNotingBad } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
 
@@ -64,7 +66,7 @@ function sizesOf(
   rows: readonly EncodedRow[],
   { batchSize }: Pick<FinetuneSettings, "batchSize">,
 ): { readonly batchSize: number; readonly longest: number } {
-  const longest = rows.reduce((most, { inputs }) => inputs.reduce((a, { ids }) => Math.max(a, ids.length), most), 0);
+  const longest = mostOf(rows, ({ inputs }) => mostOf(inputs, ({ ids }) => ids.length));
   return { batchSize: batchSize * (rows[0]?.inputs.length ?? 1), longest };
 }
 
@@ -174,15 +176,11 @@ function refuseOtherSettings({ score, freezeBody, weights = "float32" }: Finetun
 async function readRows(
   settings: FinetuneSettings,
   { note, signal }: StageEnvironment,
-): Promise<{ readonly training: readonly EmbeddingRow[]; readonly heldOut: readonly EmbeddingRow[] }> {
+): Promise<HeldOut<EmbeddingRow>> {
   const columns = { texts: settings.textColumns, score: settings.labelColumn };
   const read = (paths: readonly string[]): Promise<EmbeddingRow[]> =>
     readNotingBad(settings, { note, signal }, (bad) => readEmbeddingRows(paths, columns, bad));
-  const all = await read(settings.data);
-  const parts =
-    settings.validation.length > 0
-      ? { training: all, heldOut: await read(settings.validation) }
-      : holdOut(all, settings.validationShare, ({ texts }) => texts[0] ?? "");
+  const parts = await readHeldOut(settings, read, ({ texts }) => texts[0] ?? "");
   const heldOut = parts.heldOut.length;
   note(`${parts.training.length} rows to learn from, ${heldOut === 0 ? "none" : heldOut} held out`);
   return parts;
@@ -227,7 +225,7 @@ function encodeRows(
     return { ...row, texts, inputs };
   });
   const context = embedder.maxLength;
-  const tokensOf = ({ inputs }: EncodedRow): number => Math.max(...inputs.map(({ tokens }) => tokens));
+  const tokensOf = ({ inputs }: EncodedRow): number => mostOf(inputs, ({ tokens }) => tokens);
   const long = all.filter((row) => tokensOf(row) > context);
   const [longer] = long;
   if (!longer) return all;
@@ -237,12 +235,11 @@ function encodeRows(
         "where the model reads more, or choose --long-rows truncate or skip",
     );
   }
-  const fate = longRows === "skip" ? "left out" : "cut the ends of";
-  const about = { count: long.length, total: all.length, noun: "rows", fate, context };
-  const model = embedder.model.body.model.settings.context;
-  const line = longRowsNote({ ...about, longest: long.reduce((most, row) => Math.max(most, tokensOf(row)), 0), model });
-  if (line) note(line);
   const kept = longRows === "skip" ? all.filter((row) => tokensOf(row) <= context) : all;
+  const skipped = all.length - kept.length;
+  const about = { skipped, truncated: long.length - skipped, total: all.length, noun: "rows", context };
+  const model = embedder.model.body.model.settings.context;
+  noteLongRows(note, { ...about, longest: mostOf(long, tokensOf), model });
   if (kept.length > 0) return kept;
   throw new DataError(
     `${longer.where}: all rows are longer than the context of ${context} tokens; choose --long-rows truncate`,

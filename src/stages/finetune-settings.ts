@@ -4,6 +4,7 @@ import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
 import { adapterSettings } from "./adapter-settings.ts";
 import { embeddingSettings } from "./embedding-settings.ts";
+import { heldOutSettings } from "./held-out.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
@@ -53,20 +54,7 @@ export const FinetuneSettings = z.object({
     .min(1)
     .describe("rows to learn from: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true, group: "Data" }),
-  validation: z
-    .array(z.string())
-    .default([])
-    .describe("rows to evaluate on; without, a share of the data is held out")
-    .meta({ placeholder: "file", isData: true, group: "Data" }),
-  validationShare: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.1)
-    .describe("about this share of the data is held out, chosen by what they say: the same ones each time")
-    .meta({
-      group: "Data",
-    }),
+  ...heldOutSettings({ files: "rows to evaluate on", of: "data", share: 0.1, group: "Data" }),
   ...columnSettings,
   score: z.boolean().default(false).describe("labels are numbers to predict, not names of classes").meta({
     group: "Data",

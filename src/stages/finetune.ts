@@ -26,7 +26,7 @@ import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
 import { readFitting } from "./fitted-context.ts";
-import { longRowsNote, readNotingBad, resolveContext } from "./row-settings.ts";
+import { noteLongRows, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -259,22 +259,16 @@ async function encode(
 ): Promise<readonly EncodedExample[]> {
   const { labels } = solver.model.description;
   const encoding = encodingOf(solver, settings);
-  const { examples, skipped, truncated, longest } = await encodeExamples(
-    rows,
-    encoding,
-    (row) => targetOf(row, labels),
-    signal,
-  );
-  const about = { total: rows.length, noun: "rows", longest, context: encoding.context };
-  const model = solver.model.body.settings.context;
-  for (const [count, fate] of [
-    [skipped, "left out"],
-    [truncated, "cut the ends of"],
-  ] as const) {
-    const long = longRowsNote({ ...about, count, fate, model });
-    if (long) note(long);
-  }
-  return examples;
+  const found = await encodeExamples(rows, encoding, (row) => targetOf(row, labels), signal);
+  const { context } = encoding;
+  noteLongRows(note, {
+    ...found,
+    total: rows.length,
+    noun: "rows",
+    context,
+    model: solver.model.body.settings.context,
+  });
+  return found.examples;
 }
 
 /**

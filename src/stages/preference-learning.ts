@@ -1,11 +1,5 @@
 import type { BadRows } from "../data/bad-rows.ts";
-import type {
-  EncodedAnswer,
-  EncodedJudgement,
-  EncodedPreference,
-  Fitting,
-  FittingOptions,
-} from "../data/encoded-rankings.ts";
+import type { EncodedAnswer, EncodedJudgement, EncodedPreference, FittingOptions } from "../data/encoded-rankings.ts";
 import { encodeJudgements, encodePreferences } from "../data/encoded-rankings.ts";
 import { readJudgements } from "../data/judgements.ts";
 import { pairsOf, readRankings } from "../data/rankings.ts";
@@ -19,11 +13,7 @@ import type { KtoOptions } from "../train/objectives/kto.ts";
 import type { ReferencedPair, ReferenceFreeOptions } from "../train/preference-batch.ts";
 import { dpoObjective, referenceFreeObjective, referencePairs } from "../train/preference-batch.ts";
 import type { MeasuredLoss, MicroBatch } from "../train/run.ts";
-
-/** Rows of files in token ids, and how many there were. */
-export interface ReadItems<Item> extends Fitting<Item> {
-  readonly total: number;
-}
+import type { ReadItems } from "./fitting-rows.ts";
 
 /** How the computing of what the reference says is done. */
 export interface ReferenceOptions {

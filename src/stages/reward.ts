@@ -1,13 +1,11 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { openMachine } from "../backend/machine-settings.ts";
-import { SettingsError } from "../core/errors.ts";
 import { mostOf } from "../core/most-of.ts";
 import { Random } from "../core/random.ts";
 import { readConversations } from "../data/conversations.ts";
 import type { EncodedAnswer, EncodedRanking } from "../data/encoded-rankings.ts";
 import { encodeAnswer, encodeRankings, longestAnswer } from "../data/encoded-rankings.ts";
-import { holdOut } from "../data/hold-out.ts";
 import { readRankings } from "../data/rankings.ts";
 import type { RewardCheck } from "../eval/reward-check.ts";
 import { checkRewards } from "../eval/reward-check.ts";
@@ -28,14 +26,10 @@ import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
 import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
 import { readFitting } from "./fitted-context.ts";
-import {
-  badRowSettings,
-  contextSettings,
-  longestContext,
-  longRowsNote,
-  readNotingBad,
-  resolveContext,
-} from "./row-settings.ts";
+import type { RowReader } from "./fitting-rows.ts";
+import { readHeldOutFittingRows } from "./fitting-rows.ts";
+import { heldOutSettings } from "./held-out.ts";
+import { badRowSettings, contextSettings, readNotingBad } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -50,17 +44,7 @@ const RewardSettings = z.object({
     .min(1)
     .describe("rankings or pairs: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true }),
-  validation: z
-    .array(z.string())
-    .default([])
-    .describe("rankings to check on; without, a share of the prompts is held out")
-    .meta({ placeholder: "file", isData: true }),
-  validationShare: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.1)
-    .describe("about this share of the prompts is held out, chosen by what they say: the same ones each time"),
+  ...heldOutSettings({ files: "rankings to check on", of: "prompts", share: 0.1 }),
   check: z.boolean().default(false).describe("train nothing: say how good the reward model is, on all of the data"),
   demonstrations: z
     .array(z.string())
@@ -118,7 +102,10 @@ export const reward = defineStage({
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
     const enlarged = model.body.settings.vocabularySize > rows ? [model.body.tokenEmbedding] : [];
     const read = (asked: RewardSettings): Promise<RewardData> => readData(asked, model, encoder, environment);
-    if (settings.check) return checkRun(model, (await read(settings)).heldOut, settings.batchSize, environment);
+    if (settings.check) {
+      const all = await read({ ...settings, validation: [], validationShare: 0 });
+      return checkRun(model, all.training, settings.batchSize, environment);
+    }
     const { batchSize, recompute } = settings;
     const { training, heldOut, context } = await readFitting(settings, environment.note, read, (data) => {
       const sizes = sizesOf(data.training, batchSize);
@@ -178,7 +165,7 @@ function rewardKeeping(
 /** Which rankings, and what is done with those that cannot be used. */
 type RankingChoice = Pick<
   RewardSettings,
-  "data" | "validation" | "validationShare" | "check" | "context" | "longRows" | "badRows"
+  "data" | "validation" | "validationShare" | "context" | "longRows" | "badRows"
 >;
 
 /** What a run learns from and is measured by, and the context that it takes. */
@@ -188,36 +175,22 @@ interface RewardData {
   readonly context: number;
 }
 
-async function readData(
+function readData(
   settings: RankingChoice,
   model: RewardModel,
   encoder: ChatEncoder,
-  { note, signal }: StageEnvironment,
+  environment: StageEnvironment,
 ): Promise<RewardData> {
-  const { context: most } = model.body.settings;
-  const limit = longestContext(settings.context, most);
-  let longestRow = 0;
-  const encode = (paths: readonly string[]): Promise<readonly EncodedRanking[]> =>
-    readNotingBad(settings, { note, signal }, async (bad) => {
-      const rankings = await readRankings(paths, bad);
-      const options = { longRows: settings.longRows, context: limit, bad };
-      const { items, skipped, longest } = await encodeRankings(rankings, encoder, options);
-      longestRow = Math.max(longestRow, longest);
-      const about = { total: rankings.length, noun: "rankings", longest, context: limit, model: most };
-      const long = longRowsNote({ ...about, count: skipped, fate: "left out" });
-      if (long) note(long);
-      return items;
-    });
-  const all = await encode(settings.data);
-  const validation = settings.validation.length > 0 ? await encode(settings.validation) : null;
-  const context = resolveContext(settings.context, [longestRow], most);
-  if (settings.check) return { training: [], heldOut: all, context };
-  if (validation) return { training: all, heldOut: validation, context };
-  const parts = holdOut(all, settings.validationShare, ({ answers }) => String(answers[0]?.prompt));
-  if (parts.training.length > 0) return { ...parts, context };
-  throw new SettingsError(
-    `validation-share: ${settings.validationShare} holds out all ${all.length} prompts; use a smaller share or more data`,
-  );
+  const reader: RowReader<EncodedRanking> = {
+    noun: "rankings",
+    most: model.body.settings.context,
+    async read(paths, options) {
+      const rankings = await readRankings(paths, options.bad);
+      return { ...(await encodeRankings(rankings, encoder, options)), total: rankings.length };
+    },
+  };
+  const promptOf = ({ answers }: EncodedRanking): string => String(answers[0]?.prompt);
+  return readHeldOutFittingRows(settings, reader, promptOf, environment);
 }
 
 /** What goes through the model at once, in pairs of answers, and the longest of them. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { longRowsNote, resolveContext } from "./row-settings.ts";
+import { noteLongRows, resolveContext } from "./row-settings.ts";
 
 test.each([
   [null, [3, 70, 64], 8192, 128],
@@ -17,12 +17,15 @@ test("more than the model reads is refused", () => {
 });
 
 test("what is said of long rows names the context that keeps them", () => {
-  const about = { total: 285, noun: "conversations", fate: "left out", longest: 1203, context: 512 };
-  expect(longRowsNote({ ...about, count: 0, model: 8192 })).toBeNull();
-  expect(longRowsNote({ ...about, count: 3, model: 8192 })).toBe(
-    "left out 3 of 285 conversations: longer than the context of 512 tokens; the longest has 1203; --context 1203 keeps them whole",
-  );
-  expect(longRowsNote({ ...about, count: 3, model: 512 })).toMatch(
-    /the model reads at most 512, whatever --context says$/,
-  );
+  const about = { total: 285, noun: "conversations", longest: 1203, context: 512 };
+  const said = (skipped: number, truncated: number, model: number): string[] => {
+    const lines: string[] = [];
+    noteLongRows((line) => void lines.push(line), { ...about, skipped, truncated, model });
+    return lines;
+  };
+  const remedy = "longer than the context of 512 tokens; the longest has 1203; --context 1203 keeps them whole";
+  expect(said(0, 0, 8192)).toEqual([]);
+  expect(said(3, 0, 8192)).toEqual([`left out 3 of 285 conversations: ${remedy}`]);
+  expect(said(0, 2, 8192)).toEqual([`cut the ends of 2 of 285 conversations: ${remedy}`]);
+  expect(said(3, 0, 512)).toEqual([expect.stringMatching(/the model reads at most 512, whatever --context says$/)]);
 });

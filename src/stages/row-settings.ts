@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
+import type { BadRowChoice } from "../data/bad-rows.ts";
 import { BadRows, badRowChoices } from "../data/bad-rows.ts";
 
 /** What is done with rows that cannot be used, to spread into a stage's schema. */
@@ -56,7 +57,7 @@ export function resolveContext(asked: number | null, lengths: readonly number[],
  * @throws {unknown} the reason of `signal` when that is aborted between two rows.
  */
 export async function readNotingBad<Rows>(
-  { badRows }: { readonly badRows: (typeof badRowChoices)[number] },
+  { badRows }: { readonly badRows: BadRowChoice },
   { note, signal }: { readonly note: (line: string) => void; readonly signal?: AbortSignal | undefined },
   read: (bad: BadRows) => Promise<Rows>,
 ): Promise<Rows> {
@@ -68,13 +69,13 @@ export async function readNotingBad<Rows>(
 
 /** What is said of rows that are longer than the context. */
 export interface LongRowsReport {
-  /** Rows that were left out, or cut. */
-  readonly count: number;
+  /** Rows that were left out. */
+  readonly skipped: number;
+  /** Rows that were cut. */
+  readonly truncated?: number;
   readonly total: number;
   /** What the rows are, as in `conversations`. */
   readonly noun: string;
-  /** What became of them. */
-  readonly fate: string;
   /** Tokens of the longest row. */
   readonly longest: number;
   readonly context: number;
@@ -82,12 +83,14 @@ export interface LongRowsReport {
   readonly model: number;
 }
 
-/** How many rows are longer than the context, how long the longest is, and which context keeps them; null for none. */
-export function longRowsNote({ count, total, noun, fate, longest, context, model }: LongRowsReport): string | null {
-  if (count === 0) return null;
+/** Says how many rows are longer than the context, how long the longest is, and which context keeps them. */
+export function noteLongRows(note: (line: string) => void, report: LongRowsReport): void {
+  const { skipped, truncated = 0, total, noun, longest, context, model } = report;
   const remedy =
     longest <= model
       ? `--context ${longest} keeps them whole`
       : `the model reads at most ${model}, whatever --context says`;
-  return `${fate} ${count} of ${total} ${noun}: longer than the context of ${context} tokens; the longest has ${longest}; ${remedy}`;
+  const reason = `longer than the context of ${context} tokens; the longest has ${longest}; ${remedy}`;
+  if (skipped > 0) note(`left out ${skipped} of ${total} ${noun}: ${reason}`);
+  if (truncated > 0) note(`cut the ends of ${truncated} of ${total} ${noun}: ${reason}`);
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { heldOutSettings } from "./held-out.ts";
 import { shapeSettings } from "./pretrain/model.ts";
 import { badRowSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings } from "./stage.ts";
@@ -16,14 +17,7 @@ export const Seq2SeqSettings = z.object({
     .min(1)
     .describe("rows of a text and what to make of it: files of JSON, CSV or Parquet, or globs")
     .meta({ placeholder: "file", isData: true, group: "Data" }),
-  validation: z
-    .array(z.string().min(1))
-    .default([])
-    .describe("rows to evaluate on; without, a share of the data is held out")
-    .meta({ placeholder: "file", isData: true, group: "Data" }),
-  validationShare: z.number().min(0).lt(1).default(0.05).describe("share of the data that is held out").meta({
-    group: "Data",
-  }),
+  ...heldOutSettings({ files: "rows to evaluate on", of: "data", share: 0.05, group: "Data" }),
   sourceColumn: z
     .string()
     .min(1)

@@ -4,7 +4,7 @@ import { openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { EncodedPair, EncodedPairs } from "../data/encoded-pairs.ts";
 import { encodePairs, pairBatch } from "../data/encoded-pairs.ts";
-import { holdOut } from "../data/hold-out.ts";
+import type { HeldOut } from "../data/hold-out.ts";
 import type { TextPairs } from "../data/span-corruption.ts";
 import type { TextPairRow } from "../data/text-pair-rows.ts";
 import { readTextPairs } from "../data/text-pair-rows.ts";
@@ -22,8 +22,9 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
 import { textToTextLoss } from "../train/objectives/text-to-text.ts";
 import type { Metrics, MicroBatch } from "../train/run.ts";
+import { readHeldOut } from "./held-out.ts";
 import { familyOfRun, modelContents, openOtherModel } from "./pretrain/model.ts";
-import { longRowsNote, readNotingBad } from "./row-settings.ts";
+import { noteLongRows, readNotingBad } from "./row-settings.ts";
 import { Seq2SeqSettings } from "./seq2seq-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage } from "./stage.ts";
@@ -98,16 +99,11 @@ interface Writer {
   readonly tokenizer: Tokenizer;
 }
 
-async function readData(
-  settings: Seq2SeqSettings,
-  environment: StageEnvironment,
-): Promise<{ training: readonly TextPairRow[]; heldOut: readonly TextPairRow[] }> {
+function readData(settings: Seq2SeqSettings, environment: StageEnvironment): Promise<HeldOut<TextPairRow>> {
   const columns = { source: settings.sourceColumn, target: settings.targetColumn };
   const read = (paths: readonly string[]): Promise<TextPairRow[]> =>
     readNotingBad(settings, environment, (bad) => readTextPairs(paths, columns, bad));
-  const all = await read(settings.data);
-  if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation) };
-  return holdOut(all, settings.validationShare, ({ source }) => source);
+  return readHeldOut(settings, read, ({ source }) => source);
 }
 
 /** @throws {SettingsError} when the model is no encoder-decoder. */
@@ -146,14 +142,7 @@ function encode(
   const most = Math.min(context ?? own, own);
   const limits = [most, Math.min(most, model.longestTarget ?? most)] as const;
   const encoded = encodePairs(rows, { tokenizer, endOfText, prefix, most: limits, longRows });
-  const about = { total: rows.length, noun: "rows", longest: encoded.longest, context: most, model: own };
-  for (const [count, fate] of [
-    [encoded.skipped, "left out"],
-    [encoded.truncated, "cut the ends of"],
-  ] as const) {
-    const long = longRowsNote({ ...about, count, fate });
-    if (long) note(long);
-  }
+  noteLongRows(note, { ...encoded, total: rows.length, noun: "rows", context: most, model: own });
   return encoded;
 }
 
