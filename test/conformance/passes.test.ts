@@ -132,3 +132,19 @@ test("memory that was given back twice is not handed out twice", async () => {
   expect([...(await results[1]!.read())]).toEqual([5, 10, 15, 20, 25, 30]);
   pass?.release();
 });
+
+test("memory that a pass took is the pass's, however often it is given back", async () => {
+  const { backend, passes } = open();
+  const rows = table(backend);
+  const made: Tensor[] = [];
+  const pass = passes.capture(() => {
+    const first = rows.mul(2);
+    first.release();
+    made.push(first, rows.mul(3)); // in the same memory
+  });
+  const [first, second] = made as [Tensor, Tensor];
+  first.release();
+  expect([...(await second.read())]).toEqual([3, 6, 9, 12, 15, 18]);
+  expect(pass?.replay()).toBe(true);
+  pass?.release();
+});

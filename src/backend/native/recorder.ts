@@ -29,8 +29,7 @@ class Recording {
   /** For each call the number of the method, how many arguments it has, and these. */
   readonly calls: number[] = [];
   readonly given: Given[] = [];
-  /** All memory made in the pass, and that which was not given back yet. */
-  readonly made = new WeakSet<NativeStorage>();
+  /** Memory made in the pass that was not given back yet. */
   readonly live = new Set<NativeStorage>();
   /** Handles that were given back: the pass made once more will write to them again. */
   readonly idle = new Set<number>();
@@ -48,6 +47,10 @@ export class Recorder {
   readonly #plain: NativeFunctions;
   /** Of the pass that is captured now. */
   #recording: Recording | null = null;
+  /** What was given back to a pass: its handle is the pass's, and may by now belong to other storages of it. */
+  readonly #taken = new WeakSet<NativeStorage>();
+  /** Gives back what passes hold that nobody released, when JavaScript collects them. */
+  readonly #abandoned = new FinalizationRegistry<ReadonlySet<number>>((handles) => this.#giveBack(handles));
 
   constructor(plain: NativeFunctions) {
     this.#plain = plain;
@@ -94,15 +97,14 @@ export class Recorder {
 
   /** Is told of all memory that is made. */
   made(storage: NativeStorage): void {
-    this.#recording?.made.add(storage);
     this.#recording?.live.add(storage);
   }
 
-  /** Whether memory that is given back stays with the pass that is captured now. */
+  /** Whether memory that is given back stays with a pass: that which is captured now, or one that took it before. */
   keeps(storage: NativeStorage): boolean {
     const recording = this.#recording;
-    if (!recording?.made.has(storage)) return false;
-    if (!recording.live.delete(storage)) return true; // given back before
+    if (!recording?.live.delete(storage)) return this.#taken.has(storage);
+    this.#taken.add(storage);
     const { dtype, length, handle } = storage;
     recording.idle.add(handle);
     if (dtype === "float32") recording.free.set(length, [...(recording.free.get(length) ?? []), handle]);
@@ -111,7 +113,7 @@ export class Recorder {
 
   #captured({ calls, given, idle }: Recording): CapturedPass {
     const table = Float64Array.from(calls);
-    return {
+    const pass: CapturedPass = {
       replay: () => {
         const values = given.map(({ renew, length }) => {
           const anew = renew();
@@ -124,17 +126,21 @@ export class Recorder {
         this.#plain.repeat(table);
         return true;
       },
-      release: () => {
-        for (const handle of idle) this.#plain.release(handle);
-      },
+      release: () => this.#giveBack(idle),
     };
+    this.#abandoned.register(pass, idle);
+    return pass;
+  }
+
+  #giveBack(handles: Iterable<number>): void {
+    for (const handle of handles) this.#plain.release(handle);
   }
 
   /** Ends a capture that cannot succeed; the pass itself goes on as ever. */
   #spoil(): void {
     const recording = this.#recording;
     this.#recording = null;
-    for (const handle of recording?.idle ?? []) this.#plain.release(handle);
+    this.#giveBack(recording?.idle ?? []);
   }
 
   #watched(call: NativeCall, number: number): NativeCall {
