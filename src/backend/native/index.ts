@@ -12,9 +12,9 @@ import { lstmKernels } from "./lstm.ts";
 import type { NativeMachine } from "./machine.ts";
 import { nativeMachine } from "./machine.ts";
 import { matmulKernels } from "./matmul.ts";
+import { memoryFunctions } from "./memory.ts";
 import { Recorder } from "./recorder.ts";
 import { fusedRowKernels, rowKernels } from "./rows.ts";
-import { memoryFunctions } from "./storage.ts";
 
 export type { InstructionSet } from "./addon.ts";
 export type { NativeMachine, NativeMemory } from "./machine.ts";
