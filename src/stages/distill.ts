@@ -99,8 +99,8 @@ export const distill = defineStage({
     const read = settings.text.length > 0 ? textLessons : conversationLessons;
     const { context, count, batches, evaluation } = await readFitting(
       settings,
-      environment.note,
-      (asked) => read(student, teacher, asked, environment),
+      environment,
+      (asked, own) => read(student, teacher, asked, own),
       (lessons) => ({ stage: "sft", name: "distill", ...settings, ...student, longest: lessons.context }),
     );
     const steps = epochSteps(count, settings);

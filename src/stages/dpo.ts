@@ -138,8 +138,8 @@ function readFittingData<Item, Ready extends Item, Batch>(
 ): Promise<DpoData<Item>> {
   return readFitting(
     settings,
-    environment.note,
-    (asked) => readData(learning, asked, assistant, environment),
+    environment,
+    (asked, own) => readData(learning, asked, assistant, own),
     ({ training }) => {
       const longest = longestAnswer(training.flatMap((item) => learning.answersOf(item)));
       return { stage: "dpo", ...settings, ...assistant, longest };

@@ -48,11 +48,10 @@ export async function prepareEmbedding(settings: FinetuneSettings, environment: 
   const family = anyFamilyIn(body.config({ endOfText: null }), settings.model);
   const { embedder, rows, evaluation } = await readFitting(
     settings,
-    environment.note,
-    async (asked) => {
+    environment,
+    async (asked, own) => {
       const embedder = withSettings(opened, asked, isScored(training));
-      const encode = (some: readonly EmbeddingRow[]): readonly EncodedRow[] =>
-        encodeRows(embedder, some, asked, environment);
+      const encode = (some: readonly EmbeddingRow[]): readonly EncodedRow[] => encodeRows(embedder, some, asked, own);
       return { embedder, rows: encode(training), evaluation: encode(heldOut) };
     },
     (data) => ({ stage: "finetune", family, ...settings, model: body.model, ...sizesOf(data.rows, settings) }),

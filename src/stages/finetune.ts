@@ -67,10 +67,10 @@ export const finetune = defineStage({
     const family = await familyIn(settings.model);
     const { examples, evaluation } = await readFitting(
       settings,
-      environment.note,
-      async (asked) => ({
-        examples: await encode(solver, training, asked, environment),
-        evaluation: await encode(solver, heldOut, asked, environment),
+      environment,
+      async (asked, own) => ({
+        examples: await encode(solver, training, asked, own),
+        evaluation: await encode(solver, heldOut, asked, own),
       }),
       (data) => ({
         stage: "finetune",

@@ -112,3 +112,14 @@ test("where not even short rows fit the stage is refused, and where all fit noth
   expect(context).toBe(320);
   expect(notes).not.toContain("left out");
 });
+
+test("what is wrong with rows is said once, though they are read again", async () => {
+  const rowsWithBad = `${readFileSync(at("pairs.jsonl"), "utf8")}${JSON.stringify({ prompt: "q", chosen: "a" })}\n`;
+  writeFileSync(at("bad.jsonl"), rowsWithBad);
+  await leaveRoomFor("dpo", 140, 4);
+  const given = { data: [at("bad.jsonl")], badRows: "skip", output: at("bad") };
+  const lines = (await run(dpo, given)).notes.split("\n");
+  expect(lines.filter((line) => line.includes("rows have 128 tokens at most"))).toHaveLength(1); // it was read again
+  expect(lines.filter((line) => line === "left out 1 bad row:")).toHaveLength(1);
+  expect(lines.filter((line) => line.includes("line 13"))).toHaveLength(1);
+});

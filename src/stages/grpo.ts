@@ -55,8 +55,8 @@ export const grpo = defineStage({
     const perStep = answers / generations;
     const asked = await readFitting(
       settings,
-      environment.note,
-      (own) => askedPrompts(policy, { ...own, perStep, isByRow: true }, environment),
+      environment,
+      (fitting, own) => askedPrompts(policy, { ...fitting, perStep, isByRow: true }, own),
       ({ longest }) => ({ stage: "grpo", ...settings, ...policy, longest, keepsReference: settings.beta > 0 }),
     );
     const run = await prepareGrpo(policy, asked, settings, backend);

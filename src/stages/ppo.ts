@@ -54,8 +54,8 @@ export const ppo = defineStage({
     adaptFor(settings, actor.model);
     const asked = await readFitting(
       settings,
-      environment.note,
-      (own) => askedPrompts(actor, { ...own, perStep: settings.answers, isByRow: false }, environment),
+      environment,
+      (fitting, own) => askedPrompts(actor, { ...fitting, perStep: settings.answers, isByRow: false }, own),
       ({ longest }) => ({ stage: "ppo", ...settings, ...actor, longest }),
     );
     const run = await preparePpo(actor, asked, settings, environment, backend);

@@ -101,13 +101,14 @@ export const reward = defineStage({
     const rows = opened.model.body.settings.vocabularySize;
     const { model, family } = await withRows(opened, encoder.tokenizer.vocabularySize);
     const enlarged = model.body.settings.vocabularySize > rows ? [model.body.tokenEmbedding] : [];
-    const read = (asked: RewardSettings): Promise<RewardData> => readData(asked, model, encoder, environment);
+    const read = (asked: RewardSettings, own: StageEnvironment): Promise<RewardData> =>
+      readData(asked, model, encoder, own);
     if (settings.check) {
-      const all = await read({ ...settings, validation: [], validationShare: 0 });
+      const all = await read({ ...settings, validation: [], validationShare: 0 }, environment);
       return checkRun(model, all.training, settings.batchSize, environment);
     }
     const { batchSize, recompute } = settings;
-    const { training, heldOut, context } = await readFitting(settings, environment.note, read, (data) => {
+    const { training, heldOut, context } = await readFitting(settings, environment, read, (data) => {
       const sizes = sizesOf(data.training, batchSize);
       return { stage: "reward", ...settings, family, model: model.body, ...sizes };
     });

@@ -66,8 +66,8 @@ export const sft = defineStage({
     const talks = { training, heldOut };
     const { rows, evaluation, context } = await readFitting(
       settings,
-      environment.note,
-      (asked) => conversationRows(assistant, talks, asked, environment),
+      environment,
+      (asked, own) => conversationRows(assistant, talks, asked, own),
       (read) => ({ stage: "sft", ...settings, ...assistant, longest: longestRow(read.rows) }),
     );
     const { batchSize, accumulation: microBatches, seed } = settings;
