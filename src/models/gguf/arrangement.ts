@@ -20,10 +20,10 @@ export const transposed: Arrangement = () => ({ transposed: true });
 export const lessOne: Arrangement = () => ({ shift: -1 });
 
 /** Queries with rotary positions: see {@link pairRows}. */
-export const rotaryQueries: Arrangement = (rows, { heads }) => ({ rows: pairRows(rows, heads) });
+export const pairedQueries: Arrangement = (rows, { heads }) => ({ rows: pairRows(rows, heads) });
 
 /** Keys with rotary positions: see {@link pairRows}. */
-export const rotaryKeys: Arrangement = (rows, { keyValueHeads }) => ({ rows: pairRows(rows, keyValueHeads) });
+export const pairedKeys: Arrangement = (rows, { keyValueHeads }) => ({ rows: pairRows(rows, keyValueHeads) });
 
 /**
  * Queries, keys and values in one matrix: folders have the queries of a key-value head, its key and its value together;

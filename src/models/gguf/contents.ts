@@ -14,11 +14,11 @@ import { numberOf } from "./keys.ts";
 import type { GgufTensorName } from "./layout.ts";
 import type { GgufMixture, MixedModel } from "./mixtures.ts";
 import { dtypeInMixture, fileTypes } from "./mixtures.ts";
-import type { GgufPlan, PlannedModel } from "./plan.ts";
+import type { ExportedModel, GgufPlan } from "./plan.ts";
 import { embeddingInFile, ggufPlan, placeInFile } from "./plan.ts";
 
 /** What a GGUF file is made from. */
-export interface GgufSource extends PlannedModel {
+export interface GgufSource extends ExportedModel {
   /** `general.name` of the file. */
   readonly name: string;
   readonly encoder: ChatEncoder;

@@ -19,7 +19,7 @@ import {
   turnedWhole,
   window,
 } from "./decoder-keys.ts";
-import { decoderTensors } from "./decoder-tensors.ts";
+import { decoderTensorNames } from "./decoder-tensors.ts";
 import type { GgufKey } from "./keys.ts";
 import type { GgufLayout } from "./layout.ts";
 
@@ -46,7 +46,7 @@ function layoutOf(family: DecoderFamily, own: DecoderLayout): GgufLayout {
     scalings: ["linear", "yarn"],
     output: "optional",
     ...layout,
-    tensors: decoderTensors({ ...family.names, ...names }, { pairsTogether, inFile }),
+    tensors: decoderTensorNames({ ...family.names, ...names }, { pairsTogether, inFile }),
   };
 }
 

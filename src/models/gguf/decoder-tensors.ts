@@ -1,6 +1,6 @@
 import type { DecoderNames } from "../decoder-names.ts";
 import type { Arrangement } from "./arrangement.ts";
-import { byGroup, lessOne, rotaryKeys, rotaryQueries, same } from "./arrangement.ts";
+import { byGroup, lessOne, pairedKeys, pairedQueries, same } from "./arrangement.ts";
 import type { GgufTensorName } from "./layout.ts";
 
 /** What files call modules of a decoder; those of a block come after its number. */
@@ -35,7 +35,7 @@ interface FileHabits {
 type Place = readonly [folder: string | undefined, gguf: string, arrangement?: Arrangement];
 
 /** Where files keep every tensor that a folder of a family of decoders may have. */
-export function decoderTensors(names: DecoderNames, { pairsTogether, inFile }: FileHabits): GgufTensorName[] {
+export function decoderTensorNames(names: DecoderNames, { pairsTogether, inFile }: FileHabits): GgufTensorName[] {
   const arrangementOf = (module: string): Arrangement =>
     names.gainsAreShifted && /(Norm|After)$/.test(module) ? lessOne : same;
   const around = (Object.entries(outside) as [keyof typeof outside, string][]).map(
@@ -57,8 +57,8 @@ function attentionPlaces({ qkv }: DecoderNames, pairsTogether: boolean): Place[]
   if ("packed" in qkv) return [[qkv.packed, "attn_qkv", qkv.order === "by-group" ? byGroup : same]];
   const [query, key, value] = qkv;
   return [
-    [query, "attn_q", pairsTogether ? rotaryQueries : same],
-    [key, "attn_k", pairsTogether ? rotaryKeys : same],
+    [query, "attn_q", pairsTogether ? pairedQueries : same],
+    [key, "attn_k", pairsTogether ? pairedKeys : same],
     [value, "attn_v"],
   ];
 }

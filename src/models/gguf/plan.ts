@@ -21,7 +21,7 @@ export interface ModelSizes {
 }
 
 /** A model that is to become a file. */
-export interface PlannedModel {
+export interface ExportedModel {
   readonly family: AnyFamily;
   /** In the family's terms. */
   readonly settings: ModelSizes;
@@ -59,7 +59,7 @@ export function layoutsFor(modelType: string): readonly GgufLayout[] {
  *
  * @throws {UnsupportedError} when it would be another, naming in what.
  */
-export async function ggufPlan(model: PlannedModel): Promise<GgufPlan> {
+export async function ggufPlan(model: ExportedModel): Promise<GgufPlan> {
   let fault = "";
   for (const layout of layoutsFor(model.family.modelType)) {
     const plan = planBy(layout, model);
@@ -70,7 +70,7 @@ export async function ggufPlan(model: PlannedModel): Promise<GgufPlan> {
   throw new UnsupportedError(`gguf: llama.cpp runs ${model.family.modelType} only with ${fault}`);
 }
 
-function planBy(layout: GgufLayout, { settings }: PlannedModel): GgufPlan {
+function planBy(layout: GgufLayout, { settings }: ExportedModel): GgufPlan {
   const { architecture } = layout;
   const rotary = layout.rotary(settings);
   const own = [...keyMetadata(layout.keys, settings), ...scalingMetadata(rotary?.scaling ?? null)];
@@ -79,7 +79,7 @@ function planBy(layout: GgufLayout, { settings }: PlannedModel): GgufPlan {
 }
 
 /** In what a model is not what a file can hold, or null. */
-async function faultOf(plan: GgufPlan, { family, settings, tensors }: PlannedModel): Promise<string | null> {
+async function faultOf(plan: GgufPlan, { family, settings, tensors }: ExportedModel): Promise<string | null> {
   const { layout } = plan;
   const { scaling = null } = layout.rotary(settings) ?? {};
   if (scaling && !layout.scalings.includes(scaling.kind)) {
