@@ -126,6 +126,12 @@ test.each<readonly [string, JsonObject, Record<string, Entry> | undefined, RegEx
     /adapter_config\.json: peft_type is "IA3", which is not supported; merge the adapter with PEFT/,
   ],
   ["DoRA", { use_dora: true }, undefined, /use_dora is true, which is not supported/],
+  [
+    "no number",
+    { lora_alpha: "6" },
+    undefined,
+    /adapter_config\.json: lora_alpha must be a number, got "6"; the file is/,
+  ],
   ["another start", { init_lora_weights: "pissa_niter_16" }, undefined, /init_lora_weights is "pissa_niter_16"/],
 ])("%s is refused", async (_, config, tensors, message) => {
   const path = await writeAdapter("refused", config, tensors);

@@ -7,6 +7,7 @@ import { fromStored } from "../checkpoint/assign-tensors.ts";
 import { openSafetensors } from "../checkpoint/safetensors-file.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { CheckpointError, SettingsError, UnsupportedError } from "../core/errors.ts";
+import { parseContents } from "../core/parse-contents.ts";
 import type { Shape } from "../core/shape.ts";
 import { formatShape, sameShape } from "../core/shape.ts";
 import { readJsonObject } from "../files/json-file.ts";
@@ -22,16 +23,23 @@ import { renaming } from "./tensor-names.ts";
 
 /** What PEFT's `adapter_config.json` says of how a change counts. */
 const AdapterConfig = z.object({
-  peft_type: z.literal("LORA"),
+  peft_type: z.string(),
   lora_alpha: z.number(),
   use_rslora: z.boolean().nullish(),
-  use_dora: z.literal(false).nullish(),
+  use_dora: z.boolean().nullish(),
   alpha_pattern: z.record(z.string(), z.number()).nullish(),
-  // These start from a base with other weights than the one that is named.
-  init_lora_weights: z.union([z.boolean(), z.string().regex(/^(?!pissa|olora|corda|loftq|lora_ga)/)]).nullish(),
+  init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
   base_model_name_or_path: z.string().nullish(),
 });
 type AdapterConfig = z.output<typeof AdapterConfig>;
+
+/** What makes a change another one than a share of B·A on the base that is named, by key of the config. */
+const unsupported: Readonly<Record<string, (value: unknown) => boolean>> = {
+  peft_type: (kind) => typeof kind === "string" && kind !== "LORA",
+  use_dora: (isUsed) => isUsed === true,
+  // These start from a base with other weights.
+  init_lora_weights: (way) => typeof way === "string" && /^(pissa|olora|corda|loftq|lora_ga)/.test(way),
+};
 
 /** An adapter folder and how much of it is added. */
 interface AdapterChoice {
@@ -141,12 +149,12 @@ async function readConfig(path: string): Promise<AdapterConfig> {
   if (!existsSync(file)) {
     throw new CheckpointError(`${path}: has no adapter_config.json; give the folder of an adapter as PEFT writes it`);
   }
-  const read = AdapterConfig.safeParse(await readJsonObject(file));
-  if (read.success) return read.data;
-  const key = read.error.issues[0]?.path[0] ?? "";
-  const value = ((await readJsonObject(file)) as Record<string, unknown>)[String(key)];
+  const config = await readJsonObject(file);
+  const refused = Object.entries(unsupported).find(([key, isOther]) => isOther(config[key]));
+  if (!refused) return parseContents(file, AdapterConfig, config);
+  const [key] = refused;
   throw new CheckpointError(
-    `${file}: ${String(key)} is ${JSON.stringify(value)}, which is not supported; merge the adapter with PEFT ` +
+    `${file}: ${key} is ${JSON.stringify(config[key])}, which is not supported; merge the adapter with PEFT ` +
       "(merge_and_unload) and open the folder that it saves",
   );
 }
