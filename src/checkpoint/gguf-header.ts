@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { shortened } from "../core/schema-demand.ts";
 import type { Shape } from "../core/shape.ts";
 import { elementCount, formatShape } from "../core/shape.ts";
 import type { GgmlTypeName, GgufArray, GgufType, GgufValue } from "./gguf-values.ts";
@@ -139,7 +140,7 @@ function parseEntry(cursor: HeaderCursor, name: string, expectedBegin: number): 
 /** A key in a message: of a damaged file it may be anything. */
 function shown(key: string): string {
   if (/^[\w.-]{1,80}$/.test(key)) return key;
-  return JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
+  return JSON.stringify(shortened(key));
 }
 
 /** How many lists may still come within others. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { CheckpointError } from "./errors.ts";
-import { schemaDemand, valueAt } from "./schema-demand.ts";
+import { schemaDemand, shortened, valueAt } from "./schema-demand.ts";
 
 /**
  * What a schema makes of a file's contents, or of a part of them.
@@ -24,8 +24,4 @@ export function parseContents<Schema extends z.ZodType>(
   const text = JSON.stringify(valueAt(contents, path));
   const misfit = text === undefined ? `is missing; it ${demand}` : `${demand}, got ${shortened(text)}`;
   throw new CheckpointError(`${where}: ${place.replace(/^\./, "") || "the value"} ${misfit}; ${remedy}`);
-}
-
-function shortened(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

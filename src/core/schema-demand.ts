@@ -16,6 +16,11 @@ export function shownValue(value: unknown): string {
   return typeof value === "number" ? String(value) : JSON.stringify(value);
 }
 
+/** The beginning of a value as messages show it: what a file has may be as long as the file. */
+export function shortened(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
 /** What a value that does not fit its schema has to be, as the rest of a sentence: `must be an integer`. */
 export function schemaDemand(issue: SchemaIssue): string {
   switch (issue.code) {

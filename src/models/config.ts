@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
 import type { SchemaIssue } from "../core/schema-demand.ts";
-import { schemaDemand, valueAt } from "../core/schema-demand.ts";
+import { schemaDemand, shortened, valueAt } from "../core/schema-demand.ts";
 import type { ModelConfig } from "./family.ts";
 import { refuseUnsupportedKeys } from "./telling-keys.ts";
 
@@ -18,7 +18,7 @@ export function parseConfig<Schema extends z.ZodType>(schema: Schema, config: Mo
   const [issue] = result.error.issues;
   if (issue === undefined) throw new CheckpointError("config.json: does not fit the model; fetch it again");
   const value = valueAt(config, issue.path);
-  const found = value === undefined ? "is missing" : `is ${shorten(JSON.stringify(value))}`;
+  const found = value === undefined ? "is missing" : `is ${shortened(JSON.stringify(value))}`;
   throw new CheckpointError(`config.json: ${issue.path.join(".")} ${found}; ${remedy(issue, value)}`);
 }
 
@@ -32,8 +32,4 @@ function remedy(issue: SchemaIssue, value: unknown): string {
   const isOther = issue.code === "invalid_value" && typeof value === typeof issue.values[0];
   if (isOther) return `${demand}, other models of this type are not supported; choose another model`;
   return `${demand}; correct the file or fetch it again`;
-}
-
-function shorten(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

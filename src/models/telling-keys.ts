@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { shortened } from "../core/schema-demand.ts";
 import type { ModelConfig } from "./family.ts";
 
 /** Whether a key of a config changes nothing about what a model computes. */
@@ -46,10 +47,9 @@ export function refuseUnsupportedKeys(config: ModelConfig, own: readonly string[
   for (const [key, isNeutral] of Object.entries(tellingKeys)) {
     const value = config[key];
     if (own.includes(key) || value === undefined || value === null || isNeutral(value, config)) continue;
-    const shown = JSON.stringify(value);
     const remedy = remedies[key] ?? "choose another model";
     throw new CheckpointError(
-      `config.json: ${key} is ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}, which is not supported; ${remedy}`,
+      `config.json: ${key} is ${shortened(JSON.stringify(value))}, which is not supported; ${remedy}`,
     );
   }
 }
