@@ -37,7 +37,8 @@ export function schemaDemand(issue: SchemaIssue): string {
         ? `must be ${String(issue.values[0])}`
         : `must be one of ${issue.values.map(String).join(", ")}`;
     case "invalid_union":
-      return "must be another kind of value";
+      // A schema of several kinds says which.
+      return issue.message.startsWith("must ") ? issue.message : "must be another kind of value";
     case "invalid_format":
       // A schema with a pattern of its own says what is meant by it.
       return issue.message.startsWith("must ") ? issue.message : `is not allowed (${issue.message})`;

@@ -60,7 +60,9 @@ const passing = ["torch_dtype", "dtype", "transformers_version", "_name_or_path"
 const id = z.int().nonnegative();
 
 /** A key that names one id; of several, the first is the one that is learned. */
-export const firstId = z.union([id, z.array(id).transform(([first = null]) => first)]).nullable();
+export const firstId = z
+  .union([id, z.array(id).transform(([first = null]) => first)], { error: "must be an id or a list of ids" })
+  .nullable();
 
 /** Keys that say which ids play a part in writing, which folders keep in `generation_config.json`; `bad_words_ids` may hold longer sequences, which are left to others. */
 export const writingKeys = {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { anyText } from "../../test/any-text.ts";
+import { memoryTexts } from "../files/text-files.ts";
 import { trainByteLevelBpe } from "./bpe-trainer.ts";
 import { continuationDecoder, decodeContinuation } from "./continuation-decoder.ts";
 import { encodeParts } from "./encode-parts.ts";
@@ -101,6 +102,15 @@ test.each([
   const nameless = tokenizerFromJson("x", { ...others, added_tokens: [], model: { ...model, vocab } });
   expect(withFolderEnd(nameless, { beginOfText, ends }).endOfText).toBe(ends[0] ?? null);
   expect(withFolderEnd(bytes, { beginOfText, ends })).toBe(bytes);
+});
+
+test.each([
+  ["generation_config.json", { eos_token_id: "</s>" }, 'eos_token_id must be an id or a list of ids, got "</s>"'],
+  ["config.json", { eos_token_id: [2, null] }, "eos_token_id must be an id or a list of ids, got [2,null]"],
+  ["config.json", { bos_token_id: 1.5 }, "bos_token_id must be an id or a list of ids, got 1.5"],
+])("%s with %j is refused", async (name, contents, message) => {
+  const ids = readFolderIds(memoryTexts({ [name]: JSON.stringify(contents) }), bytes);
+  await expect(ids).rejects.toThrow(`${name}: ${message}; correct the file, or remove the key`);
 });
 
 test("padding is never what ends a text", () => {
