@@ -25,6 +25,7 @@ import { isScored, lossFor } from "./embedding-loss.ts";
 import type { FinetuneSettings } from "./finetune-settings.ts";
 import { readFitting } from "./fitted-context.ts";
 import { readHeldOut } from "./held-out.ts";
+import { measurement } from "./measurement.ts";
 import { longestContext, noteLongRows, readNotingBad } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
@@ -86,7 +87,7 @@ async function embeddingRun(
   const { body } = model;
   const { recompute } = settings;
   const { folder, note } = environment;
-  const measured = async (): Promise<Metrics> => measure(model, evaluation, 2 * settings.batchSize);
+  const measured = measurement(settings, () => measure(model, evaluation, 2 * settings.batchSize));
   const { context } = body.model.settings;
   const run = await trainStage(
     {
@@ -95,7 +96,7 @@ async function embeddingRun(
       objective: (own, batch: EmbeddingTrainingBatch, random) =>
         embeddingObjective(own, batch, random, loss, recompute),
       batches: epochBatches(rows, settings, (some) => readBatch(some, context)),
-      evaluate: async () => (evaluation.length === 0 ? {} : measured()),
+      evaluate: async () => (evaluation.length === 0 ? {} : measured.now()),
       sample: async () => {},
       contents: () => embedderContents(embedder),
       adapters: keepingOf(
@@ -112,7 +113,7 @@ async function embeddingRun(
         if (evaluation.length === 0) return;
         const first = (await folder.history()).find(({ step }) => step === 0) ?? null;
         const before = first && withoutPrefix(first as unknown as Metrics);
-        const after = withoutPrefix(await measured());
+        const after = withoutPrefix(await measured.final());
         const report = { rows: evaluation.length, before, after };
         await writeFileAtomic(join(folder.path, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
         for (const line of embeddingLines(evaluation.length, before, after)) note(line);
@@ -124,7 +125,7 @@ async function embeddingRun(
   return {
     ...run,
     async train(signal) {
-      if (evaluation.length > 0 && folder.checkpoint === null) environment.log(0, await measured());
+      if (evaluation.length > 0 && folder.checkpoint === null) environment.log(0, await measured.now());
       return run.train(signal);
     },
   };

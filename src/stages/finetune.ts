@@ -26,6 +26,7 @@ import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
 import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
 import { readFitting } from "./fitted-context.ts";
+import { measurement } from "./measurement.ts";
 import { noteLongRows, readNotingBad, resolveContext } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage } from "./stage.ts";
@@ -118,6 +119,7 @@ async function solverRun(
   const { batchSize, recompute } = settings;
   const { description } = solver.model;
   const steps = epochSteps(examples.length, settings);
+  const answers = measurement(settings, () => answersOf(solver, evaluation, batchSize));
   const metric = `eval_${mainMetric(description.task, description.labels.length > 0)}`;
   const weight = settings.freezeBody || !solver.model.languageModel ? 0 : settings.languageModelWeight;
   return trainStage(
@@ -128,7 +130,7 @@ async function solverRun(
       batches: epochBatches(examples, settings, readBatch),
       async evaluate() {
         if (evaluation.length === 0) return {};
-        const metrics = quickMetrics(await answersOf(solver, evaluation, batchSize));
+        const metrics = quickMetrics(await answers.now());
         return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
       },
       sample: async () => {},
@@ -141,8 +143,7 @@ async function solverRun(
       },
       async finish() {
         if (evaluation.length === 0) return;
-        const answers = await answersOf(solver, evaluation, batchSize);
-        await report({ ...taskReport(answers), bagOfWords: bagOfWords() }, environment);
+        await report({ ...taskReport(await answers.final()), bagOfWords: bagOfWords() }, environment);
       },
     },
     { ...settings, steps },

@@ -29,6 +29,7 @@ import { readFitting } from "./fitted-context.ts";
 import type { RowReader } from "./fitting-rows.ts";
 import { readHeldOutFittingRows } from "./fitting-rows.ts";
 import { heldOutSettings } from "./held-out.ts";
+import { measurement } from "./measurement.ts";
 import { badRowSettings, contextSettings, readNotingBad } from "./row-settings.ts";
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
@@ -118,6 +119,7 @@ export const reward = defineStage({
     const demonstrations = await readDemonstrations(settings, encoder, training, environment);
     const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient, recompute };
     const settled = { ...settings, steps, context };
+    const checked = measurement(settings, () => check(model, heldOut, batchSize));
     const run = await trainStage(
       {
         model,
@@ -126,7 +128,7 @@ export const reward = defineStage({
         batches,
         async evaluate() {
           if (heldOut.length === 0) return {};
-          const { all, withoutAdjacent } = await check(model, heldOut, batchSize);
+          const { all, withoutAdjacent } = await checked.now();
           return { eval_accuracy: all.accuracy, eval_accuracy_without_adjacent: withoutAdjacent.accuracy };
         },
         sample: async () => {},
@@ -139,7 +141,7 @@ export const reward = defineStage({
         },
         async finish() {
           await centre(model, demonstrations, batchSize);
-          if (heldOut.length > 0) await report(await check(model, heldOut, batchSize), environment);
+          if (heldOut.length > 0) await report(await checked.final(), environment); // differences alone: no centre matters
         },
       },
       settled,
