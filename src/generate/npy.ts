@@ -10,9 +10,10 @@ export function npyBytes(rows: readonly Float32Array[], width: number): Uint8Arr
   const start = prefix + length;
   const bytes = new Uint8Array(start + 4 * rows.length * width);
   const view = new DataView(bytes.buffer);
-  bytes.set([0x93, ...Buffer.from("NUMPY"), 1, 0]);
+  const text = new TextEncoder();
+  bytes.set([0x93, ...text.encode("NUMPY"), 1, 0]);
   view.setUint16(8, length, true);
-  bytes.set(Buffer.from(`${about.padEnd(length - 1)}\n`), prefix);
+  bytes.set(text.encode(`${about.padEnd(length - 1)}\n`), prefix);
   rows.forEach((row, i) => {
     row.forEach((value, j) => {
       view.setFloat32(start + 4 * (i * width + j), value, true);
