@@ -7,6 +7,7 @@ import { writeSmallEncoder } from "../../test/small-encoder.ts";
 import { writeSmallModel } from "../../test/small-model.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
+import { SettingsError } from "../core/errors.ts";
 import { families } from "../models/index.ts";
 import { embeddingInput, embedTexts, promptOf } from "./embed.ts";
 import { embedderContents, openEmbedder } from "./embedder.ts";
@@ -92,4 +93,15 @@ test("a NumPy file has a header of whole lines of 64 bytes", () => {
     "\u0093NUMPY\u0001\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }",
   );
   expect(new DataView(bytes.buffer).getFloat32(132, true)).toBe(2);
+});
+
+test.each<[unknown, object, string]>([
+  ["a text", {}, "embedTexts: texts must be a list of texts; give [text] for one"],
+  [[5], {}, "embedTexts: texts must be a list of texts; give [text] for one"],
+  [["a"], { batchSize: 0 }, "embedTexts: batchSize must be more than 0, got 0"],
+  [["a"], { batchsize: 4 }, "embedTexts: has no setting batchsize; did you mean batchSize?"],
+  [["a"], { prompt: 5 }, "embedTexts: prompt must be text, got 5"],
+])("texts %j with %j are refused", async (given, options, message) => {
+  const embedder = await openEmbedder(join(root, "bert"), backend);
+  await expect(embedTexts(embedder, given as string[], options)).rejects.toThrow(new SettingsError(message));
 });

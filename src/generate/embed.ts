@@ -6,6 +6,7 @@ import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { bounded, boundsOf } from "../text/text-bounds.ts";
 import type { Embedder } from "./embedder.ts";
+import { checkEmbedOptions } from "./generation-settings.ts";
 
 /** What is put before a text. */
 export interface PromptChoice {
@@ -98,7 +99,7 @@ export interface EmbedOptions extends PromptChoice {
 /**
  * Embeddings of texts, in their order.
  *
- * @throws {SettingsError} as {@link promptOf} does.
+ * @throws {SettingsError} as {@link promptOf} does, and when an option is wrong or unknown, or texts are no list of texts.
  * @throws {DataError} naming the first text that has no tokens: nothing of it could be pooled.
  * @throws {unknown} the reason of `signal` when that is aborted.
  */
@@ -107,6 +108,10 @@ export async function embedTexts(
   texts: readonly string[],
   options: EmbedOptions = {},
 ): Promise<Float32Array[]> {
+  checkEmbedOptions(options);
+  if (!Array.isArray(texts) || !texts.every((text) => typeof text === "string")) {
+    throw new SettingsError("embedTexts: texts must be a list of texts; give [text] for one");
+  }
   const prompt = promptOf(embedder.model.modules, options);
   const inputs = texts.map((text) => embeddingInput(embedder, text, prompt));
   const empty = inputs.findIndex(({ ids }) => ids.length === 0);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseSettings } from "../core/parse-settings.ts";
 import { cacheTypes } from "../nn/key-value-cache.ts";
+import type { EmbedOptions } from "./embed.ts";
 import type { GenerationOptions } from "./generate.ts";
 import type { TextGenerationOptions } from "./generate-text.ts";
 import type { SamplingSettings } from "./sampling.ts";
@@ -54,6 +55,14 @@ export const searchBounds = {
 
 const SearchSettings = WritingSettings.omit({ sampling: true, seed: true }).extend(searchBounds);
 
+const EmbedSettings = z.object({
+  prompt: z.string().nullish(),
+  promptName: z.string().nullish(),
+  batchSize: z.int().positive().optional(),
+  signal: GenerationSettings.shape.signal,
+  onProgress: z.custom<NonNullable<EmbedOptions["onProgress"]>>(isFunction, "must be a function of a count").optional(),
+});
+
 /** {@link GenerationOptions} of which the sampling is complete. */
 export type CheckedOptions = GenerationOptions & { readonly sampling: SamplingSettings };
 
@@ -92,6 +101,15 @@ export function checkWritingOptions(given: WritingOptions): void {
  */
 export function checkSearchOptions(given: SearchOptions): void {
   parseSettings("searchTexts", SearchSettings, given as z.input<typeof SearchSettings>);
+}
+
+/**
+ * Makes sure of options of {@link embedTexts}.
+ *
+ * @throws {SettingsError} naming what is wrong or unknown.
+ */
+export function checkEmbedOptions(given: EmbedOptions): void {
+  parseSettings("embedTexts", EmbedSettings, given as z.input<typeof EmbedSettings>);
 }
 
 /** An object that can do what is needed of it, whichever class it is of. */
