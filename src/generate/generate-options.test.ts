@@ -74,3 +74,19 @@ test("options of text are refused at its door, and those of both kinds reach wha
   expect(await tokensOf({ signal: undefined, tokenizer: undefined })).toHaveLength(6);
   await expect(tokensOf({ signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
 });
+
+test.each<[unknown, string]>([
+  ["hi", "generate: prompts must be a list of lists of token ids, got a string; give [tokenizer.encode(text)]"],
+  [
+    Int32Array.of(1, 2),
+    "generate: prompts must be a list of lists of token ids, got one Int32Array; give [tokenizer.encode(text)]",
+  ],
+  [["hi"], "generate: prompt 1 must be a list of token ids, got a string; give [tokenizer.encode(text)]"],
+  [[[1], 2], "generate: prompt 2 must be a list of token ids, got a number; give [tokenizer.encode(text)]"],
+  [undefined, "generate: prompts must be a list of lists of token ids, got undefined; give [tokenizer.encode(text)]"],
+])("prompts %j are refused", async (prompts, message) => {
+  const given = { maxNewTokens: 5, seed: 1 };
+  const error = new SettingsError(message);
+  await expect(generate(model, prompts as number[][], given).next()).rejects.toThrow(error);
+  await expect(generateText(model, tokenizer, prompts as Int32Array[], given).next()).rejects.toThrow(error);
+});

@@ -2,7 +2,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { continuationDecoder } from "../text/continuation-decoder.ts";
 import type { StreamDecoder, Tokenizer } from "../text/tokenizer.ts";
 import type { FinishReason, GenerationOptions } from "./generate.ts";
-import { generate } from "./generate.ts";
+import { checkPrompts, generate } from "./generate.ts";
 import { checkTextOptions } from "./generation-settings.ts";
 import { StopStrings } from "./stop-strings.ts";
 
@@ -46,6 +46,7 @@ export async function* generateText(
   options: TextGenerationOptions,
 ): AsyncGenerator<TextPiece, void, undefined> {
   checkTextOptions(options);
+  checkPrompts(model, prompts);
   const { stop = [], isAnswer = false, ...given } = options;
   const writers = prompts.map((prompt): Writer => {
     const decoder = isAnswer ? tokenizer.streamDecoder() : continuationDecoder(tokenizer, prompt);

@@ -11,6 +11,8 @@ import type { SamplingOptions } from "./sampling.ts";
 import { sampleToken } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
 import { neverDraw, spareRows } from "./spare-rows.ts";
+import type { TokenList } from "./token-lists.ts";
+import { refuseOtherIds, refuseOtherLists } from "./token-lists.ts";
 
 /** Why a sequence ended: an end token, or the limit on new tokens. */
 export type FinishReason = "stop" | "length";
@@ -65,7 +67,7 @@ interface Sequence {
  */
 export async function* generate(
   model: LanguageModel,
-  prompts: readonly (readonly number[] | Int32Array)[],
+  prompts: readonly TokenList[],
   given: GenerationOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
   const options = checkedOptions(given);
@@ -105,7 +107,7 @@ function admit(decoder: Decoder, waiting: Sequence[], running: Sequence[], slots
   }
 }
 
-function newSequence(prompt: readonly number[] | Int32Array, index: number, seed: number): Sequence {
+function newSequence(prompt: TokenList, index: number, seed: number): Sequence {
   const tokens = [...prompt];
   const reader = new Random(seed).child(index).reader();
   return { index, tokens, seen: new Set(tokens), reader, promptLength: tokens.length, pending: tokens.slice() };
@@ -150,13 +152,14 @@ function close(decoder: Decoder, running: Sequence[], slot: number): void {
 /**
  * Makes sure that a model can continue prompts.
  *
- * @throws {SettingsError} naming the first prompt that is empty, longer than the context, or of another vocabulary.
+ * @throws {SettingsError} naming the first prompt that is no list of ids, empty, longer than the context, or of another vocabulary.
  */
-export function checkPrompts(model: LanguageModel, prompts: readonly (readonly number[] | Int32Array)[]): void {
+export function checkPrompts(model: LanguageModel, prompts: readonly TokenList[]): void {
+  refuseOtherLists("prompt", prompts);
   for (const [index, prompt] of prompts.entries()) checkPrompt(model, prompt, index);
 }
 
-function checkPrompt(model: LanguageModel, prompt: readonly number[] | Int32Array, index: number): void {
+function checkPrompt(model: LanguageModel, prompt: TokenList, index: number): void {
   const { context, vocabularySize } = model.settings;
   if (prompt.length === 0) {
     throw new SettingsError(
@@ -168,11 +171,5 @@ function checkPrompt(model: LanguageModel, prompt: readonly number[] | Int32Arra
       `generate: prompt ${index + 1} has ${prompt.length} tokens, the model's context is ${context}; shorten the prompt`,
     );
   }
-  const outside = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (outside !== undefined) {
-    throw new SettingsError(
-      `generate: token ${outside} of prompt ${index + 1} is outside the model's vocabulary of ${vocabularySize}; ` +
-        "is this the tokenizer that the model was trained with?",
-    );
-  }
+  refuseOtherIds(`prompt ${index + 1}`, prompt, vocabularySize);
 }

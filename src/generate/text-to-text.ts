@@ -10,6 +10,8 @@ import { sampleToken, samplingOf } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
 import { neverDraw, spareRows } from "./spare-rows.ts";
 import { TextWriter } from "./text-writer.ts";
+import type { TokenList } from "./token-lists.ts";
+import { refuseOtherLists } from "./token-lists.ts";
 
 /** A text written after reading another. */
 export interface WrittenText {
@@ -39,10 +41,11 @@ export interface WritingOptions {
  */
 export async function writeTexts(
   model: EncoderDecoder,
-  texts: readonly (readonly number[] | Int32Array)[],
+  texts: readonly TokenList[],
   options: WritingOptions,
 ): Promise<WrittenText[]> {
   checkWritingOptions(options);
+  refuseOtherLists("text", texts);
   if (texts.length === 0) return [];
   const { sampling: given = {}, maxNewTokens, seed, tokenizer, signal } = options;
   const { decoderStart, padding, endOfText } = model.settings;
@@ -101,10 +104,11 @@ export interface FoundText extends WrittenText {
  */
 export async function searchTexts(
   model: EncoderDecoder,
-  texts: readonly (readonly number[] | Int32Array)[],
+  texts: readonly TokenList[],
   options: SearchOptions,
 ): Promise<FoundText[]> {
   checkSearchOptions(options);
+  refuseOtherLists("text", texts);
   if (texts.length === 0) return [];
   const { decoderStart, endOfText, padding } = model.settings;
   const rules = rulesOf(model, options.maxNewTokens, options.tokenizer);

@@ -6,6 +6,8 @@ import type { KeyValueCache } from "../nn/key-value-cache.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { TokenList } from "./token-lists.ts";
+import { refuseOtherIds } from "./token-lists.ts";
 
 /**
  * Runs the decoder of an encoder-decoder over rows that write side by side, one token each at a time: `beams` rows for
@@ -23,12 +25,7 @@ export class TextWriter {
    *
    * @throws {SettingsError} when a text is empty, longer than the model is meant for, or holds ids outside its vocabulary.
    */
-  constructor(
-    model: EncoderDecoder,
-    texts: readonly (readonly number[] | Int32Array)[],
-    beams: number,
-    capacity: number,
-  ) {
+  constructor(model: EncoderDecoder, texts: readonly TokenList[], beams: number, capacity: number) {
     for (const [index, text] of texts.entries()) checkText(model, text, index);
     this.#model = model;
     this.rows = texts.length * beams;
@@ -75,11 +72,7 @@ export class TextWriter {
 }
 
 /** Encodes texts, and repeats what the decoder needs of each for the rows that are to look at it. */
-function read(
-  model: EncoderDecoder,
-  texts: readonly (readonly number[] | Int32Array)[],
-  textOf: Int32Array,
-): EncodedText {
+function read(model: EncoderDecoder, texts: readonly TokenList[], textOf: Int32Array): EncodedText {
   const { ids, batch, time, lengths } = paddedBatch(texts.map((text) => Int32Array.from(text)));
   const { hidden, remembered = [] } = model.remember(
     model.encode(Tensor.from(model.backend, ids, [batch, time]), lengths),
@@ -93,7 +86,7 @@ function read(
   };
 }
 
-function checkText({ settings }: EncoderDecoder, text: readonly number[] | Int32Array, index: number): void {
+function checkText({ settings }: EncoderDecoder, text: TokenList, index: number): void {
   const { context, vocabularySize } = settings;
   if (text.length === 0) throw new SettingsError(`generate: text ${index + 1} is empty; give one to read`);
   if (text.length > context) {
@@ -101,11 +94,5 @@ function checkText({ settings }: EncoderDecoder, text: readonly number[] | Int32
       `generate: text ${index + 1} has ${text.length} tokens, the model is meant for ${context}; shorten the text`,
     );
   }
-  const outside = text.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (outside !== undefined) {
-    throw new SettingsError(
-      `generate: token ${outside} of text ${index + 1} is outside the model's vocabulary of ${vocabularySize}; ` +
-        "is this the tokenizer that the model was trained with?",
-    );
-  }
+  refuseOtherIds(`text ${index + 1}`, text, vocabularySize);
 }
