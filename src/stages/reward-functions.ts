@@ -12,7 +12,7 @@ import { freeze } from "../nn/parameters.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { RewardedAnswer, RewardFunction } from "../train/reward-functions/reward-function.ts";
 import { scoredReward } from "../train/reward-functions/scored-reward.ts";
-import { exactReward, patternReward, schemaReward } from "../train/reward-functions/text-rewards.ts";
+import { exactReward, patternReward } from "../train/reward-functions/text-rewards.ts";
 
 /** Which functions judge answers. */
 export interface RewardSettings {
@@ -65,6 +65,8 @@ export async function openRewardFunctions(
     functions.push(patternReward(weightOf(functions.length), regularExpression("reward-pattern", rewardPattern)));
   }
   if (rewardSchema !== null) {
+    // Loading its validator takes a tenth of a second, which every command would pay.
+    const { schemaReward } = await import("../train/reward-functions/schema-reward.ts");
     functions.push(schemaReward(weightOf(functions.length), await readJsonObject(rewardSchema), rewardSchema));
   }
   return withOwnNames(functions);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { RewardedAnswer, RewardFunction } from "./reward-function.ts";
-import { exactReward, patternReward, schemaReward } from "./text-rewards.ts";
+import { schemaReward } from "./schema-reward.ts";
+import { exactReward, patternReward } from "./text-rewards.ts";
 
 const none = new Int32Array();
 const answered = (completion: string, row: object = {}): RewardedAnswer => ({
