@@ -15,8 +15,8 @@ import {
 } from "../core/block-quantization.ts";
 import { CheckpointError, ShapeError, UnsupportedError } from "../core/errors.ts";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../core/float-formats.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K, superBlock } from "../core/k-decoding.ts";
 import { quantizeQ4K, quantizeQ5K, quantizeQ6K } from "../core/k-encoding.ts";
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K, superBlock } from "../core/k-quantization.ts";
 import type { Dtype, Storage } from "./kernels.ts";
 
 /** Formats in which weights may lie in memory instead of float32: smaller, and for reading only. */
@@ -50,24 +50,6 @@ export interface WeightFormat {
   encode(where: string, values: Float32Array, to: Uint8Array): void;
 }
 
-/** Blocks of 32. */
-function short(
-  bytes: number,
-  scales: readonly number[],
-  functions: Pick<WeightFormat, "decode" | "encode">,
-): WeightFormat {
-  return { block: quantizationBlock, bytes, scales, ...functions };
-}
-
-/** Blocks of 256. */
-function long(
-  bytes: number,
-  scales: readonly number[],
-  functions: Pick<WeightFormat, "decode" | "encode">,
-): WeightFormat {
-  return { block: superBlock, bytes, scales, ...functions };
-}
-
 /** The formats by name. Blocks are those of GGUF files, bit by bit. */
 export const weightFormats: Readonly<Record<WeightFormatName, WeightFormat>> = {
   bfloat16: {
@@ -89,14 +71,14 @@ export const weightFormats: Readonly<Record<WeightFormatName, WeightFormat>> = {
       toFloat16(values, pairsOf(to));
     },
   },
-  q8_0: short(q8BlockBytes, [0], { decode: dequantizeQ8, encode: quantizeQ8 }),
-  q4_0: short(q4BlockBytes, [0], { decode: dequantizeQ4, encode: quantizeQ4 }),
-  q4_1: short(20, [0, 2], { decode: dequantizeQ41, encode: quantizeQ41 }),
-  q5_0: short(22, [0], { decode: dequantizeQ50, encode: quantizeQ50 }),
-  q5_1: short(24, [0, 2], { decode: dequantizeQ51, encode: quantizeQ51 }),
-  q4_k: long(144, [0, 2], { decode: dequantizeQ4K, encode: quantizeQ4K }),
-  q5_k: long(176, [0, 2], { decode: dequantizeQ5K, encode: quantizeQ5K }),
-  q6_k: long(210, [208], { decode: dequantizeQ6K, encode: quantizeQ6K }),
+  q8_0: { block: quantizationBlock, bytes: q8BlockBytes, scales: [0], decode: dequantizeQ8, encode: quantizeQ8 },
+  q4_0: { block: quantizationBlock, bytes: q4BlockBytes, scales: [0], decode: dequantizeQ4, encode: quantizeQ4 },
+  q4_1: { block: quantizationBlock, bytes: 20, scales: [0, 2], decode: dequantizeQ41, encode: quantizeQ41 },
+  q5_0: { block: quantizationBlock, bytes: 22, scales: [0], decode: dequantizeQ50, encode: quantizeQ50 },
+  q5_1: { block: quantizationBlock, bytes: 24, scales: [0, 2], decode: dequantizeQ51, encode: quantizeQ51 },
+  q4_k: { block: superBlock, bytes: 144, scales: [0, 2], decode: dequantizeQ4K, encode: quantizeQ4K },
+  q5_k: { block: superBlock, bytes: 176, scales: [0, 2], decode: dequantizeQ5K, encode: quantizeQ5K },
+  q6_k: { block: superBlock, bytes: 210, scales: [208], decode: dequantizeQ6K, encode: quantizeQ6K },
 };
 
 /** What dtypes of safetensors and GGUF files are in memory, where memory has them too. */

@@ -1,5 +1,5 @@
 import { dequantizeQ4, dequantizeQ8, dequantizeQ41, dequantizeQ50, dequantizeQ51 } from "../core/block-quantization.ts";
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "../core/k-quantization.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "../core/k-decoding.ts";
 import { elementCount } from "../core/shape.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { readInPieces } from "./byte-source.ts";

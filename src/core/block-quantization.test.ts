@@ -15,7 +15,7 @@ import {
   quantizeQ51,
 } from "./block-quantization.ts";
 import { CheckpointError } from "./errors.ts";
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-quantization.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./k-decoding.ts";
 
 /** Two blocks: a spread of eighths, and one number that dwarfs the rest. */
 const numbers = Float32Array.from({ length: 64 }, (_, i) => (((i * 37) % 64) - 32) / 8);

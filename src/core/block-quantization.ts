@@ -101,14 +101,7 @@ export function quantizeQ50(where: string, from: Float32Array, to: Uint8Array): 
 export function quantizeQ51(where: string, from: Float32Array, to: Uint8Array): void {
   for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += 24) {
     const x = from.subarray(start, start + quantizationBlock);
-    const [low, high] = [Math.min(...x), Math.max(...x)]; // NaN stays
-    const scale = Math.fround(Math.fround(high - low) / 31);
-    writeScale(where, scale, to, at);
-    writeScale(where, low, to, at + 2);
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
-    packFiveBits(to.subarray(at + 4, at + 24), (i) =>
-      Math.trunc(Math.fround(Math.fround(Math.fround((x[i] as number) - low) * inverse) + 0.5)),
-    );
+    packFiveBits(to.subarray(at + 4, at + 24), rangeQuanta(where, x, 31, to, at));
   }
 }
 
@@ -142,16 +135,26 @@ function packFiveBits(to: Uint8Array, quantum: (i: number) => number): void {
 export function quantizeQ41(where: string, from: Float32Array, to: Uint8Array): void {
   const half = quantizationBlock / 2;
   for (let start = 0, at = 0; start < from.length; start += quantizationBlock, at += 20) {
-    const x = from.subarray(start, start + quantizationBlock);
-    const [low, high] = [Math.min(...x), Math.max(...x)]; // NaN stays
-    const scale = Math.fround(Math.fround(high - low) / 15);
-    writeScale(where, scale, to, at);
-    writeScale(where, low, to, at + 2);
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
-    const quantum = (i: number): number =>
-      Math.min(15, Math.trunc(Math.fround(Math.fround(Math.fround((x[i] as number) - low) * inverse) + 0.5)));
+    const quantum = rangeQuanta(where, from.subarray(start, start + quantizationBlock), 15, to, at);
     for (let i = 0; i < half; i++) to[at + 4 + i] = quantum(i) | (quantum(half + i) << 4);
   }
+}
+
+/** Writes scale and minimum of a block whose integers go from 0 to `largest`; gives these by their place. */
+function rangeQuanta(
+  where: string,
+  x: Float32Array,
+  largest: number,
+  to: Uint8Array,
+  at: number,
+): (i: number) => number {
+  const [low, high] = [Math.min(...x), Math.max(...x)]; // NaN stays
+  const scale = Math.fround(Math.fround(high - low) / largest);
+  writeScale(where, scale, to, at);
+  writeScale(where, low, to, at + 2);
+  const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+  return (i) =>
+    Math.min(largest, Math.trunc(Math.fround(Math.fround(Math.fround((x[i] as number) - low) * inverse) + 0.5)));
 }
 
 /** Q4_1 → float32: x = q · d + m. */
@@ -209,6 +212,7 @@ export function writeScale(where: string, scale: number, to: Uint8Array, at: num
   return float16Value(bits);
 }
 
-function readScale(from: Uint8Array, at: number): number {
+/** A float16 of a block. */
+export function readScale(from: Uint8Array, at: number): number {
   return float16Value((from[at] as number) | ((from[at + 1] as number) << 8));
 }

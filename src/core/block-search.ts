@@ -11,7 +11,7 @@ export function nearestInt(x: number): number {
   return fround(fround(x) + 12_582_912) - 12_582_912;
 }
 
-/** A block found by a search: integers in `quanta`, what they are multiplied by, and what is taken from the product. */
+/** What a search finds beside the integers: what they are multiplied by, and what is taken from the product. */
 export interface FoundBlock {
   scale: number;
   minimum: number;

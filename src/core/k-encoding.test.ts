@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "./errors.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K, superBlock } from "./k-decoding.ts";
 import { quantizeQ4K, quantizeQ5K, quantizeQ6K } from "./k-encoding.ts";
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K, superBlock } from "./k-quantization.ts";
 
 /** Eight super-blocks: wide, narrow, of one sign, mostly zeros, and one with a number that dwarfs the rest. */
 const numbers = Float32Array.from({ length: 8 * superBlock }, (_, i) => {

@@ -2,7 +2,7 @@ import { writeScale } from "./block-quantization.ts";
 import type { FoundBlock, SearchSteps } from "./block-search.ts";
 import { nearestInt, searchScale, searchScaleAndMinimum } from "./block-search.ts";
 import { CheckpointError } from "./errors.ts";
-import { superBlock } from "./k-quantization.ts";
+import { superBlock } from "./k-decoding.ts";
 
 // float32 → ggml's formats of super-blocks, byte for byte what its own code writes without an importance matrix.
 

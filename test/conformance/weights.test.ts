@@ -5,7 +5,7 @@ import { openReference } from "../../src/backend/reference/index.ts";
 import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
 import { ShapeError, StemmaError, UnsupportedError } from "../../src/core/errors.ts";
-import { superBlock } from "../../src/core/k-quantization.ts";
+import { superBlock } from "../../src/core/k-decoding.ts";
 import { Random } from "../../src/core/random.ts";
 import { expectConforms, native } from "./compare.ts";
 import type { Case } from "./workspace.ts";

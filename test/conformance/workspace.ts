@@ -9,7 +9,7 @@ import type {
 } from "../../src/backend/kernels.ts";
 import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
-import { superBlock } from "../../src/core/k-quantization.ts";
+import { superBlock } from "../../src/core/k-decoding.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Shape } from "../../src/core/shape.ts";
 import { elementCount } from "../../src/core/shape.ts";

@@ -1,6 +1,6 @@
-import { float16Value } from "./float-formats.ts";
+import { readScale } from "./block-quantization.ts";
 
-// ggml's later formats, to be read only. A super-block of 256 neighbours in a row holds eight or sixteen small blocks,
+// ggml's later formats → float32; k-encoding.ts is the other way. A super-block of 256 neighbours in a row holds eight or sixteen small blocks,
 // whose scales are themselves small integers times one float16.
 
 /** Numbers in a super-block. */
@@ -29,7 +29,7 @@ export function dequantizeQ5K(from: Uint8Array, to: Float32Array): void {
 export function dequantizeQ6K(from: Uint8Array, to: Float32Array): void {
   forSuperBlocks(from, to, 210, (block, out) => {
     const scales = new Int8Array(block.buffer, block.byteOffset + 192, 16);
-    const d = float16At(block, 208);
+    const d = readScale(block, 208);
     for (let i = 0; i < superBlock; i++) {
       // Each half of 128 has 64 bytes of low bits and 32 of high ones: four runs of 32 numbers.
       const [half, run, place] = [i >>> 7, (i >>> 5) & 3, i & 31];
@@ -54,7 +54,7 @@ function forSuperBlocks(
 
 /** Fills a super-block of eight blocks with a scale and a minimum each. */
 function scaled(block: Uint8Array, out: Float32Array, quantum: (i: number) => number): void {
-  const [d, dMin] = [float16At(block, 0), float16At(block, 2)];
+  const [d, dMin] = [readScale(block, 0), readScale(block, 2)];
   const packed = block.subarray(4, 4 + scaleBytes);
   for (let part = 0; part < 8; part++) {
     const scale = Math.fround(d * sixBits(packed, part, 0));
@@ -77,8 +77,4 @@ function sixBits(packed: Uint8Array, part: number, offset: 0 | 4): number {
 function halfByte(bytes: Uint8Array, i: number): number {
   const byte = bytes[(i >>> 6) * 32 + (i & 31)] as number;
   return (i & 32) === 0 ? byte & 15 : byte >>> 4;
-}
-
-function float16At(block: Uint8Array, at: number): number {
-  return float16Value((block[at] as number) | ((block[at + 1] as number) << 8));
 }
