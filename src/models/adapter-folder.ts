@@ -2,11 +2,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
+import { adapterFile } from "../checkpoint/model-folder.ts";
 import { openSafetensors } from "../checkpoint/safetensors-file.ts";
-import type { TakePiece, TensorSource } from "../checkpoint/tensor-source.ts";
+import type { TakePiece, TensorInfo, TensorSource } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
-import type { JsonObject } from "../files/json.ts";
-import { readJsonObject } from "../files/json-file.ts";
+import { readJsonIfThere, readJsonObject } from "../files/json-file.ts";
 import { loraPart, moduleTensor } from "./added-adapters.ts";
 
 const configFile = "adapter_config.json";
@@ -41,14 +41,11 @@ export async function baseOfAdapter(path: string): Promise<string> {
  * @throws {CheckpointError} when the adapter is damaged.
  */
 export async function adapterAsFolder(path: string, base: ModelFolder): Promise<ModelFolder> {
-  const own = async (name: string): Promise<JsonObject | null> =>
-    existsSync(join(path, name)) ? readJsonObject(join(path, name)) : null;
-  const tensors = new LayeredTensors(base.tensors, await openSafetensors(join(path, "adapter_model.safetensors")));
+  const config = (await readJsonIfThere(join(path, "config.json"))) ?? base.config;
+  const generationConfig = (await readJsonIfThere(join(path, "generation_config.json"))) ?? base.generationConfig;
+  const tensors = new LayeredTensors(base.tensors, await openSafetensors(join(path, adapterFile)));
   return {
-    path,
-    config: (await own("config.json")) ?? base.config,
-    generationConfig: (await own("generation_config.json")) ?? base.generationConfig,
-    tensors,
+    ...{ path, config, generationConfig, tensors },
     adapters: [...(base.adapters ?? []), path],
     close: () => tensors.close(),
   };
@@ -78,7 +75,7 @@ class LayeredTensors implements TensorSource {
     return this.#whole.has(name) || this.#base.has(name);
   }
 
-  info(name: string): ReturnType<TensorSource["info"]> {
+  info(name: string): TensorInfo {
     const [source, inFile] = this.#place(name);
     return source.info(inFile);
   }

@@ -82,18 +82,11 @@ export function encoderBody(family: EncoderFamily, model: Bert, hasPooler: boole
     config: (ids) => body.writeConfig(model.settings, ids),
     bindings: () => body.tensors(model).filter(isKept),
     tensors: () => mergedTensors(modelPlacements(body, model).filter(isKept), model),
-    load: (source) =>
-      loadTensors(
-        body,
-        model,
-        source,
-        hasPooler
-          ? []
-          : body
-              .tensors(model)
-              .filter((binding) => !isKept(binding))
-              .map(({ name }) => name),
-      ),
+    load(source) {
+      const lacking = body.tensors(model).filter((binding) => !isKept(binding));
+      const names = lacking.map(({ name }) => name);
+      return loadTensors(body, model, source, names);
+    },
   };
 }
 
