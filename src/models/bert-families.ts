@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import type { BertSettings } from "./bert.ts";
 import { parseConfig } from "./config.ts";
-import { layerCount, rate, size } from "./config-numbers.ts";
+import { layerCount, rate, size, tokenId } from "./config-numbers.ts";
 import { encoderFamily } from "./encoder-family.ts";
 import type { ModelShape } from "./family.ts";
 
@@ -27,7 +27,7 @@ export const bertKeys = {
   type_vocab_size: size.default(2),
   initializer_range: z.number().positive().default(0.02),
   layer_norm_eps: z.number().positive().default(1e-12),
-  pad_token_id: z.int().nonnegative().nullish(),
+  pad_token_id: tokenId.nullish(),
   position_embedding_type: z.literal("absolute").default("absolute"),
   is_decoder: z.literal(false).default(false),
   tie_word_embeddings: z.boolean().default(true),

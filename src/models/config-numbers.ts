@@ -6,5 +6,8 @@ export const size = z.int().positive();
 /** A number of layers. What is kept for each must not exhaust memory where a file is damaged. */
 export const layerCount = size.max(10_000);
 
+/** The id of a token. */
+export const tokenId = z.int().nonnegative();
+
 /** A share that is dropped. */
 export const rate = z.number().min(0).lt(1);

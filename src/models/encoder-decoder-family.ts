@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Parameter } from "../nn/parameters.ts";
 import { parameters } from "../nn/parameters.ts";
 import { parseConfig } from "./config.ts";
+import { tokenId } from "./config-numbers.ts";
 import { EncoderDecoder } from "./encoder-decoder.ts";
 import type { EncoderDecoderSettings, StackDeviations } from "./encoder-decoder-settings.ts";
 import type { ModelConfig, ModelFamily, ModelShape, OwnHead, TensorBinding } from "./family.ts";
@@ -57,18 +58,16 @@ export type EncoderDecoderFamily = ModelFamily<EncoderDecoderSettings, EncoderDe
 /** Keys that say how a file's weights are stored or by what it was written, not what the model is. */
 const passing = ["torch_dtype", "dtype", "transformers_version", "_name_or_path", "_num_labels", "use_cache"];
 
-const id = z.int().nonnegative();
-
 /** A key that names one id; of several, the first is the one that is learned. */
 export const firstId = z
-  .union([id, z.array(id).transform(([first = null]) => first)], { error: "must be an id or a list of ids" })
+  .union([tokenId, z.array(tokenId).transform(([first = null]) => first)], { error: "must be an id or a list of ids" })
   .nullable();
 
 /** Keys that say which ids play a part in writing, which folders keep in `generation_config.json`; `bad_words_ids` may hold longer sequences, which are left to others. */
 export const writingKeys = {
-  forced_bos_token_id: id.nullish().transform((value) => value ?? null),
+  forced_bos_token_id: tokenId.nullish().transform((value) => value ?? null),
   bad_words_ids: z
-    .array(z.array(id))
+    .array(z.array(tokenId))
     .nullish()
     .transform((lists) => (lists ?? []).flatMap((list) => (list.length === 1 ? list : []))),
 } as const;

@@ -11,14 +11,14 @@ import {
   writeBertKeys,
 } from "./bert-families.ts";
 import { parseConfig } from "./config.ts";
-import { layerCount, rate, size } from "./config-numbers.ts";
+import { layerCount, rate, size, tokenId } from "./config-numbers.ts";
 import type { EncoderDescription, EncoderFamily } from "./encoder-family.ts";
 import { encoderFamily } from "./encoder-family.ts";
 import type { ModelConfig } from "./family.ts";
 import { modernBert } from "./modern-bert.ts";
 
 const robertaProperties = { wordActivation: "gelu", poolerActivation: "tanh", nextSentence: false } as const;
-const RobertaConfig = z.object({ ...bertKeys, pad_token_id: z.int().nonnegative().default(1) });
+const RobertaConfig = z.object({ ...bertKeys, pad_token_id: tokenId.default(1) });
 
 /**
  * RoBERTa: no second segment, positions that begin behind that of padding.
@@ -74,7 +74,7 @@ const DistilBertConfig = z.object({
   seq_classif_dropout: rate.default(0.2),
   max_position_embeddings: size.default(512),
   initializer_range: z.number().positive().default(0.02),
-  pad_token_id: z.int().nonnegative().nullish(),
+  pad_token_id: tokenId.nullish(),
   tie_word_embeddings: z.boolean().default(true),
 });
 type DistilBertKeys = z.infer<typeof DistilBertConfig>;

@@ -14,24 +14,25 @@ import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { checkPositions, renewedPositions } from "./check-positions.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 /** Shape of a GPT. */
 export const GptSettings = z.object({
   /** Where each sub-layer's norm stands: after the residual sum (GPT-1) or at its input, with one more at the end (GPT-2). */
   normPosition: z.enum(["before", "after"]),
-  vocabularySize: z.int().positive(),
+  vocabularySize: size,
   /** Positions, and so the longest sequence. */
-  context: z.int().positive(),
-  width: z.int().positive(),
-  layers: z.int().positive(),
-  heads: z.int().positive(),
+  context: size,
+  width: size,
+  layers: layerCount,
+  heads: size,
   /** Width of the feed-forward layer. */
-  hidden: z.int().positive(),
+  hidden: size,
   activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]).default("geluTanh"),
-  embeddingDropout: z.number().min(0).lt(1).default(0),
-  attentionDropout: z.number().min(0).lt(1).default(0),
-  residualDropout: z.number().min(0).lt(1).default(0),
+  embeddingDropout: rate.default(0),
+  attentionDropout: rate.default(0),
+  residualDropout: rate.default(0),
   normEpsilon: z.number().positive().default(1e-5),
   /** Whether the output layer is the token embedding. */
   tiedEmbeddings: z.boolean().default(true),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parameters } from "../nn/parameters.ts";
 import { parseConfig } from "./config.ts";
-import { layerCount, size } from "./config-numbers.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import type { ModelFamily } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import type { LstmSettings } from "./lstm.ts";
@@ -51,7 +51,7 @@ const LstmConfig = z.object({
   max_position_embeddings: size.default(1024),
   hidden_size: size,
   num_layers: layerCount,
-  dropout: z.number().min(0).lt(1).default(0),
+  dropout: rate.default(0),
   initializer_range: z.number().positive().default(0.1),
   tie_word_embeddings: z.literal(true).default(true),
 });

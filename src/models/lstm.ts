@@ -9,7 +9,7 @@ import { LstmLayer } from "../nn/lstm-layer.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { layerCount, size } from "./config-numbers.ts";
+import { layerCount, rate, size } from "./config-numbers.ts";
 import type { ReadOn, RecurrentModel } from "./language-model.ts";
 
 /** Shape of an LSTM language model. */
@@ -20,7 +20,7 @@ export const LstmSettings = z.object({
   width: size,
   layers: layerCount,
   /** Of what each layer reads, and of the last hidden states. */
-  dropout: z.number().min(0).lt(1).default(0),
+  dropout: rate.default(0),
   /** Standard deviation of the initial weights. */
   initializerRange: z.number().positive().default(0.1),
 });

@@ -3,10 +3,10 @@ import { CheckpointError } from "../core/errors.ts";
 import { ActivationName, activationNamed, nameOfActivation } from "./activation-names.ts";
 import type { BertSettings } from "./bert.ts";
 import { parseConfig } from "./config.ts";
+import { layerCount, rate, size, tokenId } from "./config-numbers.ts";
 import { encoderFamily } from "./encoder-family.ts";
 import type { ModelConfig, ModelShape } from "./family.ts";
 
-const size = z.int().positive();
 const base = z.number().positive();
 const off = z.literal(false).default(false);
 const none = z.literal(0).default(0);
@@ -18,7 +18,7 @@ const ModernBertConfig = z.object({
   vocab_size: size,
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   hidden_activation: ActivationName.default("gelu"),
   max_position_embeddings: size.default(8192),
@@ -32,7 +32,7 @@ const ModernBertConfig = z.object({
   embedding_dropout: none,
   attention_dropout: none,
   mlp_dropout: none,
-  classifier_dropout: z.number().min(0).lt(1).default(0),
+  classifier_dropout: rate.default(0),
   classifier_activation: ActivationName.default("gelu"),
   classifier_pooling: z.enum(["cls", "mean"]).default("cls"),
   /** Tokens that one of a local layer sees, half to each side. */
@@ -42,7 +42,7 @@ const ModernBertConfig = z.object({
   rope_parameters: z.object({ full_attention: rotary.nullish(), sliding_attention: rotary.nullish() }).nullish(),
   global_rope_theta: base.default(160_000),
   local_rope_theta: base.nullable().default(10_000),
-  pad_token_id: z.int().nonnegative().nullish(),
+  pad_token_id: tokenId.nullish(),
   tie_word_embeddings: z.boolean().default(true),
 });
 type ModernBertKeys = z.infer<typeof ModernBertConfig>;

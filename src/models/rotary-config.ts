@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { RotaryRule, RotaryScaling } from "../nn/rotary-table.ts";
+import { size } from "./config-numbers.ts";
 
 const positive = z.number().positive();
 const factors = z.array(positive);
@@ -15,7 +16,7 @@ const ScalingKeys = z.object({
   factor: positive.nullish(),
   low_freq_factor: positive.optional(),
   high_freq_factor: positive.optional(),
-  original_max_position_embeddings: z.int().positive().nullish(),
+  original_max_position_embeddings: size.nullish(),
   attention_factor: positive.nullish(),
   beta_fast: positive.nullish(),
   beta_slow: positive.nullish(),
@@ -51,7 +52,7 @@ export const rotaryKeys = {
   rope_scaling: RotaryParameters.nullish(),
   rope_parameters: RotaryParameters.nullish(),
   partial_rotary_factor: positive.max(1).nullish(),
-  original_max_position_embeddings: z.int().positive().nullish(),
+  original_max_position_embeddings: size.nullish(),
 };
 
 type RotaryKeys = z.infer<z.ZodObject<typeof rotaryKeys>>;

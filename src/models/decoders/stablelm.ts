@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { size } from "../config-numbers.ts";
+import { rate, size } from "../config-numbers.ts";
 import { defineDecoder } from "../decoder-family.ts";
 import { llamaNames } from "../decoder-names.ts";
 import { readRotary } from "../rotary-config.ts";
@@ -17,7 +17,7 @@ export const stablelm = defineDecoder({
     use_qkv_bias: z.boolean().default(false),
     qk_layernorm: z.literal(false).default(false),
     use_parallel_residual: z.boolean().default(false),
-    hidden_dropout: z.number().min(0).lt(1).default(0),
+    hidden_dropout: rate.default(0),
   }),
   properties(keys) {
     const plain = llamaProperties(keys);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ActivationName } from "../activation-names.ts";
 import { ActivationName as ActivationKey, activationNamed } from "../activation-names.ts";
-import { layerCount, rate, size } from "../config-numbers.ts";
+import { layerCount, rate, size, tokenId } from "../config-numbers.ts";
 import type { EncoderDecoderFamily, EncoderDecoderNames, EncoderDecoderOptions } from "../encoder-decoder-family.ts";
 import { defineEncoderDecoder, firstId, writingKeys } from "../encoder-decoder-family.ts";
 import type { EncoderDecoderSettings, StackPositions } from "../encoder-decoder-settings.ts";
@@ -20,8 +20,6 @@ export interface BartLike
   /** Whether a new model's embeddings are multiplied by √width. */
   readonly scalesEmbedding: boolean;
 }
-
-const id = z.int().nonnegative();
 
 type BartKeys = z.output<ReturnType<typeof keysOf>>;
 
@@ -46,8 +44,8 @@ function keysOf({ ids, normsBefore, embeddingNorm, positions }: BartLike) {
       scale_embedding: z.boolean().default(false),
       tie_word_embeddings: z.boolean().default(true),
       is_encoder_decoder: z.literal(true).default(true),
-      pad_token_id: id.default(ids.padding),
-      decoder_start_token_id: id.default(ids.start),
+      pad_token_id: tokenId.default(ids.padding),
+      decoder_start_token_id: tokenId.default(ids.start),
       eos_token_id: firstId.default(ids.end),
       forced_eos_token_id: firstId.default(ids.end),
       ...writingKeys,

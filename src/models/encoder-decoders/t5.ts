@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Activation } from "../../backend/kernels.ts";
-import { layerCount, size } from "../config-numbers.ts";
+import { layerCount, rate, size, tokenId } from "../config-numbers.ts";
 import type { EncoderDecoderFamily } from "../encoder-decoder-family.ts";
 import { defineEncoderDecoder, firstId, writingKeys } from "../encoder-decoder-family.ts";
 import type { EncoderDecoderSettings } from "../encoder-decoder-settings.ts";
@@ -18,8 +18,6 @@ const activations = {
 /** `gated-gelu` means the approximation, since the first folders were written so. */
 const gatedActivations = { ...activations, gelu: "geluTanh" } as const;
 
-const id = z.int().nonnegative();
-
 const keys = z.object({
   vocab_size: size,
   d_model: size,
@@ -31,7 +29,7 @@ const keys = z.object({
   n_positions: size.default(512),
   relative_attention_num_buckets: size.min(4).default(32),
   relative_attention_max_distance: size.default(128),
-  dropout_rate: z.number().min(0).lt(1).default(0.1),
+  dropout_rate: rate.default(0.1),
   layer_norm_epsilon: z.number().positive().default(1e-6),
   initializer_factor: z.number().positive().default(1),
   feed_forward_proj: z
@@ -42,18 +40,18 @@ const keys = z.object({
   /** Releases of the library before this key scale where the config says tied, later ones say tied of every model. */
   scale_decoder_outputs: z.boolean().nullish(),
   is_encoder_decoder: z.literal(true).default(true),
-  pad_token_id: id.default(0),
+  pad_token_id: tokenId.default(0),
   eos_token_id: firstId.default(1),
-  decoder_start_token_id: id.default(0),
+  decoder_start_token_id: tokenId.default(0),
   ...writingKeys,
 });
 
 /** @param canScale - Whether what the output layer reads is divided by √width where config keys say so. */
 function properties(read: z.output<typeof keys>, canScale: boolean): Omit<EncoderDecoderSettings, "config"> {
   const { d_model: width, d_kv: headDim, num_heads: heads, d_ff: hidden, initializer_factor: factor } = read;
+  const dropped = read.dropout_rate;
   const gated = read.feed_forward_proj.startsWith("gated-");
   const activation = read.feed_forward_proj.replace("gated-", "") as keyof typeof activations;
-  const rate = read.dropout_rate;
   const isScaled = canScale && (read.scale_decoder_outputs ?? read.tie_word_embeddings);
   return {
     ...{ vocabularySize: read.vocab_size, context: read.n_positions, width, heads, headDim, hidden },
@@ -74,7 +72,7 @@ function properties(read: z.output<typeof keys>, canScale: boolean): Omit<Encode
     scales: { embedding: 1, output: isScaled ? 1 / Math.sqrt(width) : 1 },
     tiedEmbeddings: read.tie_word_embeddings,
     outputBias: false,
-    dropout: { residual: rate, attention: rate, activation: rate, output: rate },
+    dropout: { residual: dropped, attention: dropped, activation: dropped, output: dropped },
     deviations: {
       embedding: factor,
       query: factor / Math.sqrt(width * headDim),
