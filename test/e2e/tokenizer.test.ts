@@ -80,7 +80,11 @@ test("a tokenizer is not replaced by accident", async () => {
 
 test.each([
   [["--text", "a", "--input", "b"], 2, "--text and --input are both given; give one of them"],
-  [["--tokenizer", "none", "--text", "a"], 1, /none: has no tokenizer\.json, nor vocab\.json/],
+  [
+    ["--tokenizer", "none", "--text", "a"],
+    1,
+    /none: has no tokenizer\.json, nor a SentencePiece model, nor vocab\.json/,
+  ],
   [["--input", "missing.txt"], 1, "missing.txt: cannot read: it does not exist; check the path"],
 ])("tokenizer encode %j is refused in a line", async (args, code, message) => {
   const ended = await stemma(["tokenizer", "encode", "--tokenizer", "tok", ...args], { cwd: folder });
