@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
+import { mostOf } from "../core/most-of.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { BadRows } from "./bad-rows.ts";
@@ -79,7 +80,7 @@ export async function encodeRankings(
   return fitting(rankings, options, 0, ({ where, prompt, variables, answers, ranks, margin }) => {
     const asked = { where, messages: prompt, variables };
     const encoded = answers.map((answer) => encodeAnswer(asked, answer, encoder));
-    return { item: { where, ranks, margin, answers: encoded }, length: Math.max(...encoded.map(lengthOf)) };
+    return { item: { where, ranks, margin, answers: encoded }, length: mostOf(encoded, lengthOf) };
   });
 }
 
@@ -166,5 +167,5 @@ async function fitting<Row extends { readonly where: string }, Item>(
 
 /** Tokens of the longest answer with its prompt. */
 export function longestAnswer(answers: readonly EncodedAnswer[]): number {
-  return answers.reduce((longest, { prompt, answer }) => Math.max(longest, prompt.length + answer.length), 1);
+  return Math.max(1, mostOf(answers, lengthOf));
 }

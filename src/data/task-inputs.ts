@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
+import { mostOf } from "../core/most-of.ts";
 import type { SequenceTemplate } from "../text/sequence-template.ts";
 import type { FramedIds, Tokenizer } from "../text/tokenizer.ts";
 import type { PaddedBatch } from "./padded-batch.ts";
@@ -55,7 +56,7 @@ export async function encodeExamples(
     signal?.throwIfAborted();
     const texts = row.inputs.map((input) => input.map((text) => encodeText(encoding.tokenizer, text)));
     const inputs = texts.map(([first = new Int32Array(0), second]) => template.frame(first, second));
-    const longest = Math.max(...inputs.map(({ ids }) => ids.length));
+    const longest = mostOf(inputs, ({ ids }) => ids.length);
     longestOfAll = Math.max(longestOfAll, longest);
     if (longest <= context) examples.push({ where: row.where, inputs, target: targetOf(row) });
     else if (longRows === "error") {

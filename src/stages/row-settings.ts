@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
+import { mostOf } from "../core/most-of.ts";
 import type { BadRowChoice } from "../data/bad-rows.ts";
 import { BadRows, badRowChoices } from "../data/bad-rows.ts";
 
@@ -26,7 +27,7 @@ export const contextSettings = {
 } as const;
 
 /** Rows are given room in steps of so many tokens. */
-const contextStep = 64;
+export const contextStep = 64;
 
 /**
  * The most tokens that a row may have: what was asked for, or what the model reads.
@@ -47,8 +48,8 @@ export function longestContext(asked: number | null, model: number): number {
 export function resolveContext(asked: number | null, lengths: readonly number[], model: number): number {
   const most = longestContext(asked, model);
   if (asked !== null) return asked;
-  const longest = lengths.reduce((a, b) => Math.max(a, b), 1);
-  return Math.min(most, Math.ceil(longest / contextStep) * contextStep);
+  const longest = mostOf(lengths, (length) => length);
+  return Math.min(most, Math.ceil(Math.max(longest, 1) / contextStep) * contextStep);
 }
 
 /**

@@ -1,5 +1,6 @@
+import { deviation, mean } from "../core/mean.ts";
+import { mostOf } from "../core/most-of.ts";
 import type { GroupRollout } from "./grpo.ts";
-import { deviation } from "./objectives/grpo.ts";
 import type { RewardFunction } from "./reward-functions/reward-function.ts";
 import type { Metrics } from "./run.ts";
 
@@ -30,8 +31,8 @@ function lengths(which: string, rollouts: readonly GroupRollout[]): Metrics {
   const all = rollouts.length === 0 ? [0] : rollouts.map(({ answer }) => answer.length);
   return {
     [`completions/mean_${which}length`]: mean(all),
-    [`completions/min_${which}length`]: Math.min(...all),
-    [`completions/max_${which}length`]: Math.max(...all),
+    [`completions/min_${which}length`]: all.reduce((least, length) => Math.min(least, length)),
+    [`completions/max_${which}length`]: mostOf(all, (length) => length),
   };
 }
 
@@ -39,8 +40,4 @@ function lengths(which: string, rollouts: readonly GroupRollout[]): Metrics {
 export function meansOf(updates: readonly Metrics[]): Metrics {
   const names = [...new Set(updates.flatMap((update) => Object.keys(update)))];
   return Object.fromEntries(names.map((name) => [name, mean(updates.flatMap((update) => update[name] ?? []))]));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
 }

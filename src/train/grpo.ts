@@ -11,7 +11,7 @@ import type { AdvantageScale, GrpoOptions } from "./objectives/grpo.ts";
 import { groupAdvantages, grpoLoss } from "./objectives/grpo.ts";
 import { optimizerStep } from "./optimizer-step.ts";
 import type { RewardedAnswer, RewardFunction } from "./reward-functions/reward-function.ts";
-import { byTokens, divide, joined, microBatches } from "./rollouts.ts";
+import { byTokens, divide, joined, microBatches, seconds } from "./rollouts.ts";
 import type { MeasuredLoss, Metrics } from "./run.ts";
 import type { AnswerSampling, SampledAnswer } from "./sample-answers.ts";
 import { sampleAnswers } from "./sample-answers.ts";
@@ -232,8 +232,4 @@ function isLearnt({ ended }: GroupRollout, { maskTruncated }: GrpoSettings): boo
 
 function randomOf({ settings }: Grpo, step: number): Random {
   return new Random(settings.seed).child(step);
-}
-
-function seconds(start: number, end = performance.now()): number {
-  return (end - start) / 1000;
 }

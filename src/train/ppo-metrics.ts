@@ -1,3 +1,4 @@
+import { deviation, mean } from "../core/mean.ts";
 import type { Rollout } from "./ppo-rewards.ts";
 import type { Metrics } from "./run.ts";
 
@@ -61,15 +62,10 @@ export class PpoTally {
     const known = averaged.filter((name) => this.#updates.some((update) => update[name] !== undefined));
     const means = Object.fromEntries(known.map((name) => [name, mean(this.#valuesOf(name))]));
     const ratios = this.#valuesOf("val/ratio");
-    const squares = ratios.map((ratio) => (ratio - mean(ratios)) ** 2);
-    return { ...means, "val/ratio_var": squares.reduce((a, b) => a + b, 0) / Math.max(ratios.length - 1, 1) };
+    return { ...means, "val/ratio_var": deviation(ratios) ** 2 };
   }
 
   #valuesOf(name: string): number[] {
     return this.#updates.flatMap((update) => update[name] ?? []);
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / Math.max(values.length, 1);
 }

@@ -15,7 +15,7 @@ import type { RolloutMetrics } from "./ppo-metrics.ts";
 import { PpoTally, rolloutMetrics } from "./ppo-metrics.ts";
 import type { RewardShaping, Rollout } from "./ppo-rewards.ts";
 import { creditAnswers } from "./ppo-rewards.ts";
-import { byTokens, divide, joined, microBatches } from "./rollouts.ts";
+import { byTokens, divide, joined, microBatches, seconds } from "./rollouts.ts";
 import type { MeasuredLoss, Metrics, MicroBatch } from "./run.ts";
 import type { AnswerSampling } from "./sample-answers.ts";
 import { sampleAnswers } from "./sample-answers.ts";
@@ -145,10 +145,6 @@ export async function learnFrom(ppo: Ppo, step: number, rolled: RolledOut, signa
 
 function randomOf({ settings }: Ppo, step: number): Random {
   return new Random(settings.seed).child(step);
-}
-
-function seconds(start: number, end = performance.now()): number {
-  return (end - start) / 1000;
 }
 
 /** One update of the actor and one of the critic, on the same answers. */

@@ -40,3 +40,8 @@ export function microBatches<Answer extends Answered>(
     return { batch, share: weightOf(batch) / total, tokens: byTokens(batch) };
   });
 }
+
+/** Time between two moments of `performance.now()`, in seconds. */
+export function seconds(start: number, end = performance.now()): number {
+  return (end - start) / 1000;
+}

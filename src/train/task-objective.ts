@@ -1,3 +1,4 @@
+import { mostOf } from "../core/most-of.ts";
 import type { Random } from "../core/random.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { taskBatch } from "../data/task-inputs.ts";
@@ -75,7 +76,7 @@ export async function readTask(
   batchSize: number,
   signal?: AbortSignal,
 ): Promise<Float32Array[]> {
-  const longest = ({ inputs }: EncodedExample): number => inputs.reduce((n, { ids }) => Math.max(n, ids.length), 0);
+  const longest = ({ inputs }: EncodedExample): number => mostOf(inputs, ({ ids }) => ids.length);
   const order = [...examples.entries()].sort(([, a], [, b]) => longest(a) - longest(b));
   const rows: Float32Array[] = [];
   for (let first = 0; first < order.length; first += batchSize) {

@@ -5,6 +5,7 @@ import { MemoryError } from "../../core/errors.ts";
 import type { AnyFamily } from "../../models/family.ts";
 import type { StoredModel } from "../../models/language-model.ts";
 import { parameterBytes } from "../../nn/parameters.ts";
+import { contextStep } from "../row-settings.ts";
 import { planStep } from "./plan-memory.ts";
 import type { PlannedModel } from "./plan-models.ts";
 import { plannedModel } from "./plan-models.ts";
@@ -146,11 +147,8 @@ export async function refuseLargeTraining(training: Training): Promise<void> {
   await refuseLargeStep(...plannedTraining(training));
 }
 
-/** Contexts that memory has room for are multiples of so many tokens. */
-const contextStep = 64;
-
 /**
- * The longest rows whose step fits into memory, and why the longest there are do not; null where they do.
+ * The longest rows, a multiple of {@link contextStep}, whose step fits into memory, and why the longest there are do not; null where they do.
  *
  * @throws {MemoryError} as {@link refuseLargeStep} does, when not even short rows fit.
  */

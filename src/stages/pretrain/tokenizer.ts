@@ -65,24 +65,19 @@ const kinds: Readonly<Record<string, { title: string; trainer: (vocabularySize: 
   },
 };
 
-async function learn(
-  trainer: TokenizerTrainer,
-  { data, textColumn, badRows, texts }: TrainingText,
-  signal: AbortSignal,
-): Promise<Tokenizer> {
-  for (const text of texts ?? []) {
+async function learn(trainer: TokenizerTrainer, from: TrainingText, signal: AbortSignal): Promise<Tokenizer> {
+  for await (const text of textsOf(from)) {
     trainer.add(text);
     await turnEventLoopWhenDue();
     signal.throwIfAborted();
   }
-  if (texts) return trainer.train();
+  return inTurns(trainer.training(), signal);
+}
+
+async function* textsOf({ data, textColumn, badRows, texts }: TrainingText): AsyncGenerator<string> {
+  if (texts) return yield* texts;
   for (const { files } of await resolveSources(data)) {
     const reading = { textColumn, bad: new BadRows(badRows) };
-    for await (const { text } of readDocuments(files, reading)) {
-      trainer.add(text);
-      await turnEventLoopWhenDue();
-      signal.throwIfAborted();
-    }
+    for await (const { text } of readDocuments(files, reading)) yield text;
   }
-  return inTurns(trainer.training(), signal);
 }

@@ -1,4 +1,5 @@
 import type { Backend } from "../../backend/kernels.ts";
+import { deviation, mean } from "../../core/mean.ts";
 import type { Assistant } from "../../generate/assistant.ts";
 import { openAssistant } from "../../generate/assistant.ts";
 import type { SamplingSettings } from "../../generate/sampling.ts";
@@ -79,16 +80,14 @@ async function standingOf(name: string, own: Assistant, anchor: Assistant, compa
   const answers = await sampleAnswers(own.model, encoded, options);
   const texts = answers.map(({ answer }) => tokenizer.decode(answer, { skipSpecialTokens: true }));
   const scores = texts.map(kindness);
-  const mean = meanOf(scores);
-  const variance = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / Math.max(scores.length - 1, 1);
   const lost = await textLoss(own.model, await comparing.text(own), signal);
   return {
     name,
-    wellFormed: meanOf(
+    wellFormed: mean(
       texts.map((text, i) => (isWellFormed(prompts[i] ?? "", text, answers[i]?.ended ?? false) ? 1 : 0)),
     ),
-    kindness: mean,
-    kindnessError: Math.sqrt(variance / scores.length),
+    kindness: mean(scores),
+    kindnessError: deviation(scores) / Math.sqrt(scores.length),
     kl: isChat ? await klOf(own.model, anchor.model, answers, comparing) : null,
     textLoss: lost.sum / lost.tokens,
     samples: texts.slice(0, 3),
@@ -107,15 +106,11 @@ async function klOf(
     return each.map((values) => values.reduce((a, b) => a + b, 0));
   };
   const [own, other] = [await sums(model), await sums(reference)];
-  return meanOf(own.map((sum, i) => sum - (other[i] ?? 0)));
+  return mean(own.map((sum, i) => sum - (other[i] ?? 0)));
 }
 
 function release(model: LanguageModel): void {
   for (const parameter of parameters(model).values()) parameter.release();
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / Math.max(values.length, 1);
 }
 
 /** The table, and three answers side by side, as lines to print. */

@@ -1,3 +1,4 @@
+import { deviation, mean } from "../../core/mean.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { klEstimate } from "./kl.ts";
 
@@ -122,17 +123,6 @@ function tokenWeight(
     dr_grpo: () => 1 / (lengths.length * maxNewTokens),
   };
   return (i) => (isLearnt[i] ? weights[lossType](i) : 0);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
-}
-
-/** The standard deviation of a sample; 0 of a single number. */
-export function deviation(values: readonly number[]): number {
-  const center = mean(values);
-  const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
-  return Math.sqrt(squares / Math.max(values.length - 1, 1));
 }
 
 /** 1 where a > b, else 0; off the tape. */
