@@ -1,5 +1,5 @@
 import { readdir, realpath, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 
@@ -26,9 +26,7 @@ export async function refuseTakenOutput({ command, sources, output, kind, overwr
   const there = await stat(output).catch(() => null); // whatever else is wrong with the path, writing it says
   if (there === null) return;
   if (there.isDirectory() && kind === "file") {
-    throw new SettingsError(
-      `${command}: ${output} is a folder; give --output a file, such as ${join(output, "model.gguf")}`,
-    );
+    throw new SettingsError(`${command}: ${output} is a folder; give --output the name of a file, in it or elsewhere`);
   }
   const isGguf = kind === "file" && output.endsWith(".gguf");
   const place = await realpath(output);

@@ -9,9 +9,9 @@ type Fields = Readonly<Record<string, unknown>>;
 const shape = 'a list of messages such as {"role": "user", "content": "…"}';
 
 /** A column of messages, in the layout of OpenAI (`role`, `content`) or of ShareGPT (`from`, `value`). */
-export function messagesColumn(row: JsonlRow, column: string): ChatMessage[] {
+export function messagesColumn(row: JsonlRow, column: string, expected = shape): ChatMessage[] {
   const value = row.value[column];
-  if (!Array.isArray(value) || value.length === 0) throw columnError(row, column, shape);
+  if (!Array.isArray(value) || value.length === 0) throw columnError(row, column, expected);
   return value.map((entry: unknown, i) => {
     const message = isFields(entry) ? messageOf(entry) : null;
     if (!message) throw columnError(row, column, `${shape}; look at entry ${i + 1}`);
@@ -24,7 +24,7 @@ export function turnsColumn(row: JsonlRow, column: string, role: string): ChatMe
   const value = row.value[column];
   if (typeof value === "string") return [{ role, content: value }];
   const message = isFields(value) ? messageOf(value) : null;
-  return message ? [checkedMessage(row, column, message)] : messagesColumn(row, column);
+  return message ? [checkedMessage(row, column, message)] : messagesColumn(row, column, `a text or ${shape}`);
 }
 
 /** A role that no template knows would be said to the model as it stands, and a turn so marked is not learnt. */

@@ -92,7 +92,7 @@ test.each<[string, object[], RegExp]>([
   [
     "a wrong type",
     [{ prompt: "Q", completion: 7 }],
-    /line 1: column "completion" must be a list of messages .* it is 7/,
+    /line 1: column "completion" must be a text or a list of messages .* it is 7/,
   ],
   ["a broken message", [{ messages: [user("Q"), { role: "assistant" }] }], /column "messages" .*look at entry 2/],
   [

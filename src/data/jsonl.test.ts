@@ -59,7 +59,7 @@ test.each([
 test("a missing column names the columns that there are", async () => {
   const [row] = await rows(file("columns.jsonl", '{"prompt":"a","label":true,"turns":[],"text":7}'));
   expect(() => stringColumn(row!, "text", "--text-column")).toThrow(
-    /columns\.jsonl, line 1: has no string column "text", it has "prompt" \(string\), "label" \(boolean\), "turns" \(array\), "text" \(number\)/,
+    /columns\.jsonl, line 1: column "text" is no string, it has "prompt" \(string\), "label" \(boolean\), "turns" \(array\), "text" \(number\)/,
   );
 });
 

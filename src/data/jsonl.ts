@@ -65,7 +65,8 @@ export function stringColumn(row: JsonlRow, column: string, flag: string): strin
   if (typeof value === "string") return value;
   const columns = Object.entries(row.value).map(([name, item]) => `"${name}" (${describe(item)})`);
   const found = columns.length === 0 ? "no columns" : columns.slice(0, 12).join(", ");
-  throw new DataError(`${row.where}: has no string column "${column}", it has ${found}; name it with ${flag}`);
+  const fault = column in row.value ? `column "${column}" is no string` : `has no string column "${column}"`;
+  throw new DataError(`${row.where}: ${fault}, it has ${found}; name one with ${flag}`);
 }
 
 /** What kind of value it is, as it appears in messages. */

@@ -11,7 +11,7 @@ import { isAdapterPath } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { encoderDecoders } from "./encoder-decoders/index.ts";
 import { encoders } from "./encoders.ts";
-import type { AnyFamily, ModelConfig, ModelFamily } from "./family.ts";
+import type { AnyFamily, Architecture, ModelConfig, ModelFamily } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
@@ -238,9 +238,17 @@ export function familyOf(config: ModelConfig, path: string): ModelFamily {
   const known: readonly ModelFamily[] = Object.values(families);
   const family = known.find(({ modelType }) => modelType === config.model_type);
   if (family) return family;
-  const which = anyFamilyOf(config) ? "this is for decoders, which are" : "known are";
-  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; ${which} ${typesOf(known)}`);
+  const { architecture = "decoder" } = anyFamilyOf(config) ?? {};
+  const remedy =
+    architecture === "decoder" ? `known are ${typesOf(known)}` : `this is for decoders; ${usesOf[architecture]}`;
+  throw new CheckpointError(`${path}: config.json has ${faultOf(config)}; ${remedy}`);
 }
+
+/** What a model that is no decoder is for. */
+const usesOf: Readonly<Record<Exclude<Architecture, "decoder">, string>> = {
+  encoder: "stemma finetune teaches this one, stemma generate fills in its masks",
+  "encoder-decoder": "stemma seq2seq teaches this one, stemma generate asks it",
+};
 
 /** What is wrong with the `model_type` of a config that should have had another. */
 function faultOf(config: ModelConfig): string {

@@ -208,7 +208,7 @@ export function readDescription(config: ModelConfig, path: string): TaskDescript
 }
 
 function describeOther(config: ModelConfig, path: string): Omit<TaskDescription, "labels"> {
-  const [architecture = "model without a head"] = architecturesOf(config);
+  const [architecture = ""] = architecturesOf(config);
   const [, head] = /For(SequenceClassification|MultipleChoice)$/.exec(architecture) ?? [];
   if (head !== undefined && classNames(config)[0] === rewardLabel) {
     throw new CheckpointError(
@@ -216,7 +216,8 @@ function describeOther(config: ModelConfig, path: string): Omit<TaskDescription,
     );
   }
   if (head === undefined) {
-    throw new CheckpointError(`${path}: is a ${architecture}, not a model of a task; make one with stemma finetune`);
+    const what = architecture === "" ? "no model of a task" : `a ${architecture}, not a model of a task`;
+    throw new CheckpointError(`${path}: is ${what}; make one with stemma finetune`);
   }
   if (config.problem_type === "multi_label_classification") {
     throw new CheckpointError(

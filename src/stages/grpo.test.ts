@@ -39,6 +39,7 @@ beforeAll(async () => {
   writeFileSync(at("late.mjs"), `export const reward = async (...all) => ${`(${share})`}(...all);\n`);
   writeFileSync(at("broken.mjs"), "export default () => { throw new Error('no such luck'); };\n");
   writeFileSync(at("empty.mjs"), "export const other = 1;\n");
+  writeFileSync(at("words.mjs"), "export default () => '5';\n");
 });
 afterEach(() => void vi.restoreAllMocks());
 afterAll(() => rmSync(root, { recursive: true }));
@@ -171,6 +172,9 @@ test("modules without a function, or whose function fails, and rows without an a
   await expect(run({ reward: [at("empty.mjs")], output })).rejects.toThrow(/empty\.mjs exports no function/);
   await expect(run({ reward: [at("broken.mjs")], output })).rejects.toThrow(
     /broken\.mjs: failed for an answer to .*prompts\.jsonl, line \d: no such luck/,
+  );
+  await expect(run({ reward: [at("words.mjs")], output: at("words") })).rejects.toThrow(
+    /words\.mjs: gave '5' for an answer to .*prompts\.jsonl, line \d; return a number/,
   );
   writeFileSync(at("bare.jsonl"), '{"prompt":"say"}\n');
   await expect(run({ reward: ["exact"], prompts: [at("bare.jsonl")], output: at("bare") })).rejects.toThrow(

@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import type { Backend } from "../backend/kernels.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
 import type { EncodedPrompt } from "../data/encoded-rankings.ts";
@@ -109,15 +110,18 @@ async function moduleReward(path: string, weight: number): Promise<RewardFunctio
     { question, completion, row, where }: RewardedAnswer,
     signal?: AbortSignal,
   ): Promise<number> => {
+    let reward: unknown;
     try {
-      const reward = await settled(judge(question, completion, row), signal);
-      return typeof reward === "boolean" ? Number(reward) : (reward as number);
+      reward = await settled(judge(question, completion, row), signal);
     } catch (error) {
       if (signal?.aborted && error === signal.reason) throw error;
       if (error instanceof NeverSettled) throw new DataError(`${path}: never answers for ${where}: ${error.message}`);
       const reason = error instanceof Error ? error.message : String(error);
       throw new DataError(`${path}: failed for an answer to ${where}: ${reason}`, { cause: error });
     }
+    if (typeof reward === "number" || typeof reward === "boolean") return Number(reward);
+    const shown = inspect(reward, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+    throw new DataError(`${path}: gave ${shown} for an answer to ${where}; return a number`);
   };
   return {
     ...{ name, weight, column: null },
