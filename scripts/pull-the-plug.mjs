@@ -5,6 +5,7 @@
  *     node scripts/pull-the-plug.mjs                  100 signals, about ten minutes on two quiet cores
  *     node scripts/pull-the-plug.mjs --signals 12     fewer; --per-run 1: to each run one instead of three
  *     node scripts/pull-the-plug.mjs --moment training --kinds SIGINT    only once a step was made
+ *     node scripts/pull-the-plug.mjs --steps 50       no stage makes more steps
  *     node scripts/pull-the-plug.mjs --quickstart     `stemma quickstart` among the stages: minutes more
  *
  * Prints a line a run. Exits with 1 when anything was lost; the folders are kept then.
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     moment: { type: "string", default: "any" },
     kinds: { type: "string", default: "SIGINT,SIGTERM,SIGKILL" },
     "per-run": { type: "string", default: "3" },
+    steps: { type: "string", default: "150" },
     quickstart: { type: "boolean", default: false },
   },
 });
@@ -42,21 +44,22 @@ function random() {
 
 const words = (text) => text.split(" ");
 const small = "--batch-size 4 --save-every 25 --threads 1";
+const steps = (usual) => `--steps ${Math.min(usual, Number(options.steps))}`;
 const stages = {
   pretrain: words(
-    `pretrain --model gpt2 --data text.txt --tokenizer bpe-300 --layers 1 --heads 2 --width 16 --context 64 --steps 150 --sample-tokens 4 ${small}`,
+    `pretrain --model gpt2 --data text.txt --tokenizer bpe-300 --layers 1 --heads 2 --width 16 --context 64 ${steps(150)} --sample-tokens 4 ${small}`,
   ),
-  sft: words(`sft --model base/final --data talks.jsonl --max-new-tokens 4 --steps 100 ${small}`),
-  reward: words(`reward --model sft/final --data pairs.jsonl --steps 100 ${small}`),
-  dpo: words(`dpo --model sft/final --data pairs.jsonl --learning-rate 1e-4 --steps 80 ${small}`),
+  sft: words(`sft --model base/final --data talks.jsonl --max-new-tokens 4 ${steps(100)} ${small}`),
+  reward: words(`reward --model sft/final --data pairs.jsonl ${steps(100)} ${small}`),
+  dpo: words(`dpo --model sft/final --data pairs.jsonl --learning-rate 1e-4 ${steps(80)} ${small}`),
   ppo: words(
-    `ppo --model sft/final --reward reward/final --prompts prompts.jsonl --answers 8 --max-new-tokens 8 --learning-rate 1e-4 --mini-batches 2 --kl-limit 1e9 --steps 20 ${small}`,
+    `ppo --model sft/final --reward reward/final --prompts prompts.jsonl --answers 8 --max-new-tokens 8 --learning-rate 1e-4 --mini-batches 2 --kl-limit 1e9 ${steps(20)} ${small}`,
   ),
   grpo: words(
-    `grpo --model sft/final --prompts prompts.jsonl --reward-pattern [aeiou] --answers 8 --generations 4 --max-new-tokens 8 --learning-rate 1e-4 --passes 2 --beta 0.1 --steps 20 ${small}`,
+    `grpo --model sft/final --prompts prompts.jsonl --reward-pattern [aeiou] --answers 8 --generations 4 --max-new-tokens 8 --learning-rate 1e-4 --passes 2 --beta 0.1 ${steps(20)} ${small}`,
   ),
-  distill: words(`distill --model base/final --teacher sft/final --text text.txt --context 32 --steps 80 ${small}`),
-  finetune: words(`finetune --task classification --model base/final --data rows.jsonl --steps 80 ${small}`),
+  distill: words(`distill --model base/final --teacher sft/final --text text.txt --context 32 ${steps(80)} ${small}`),
+  finetune: words(`finetune --task classification --model base/final --data rows.jsonl ${steps(80)} ${small}`),
   ...(options.quickstart && { quickstart: words("quickstart --road base --steps 8 --threads 1") }),
 };
 /** Folder of the run within its output. */

@@ -75,7 +75,9 @@ test("nothing is replaced unasked, and a model never by its own copy", async () 
   }
   const weights = join(own, "model.safetensors");
   await expect(run(exportModel, { model: own, output: weights, overwrite: true })).rejects.toThrow("would be lost");
-  await expect(run(exportModel, { model: own, output: own })).rejects.toThrow(/is a folder; give --output the name of a file/);
+  await expect(run(exportModel, { model: own, output: own })).rejects.toThrow(
+    /is a folder; give --output the name of a file/,
+  );
   await run(exportModel, { model: own, output: join(own, "model.gguf") });
   await run(exportModel, { model: own, output: join(own, "model.gguf"), overwrite: true });
 });

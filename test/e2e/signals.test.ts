@@ -55,10 +55,11 @@ const checkpoints = (output: string): string[] => readdirSync(at(output)).filter
 test("every stage stops at a signal with a checkpoint, and goes on to the same bits", (context) => {
   context.skip(process.platform === "win32", "signals end processes there");
   const script = join(import.meta.dirname, "../../scripts/pull-the-plug.mjs");
-  const options = ["--signals", "6", "--per-run", "1", "--moment", "training", "--kinds", "SIGINT,SIGTERM"];
+  const often = ["--signals", "8", "--per-run", "1", "--steps", "50"];
+  const options = [...often, "--moment", "training", "--kinds", "SIGINT,SIGTERM"];
   const { stdout, stderr } = spawnSync(process.execPath, [script, ...options], { encoding: "utf8" });
   expect(stderr).toBe("");
-  expect(stdout).toMatch(/nothing was lost: .*stopped and saved 6,/);
+  expect(stdout).toMatch(/nothing was lost: .*stopped and saved 8,/);
 }, 600_000);
 
 test("a quickstart stops at a signal with a checkpoint", async (context) => {
