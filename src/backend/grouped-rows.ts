@@ -1,6 +1,8 @@
 import { DataError } from "../core/errors.ts";
 import { elementCount } from "../core/shape.ts";
-import type { FusedKernels, Kernels, Matmul, View } from "./kernels.ts";
+import type { FusedKernels } from "./fused-kernels.ts";
+import type { Kernels, Matmul } from "./kernels.ts";
+import type { View } from "./storage.ts";
 
 /**
  * A stable counting sort; see `sortByGroup` of the kernels.

@@ -1,4 +1,4 @@
-import type { Storage } from "./kernels.ts";
+import type { Storage } from "./storage.ts";
 
 /** Integers for the same place in a later pass; null when that pass has to run other kernels. */
 export type Renewal = () => Int32Array | null;

@@ -1,4 +1,6 @@
-import type { Attention, Backend, Storage, View } from "./kernels.ts";
+import type { Attention } from "./fused-kernels.ts";
+import type { Backend } from "./kernels.ts";
+import type { Storage, View } from "./storage.ts";
 
 /** What share of its values each query took from each key, in one call of attention. */
 export interface AttentionMap {

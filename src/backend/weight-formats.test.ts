@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { CheckpointError, ShapeError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import type { WeightFormatName } from "./weight-formats.ts";
+import type { WeightFormatName } from "./storage.ts";
 import { firstNotFinite, storedBytes, weightFormats } from "./weight-formats.ts";
 
 /**

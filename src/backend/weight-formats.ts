@@ -17,20 +17,7 @@ import { CheckpointError, ShapeError, UnsupportedError } from "../core/errors.ts
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../core/float-formats.ts";
 import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K, superBlock } from "../core/k-decoding.ts";
 import { quantizeQ4K, quantizeQ5K, quantizeQ6K } from "../core/k-encoding.ts";
-import type { Dtype, Storage } from "./kernels.ts";
-
-/** Formats in which weights may lie in memory instead of float32: smaller, and for reading only. */
-export type WeightFormatName =
-  | "bfloat16"
-  | "float16"
-  | "q8_0"
-  | "q4_0"
-  | "q4_1"
-  | "q5_0"
-  | "q5_1"
-  | "q4_k"
-  | "q5_k"
-  | "q6_k";
+import type { Dtype, Storage, WeightFormatName } from "./storage.ts";
 
 /** How numbers lie in a format. A block is the least that can be read: offsets and lengths are multiples of it. */
 export interface WeightFormat {

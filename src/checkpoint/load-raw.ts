@@ -1,4 +1,4 @@
-import type { WeightFormatName } from "../backend/weight-formats.ts";
+import type { WeightFormatName } from "../backend/storage.ts";
 import { firstNotFinite, formatOfFileType, isWeightFormat, weightFormats } from "../backend/weight-formats.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Placement } from "./assign-tensors.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Activation } from "../backend/kernels.ts";
+import type { Activation } from "../backend/functions.ts";
 
 /** Activations by the names that config.json has for them; of several names for one, the first is written. */
 const activations = {

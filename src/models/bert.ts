@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Activation } from "../backend/kernels.ts";
+import type { Activation } from "../backend/functions.ts";
 import { ShapeError, UnsupportedError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { ForwardOptions } from "../nn/attention.ts";

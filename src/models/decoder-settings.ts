@@ -1,4 +1,4 @@
-import type { Activation } from "../backend/kernels.ts";
+import type { Activation } from "../backend/functions.ts";
 import type { NormRule } from "../nn/norm.ts";
 import type { RotaryRule } from "../nn/rotary-table.ts";
 import type { ModelConfig } from "./family.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { CountingBackend } from "../backend/counting/index.ts";
 import type { Backend } from "../backend/kernels.ts";
-import type { WeightFormatName } from "../backend/weight-formats.ts";
+import type { WeightFormatName } from "../backend/storage.ts";
 import { fitsFormat, formatOfFileType, isWeightFormat, weightFormats } from "../backend/weight-formats.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
 import type { RawFormat } from "../checkpoint/load-raw.ts";

@@ -1,4 +1,4 @@
-import type { Activation } from "../backend/kernels.ts";
+import type { Activation } from "../backend/functions.ts";
 import type { Random } from "../core/random.ts";
 import { apply } from "../tensor/op.ts";
 import { adaptedLinear, linear } from "../tensor/ops/matmul.ts";

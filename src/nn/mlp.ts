@@ -1,4 +1,4 @@
-import type { Activation } from "../backend/kernels.ts";
+import type { Activation } from "../backend/functions.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { LinearExtra, LinearOptions } from "./linear.ts";
 import { Linear } from "./linear.ts";

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/kernels.ts";
-import type { WeightFormatName } from "../backend/weight-formats.ts";
+import type { WeightFormatName } from "../backend/storage.ts";
 import { storedBytes } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";

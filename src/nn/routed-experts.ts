@@ -1,4 +1,4 @@
-import type { Activation } from "../backend/kernels.ts";
+import type { Activation } from "../backend/functions.ts";
 import { ShapeError } from "../core/errors.ts";
 import { apply, withoutGradients } from "../tensor/op.ts";
 import { gatedUnit } from "../tensor/ops/gated-unit.ts";

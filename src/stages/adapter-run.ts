@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
-import type { WeightFormatName } from "../backend/weight-formats.ts";
+import type { WeightFormatName } from "../backend/storage.ts";
 import { isWeightFormat } from "../backend/weight-formats.ts";
 import type { AdapterContents, ModelContents } from "../checkpoint/model-folder.ts";
 import { fillAdapterFolder } from "../checkpoint/model-folder.ts";

@@ -1,4 +1,4 @@
-import type { Storage } from "../backend/kernels.ts";
+import type { Storage } from "../backend/storage.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
 import { withoutGradients } from "./op.ts";

@@ -1,4 +1,5 @@
-import type { Backend, FusedKernels, Kernels } from "../backend/kernels.ts";
+import type { FusedKernels } from "../backend/fused-kernels.ts";
+import type { Backend, Kernels } from "../backend/kernels.ts";
 import type { Inputs, Op } from "./op.ts";
 import { apply } from "./op.ts";
 import { tensorScope } from "./scope.ts";

@@ -1,4 +1,6 @@
-import type { Dtype, FusedKernels, Kernels } from "../backend/kernels.ts";
+import type { FusedKernels } from "../backend/fused-kernels.ts";
+import type { Kernels } from "../backend/kernels.ts";
+import type { Dtype } from "../backend/storage.ts";
 import { isWeightFormat } from "../backend/weight-formats.ts";
 import { ShapeError, UnsupportedError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";

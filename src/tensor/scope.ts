@@ -1,4 +1,5 @@
-import type { Backend, Dtype, Storage } from "../backend/kernels.ts";
+import type { Backend } from "../backend/kernels.ts";
+import type { Dtype, Storage } from "../backend/storage.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Storages made since a scope opened, with the backend each belongs to, and the scope around it. */

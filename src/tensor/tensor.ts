@@ -1,5 +1,7 @@
-import type { Backend, Dtype, Storage, UnaryKind, View } from "../backend/kernels.ts";
+import type { UnaryKind } from "../backend/functions.ts";
+import type { Backend } from "../backend/kernels.ts";
 import type { Renewal } from "../backend/passes.ts";
+import type { Dtype, Storage, View } from "../backend/storage.ts";
 import { isWeightFormat, storedBytes, weightFormats } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
-import type { WeightFormatName } from "../backend/weight-formats.ts";
+import type { WeightFormatName } from "../backend/storage.ts";
 import { weightFormats } from "../backend/weight-formats.ts";
 import { UnsupportedError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { View } from "../../src/backend/kernels.ts";
 import { loadAddon } from "../../src/backend/native/addon.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
+import type { View } from "../../src/backend/storage.ts";
 import { DataError, StemmaError, UnsupportedError } from "../../src/core/errors.ts";
 import { Random } from "../../src/core/random.ts";
 import { native } from "./compare.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Backend } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
-import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
+import type { WeightFormatName } from "../../src/backend/storage.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
 import { float16Of, float16Value } from "../../src/core/float-formats.ts";
 import { Random } from "../../src/core/random.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { FusedKernels, Kernels } from "../../src/backend/kernels.ts";
+import type { FusedKernels } from "../../src/backend/fused-kernels.ts";
+import type { Kernels } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { attentionCases } from "./cases/attention.ts";
 import { elementwiseCases } from "./cases/elementwise.ts";

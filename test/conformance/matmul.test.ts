@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Activation, Backend, Matmul, MatmulPrecision, View } from "../../src/backend/kernels.ts";
+import type { Activation } from "../../src/backend/functions.ts";
+import type { Backend, Matmul, MatmulPrecision } from "../../src/backend/kernels.ts";
 import type { InstructionSet } from "../../src/backend/native/index.ts";
 import { nativeInstructionSets, openNative } from "../../src/backend/native/index.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
+import type { View } from "../../src/backend/storage.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Tolerance } from "../closeness.ts";
 import { firstDifference } from "../closeness.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Backend, Matmul, MatmulPrecision, View } from "../../src/backend/kernels.ts";
+import type { Backend, Matmul, MatmulPrecision } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { openReference } from "../../src/backend/reference/index.ts";
-import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
+import type { View, WeightFormatName } from "../../src/backend/storage.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
 import { ShapeError, StemmaError, UnsupportedError } from "../../src/core/errors.ts";
 import { superBlock } from "../../src/core/k-decoding.ts";

@@ -1,13 +1,6 @@
-import type {
-  Backend,
-  Dtype,
-  FusedKernels,
-  Kernels,
-  MatmulPrecision,
-  Storage,
-  View,
-} from "../../src/backend/kernels.ts";
-import type { WeightFormatName } from "../../src/backend/weight-formats.ts";
+import type { FusedKernels } from "../../src/backend/fused-kernels.ts";
+import type { Backend, Kernels, MatmulPrecision } from "../../src/backend/kernels.ts";
+import type { Dtype, Storage, View, WeightFormatName } from "../../src/backend/storage.ts";
 import { weightFormats } from "../../src/backend/weight-formats.ts";
 import { superBlock } from "../../src/core/k-decoding.ts";
 import { Random } from "../../src/core/random.ts";

@@ -1,4 +1,6 @@
-import type { Attention, AttentionGrad, Backend, Dtype, FusedKernels, Kernels, Matmul, Storage } from "../kernels.ts";
+import type { Attention, AttentionGrad, FusedKernels } from "../fused-kernels.ts";
+import type { Backend, Kernels, Matmul } from "../kernels.ts";
+import type { Dtype, Storage } from "../storage.ts";
 import { storedBytes } from "../weight-formats.ts";
 
 /** What a {@link CountingBackend} has counted. */

@@ -1,13 +1,7 @@
 import { elementCount } from "../../core/shape.ts";
-import type {
-  Attention,
-  AttentionGrad,
-  AttentionRule,
-  FusedKernels,
-  HeadRows,
-  MatmulPrecision,
-  View,
-} from "../kernels.ts";
+import type { Attention, AttentionGrad, AttentionRule, FusedKernels, HeadRows } from "../fused-kernels.ts";
+import type { MatmulPrecision } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { handleOf, handleOrNone, offsetOrZero, roundedHandleOf } from "./storage.ts";
 

@@ -1,5 +1,8 @@
 import { broadcastStrides, elementCount } from "../../core/shape.ts";
-import type { Activation, BinaryKind, FusedKernels, Kernels, UnaryKind, View } from "../kernels.ts";
+import type { Activation, BinaryKind, UnaryKind } from "../functions.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { handleOf } from "./storage.ts";
 

@@ -1,6 +1,8 @@
 import { elementCount } from "../../core/shape.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
 import { groupedProducts, sortedByGroup } from "../grouped-rows.ts";
-import type { FusedKernels, Kernels, MatmulPrecision, View } from "../kernels.ts";
+import type { Kernels, MatmulPrecision } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { handleOf, weightHandleOf } from "./storage.ts";
 

@@ -1,7 +1,8 @@
 import { DataError, StemmaError, UnsupportedError } from "../../core/errors.ts";
 import { availableThreads } from "../available-threads.ts";
 import { environmentChoice } from "../environment-choice.ts";
-import type { Backend, BackendOptions, FusedKernels, Kernels } from "../kernels.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { Backend, BackendOptions, Kernels } from "../kernels.ts";
 import { memoryLeft } from "../memory-left.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";

@@ -1,5 +1,6 @@
 import { elementCount } from "../../core/shape.ts";
-import type { FusedKernels, View } from "../kernels.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { pair } from "./elementwise.ts";
 

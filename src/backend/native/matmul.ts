@@ -1,4 +1,5 @@
-import type { Activation, Kernels, MatmulPrecision } from "../kernels.ts";
+import type { Activation } from "../functions.ts";
+import type { Kernels, MatmulPrecision } from "../kernels.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
 

@@ -1,6 +1,6 @@
 import { outOfMemory } from "../demand-memory.ts";
 import type { Backend } from "../kernels.ts";
-import type { WeightFormatName } from "../weight-formats.ts";
+import type { WeightFormatName } from "../storage.ts";
 import { isWeightFormat, refuseOtherArray, storedBytes, weightFormats } from "../weight-formats.ts";
 import type { NativeFunctions } from "./addon.ts";
 import type { Recorder } from "./recorder.ts";

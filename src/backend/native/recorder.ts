@@ -1,5 +1,5 @@
-import type { Dtype } from "../kernels.ts";
 import type { CapturedPass, Renewal } from "../passes.ts";
+import type { Dtype } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
 import type { NativeStorage } from "./storage.ts";
 

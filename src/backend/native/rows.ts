@@ -1,5 +1,7 @@
 import { elementCount } from "../../core/shape.ts";
-import type { FusedKernels, Kernels, View } from "../kernels.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
 import { pair, rowsOf } from "./elementwise.ts";
 import { handleOf, handleOrNone, offsetOrZero, roundedHandleOf, weightHandleOf } from "./storage.ts";

@@ -1,5 +1,5 @@
 import { StemmaError } from "../../core/errors.ts";
-import type { Dtype, Storage, View } from "../kernels.ts";
+import type { Dtype, Storage, View } from "../storage.ts";
 import { refuseWeightFormat } from "../weight-formats.ts";
 
 /** Names a stretch of the addon's memory. */

@@ -1,4 +1,4 @@
-import type { AttentionRule } from "../kernels.ts";
+import type { AttentionRule } from "../fused-kernels.ts";
 import { wordAt } from "./dropout.ts";
 import { logSumExp } from "./softmax.ts";
 import { floats, integers } from "./storage.ts";

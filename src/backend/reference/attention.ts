@@ -1,4 +1,5 @@
-import type { Attention, AttentionGrad, FusedKernels, MatmulPrecision } from "../kernels.ts";
+import type { Attention, AttentionGrad, FusedKernels } from "../fused-kernels.ts";
+import type { MatmulPrecision } from "../kernels.ts";
 import { attentionWeights, eachQuery } from "./attention-weights.ts";
 import { roundToBfloat16 } from "./bfloat16.ts";
 import { loadHeads, storeHeads } from "./heads.ts";

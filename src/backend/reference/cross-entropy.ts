@@ -1,5 +1,6 @@
 import { DataError } from "../../core/errors.ts";
-import type { FusedKernels, View } from "../kernels.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { View } from "../storage.ts";
 import { logSumExp } from "./softmax.ts";
 import type { Floats } from "./storage.ts";
 import { floats, integers, rowsOf } from "./storage.ts";

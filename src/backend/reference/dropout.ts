@@ -1,6 +1,7 @@
 import type { Draw } from "../../core/random.ts";
 import { DrawReader, philox } from "../../core/random.ts";
-import type { Kernels, View } from "../kernels.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import { floats } from "./storage.ts";
 
 /** Random zeroing. */

@@ -1,5 +1,7 @@
 import { broadcastStrides, sameShape } from "../../core/shape.ts";
-import type { BinaryKind, Kernels, UnaryKind, View } from "../kernels.ts";
+import type { BinaryKind, UnaryKind } from "../functions.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import type { Floats } from "./storage.ts";
 import { floats } from "./storage.ts";
 import { unaryFunctions } from "./unary.ts";

@@ -1,4 +1,6 @@
-import type { Activation, FusedKernels, View } from "../kernels.ts";
+import type { Activation } from "../functions.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { View } from "../storage.ts";
 import { floats, rowsOf } from "./storage.ts";
 import { unaryFunctions } from "./unary.ts";
 

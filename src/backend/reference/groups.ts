@@ -1,5 +1,7 @@
+import type { FusedKernels } from "../fused-kernels.ts";
 import { groupedProducts, sortedByGroup } from "../grouped-rows.ts";
-import type { FusedKernels, Kernels, View } from "../kernels.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import { integers } from "./storage.ts";
 
 /** Sorting of rows by the group that each is sent to. */

@@ -1,4 +1,4 @@
-import type { AttentionRule, HeadRows } from "../kernels.ts";
+import type { AttentionRule, HeadRows } from "../fused-kernels.ts";
 import type { Floats } from "./storage.ts";
 import { valuesOf, weightsOf } from "./storage.ts";
 

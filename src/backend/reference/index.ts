@@ -1,4 +1,6 @@
-import type { Backend, BackendOptions, Dtype, FusedKernels, Kernels, MatmulPrecision, Storage } from "../kernels.ts";
+import type { FusedKernels } from "../fused-kernels.ts";
+import type { Backend, BackendOptions, Kernels, MatmulPrecision } from "../kernels.ts";
+import type { Dtype, Storage } from "../storage.ts";
 import { isWeightFormat, refuseOtherArray, storedBytes } from "../weight-formats.ts";
 import { attentionsIn } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";

@@ -2,7 +2,8 @@ import { DataError } from "../../core/errors.ts";
 import { toBfloat16 } from "../../core/float-formats.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
-import type { Kernels, View, Walk } from "../kernels.ts";
+import type { Kernels, Walk } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import { contentsOf, floats, integers, rowsOf, valuesOf, weightsOf } from "./storage.ts";
 
 /** Kernels that move numbers by their place. */

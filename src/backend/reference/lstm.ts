@@ -1,4 +1,4 @@
-import type { FusedKernels, LstmCell, LstmCellGrad } from "../kernels.ts";
+import type { FusedKernels, LstmCell, LstmCellGrad } from "../fused-kernels.ts";
 import { floats, rowsOf } from "./storage.ts";
 import { unaryFunctions } from "./unary.ts";
 

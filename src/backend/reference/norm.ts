@@ -1,4 +1,5 @@
-import type { FusedKernels, NormGrad, View } from "../kernels.ts";
+import type { FusedKernels, NormGrad } from "../fused-kernels.ts";
+import type { View } from "../storage.ts";
 import type { Floats } from "./storage.ts";
 import { floats, rowsOf } from "./storage.ts";
 

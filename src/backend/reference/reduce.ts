@@ -1,4 +1,5 @@
-import type { Kernels, View } from "../kernels.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import { floats, integers, rowsOf } from "./storage.ts";
 
 /** Kernels that make one number of many. Sums are kept in float64. */

@@ -1,4 +1,4 @@
-import type { FusedKernels, Rotary } from "../kernels.ts";
+import type { FusedKernels, Rotary } from "../fused-kernels.ts";
 import { floats, integers, rowsOf } from "./storage.ts";
 
 /** Rotary positions. */

@@ -1,4 +1,5 @@
-import type { Kernels, View } from "../kernels.ts";
+import type { Kernels } from "../kernels.ts";
+import type { View } from "../storage.ts";
 import type { Floats } from "./storage.ts";
 import { floats, rowsOf } from "./storage.ts";
 

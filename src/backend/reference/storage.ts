@@ -1,7 +1,7 @@
 import { ShapeError, StemmaError } from "../../core/errors.ts";
 import { elementCount } from "../../core/shape.ts";
 import { outOfMemory } from "../demand-memory.ts";
-import type { Dtype, Storage, View } from "../kernels.ts";
+import type { Dtype, Storage, View } from "../storage.ts";
 import {
   isWeightFormat,
   refusePartOfBlock,

@@ -1,4 +1,4 @@
-import type { UnaryKind } from "../kernels.ts";
+import type { UnaryKind } from "../functions.ts";
 
 /** A function of one number, and its derivative. */
 export interface UnaryFunction {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Activation } from "../../backend/kernels.ts";
+import type { Activation } from "../../backend/functions.ts";
 import { layerCount, rate, size, tokenId } from "../config-numbers.ts";
 import type { EncoderDecoderFamily } from "../encoder-decoder-family.ts";
 import { defineEncoderDecoder, firstId, writingKeys } from "../encoder-decoder-family.ts";

@@ -1,4 +1,4 @@
-import type { UnaryKind } from "../../backend/kernels.ts";
+import type { UnaryKind } from "../../backend/functions.ts";
 import { Random } from "../../core/random.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";

@@ -1,4 +1,4 @@
-import type { View } from "../../backend/kernels.ts";
+import type { View } from "../../backend/storage.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount, formatShape } from "../../core/shape.ts";

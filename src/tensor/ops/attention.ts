@@ -1,4 +1,4 @@
-import type { AttentionRule, HeadRows } from "../../backend/kernels.ts";
+import type { AttentionRule, HeadRows } from "../../backend/fused-kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Draw } from "../../core/random.ts";
 import type { Shape } from "../../core/shape.ts";

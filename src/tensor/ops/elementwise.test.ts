@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { expectClose } from "../../../test/closeness.ts";
 import { leaf, randomTensor, read, tensor } from "../../../test/exact.ts";
-import type { UnaryKind } from "../../backend/kernels.ts";
+import type { UnaryKind } from "../../backend/functions.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { functionGradientGap, gradientGap } from "../check-op.ts";
 import { apply } from "../op.ts";

@@ -1,4 +1,4 @@
-import type { BinaryKind, UnaryKind } from "../../backend/kernels.ts";
+import type { BinaryKind, UnaryKind } from "../../backend/functions.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { broadcastShape, formatShape, sameShape } from "../../core/shape.ts";
 import type { Op, Pull } from "../op.ts";

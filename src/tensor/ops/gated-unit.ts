@@ -1,4 +1,4 @@
-import type { Activation } from "../../backend/kernels.ts";
+import type { Activation } from "../../backend/functions.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { formatShape } from "../../core/shape.ts";
 import type { Op } from "../op.ts";

@@ -1,4 +1,5 @@
-import type { FusedKernels, Kernels } from "../../backend/kernels.ts";
+import type { FusedKernels } from "../../backend/fused-kernels.ts";
+import type { Kernels } from "../../backend/kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { formatShape, sameShape } from "../../core/shape.ts";

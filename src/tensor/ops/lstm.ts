@@ -1,4 +1,6 @@
-import type { FusedKernels, Kernels, View } from "../../backend/kernels.ts";
+import type { FusedKernels } from "../../backend/fused-kernels.ts";
+import type { Kernels } from "../../backend/kernels.ts";
+import type { View } from "../../backend/storage.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { formatShape, sameShape } from "../../core/shape.ts";
 import type { Op } from "../op.ts";

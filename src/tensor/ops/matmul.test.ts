@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { expectClose } from "../../../test/closeness.ts";
 import { exact, leaf, randomTensor, read, tensor } from "../../../test/exact.ts";
-import type { Activation } from "../../backend/kernels.ts";
+import type { Activation } from "../../backend/functions.ts";
 import { openReference } from "../../backend/reference/index.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";

@@ -1,4 +1,5 @@
-import type { Activation, Kernels, Matmul } from "../../backend/kernels.ts";
+import type { Activation } from "../../backend/functions.ts";
+import type { Kernels, Matmul } from "../../backend/kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount, formatShape, sameShape } from "../../core/shape.ts";

@@ -1,4 +1,6 @@
-import type { AttentionRule, FusedKernels, HeadRows, Kernels, View } from "../../../src/backend/kernels.ts";
+import type { AttentionRule, FusedKernels, HeadRows } from "../../../src/backend/fused-kernels.ts";
+import type { Kernels } from "../../../src/backend/kernels.ts";
+import type { View } from "../../../src/backend/storage.ts";
 import type { Case, CasesOf, Workspace } from "../workspace.ts";
 
 interface Setup extends Partial<Pick<AttentionRule, "causal" | "scale" | "cap" | "dropout">> {

@@ -1,4 +1,4 @@
-import type { BinaryKind, UnaryKind } from "../../../src/backend/kernels.ts";
+import type { BinaryKind, UnaryKind } from "../../../src/backend/functions.ts";
 import type { Shape } from "../../../src/core/shape.ts";
 import type { Case, CasesOf } from "../workspace.ts";
 

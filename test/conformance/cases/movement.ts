@@ -1,5 +1,5 @@
-import type { Kernels, View } from "../../../src/backend/kernels.ts";
-import type { WeightFormatName } from "../../../src/backend/weight-formats.ts";
+import type { Kernels } from "../../../src/backend/kernels.ts";
+import type { View, WeightFormatName } from "../../../src/backend/storage.ts";
 import { weightFormats } from "../../../src/backend/weight-formats.ts";
 import type { Shape } from "../../../src/core/shape.ts";
 import { rowMajorStrides } from "../../../src/core/shape.ts";

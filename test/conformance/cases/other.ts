@@ -1,4 +1,5 @@
-import type { Activation, View } from "../../../src/backend/kernels.ts";
+import type { Activation } from "../../../src/backend/functions.ts";
+import type { View } from "../../../src/backend/storage.ts";
 import type { CasesOf } from "../workspace.ts";
 
 const activations: readonly Activation[] = ["gelu", "geluTanh", "relu", "silu", "tanh"];

@@ -1,4 +1,4 @@
-import type { View } from "../../../src/backend/kernels.ts";
+import type { View } from "../../../src/backend/storage.ts";
 import type { Case, CasesOf, Workspace } from "../workspace.ts";
 
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;

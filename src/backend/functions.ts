@@ -1,0 +1,23 @@
+/** Functions of one number. `gelu` is exact (erf); `geluTanh` is its tanh approximation, as in GPT-1 and GPT-2. */
+export type UnaryKind =
+  | "abs"
+  | "cos"
+  | "exp"
+  | "gelu"
+  | "geluTanh"
+  | "log"
+  | "logSigmoid"
+  | "relu"
+  | "rsqrt"
+  | "sigmoid"
+  | "silu"
+  | "sin"
+  | "sqrt"
+  | "square"
+  | "tanh";
+
+/** Functions of two numbers. Comparisons give 1 where they hold, else 0. */
+export type BinaryKind = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "greater" | "greaterEqual" | "equal";
+
+/** Activations a matrix product can apply as it writes its result. */
+export type Activation = "gelu" | "geluTanh" | "relu" | "silu" | "tanh";
