@@ -3,7 +3,7 @@ import { InterruptedError, SettingsError, StemmaError } from "../core/errors.ts"
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
 import { kebabCase } from "./flags.ts";
-import { commands } from "./index.ts";
+import { loadCommands } from "./load-commands.ts";
 import type { HelpOutput, Request } from "./program.ts";
 import { readCommandLine } from "./program.ts";
 import { resolveSettings } from "./settings.ts";
@@ -16,19 +16,20 @@ const summary = "Train, align and evaluate language models of the GPT family on 
 /**
  * Runs one command line.
  *
- * @param table the commands there are; only tests pass their own.
+ * @param table the commands there are, null for those of this package; only tests pass their own.
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage (a flag, a setting or a combination of them), 130 or 143 stopped by a signal after saving.
  */
 export async function main(
   argv: readonly string[],
   around: Surroundings = ofProcess,
-  table: readonly Command[] = commands,
+  table: readonly Command[] | null = null,
 ): Promise<number> {
   let command: Command | null = null;
   const isDebugging = argv.includes("--debug");
   const terminal = new Terminal(around);
   try {
-    const request = readCommandLine(argv, table, { summary, version: packageVersion() }, helpOutput(terminal, around));
+    const known = table ?? (await loadCommands(argv));
+    const request = readCommandLine(argv, known, { summary, version: packageVersion() }, helpOutput(terminal, around));
     if (request === null) return 0;
     command = request.command;
     return await run(request, terminal);
