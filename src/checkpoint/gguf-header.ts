@@ -167,17 +167,17 @@ function parseArray(cursor: HeaderCursor, key: string, innerLists: InnerLists, d
   if (isNumberType(elementType)) {
     return { type: "array", elementType, values: cursor.numbers(elementType, length) };
   }
+  if (elementType === "string") return { type: "array", elementType, values: cursor.strings(length, "string") };
   if (elementType === "array") {
     innerLists.left -= length;
     if (innerLists.left < 0)
       throw cursor.damaged(`${key} has more lists in lists than the ${maxInnerLists} that can be read`);
   }
   const element = {
-    string: () => cursor.string(Number.MAX_SAFE_INTEGER, "string"),
     bool: () => parseBool(cursor, key),
     array: () => parseArray(cursor, key, innerLists, depth + 1),
   }[elementType];
-  const values: (string | boolean | GgufArray)[] = [];
+  const values: (boolean | GgufArray)[] = [];
   for (let i = 0; i < length; i++) values.push(element());
   return { type: "array", elementType, values };
 }

@@ -1,10 +1,13 @@
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { textProcessor } from "../text/folder-tokens.ts";
-import { tokenizerFromJson } from "../text/read-tokenizer.ts";
-import { mergesOf, scoresOf, spacesJson } from "../text/score-merges.ts";
+import { tokenizerOf } from "../text/read-tokenizer.ts";
+import { ScoredMerges, scoresOf, spacesJson } from "../text/score-merges.ts";
 import { boundsOf } from "../text/text-bounds.ts";
 import type { Tokenizer, TokenizerJson, TokenRole, TokenRoles } from "../text/tokenizer.ts";
+import type { ModelPart } from "../text/tokenizer-parts.ts";
+import { readTokenizerParts } from "../text/tokenizer-parts.ts";
+import type { GgufPreTokenizer } from "./gguf-pre-tokenizer.ts";
 import { preTokenizerJson, preTokenizerName, preTokenizerNamed, preTokenizerNames } from "./gguf-pre-tokenizer.ts";
 import type { GgufValue } from "./gguf-values.ts";
 
@@ -95,12 +98,12 @@ export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokeni
       flag(metadata, "tokenizer.ggml.add_eos_token", false) ? roles.eos : undefined,
       (token) => tokens.indexOf(token),
     ),
-    ...(isSentencePiece
-      ? sentencePieceJson(where, metadata, tokens, typeOf)
-      : byteLevelJson(where, metadata, tokens, { typeOf, ignoresMerges: cutting?.ignoresMerges === true })),
-    ...(cutting && !isSentencePiece && { pre_tokenizer: preTokenizerJson(cutting) }),
+    ...(isSentencePiece ? spacesJson(flag(metadata, "tokenizer.ggml.add_space_prefix", true)) : byteLevelJson(cutting)),
   };
-  return tokenizerFromJson(where, json, roles);
+  const part = isSentencePiece
+    ? sentencePieceModel(where, metadata, tokens, typeOf)
+    : byteLevelModel(where, metadata, tokens, { typeOf, ignoresMerges: cutting?.ignoresMerges === true });
+  return tokenizerOf(readTokenizerParts(where, json, roles, { type: "BPE", pieces: [], merges: [], ...part }));
 }
 
 /** All tokens that end a text or a turn in the metadata of a GGUF file; the end of text comes first. */
@@ -188,40 +191,51 @@ function typesOf(tokenizer: Tokenizer, rows: number): Int32Array {
 
 type TypeOf = (id: number) => number;
 
-function byteLevelJson(
+function byteLevelJson(cutting: GgufPreTokenizer | null): object {
+  return { decoder: { type: "ByteLevel" }, pre_tokenizer: cutting && preTokenizerJson(cutting) };
+}
+
+/** What differs between the kinds of models. */
+type OwnModelPart = Pick<ModelPart, "vocabulary" | "fields"> & Partial<ModelPart>;
+
+function byteLevelModel(
   where: string,
   metadata: Metadata,
   tokens: readonly string[],
   { typeOf, ignoresMerges }: { readonly typeOf: TypeOf; readonly ignoresMerges: boolean },
-): object {
+): OwnModelPart {
   return {
-    decoder: { type: "ByteLevel" },
-    model: {
-      type: "BPE",
-      ignore_merges: ignoresMerges,
-      vocab: Object.fromEntries(tokens.flatMap((token, id) => (typeOf(id) === tokenTypes.normal ? [[token, id]] : []))),
-      merges: texts(where, metadata, "tokenizer.ggml.merges").map(split),
-    },
+    vocabulary: idsOf(tokens, (id) => typeOf(id) === tokenTypes.normal),
+    merges: texts(where, metadata, "tokenizer.ggml.merges").map(split),
+    fields: { ignore_merges: ignoresMerges },
   };
 }
 
-function sentencePieceJson(where: string, metadata: Metadata, tokens: readonly string[], typeOf: TypeOf): object {
+function sentencePieceModel(
+  where: string,
+  metadata: Metadata,
+  tokens: readonly string[],
+  typeOf: TypeOf,
+): OwnModelPart {
   const scores = metadata.get("tokenizer.ggml.scores");
-  if (scores?.type !== "array" || scores.elementType !== "float32" || scores.values.length !== tokens.length) {
+  if (scores?.type !== "array" || !(scores.values instanceof Float32Array) || scores.values.length !== tokens.length) {
     throw new CheckpointError(`${where}: tokenizer.ggml.scores is missing or not as long as the list of tokens`);
   }
-  const pieces = new Map(
-    tokens.flatMap((token, id): [string, number][] => (typeOf(id) === tokenTypes.normal ? [[token, id]] : [])),
-  );
+  const vocabulary = idsOf(tokens, (id) => typeOf(id) !== tokenTypes.unused);
+  const isNormal = (id: number): boolean => typeOf(id) === tokenTypes.normal;
   const unknown = tokens.find((_, id) => typeOf(id) === tokenTypes.unknown) ?? null;
   return {
-    ...spacesJson(flag(metadata, "tokenizer.ggml.add_space_prefix", true)),
-    model: {
-      ...{ type: "BPE", byte_fallback: true, fuse_unk: true, ignore_merges: false, unk_token: unknown },
-      vocab: Object.fromEntries(tokens.flatMap((token, id) => (typeOf(id) === tokenTypes.unused ? [] : [[token, id]]))),
-      merges: mergesOf(pieces, scores.values),
-    },
+    vocabulary,
+    scoredMerges: new ScoredMerges(vocabulary, scores.values, isNormal),
+    fields: { byte_fallback: true, fuse_unk: true, ignore_merges: false, unk_token: unknown },
   };
+}
+
+/** Ids of tokens by their text; of those that are spelled alike the last counts. */
+function idsOf(tokens: readonly string[], isMeant: (id: number) => boolean): ReadonlyMap<string, number> {
+  const ids = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) if (isMeant(id)) ids.set(token, id);
+  return ids;
 }
 
 function rolesOf(tokens: readonly string[], metadata: Metadata): TokenRoles {
@@ -252,8 +266,8 @@ function text(metadata: Metadata, key: string): string | null {
   return value?.type === "string" ? value.value : null;
 }
 
-function texts(where: string, metadata: Metadata, key: string): string[] {
+function texts(where: string, metadata: Metadata, key: string): readonly string[] {
   const value = metadata.get(key);
-  if (value?.type === "array" && value.elementType === "string") return Array.from(value.values, String);
+  if (value?.type === "array" && value.elementType === "string") return value.values as readonly string[];
   throw new CheckpointError(`${where}: ${key} is missing or no list of texts; the file is damaged or incomplete`);
 }

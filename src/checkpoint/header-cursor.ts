@@ -15,6 +15,8 @@ class NeedsMore extends Error {
 
 const firstRead = 1 << 20;
 const longestHeader = 1 << 28;
+/** Bytes of the number that precedes a text. */
+const lengthBytes = 8;
 /** Bytes of a text for which a decoder takes longer to start than to read them one by one. */
 const shortText = 24;
 
@@ -72,6 +74,21 @@ export class HeaderCursor {
     }
   }
 
+  /** So many texts, each preceded by its length. A vocabulary has hundreds of thousands: they are decoded all at once. */
+  strings(count: number, what: string): string[] {
+    const start = this.position;
+    const lengths = new Uint32Array(count);
+    for (let i = 0; i < count; i++) {
+      const length = this.count(1, `bytes of a ${what}`);
+      this.#advance(length);
+      lengths[i] = length;
+    }
+    const texts = this.#joinedTexts(start, lengths);
+    if (texts) return texts;
+    this.position = start;
+    return Array.from(lengths, () => this.string(Number.MAX_SAFE_INTEGER, what)); // says which it is
+  }
+
   /** A copy of so many numbers. */
   numbers(type: GgufNumberType, length: number): NumberArray {
     const array = numberArrays[type];
@@ -81,6 +98,25 @@ export class HeaderCursor {
   /** The error of a file that contradicts itself. */
   damaged(fault: string): CheckpointError {
     return new CheckpointError(`${this.name}: ${fault}; the file is damaged, fetch or write it again`);
+  }
+
+  /** Texts of so many bytes, each behind its length, or null when one is not valid UTF-8. */
+  #joinedTexts(start: number, lengths: Uint32Array): string[] | null {
+    const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+    let [from, to] = [start, 0];
+    for (const length of lengths) {
+      from += lengthBytes;
+      // Together with the end of the text before, a text that begins inside a character might be valid.
+      if (length > 0 && isInsideCharacter(this.#bytes[from] ?? 0)) return null;
+      bytes.set(this.#bytes.subarray(from, from + length), to);
+      from += length;
+      to += length;
+    }
+    try {
+      return cutTexts(this.#decoder.decode(bytes), bytes, lengths);
+    } catch {
+      return null;
+    }
   }
 
   #take(length: number): Uint8Array<ArrayBuffer> {
@@ -122,7 +158,26 @@ export async function parseGrowing<Header>(
       if (error.bytes > longestHeader) {
         throw new CheckpointError(`${source.name}: has a header of more than ${longestHeader} bytes, too long to read`);
       }
-      wanted = Math.min(longestHeader, Math.max(4 * bytes.length, error.bytes));
+      wanted = Math.min(longestHeader, Math.max(8 * bytes.length, error.bytes));
     }
   }
+}
+
+/** Whether a byte of UTF-8 is not the first of a character. */
+function isInsideCharacter(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
+}
+
+/** A text whose bytes are given, cut into pieces of so many bytes. */
+function cutTexts(text: string, bytes: Uint8Array, lengths: Uint32Array): string[] {
+  let [at, position] = [0, 0];
+  return Array.from(lengths, (length) => {
+    const begin = position;
+    for (const end = at + length; at < end; at++) {
+      const byte = bytes[at] ?? 0;
+      // Characters of four bytes are two units of a string.
+      if (!isInsideCharacter(byte)) position += byte >= 0xf0 ? 2 : 1;
+    }
+    return text.slice(begin, position);
+  });
 }

@@ -3,11 +3,21 @@ import { CheckpointError } from "../core/errors.ts";
 /** Integers that {@link MergeTable} stores for each pair: left, right, rank, merged. */
 const stride = 4;
 
+/** Which neighbours of a text merge, and in what order. */
+export interface MergeOrder {
+  /** A handle on the merge of two ids, or −1 where there is none. */
+  find(left: number, right: number): number;
+  /** Place of a merge in the order; the lowest merges first. Not negative. */
+  rank(handle: number): number;
+  /** Id that a merge makes. */
+  merged(handle: number): number;
+}
+
 /**
  * The merges of a byte-pair encoding as a flat hash table: pair of token ids → rank and merged id. Lower ranks merge
  * first.
  */
-export class MergeTable {
+export class MergeTable implements MergeOrder {
   readonly #entries: Int32Array;
   readonly #mask: number;
 
@@ -26,18 +36,15 @@ export class MergeTable {
     }
   }
 
-  /** A handle on the merge of two ids, or −1 where there is none. */
   find(left: number, right: number): number {
     const at = this.#locate(left, right);
     return this.#entries[at] === -1 ? -1 : at;
   }
 
-  /** Rank of a merge found by {@link MergeTable.find}. */
   rank(handle: number): number {
     return this.#entries[handle + 2]!;
   }
 
-  /** Id that a merge found by {@link MergeTable.find} makes. */
   merged(handle: number): number {
     return this.#entries[handle + 3]!;
   }

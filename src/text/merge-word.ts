@@ -1,4 +1,4 @@
-import type { MergeTable } from "./merge-table.ts";
+import type { MergeOrder } from "./merge-table.ts";
 
 /** Up to this length scanning for the best pair is faster than keeping a heap of pairs. */
 const longestScanned = 96;
@@ -13,11 +13,11 @@ const ranks = new Int32Array(longestScanned);
  *
  * @see Sennrich et al. (2016), algorithm 1, arXiv:1508.07909.
  */
-export function mergeWord(ids: Int32Array, length: number, merges: MergeTable): number {
+export function mergeWord(ids: Int32Array, length: number, merges: MergeOrder): number {
   return length <= longestScanned ? mergeShort(ids, length, merges) : mergeLong(ids, length, merges);
 }
 
-function mergeShort(ids: Int32Array, length: number, merges: MergeTable): number {
+function mergeShort(ids: Int32Array, length: number, merges: MergeOrder): number {
   let count = length;
   for (let i = 0; i + 1 < count; i++) ranks[i] = rankOf(ids[i]!, ids[i + 1]!, merges);
   for (;;) {
@@ -41,12 +41,12 @@ function mergeShort(ids: Int32Array, length: number, merges: MergeTable): number
   }
 }
 
-function rankOf(left: number, right: number, merges: MergeTable): number {
+function rankOf(left: number, right: number, merges: MergeOrder): number {
   const handle = merges.find(left, right);
   return handle < 0 ? noMerge : merges.rank(handle);
 }
 
-function mergeLong(ids: Int32Array, length: number, merges: MergeTable): number {
+function mergeLong(ids: Int32Array, length: number, merges: MergeOrder): number {
   const next = Int32Array.from({ length }, (_, i) => (i + 1 < length ? i + 1 : -1));
   const previous = Int32Array.from({ length }, (_, i) => i - 1);
   const queue = new KeyHeap(length);

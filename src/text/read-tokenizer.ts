@@ -75,9 +75,18 @@ export async function readTokenizer(files: TextFiles, file?: string): Promise<To
  * @throws {UnsupportedError} when it cuts text in a way that is not known here.
  */
 export function tokenizerFromJson(where: string, json: JsonRecord, roles: TokenRoles = {}): Tokenizer {
-  const parts = readTokenizerParts(where, json, roles);
+  return tokenizerOf(readTokenizerParts(where, json, roles));
+}
+
+/**
+ * The tokenizer that consists of parts.
+ *
+ * @throws {CheckpointError} when they do not belong together.
+ * @throws {UnsupportedError} when it cuts text in a way that is not known here.
+ */
+export function tokenizerOf(parts: TokenizerParts): Tokenizer {
   const reader = readers.find(({ fits }) => fits(parts));
-  if (!reader) throw unsupportedPart(where, "model of type", parts.model.type);
+  if (!reader) throw unsupportedPart(parts.where, "model of type", parts.model.type);
   return reader.read(parts);
 }
 

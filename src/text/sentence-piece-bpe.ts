@@ -1,14 +1,18 @@
 import { DataError } from "../core/errors.ts";
 import { ByteTokens } from "./byte-tokens.ts";
 import type { IntList } from "./int-list.ts";
+import type { MergeOrder } from "./merge-table.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
 import { lastWordBoundary } from "./pre-tokenizer.ts";
+import { hasInnerSpace, ScoredMerges } from "./score-merges.ts";
 import type { TextNormalizer } from "./text-normalizer.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
 import type { OwnJson, VocabularyParts } from "./vocabulary-tokenizer.ts";
 import { VocabularyTokenizer } from "./vocabulary-tokenizer.ts";
 import { WordMemory } from "./word-memory.ts";
+
+type MergePairs = readonly (readonly [left: string, right: string])[];
 
 /** Where a space is put before text that is to be read as if it began a word. */
 export type SpacePrefix = "never" | "always" | "unless there" | "first, unless there";
@@ -17,8 +21,8 @@ export type SpacePrefix = "never" | "always" | "unless there" | "first, unless t
 export interface SentencePieceBpeParts extends VocabularyParts {
   /** Tokens and their ids; a space is `▁`, a byte `<0x0A>`. */
   readonly vocabulary: ReadonlyMap<string, number>;
-  /** Pairs of tokens in the order in which they merge. */
-  readonly merges: readonly (readonly [left: string, right: string])[];
+  /** Pairs of tokens in the order in which they merge, or what follows from their scores. */
+  readonly merges: MergePairs | ScoredMerges;
   readonly roles: TokenRoles;
   /** What happens to text before its spaces are marked; null for nothing. */
   readonly normalizer: TextNormalizer | null;
@@ -44,7 +48,7 @@ const words = /▁*[^▁]+|▁+/gu;
 export class SentencePieceBpe extends VocabularyTokenizer {
   override readonly kind = "sentencepiece-bpe";
   readonly #parts: SentencePieceBpeParts;
-  readonly #merges: MergeTable;
+  readonly #merges: MergeOrder;
   readonly #bytes: ByteTokens;
   /** Whether no token has a space behind another character, so that words can be encoded one by one. */
   readonly #cutsWords: boolean;
@@ -57,9 +61,11 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     const mark = parts.spacePrefix === "always" ? withSpace : spacesMarked;
     super(where, parts.vocabulary, parts, (text) => mark(parts.normalizer?.normalize(text) ?? text));
     this.#parts = parts;
-    this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
+    const { merges } = parts;
+    const isScored = merges instanceof ScoredMerges;
+    this.#merges = isScored ? merges : new MergeTable(mergeIds(where, parts.vocabulary, merges));
+    this.#cutsWords = isScored ? !merges.joinsWords : !merges.some(([left, right]) => hasInnerSpace(left + right));
     this.#bytes = new ByteTokens(parts.vocabulary);
-    this.#cutsWords = parts.merges.every(([left, right]) => !/[^▁]▁/u.test(left + right));
   }
 
   override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
@@ -71,6 +77,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
   }
 
   protected override ownJson(): OwnJson {
+    const { merges } = this.#parts;
     return {
       ...this.#parts.json,
       model: {
@@ -83,7 +90,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
         byte_fallback: true,
         ignore_merges: false,
         vocab: Object.fromEntries(this.#parts.vocabulary),
-        merges: mergesToJson(this.#parts.merges),
+        merges: mergesToJson(merges instanceof ScoredMerges ? merges.pairs() : merges),
       } as TokenizerJson["model"],
     };
   }
@@ -134,7 +141,7 @@ export class SentencePieceBpe extends VocabularyTokenizer {
 }
 
 /** Merges as older readers know them, unless a token has a space of its own. */
-function mergesToJson(merges: SentencePieceBpeParts["merges"]): readonly unknown[] {
+function mergesToJson(merges: MergePairs): readonly unknown[] {
   return merges.flat().some((token) => token.includes(" ")) ? merges : merges.map((pair) => pair.join(" "));
 }
 

@@ -27,7 +27,7 @@ export function sentencePieceBpeFromJson(parts: TokenizerParts): SentencePieceBp
   return new SentencePieceBpe(
     {
       vocabulary: model.vocabulary,
-      merges: model.merges,
+      merges: model.scoredMerges ?? model.merges,
       addedTokens,
       roles: typeof unk === "string" ? { unk, ...parts.roles } : parts.roles,
       template: readTemplate(where, parts.postProcessor),

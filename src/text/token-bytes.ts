@@ -5,25 +5,17 @@ import type { Vocabulary } from "./vocabulary.ts";
 const utf8 = new TextEncoder();
 const noBytes = new Uint8Array(0);
 
-/** The bytes of every token of a byte-level vocabulary, and decoding with them. */
+/** The bytes of the tokens of a byte-level vocabulary, and decoding with them. */
 export class TokenBytes {
-  readonly #bytes: Uint8Array;
-  /** Where each token's bytes begin; one entry more than there are ids. */
-  readonly #starts: Uint32Array;
+  /** By id, of tokens that were asked for: most of a large vocabulary never are. */
+  readonly #bytes: (Uint8Array | undefined)[];
   readonly #vocabulary: Vocabulary;
+  readonly #added: ReadonlySet<number>;
 
   constructor(vocabulary: Vocabulary) {
     this.#vocabulary = vocabulary;
-    const added = new Set(vocabulary.addedTokens.map((token) => token.id));
-    const tokens = Array.from({ length: vocabulary.size }, (_, id) => {
-      const token = vocabulary.tokenOf(id) ?? "";
-      // Added tokens are spelled as themselves, not in the byte alphabet.
-      return (added.has(id) ? null : bytesOfSpelling(token)) ?? utf8.encode(token);
-    });
-    this.#starts = new Uint32Array(tokens.length + 1);
-    for (const [id, bytes] of tokens.entries()) this.#starts[id + 1] = this.#starts[id]! + bytes.length;
-    this.#bytes = new Uint8Array(this.#starts[tokens.length]!);
-    for (const [id, bytes] of tokens.entries()) this.#bytes.set(bytes, this.#starts[id]);
+    this.#bytes = new Array(vocabulary.size);
+    this.#added = new Set(vocabulary.addedTokens.map((token) => token.id));
   }
 
   /** As {@link Tokenizer.decode}. */
@@ -55,8 +47,14 @@ export class TokenBytes {
   }
 
   #bytesOf(id: number): Uint8Array {
-    const isToken = this.#vocabulary.tokenOf(id) !== null;
-    return isToken ? this.#bytes.subarray(this.#starts[id], this.#starts[id + 1]) : noBytes;
+    const known = this.#bytes[id];
+    if (known) return known;
+    const token = this.#vocabulary.tokenOf(id);
+    if (token === null) return noBytes;
+    // Added tokens are spelled as themselves, not in the byte alphabet.
+    const bytes = (this.#added.has(id) ? null : bytesOfSpelling(token)) ?? utf8.encode(token);
+    this.#bytes[id] = bytes;
+    return bytes;
   }
 }
 

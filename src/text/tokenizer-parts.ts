@@ -4,6 +4,7 @@ import { parseContents } from "../core/parse-contents.ts";
 import type { JsonRecord } from "../files/json.ts";
 import { describe, isJsonObject } from "../files/json.ts";
 import type { AddedToken } from "./added-token.ts";
+import type { ScoredMerges } from "./score-merges.ts";
 import type { TokenRoles } from "./tokenizer.ts";
 
 /** One stage of a tokenizer in `tokenizer.json`: a normalizer, pre-tokenizer, post-processor or decoder. */
@@ -31,6 +32,8 @@ export interface ModelPart {
   readonly pieces: readonly (readonly [piece: string, score: number])[];
   /** Pairs of tokens in the order in which they merge; empty where the model has none. */
   readonly merges: readonly (readonly [left: string, right: string])[];
+  /** What merges instead, where tokens merge by their scores. */
+  readonly scoredMerges?: ScoredMerges;
   /** All fields as they are in the file. */
   readonly fields: JsonRecord;
 }
@@ -71,9 +74,15 @@ const FileSchema = z.object({
 /**
  * Checks what `tokenizer.json` holds.
  *
+ * @param model - The part of that name, where it is of another file.
  * @throws {CheckpointError} naming `where` and the first thing that is not as the format has it.
  */
-export function readTokenizerParts(where: string, json: JsonRecord, roles: TokenRoles = {}): TokenizerParts {
+export function readTokenizerParts(
+  where: string,
+  json: JsonRecord,
+  roles: TokenRoles = {},
+  model: ModelPart = readModel(where, json.model),
+): TokenizerParts {
   const file = parseContents(where, FileSchema, json);
   return {
     where,
@@ -83,7 +92,7 @@ export function readTokenizerParts(where: string, json: JsonRecord, roles: Token
     preTokenizer: file.pre_tokenizer,
     postProcessor: file.post_processor,
     decoder: file.decoder,
-    model: readModel(where, json.model),
+    model,
   };
 }
 

@@ -19,7 +19,8 @@ export class Vocabulary {
   /** Special tokens by their text. */
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly roles: TokenRoles;
-  readonly #ids: Map<string, number>;
+  /** Ids of added tokens, which come before those of the model. */
+  readonly #addedIds: ReadonlyMap<string, number>;
   readonly #tokens: (string | undefined)[];
   readonly #specialIds: ReadonlySet<number>;
 
@@ -34,12 +35,11 @@ export class Vocabulary {
   ) {
     this.modelTokens = modelTokens;
     this.addedTokens = addedTokens;
-    this.#ids = new Map(modelTokens);
-    for (const { content, id } of addedTokens) {
-      if (content === "") throw new CheckpointError(`${where}: an added token (id ${id}) is empty; remove it`);
-      this.#ids.set(content, id);
+    this.#addedIds = new Map(addedTokens.map(({ content, id }) => [content, id]));
+    if (this.#addedIds.has("")) {
+      throw new CheckpointError(`${where}: an added token (id ${this.#addedIds.get("")}) is empty; remove it`);
     }
-    this.#tokens = tokensById(where, this.#ids);
+    this.#tokens = tokensById(where, modelTokens, this.#addedIds);
     this.roles = this.#known(roles);
     this.size = this.#tokens.length;
     const special = addedTokens.filter((token) => token.special);
@@ -50,13 +50,13 @@ export class Vocabulary {
   /** As {@link Tokenizer.endOfText}. */
   get endOfText(): number | null {
     const names = this.roles.eos === undefined ? endOfTextNames : [this.roles.eos];
-    const name = names.find((candidate) => this.#ids.has(candidate));
+    const name = names.find((candidate) => this.idOf(candidate) !== null);
     return name === undefined ? null : this.idOf(name);
   }
 
   /** Id of a token, or null. */
   idOf(token: string): number | null {
-    return this.#ids.get(token) ?? null;
+    return this.#addedIds.get(token) ?? this.modelTokens.get(token) ?? null;
   }
 
   /** Spelling of a token, or null. */
@@ -76,7 +76,7 @@ export class Vocabulary {
 
   /** Roles of tokens that there are: published folders name some that there are not. */
   #known(roles: TokenRoles): TokenRoles {
-    return Object.fromEntries(Object.entries(roles).filter(([, content]) => this.#ids.has(content)));
+    return Object.fromEntries(Object.entries(roles).filter(([, content]) => this.idOf(content) !== null));
   }
 
   /** The added tokens with `contents` as special ones among them, and the roles joined. */
@@ -127,9 +127,14 @@ export class Segmenter {
   }
 }
 
-function tokensById(where: string, ids: ReadonlyMap<string, number>): (string | undefined)[] {
+/** Tokens by id; one that was added has the id that it was added with. */
+function tokensById(
+  where: string,
+  modelIds: ReadonlyMap<string, number>,
+  addedIds: ReadonlyMap<string, number>,
+): (string | undefined)[] {
   const tokens: (string | undefined)[] = [];
-  for (const [token, id] of ids) {
+  const place = (token: string, id: number): void => {
     if (!Number.isInteger(id) || id < 0 || id >= highestId) {
       throw new CheckpointError(
         `${where}: token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}; ids are integers from 0 to ${highestId - 1}`,
@@ -141,6 +146,8 @@ function tokensById(where: string, ids: ReadonlyMap<string, number>): (string | 
       );
     }
     tokens[id] = token;
-  }
+  };
+  for (const [token, id] of modelIds) if (!addedIds.has(token)) place(token, id);
+  for (const [token, id] of addedIds) place(token, id);
   return tokens;
 }
