@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { BadRows } from "../data/bad-rows.ts";
 import type { JsonlRow } from "../data/jsonl.ts";
 import { stringColumn } from "../data/jsonl.ts";
@@ -9,7 +10,7 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import { embedTexts } from "../generate/embed.ts";
 import type { Embedder } from "../generate/embedder.ts";
 import { openEmbedder } from "../generate/embedder.ts";
-import { npyBytes } from "../generate/npy.ts";
+import { npyPieces } from "../generate/npy.ts";
 import { nearestVectors, similarity } from "../generate/similarity.ts";
 import { poolingModes } from "../models/sentence-modules.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
@@ -75,14 +76,25 @@ export const embed = defineCommand({
   async run(settings, io) {
     await refuseWrong(settings);
     const texts = await textsOf(settings, io);
+    const signal = io.stopSignal(); // not before: whoever waits for standard input is ended at once
     const backend = await openMachine(settings, io);
     const embedder = await openEmbedder(settings.model, backend, { pooling: settings.pooling ?? null, note: io.note });
-    const embeddings = await embedAll(embedder, texts, settings, io);
-    if (settings.output !== undefined) return writeEmbeddings(settings.output, texts, embeddings, io);
+    const embeddings = await embedAll(embedder, texts, settings, signal);
+    if (settings.output !== undefined) {
+      await writeEmbeddings(settings.output, texts, embeddings, signal);
+      return sayWritten(settings.output, embeddings, io);
+    }
     if (settings.query !== undefined) return search(embedder, settings.query, texts, embeddings, settings, io);
     if (texts.length === 2) return compare(embedder, embeddings, io);
-    for (const vector of embeddings) io.print(JSON.stringify(rounded(vector)));
-    return { dimensions: embedder.model.width, embeddings: embeddings.map(rounded) };
+    const shown: number[][] = [];
+    for (const vector of embeddings) {
+      await turnEventLoopWhenDue();
+      signal.throwIfAborted();
+      const numbers = rounded(vector);
+      io.print(JSON.stringify(numbers));
+      shown.push(numbers);
+    }
+    return { dimensions: embedder.model.width, embeddings: shown };
   },
 });
 
@@ -139,28 +151,38 @@ async function embedAll(
   embedder: Embedder,
   texts: readonly string[],
   { prompt, promptName, batchSize }: EmbedSettings,
-  io: Io,
+  signal: AbortSignal,
 ): Promise<Float32Array[]> {
-  return embedTexts(embedder, texts, {
-    prompt: prompt ?? null,
-    promptName: promptName ?? null,
-    batchSize,
-    signal: io.stopSignal(),
-  });
+  return embedTexts(embedder, texts, { prompt: prompt ?? null, promptName: promptName ?? null, batchSize, signal });
 }
 
 async function writeEmbeddings(
   output: string,
   texts: readonly string[],
   embeddings: readonly Float32Array[],
-  io: Io,
-): Promise<object> {
-  const dimensions = embeddings[0]?.length ?? 0;
-  if (output.endsWith(".npy")) await writeFileAtomic(output, npyBytes(embeddings, dimensions));
-  else {
-    const lines = embeddings.map((vector, i) => `${JSON.stringify({ text: texts[i], embedding: rounded(vector) })}\n`);
-    await writeFileAtomic(output, lines.join(""));
+  signal: AbortSignal,
+): Promise<void> {
+  const isNumPy = output.endsWith(".npy");
+  const pieces = isNumPy ? npyPieces(embeddings, embeddings[0]?.length ?? 0) : jsonLines(texts, embeddings);
+  await writeFileAtomic(output, untilStopped(pieces, signal));
+}
+
+/** A line for each text. */
+function* jsonLines(texts: readonly string[], embeddings: readonly Float32Array[]): Generator<Uint8Array> {
+  for (const [i, vector] of embeddings.entries()) {
+    yield Buffer.from(`${JSON.stringify({ text: texts[i], embedding: rounded(vector) })}\n`);
   }
+}
+
+function* untilStopped<Piece>(pieces: Iterable<Piece>, signal: AbortSignal): Generator<Piece> {
+  for (const piece of pieces) {
+    signal.throwIfAborted();
+    yield piece;
+  }
+}
+
+function sayWritten(output: string, embeddings: readonly Float32Array[], io: Io): object {
+  const dimensions = embeddings[0]?.length ?? 0;
   io.print(`${embeddings.length} embeddings of ${dimensions} numbers in ${output}`);
   return { output, embeddings: embeddings.length, dimensions };
 }

@@ -1,3 +1,4 @@
+import type { Steps } from "../core/event-loop.ts";
 import { similarity } from "../generate/similarity.ts";
 import type { SimilarityName } from "../models/sentence-modules.ts";
 import { pearson, spearman } from "./task-metrics.ts";
@@ -23,13 +24,18 @@ export function mainEmbeddingMetric(isScored: boolean): "spearman" | "mrr_10" {
  * and the mean of one over its place, 0 beyond the tenth (`mrr_10`). Rows with a negative add the share of those that
  * are less like the anchor than what belongs to it (`triplet_accuracy`).
  */
-export function embeddingMetrics({ texts, scores, vectorOf, similarity: name }: EmbeddedRows): Record<string, number> {
+export function* embeddingMetrics({
+  texts,
+  scores,
+  vectorOf,
+  similarity: name,
+}: EmbeddedRows): Steps<Record<string, number>> {
   const likeness = (a = "", b = ""): number => similarity(name, vectorOf(a, 0), vectorOf(b, 1));
   if (scores.some((score) => score !== null)) {
     const results = { actual: scores.map(Number), predicted: texts.map(([a, b]) => likeness(a, b)) };
     return { spearman: spearman(results), pearson: pearson(results) };
   }
-  const places = placesOf(texts, likeness);
+  const places = yield* placing(texts, likeness);
   const share = (test: (place: number) => boolean): number => places.filter(test).length / places.length;
   const reciprocal = places.map((place) => (place <= 10 ? 1 / place : 0)).reduce((a, b) => a + b, 0);
   const negatives = texts.flatMap(([anchor, positive, ...others]) =>
@@ -46,17 +52,23 @@ export function embeddingMetrics({ texts, scores, vectorOf, similarity: name }: 
 }
 
 /** Place of each different anchor's best match, from 1. A text as like as it stands before it. */
-function placesOf(texts: EmbeddedRows["texts"], likeness: (a?: string, b?: string) => number): number[] {
+function* placing(texts: EmbeddedRows["texts"], likeness: (a?: string, b?: string) => number): Steps<number[]> {
   const candidates = new Set(texts.flatMap(([, ...others]) => others));
   const matches = new Map<string, Set<string>>();
   for (const [anchor = "", positive = ""] of texts) {
     matches.set(anchor, (matches.get(anchor) ?? new Set()).add(positive));
   }
-  return [...matches].map(([anchor, own]) => {
-    const best = Math.max(...[...own].map((text) => likeness(anchor, text)));
-    const others = [...candidates].filter((text) => !own.has(text) && text !== anchor);
-    return 1 + others.filter((text) => likeness(anchor, text) >= best).length;
-  });
+  const places: number[] = [];
+  for (const [anchor, own] of matches) {
+    yield;
+    const best = [...own].reduce((most, text) => Math.max(most, likeness(anchor, text)), Number.NEGATIVE_INFINITY);
+    let place = 1;
+    for (const text of candidates) {
+      if (!own.has(text) && text !== anchor && likeness(anchor, text) >= best) place += 1;
+    }
+    places.push(place);
+  }
+  return places;
 }
 
 /** Metrics before training and after it, as lines to read. */

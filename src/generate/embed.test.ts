@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { backends } from "../../test/parity/backends.ts";
 import { writeSmallEncoder } from "../../test/small-encoder.ts";
 import { writeSmallModel } from "../../test/small-model.ts";
@@ -11,7 +11,7 @@ import { SettingsError } from "../core/errors.ts";
 import { families } from "../models/index.ts";
 import { embeddingInput, embedTexts, promptOf } from "./embed.ts";
 import { embedderContents, openEmbedder } from "./embedder.ts";
-import { npyBytes } from "./npy.ts";
+import { npyPieces } from "./npy.ts";
 import { nearestVectors, similarity } from "./similarity.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stemma-embed-"));
@@ -87,12 +87,25 @@ test("likeness and search", () => {
 });
 
 test("a NumPy file has a header of whole lines of 64 bytes", () => {
-  const bytes = npyBytes([Float32Array.of(1, 2)], 2);
+  const bytes = Buffer.concat([...npyPieces([Float32Array.of(1, 2)], 2)]);
   expect(bytes.length).toBe(128 + 8);
   expect(Buffer.from(bytes.subarray(0, 69)).toString("latin1")).toBe(
     "\u0093NUMPY\u0001\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }",
   );
-  expect(new DataView(bytes.buffer).getFloat32(132, true)).toBe(2);
+  expect(bytes.readFloatLE(132)).toBe(2);
+  const many = Array.from({ length: 1000 }, (_, i) => Float32Array.of(i));
+  const pieces = [...npyPieces(many, 1)];
+  expect(pieces.length).toBeGreaterThan(3);
+  expect(Buffer.concat(pieces).readFloatLE(128 + 4 * 999)).toBe(999);
+});
+
+test("a signal is heard while texts are encoded", async () => {
+  const embedder = await openEmbedder(join(root, "bert"), backend);
+  const encode = vi.spyOn(embedder.tokenizer, "encode");
+  const many = new Array<string>(3_000_000).fill("the earth");
+  const signal = AbortSignal.timeout(20);
+  await expect(embedTexts(embedder, many, { signal })).rejects.toMatchObject({ name: "TimeoutError" });
+  expect(encode.mock.calls.length).toBeLessThan(many.length);
 });
 
 test.each<[unknown, object, string]>([

@@ -1,4 +1,5 @@
 import { DataError, SettingsError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { paddedBatch } from "../data/padded-batch.ts";
 import type { EmbeddingBatch, EmbeddingModel } from "../models/embedding-model.ts";
 import type { SentenceModules } from "../models/sentence-modules.ts";
@@ -113,10 +114,14 @@ export async function embedTexts(
     throw new SettingsError("embedTexts: texts must be a list of texts; give [text] for one");
   }
   const prompt = promptOf(embedder.model.modules, options);
-  const inputs = texts.map((text) => embeddingInput(embedder, text, prompt));
-  const empty = inputs.findIndex(({ ids }) => ids.length === 0);
-  if (empty >= 0) {
-    throw new DataError(`text ${empty + 1} of ${texts.length}: has no tokens, and so no embedding; leave it out`);
+  const inputs: EmbeddingInput[] = [];
+  for (const text of texts) {
+    await turnEventLoopWhenDue();
+    options.signal?.throwIfAborted();
+    const input = embeddingInput(embedder, text, prompt);
+    inputs.push(input);
+    if (input.ids.length > 0) continue;
+    throw new DataError(`text ${inputs.length} of ${texts.length}: has no tokens, and so no embedding; leave it out`);
   }
   return embedInputs(embedder.model, inputs, options);
 }

@@ -127,6 +127,15 @@ test.each(["gpt2", "llama"] as const)("%s, whose tokenizer has no padding, learn
   expect(report(`${name}-further`).before).toEqual(report(`${name}-whole`).after);
 });
 
+test("a signal is heard while rows are encoded", async () => {
+  const stop = new AbortController();
+  const watcher = { signal: stop.signal, note: (line: string) => line.includes("to learn from") && stop.abort() };
+  const settings = { task: "embedding", model: at("bert"), data: [at("pairs.jsonl")], output: at("never"), threads: 1 };
+  await expect(runStage(finetune, finetune.settings.parse(settings), watcher)).rejects.toThrow(
+    "finetune: stopped before the first step, nothing was to be saved; run it again",
+  );
+});
+
 test.each([
   [{ loss: "cosent" }, "loss: cosent is not for these rows, which have no scores"],
   [{ loss: "triplet" }, "the rows have 2 texts"],

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
 import { DataError, SettingsError } from "../core/errors.ts";
+import { inTurns, turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { mostOf } from "../core/most-of.ts";
 import type { EmbeddingRow } from "../data/embedding-rows.ts";
 import { readEmbeddingRows } from "../data/embedding-rows.ts";
@@ -52,8 +53,9 @@ export async function prepareEmbedding(settings: FinetuneSettings, environment: 
     environment,
     async (asked, own) => {
       const embedder = withSettings(opened, asked, isScored(training));
-      const encode = (some: readonly EmbeddingRow[]): readonly EncodedRow[] => encodeRows(embedder, some, asked, own);
-      return { embedder, rows: encode(training), evaluation: encode(heldOut) };
+      const encode = (some: readonly EmbeddingRow[]): Promise<readonly EncodedRow[]> =>
+        encodeRows(embedder, some, asked, own);
+      return { embedder, rows: await encode(training), evaluation: await encode(heldOut) };
     },
     (data) => ({ stage: "finetune", family, ...settings, model: body.model, ...sizesOf(data.rows, settings) }),
   );
@@ -87,7 +89,7 @@ async function embeddingRun(
   const { body } = model;
   const { recompute } = settings;
   const { folder, note } = environment;
-  const measured = measurement(settings, () => measure(model, evaluation, 2 * settings.batchSize));
+  const measured = measurement(settings, (signal) => measure(model, evaluation, 2 * settings.batchSize, signal));
   const { context } = body.model.settings;
   const run = await trainStage(
     {
@@ -125,7 +127,9 @@ async function embeddingRun(
   return {
     ...run,
     async train(signal) {
-      if (evaluation.length > 0 && folder.checkpoint === null) environment.log(0, await measured.now());
+      if (evaluation.length > 0 && folder.checkpoint === null) {
+        environment.log(0, await measured.now(signal));
+      }
       return run.train(signal);
     },
   };
@@ -140,7 +144,12 @@ function readBatch(
   return { batch, tokens };
 }
 
-async function measure(model: EmbeddingModel, rows: readonly EncodedRow[], batchSize: number): Promise<Metrics> {
+async function measure(
+  model: EmbeddingModel,
+  rows: readonly EncodedRow[],
+  batchSize: number,
+  signal?: AbortSignal,
+): Promise<Metrics> {
   const inputs = new Map<string, EmbeddingInput>();
   // One text may stand behind two prompts.
   const keyOf = (text: string, place: number): string => `${place > 0 ? 1 : 0}${text}`;
@@ -148,14 +157,15 @@ async function measure(model: EmbeddingModel, rows: readonly EncodedRow[], batch
     for (const [place, text] of row.texts.entries())
       inputs.set(keyOf(text, place), row.inputs[place] as EmbeddingInput);
   }
-  const vectors = await embedInputs(model, [...inputs.values()], { batchSize });
+  const vectors = await embedInputs(model, [...inputs.values()], { batchSize, ...(signal && { signal }) });
   const byKey = new Map([...inputs.keys()].map((key, i) => [key, vectors[i] as Float32Array]));
-  const metrics = embeddingMetrics({
+  const measuring = embeddingMetrics({
     texts: rows.map(({ texts }) => texts),
     scores: rows.map(({ score }) => score),
     vectorOf: (text, place) => byKey.get(keyOf(text, place)) ?? new Float32Array(0),
     similarity: model.modules.similarity,
   });
+  const metrics = await inTurns(measuring, signal);
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
 }
 
@@ -213,17 +223,20 @@ function promptsOf(modules: SentenceModules, scored: boolean): readonly [first: 
   return scored ? [own, own] : [query, document ?? passage];
 }
 
-function encodeRows(
+async function encodeRows(
   embedder: Embedder,
   rows: readonly EmbeddingRow[],
   { longRows }: FinetuneSettings,
-  { note }: StageEnvironment,
-): readonly EncodedRow[] {
+  { note, signal }: StageEnvironment,
+): Promise<readonly EncodedRow[]> {
   const [first, others] = promptsOf(embedder.model.modules, isScored(rows));
-  const all = rows.map(({ texts, ...row }): EncodedRow => {
+  const all: EncodedRow[] = [];
+  for (const { texts, ...row } of rows) {
+    await turnEventLoopWhenDue();
+    signal.throwIfAborted();
     const inputs = texts.map((text, place) => embeddingInput(embedder, text, place === 0 ? first : others));
-    return { ...row, texts, inputs };
-  });
+    all.push({ ...row, texts, inputs });
+  }
   const context = embedder.maxLength;
   const tokensOf = ({ inputs }: EncodedRow): number => mostOf(inputs, ({ tokens }) => tokens);
   const long = all.filter((row) => tokensOf(row) > context);

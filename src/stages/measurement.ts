@@ -1,7 +1,7 @@
 /** How a run measures its model, on the way and at the end. */
 export interface Measurement<Result> {
-  /** Measures the model as it is. */
-  readonly now: () => Promise<Result>;
+  /** Measures the model as it is. @throws {unknown} the reason of `signal` when that is aborted, where measuring heeds it. */
+  readonly now: (signal?: AbortSignal) => Promise<Result>;
   /** What is known of the final model, which was evaluated after the last step: without `--patience` it is still that one. */
   readonly final: () => Promise<Result>;
 }
@@ -9,11 +9,11 @@ export interface Measurement<Result> {
 /** A measurement that is not made twice of the final model. */
 export function measurement<Result>(
   { patience }: { readonly patience: number },
-  measure: () => Promise<Result>,
+  measure: (signal?: AbortSignal) => Promise<Result>,
 ): Measurement<Result> {
   let newest: { readonly result: Result } | null = null;
-  const now = async (): Promise<Result> => {
-    const result = await measure();
+  const now = async (signal?: AbortSignal): Promise<Result> => {
+    const result = await measure(signal);
     newest = { result };
     return result;
   };
