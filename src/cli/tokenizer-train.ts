@@ -63,6 +63,7 @@ export const tokenizerTrain = defineCommand({
       for (const { files } of await resolveSources(input)) {
         for await (const { text } of readDocuments(files, { textColumn, bad })) {
           await turnEventLoopWhenDue();
+          signal.throwIfAborted();
           trainer.add(text);
           characters += text.length;
           if (sample.length < sampleLength) sample += text.slice(0, sampleLength);

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { inOneGo, inTurns, turnEventLoop, turnEventLoopWhenDue } from "./event-loop.ts";
+import { inOneGo, inTurns, turnEventLoop, turnEventLoopWhenDue, visiting } from "./event-loop.ts";
 
 test("a turn serves timers that wait", async () => {
   let ticks = 0;
@@ -58,4 +58,14 @@ test("steps are done in one go, or with turns in between that a signal is heard 
   const stop = new AbortController();
   setTimeout(() => stop.abort(new Error("enough")), 1);
   await expect(inTurns(counting(Number.POSITIVE_INFINITY), stop.signal)).rejects.toThrow("enough");
+});
+
+test("items are visited in their order, some hundred a step", () => {
+  const seen: number[] = [];
+  const items = Array.from({ length: 1000 }, (_, i) => i);
+  const steps = visiting(items, (item) => seen.push(item));
+  steps.next();
+  expect(seen).toHaveLength(256);
+  inOneGo(steps);
+  expect(seen).toEqual(items);
 });

@@ -25,6 +25,19 @@ export async function turnEventLoopWhenDue(since = lastTurn): Promise<void> {
 /** Work in short steps, between which others may have their turn. */
 export type Steps<Result> = Generator<void, Result, void>;
 
+/** Items that are one step: what is done with each may take some microseconds. */
+const itemsOfStep = 256;
+
+/** Does the same with item after item, a few hundred a step. */
+export function* visiting<Item>(items: Iterable<Item>, visit: (item: Item) => void): Steps<void> {
+  let count = 0;
+  for (const item of items) {
+    visit(item);
+    count += 1;
+    if (count % itemsOfStep === 0) yield;
+  }
+}
+
 /** Does all steps without a pause. */
 export function inOneGo<Result>(steps: Steps<Result>): Result {
   for (;;) {

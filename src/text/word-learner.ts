@@ -1,5 +1,6 @@
 import { SettingsError } from "../core/errors.ts";
 import type { Steps } from "../core/event-loop.ts";
+import { visiting } from "../core/event-loop.ts";
 import type { BertWords } from "./bert-words.ts";
 import { MergeLearner } from "./merge-learner.ts";
 import { checkMinFrequency, checkTrainingSize, noText } from "./tokenizer-trainer.ts";
@@ -62,38 +63,36 @@ export class WordLearner {
    */
   *learning(leading: readonly string[], spelling: WordSpelling): Steps<MergeLearner> {
     if (this.#counts.size === 0) throw noText();
-    const alphabet = this.#alphabet();
-    const words = [...this.#counts]
-      .map(([word, count]) => ({ characters: [...word], count }))
-      .filter((word) => word.characters.every((character) => alphabet.has(character)));
-    const spelled = words.map(({ characters, count }) => {
-      const { mark, isMarked } = spelling;
-      return { pieces: characters.map((c, i) => (isMarked(i, characters.length) ? mark(c) : c)), count };
+    const alphabet = yield* this.#alphabet();
+    const { mark, isMarked } = spelling;
+    const used = new Set<string>();
+    const words: { readonly pieces: readonly string[]; readonly count: number }[] = [];
+    yield* visiting(this.#counts, ([word, count]) => {
+      const characters = [...word];
+      if (!characters.every((character) => alphabet.has(character))) return;
+      const pieces = characters.map((c, i) => (isMarked(i, characters.length) ? mark(c) : c));
+      for (const piece of pieces) used.add(piece);
+      words.push({ pieces, count });
     });
-    const used = new Set(spelled.flatMap(({ pieces }) => pieces));
     const characters = [...alphabet].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
-    const tokens = [
-      ...leading,
-      ...[...characters, ...characters.map(spelling.mark)].filter((piece) => used.has(piece)),
-    ];
+    const tokens = [...leading, ...[...characters, ...characters.map(mark)].filter((piece) => used.has(piece))];
     const { vocabularySize, minFrequency } = this.#options;
     checkTrainingSize(vocabularySize, tokens.length, "special tokens and characters");
     const learner = new MergeLearner(tokens, spelling.join);
-    for (const [i, { pieces, count }] of spelled.entries()) {
+    yield* visiting(words, ({ pieces, count }) => {
       const ids = pieces.map((piece) => learner.ids.get(piece)!);
       learner.addWord(ids, count);
-      if (i % 1024 === 0) yield;
-    }
+    });
     yield* learner.learning(vocabularySize, minFrequency);
     return learner;
   }
 
   /** The most frequent characters; of equally frequent ones those of lower code points. */
-  #alphabet(): ReadonlySet<string> {
+  *#alphabet(): Steps<ReadonlySet<string>> {
     const counts = new Map<string, number>();
-    for (const [word, count] of this.#counts) {
+    yield* visiting(this.#counts, ([word, count]) => {
       for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count);
-    }
+    });
     const byCount = [...counts].sort(([a, n], [b, m]) => m - n || a.codePointAt(0)! - b.codePointAt(0)!);
     return new Set(byCount.slice(0, this.#options.alphabetLimit).map(([character]) => character));
   }

@@ -141,6 +141,19 @@ test("BERT's special tokens frame one text and a pair", () => {
   expect([peer.ids, peer.token_type_ids]).toEqual([[...pair.ids], [...pair.typeIds]]);
 });
 
+test.each([
+  ["WordPiece", new WordPieceTrainer({ vocabularySize: 50 })],
+  ["GPT-1's BPE", new Gpt1BpeTrainer({ vocabularySize: 50 })],
+])("%s is learnt in steps of some hundred words, before the first merge too", (_, trainer) => {
+  const letter = (digit: string): string => "abcdefghijklmnopqrst"[Number.parseInt(digit, 20)] ?? "";
+  for (let i = 0; i < 5120; i++) trainer.add(i.toString(20).replaceAll(/./g, letter));
+  const learning = trainer.training();
+  let steps = 0;
+  while (!learning.next().done) steps += 1;
+  // Characters are counted, words spelled and words added.
+  expect(steps).toBeGreaterThan((3 * 5120) / 256);
+});
+
 test("special tokens and characters come first, then merges by frequency", () => {
   const tokenizer = train(new WordPieceTrainer({ vocabularySize: 12 }), "ab abc ab ba");
   expect(
