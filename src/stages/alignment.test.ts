@@ -12,6 +12,7 @@ import { AdamW } from "../optim/adamw.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
 import { loadChatEncoder } from "../text/load-chat-encoder.ts";
+import { readRun } from "../train/run-reader.ts";
 import { dpo } from "./dpo.ts";
 import { grpo } from "./grpo.ts";
 import { ppo } from "./ppo.ts";
@@ -128,6 +129,7 @@ test("a reward model learns the rankings, is centred, and says how good it is", 
   expect(checked.notes[0]).toMatch(/^held-out accuracy/);
   expect(checked.metrics.eval_accuracy).toBeGreaterThan(0.8);
   expect(checked.model).toBeNull();
+  expect(await readRun(at("check"))).toMatchObject({ state: "finished", model: null });
 });
 
 const ppoSettings = {

@@ -88,6 +88,7 @@ export async function runStage<Settings extends z.ZodObject>(
       if (signal.aborted && error === signal.reason) throw stoppedInFirst(stage.name, folder.path);
       throw await namingCheckpoint(error, folder.path);
     });
+    if (!outcome.interrupted) await folder.finish();
     const seconds = (performance.now() - start) / 1000;
     return {
       ...outcome,

@@ -45,6 +45,7 @@ export class RunFolder {
   readonly #isResumed: boolean;
   readonly #unlock: () => void;
   #logs: Logs | null = null;
+  #record: Readonly<Record<string, unknown>> = {};
 
   private constructor(
     path: string,
@@ -87,7 +88,7 @@ export class RunFolder {
     data: Readonly<Record<string, unknown>> = {},
     resolved: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
-    const record = {
+    this.#record = {
       command,
       version: packageVersion(),
       startedAt: new Date().toISOString(),
@@ -97,7 +98,7 @@ export class RunFolder {
       data,
       machine: describeMachine(),
     };
-    await writeFileAtomic(join(this.path, runFiles.settings), `${JSON.stringify(record, null, 2)}\n`);
+    await this.#writeRecord();
     // Step 0 has records of its own, an evaluation before training, which a run that starts anew makes again.
     const kept = this.checkpoint?.step ?? -1;
     this.#logs = {
@@ -128,6 +129,12 @@ export class RunFolder {
     return readLogRecords(join(this.path, runFiles.metrics));
   }
 
+  /** Records that the run is done, which of one that makes no model nothing else would tell. */
+  async finish(): Promise<void> {
+    this.#record = { ...this.#record, finishedAt: new Date().toISOString() };
+    await this.#writeRecord();
+  }
+
   /** Path of the final model folder. */
   get finalPath(): string {
     return join(this.path, runFiles.final);
@@ -142,6 +149,10 @@ export class RunFolder {
     logs?.events.close();
     this.#unlock();
     if (logs === null) await rmdir(this.path).catch(() => {}); // succeeds only when empty
+  }
+
+  #writeRecord(): Promise<void> {
+    return writeFileAtomic(join(this.path, runFiles.settings), `${JSON.stringify(this.#record, null, 2)}\n`);
   }
 
   #opened(): Logs {

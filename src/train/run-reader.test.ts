@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -72,6 +72,14 @@ test("a run is finished with its final model, and running while a process holds 
   expect(await readRun(path)).toMatchObject({ state: "running" });
   unlock();
   expect(await readRun(path)).toMatchObject({ state: "finished" });
+});
+
+test("a run that makes no model is finished when its record says so", async () => {
+  const path = await writeRun("a");
+  const file = join(path, "settings.json");
+  const record = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify({ ...record, finishedAt: "2026-01-02T03:05:00.000Z" }));
+  expect(await readRun(path)).toMatchObject({ state: "finished", model: null });
 });
 
 test("a damaged folder tells what is wrong with it, and the rest", async () => {

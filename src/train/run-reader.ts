@@ -36,7 +36,7 @@ export interface RunReport {
   /** What it was made with; empty where it cannot be read. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly machine: JsonObject;
-  /** `running`: a process writes it. `finished`: the final model is there. `stopped`: neither. */
+  /** `running`: a process writes it. `finished`: its record says so, or the final model is there. `stopped`: neither. */
   readonly state: "running" | "finished" | "stopped";
   /** Updates that its log knows of. */
   readonly step: number;
@@ -69,7 +69,7 @@ export async function readRun(path: string): Promise<RunReport> {
   }
   const troubles: string[] = [];
   const record = await attempt(readSettings(path), {}, troubles);
-  const { command, version, startedAt, settings, machine } = record;
+  const { command, version, startedAt, finishedAt, settings, machine } = record;
   const log = await summariseLog(join(path, runFiles.metrics));
   if (log.damagedLines > 0) troubles.push(`${log.damagedLines} lines of ${runFiles.metrics} are no records`);
   const checkpoints = await listCheckpoints(path);
@@ -82,7 +82,7 @@ export async function readRun(path: string): Promise<RunReport> {
     ...{ command: textOf(command), version: textOf(version), startedAt: textOf(startedAt) },
     settings: isJsonObject(settings) ? settings : {},
     machine: isJsonObject(machine) ? machine : {},
-    state: isRunLocked(path) ? "running" : model === null ? "stopped" : "finished",
+    state: isRunLocked(path) ? "running" : model === null && textOf(finishedAt) === null ? "stopped" : "finished",
     step: log.step,
     steps: asked ?? (await attempt(stepsOf(checkpoints), null, troubles)),
     ...{ metrics: log.metrics, trainingSeconds: log.seconds },
