@@ -17,5 +17,7 @@ try {
   process.exit(1);
 }
 
+const { holdSignals } = await import(at("dist/cli/early-stop.js"));
+holdSignals();
 const { main } = await import(at("dist/cli/main.js"));
 process.exitCode = await main(process.argv.slice(2));

@@ -1,7 +1,9 @@
 import process from "node:process";
 import { InterruptedError, SettingsError, StemmaError } from "../core/errors.ts";
+import { turnEventLoop } from "../core/event-loop.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
+import { releaseSignals } from "./early-stop.ts";
 import { kebabCase } from "./flags.ts";
 import { loadCommands } from "./load-commands.ts";
 import type { HelpOutput, Request } from "./program.ts";
@@ -43,7 +45,9 @@ async function run(request: Request, terminal: Terminal): Promise<number> {
   if (request.json) terminal.silence();
   try {
     const settings = await resolveSettings(request, terminal);
+    await turnEventLoop(); // a signal that came while the program was loaded is heard now, or never
     terminal.release(); // whether signals mean more than to end at once is for the command to say
+    releaseSignals();
     const result = await request.command.run(settings, terminal);
     if (request.json) terminal.writeJson(result ?? {});
     return terminal.exitCode;
@@ -111,7 +115,10 @@ const ofProcess: Surroundings = {
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,
-  onSignal: (signal, handle) => process.on(signal, handle),
+  onSignal(signal, handle) {
+    process.on(signal, handle);
+    releaseSignals(); // not before: a signal that waits to be delivered is the new one's
+  },
   offSignal: (signal, handle) => process.off(signal, handle),
   exit: (code) => process.exit(code),
 };

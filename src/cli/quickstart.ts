@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { openBackend } from "../backend/index.ts";
 import { CheckpointError, InterruptedError, SettingsError } from "../core/errors.ts";
+import { nullIfAborted, turnEventLoop } from "../core/event-loop.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { formatJson } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
@@ -68,9 +69,13 @@ export const quickstart = defineCommand({
   async run(settings, io) {
     const start = performance.now();
     const output = outputOf(settings);
-    const size = await sizeOf(settings, output, io);
+    const signal = io.stopSignal();
+    const size = await sizeOf(settings, output, io, signal).catch((error: unknown) => nullIfAborted(error, signal));
+    if (size === null) {
+      throw new InterruptedError("quickstart: stopped while it measured the machine; nothing was begun");
+    }
     const road = { ...settings, ...size, steps: settings.steps ?? Math.ceil(wholeSteps * size.scale), output };
-    return travel(road, start, io).catch((error: unknown) => {
+    return travel(road, start, io, signal).catch((error: unknown) => {
       if (!(error instanceof InterruptedError)) throw error;
       throw new InterruptedError(`${error.message}: ${resumeLine(settings, output)}`, { cause: error });
     });
@@ -82,9 +87,8 @@ const usualOutputs = ["runs/quickstart", ...Array.from({ length: 98 }, (_, i) =>
 
 type Road = Omit<QuickstartSettings, "steps"> & QuickstartSize & { readonly steps: number; readonly output: string };
 
-async function travel(road: Road, start: number, io: Io): Promise<object> {
+async function travel(road: Road, start: number, io: Io, signal: AbortSignal): Promise<object> {
   const { output } = road;
-  const signal = io.stopSignal();
   const watch = (stage: string): Watcher => ({ ...stageWatcher(stage, io), signal });
   const base = await pretrainBase(road, watch("pretrain"));
   showBase(base, io);
@@ -117,7 +121,12 @@ function outputOf({ output, resume }: QuickstartSettings): string {
 }
 
 /** What an interrupted quickstart chose, or a choice by what this machine can do, which is written down. */
-async function sizeOf(settings: QuickstartSettings, output: string, io: Io): Promise<QuickstartSize> {
+async function sizeOf(
+  settings: QuickstartSettings,
+  output: string,
+  io: Io,
+  signal: AbortSignal,
+): Promise<QuickstartSize> {
   const path = join(output, "quickstart.json");
   const chosen = settings.resume ? await readJsonIfThere(path) : null;
   if (chosen !== null) {
@@ -130,7 +139,9 @@ async function sizeOf(settings: QuickstartSettings, output: string, io: Io): Pro
   const rounding = await openBackend({ threads, matmulPrecision: "bfloat16" });
   const matmulPrecision = settings.matmulPrecision ?? (isFaster(rounding, exact) ? "bfloat16" : "float32");
   const backend = matmulPrecision === "bfloat16" ? rounding : exact;
-  const { secondsPerStep, ...choice } = await chooseSize({ ...settings, ...measuredOn(backend) });
+  const { secondsPerStep, ...choice } = await chooseSize({ ...settings, ...measuredOn(backend, signal) });
+  await turnEventLoop();
+  signal.throwIfAborted();
   io.note(
     `quickstart: a GPT-2 of ${choice.layers} layers, ${choice.width} wide, learns English from the King James Bible, in ` +
       `${output}; a step of it takes ${formatDuration(secondsPerStep)} here, so that ${(100 * choice.scale).toFixed(0)} % of the ` +

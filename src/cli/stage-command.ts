@@ -70,8 +70,9 @@ async function watchStage<Settings extends z.ZodObject>(
   settings: z.output<Settings>,
   io: Io,
 ): Promise<object> {
+  const signal = io.stopSignal();
   await noteNothingToResume(settings, io);
-  const result = await runStage(stage, settings, { ...stageWatcher(stage.name, io), signal: io.stopSignal() });
+  const result = await runStage(stage, settings, { ...stageWatcher(stage.name, io), signal });
   const facts = resultFacts(result.metrics).join(", ");
   const reached = `${stage.name}: step ${result.step} after ${formatDuration(result.seconds)}${facts && `; ${facts}`}`;
   if (result.interrupted) {

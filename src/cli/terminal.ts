@@ -1,5 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Io } from "./command.ts";
+import type { StopSignal } from "./early-stop.ts";
+import { signalCodes, stopSignals } from "./early-stop.ts";
 import { printable, printableJson } from "./printable.ts";
 import type { Progress, ProgressPlan, ShownProgress } from "./progress.ts";
 import { barProgress, lineProgress } from "./progress.ts";
@@ -15,14 +17,11 @@ export interface Surroundings {
   exit(code: number): void;
 }
 
-const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
-
 /**
  * Signals this close to the first, in milliseconds, are the same wish: `npm` and `npx` pass on what the terminal has sent
  * to everyone already, and what arrives while something computes is delivered together afterwards.
  */
 const sameWishMs = 500;
-type StopSignal = keyof typeof signalCodes;
 
 /**
  * What the running command sees of the {@link Surroundings}, and what `main` asks of it afterwards. Whatever a person
@@ -122,7 +121,7 @@ export class Terminal implements Io {
 
   readonly stopSignal = (): AbortSignal => {
     if (this.#handlers.length === 0) {
-      for (const signal of Object.keys(signalCodes) as StopSignal[]) {
+      for (const signal of stopSignals) {
         const handle = (): void => this.#onSignal(signal);
         this.#around.onSignal(signal, handle);
         this.#handlers.push([signal, handle]);

@@ -72,6 +72,25 @@ test("a quickstart stops at a signal with a checkpoint", async (context) => {
   expect(checkpoints("quick/base")).toHaveLength(1);
 }, 300_000);
 
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)("%s while a command is loaded is answered in a line", async (signal, expected) => {
+  // The first listener is there before most of the program is.
+  const hook = `const timer = setInterval(() => {
+    if (process.listenerCount("${signal}") === 0) return;
+    clearInterval(timer);
+    process.kill(process.pid, "${signal}");
+  }, 1);`;
+  const args = ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, bin, ...pretrain("--output", "early")];
+  const child = spawn(process.execPath, args, { cwd: folder });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (said += data.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  expect([code, said]).toEqual([expected, "stemma: stopped while it was starting; nothing was begun\n"]);
+  expect(existsSync(at("early"))).toBe(false);
+});
+
 /** Whether a command opened a file so long ago; Linux tells which files a process has open. */
 function hasOpened(name: string, milliseconds: number): (said: string, pid: number) => boolean {
   let since: number | null = null;

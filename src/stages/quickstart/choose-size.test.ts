@@ -38,6 +38,8 @@ describe("the quickstart is as large as the machine is fast", () => {
 });
 
 test("a step is timed on a real backend", async () => {
+  const stopped = measuredOn(openReference(), AbortSignal.abort(new Error("enough")));
+  await expect(stopped.secondsPerStep({ layers: 2, heads: 2, width: 32 })).rejects.toThrow("enough");
   const { secondsPerStep } = measuredOn(openReference());
   const seconds = await secondsPerStep({ layers: 2, heads: 2, width: 32 });
   expect(seconds).toBeGreaterThan(0);

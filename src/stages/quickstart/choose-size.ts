@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Backend } from "../../backend/kernels.ts";
+import { turnEventLoop } from "../../core/event-loop.ts";
 import { families } from "../../models/index.ts";
 import { planStep, timeStep } from "../plan/plan-memory.ts";
 import { plannedModel } from "../plan/plan-models.ts";
@@ -35,11 +36,10 @@ export const quickstartRun = { vocabularySize: 2048, context: 128, batchSize: 16
 export const wholeSteps = 1200;
 
 /**
- * The road's time in that of its pretraining steps as they are measured beforehand: theirs, and what evaluating,
- * teaching, sampling, ranking, rewarding, PPO, DPO and comparing come to, which is somewhat more again. The whole was
- * 2,350 on one processor, 2,800 and 3,300 on another with AVX2 and with AVX-512.
+ * The road's time in that of its pretraining steps: theirs, and what evaluating, teaching, sampling, ranking, rewarding,
+ * PPO, DPO and comparing come to, which is about as much again.
  */
-const stepsOfRoad = { base: 1320, whole: 2900 } as const;
+const stepsOfRoad = { base: 1280, whole: 2350 } as const;
 
 /** Seconds that do not depend on the model: learning the tokenizer, reading and writing. */
 const fixedSeconds = 20;
@@ -123,8 +123,8 @@ function bestPeak({ peak }: Pick<Backend, "peak">): number {
   return peak ? Math.max(...Array.from({ length: peakTrials }, () => peak())) : 0;
 }
 
-/** How {@link chooseSize} measures on a backend. */
-export function measuredOn(backend: Backend): Pick<Choosing, "secondsPerStep" | "operations"> {
+/** How {@link chooseSize} measures on a backend; before each measurement it hears that `signal` is aborted. */
+export function measuredOn(backend: Backend, signal?: AbortSignal): Pick<Choosing, "secondsPerStep" | "operations"> {
   const { vocabularySize, context, batchSize } = quickstartRun;
   const family = families.gpt2;
   const modelOf = (shape: QuickstartShape) =>
@@ -132,6 +132,8 @@ export function measuredOn(backend: Backend): Pick<Choosing, "secondsPerStep" | 
   const run = plainRun("pretrain", batchSize, context);
   return {
     async secondsPerStep(shape) {
+      await turnEventLoop();
+      signal?.throwIfAborted();
       // Where a whole step would be long to wait for, a part of it says enough.
       const part = await timeStep(backend, modelOf(shape), { ...run, batchSize: batchSize / 8 });
       return 8 * part > longStep ? 8 * part : timeStep(backend, modelOf(shape), run);
