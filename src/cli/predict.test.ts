@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { runCommand } from "../../test/run-command.ts";
+import { writeSmallModel } from "../../test/small-model.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
+import { exportGguf } from "../models/gguf/files.ts";
 import { families } from "../models/index.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { finetune } from "../stages/finetune.ts";
@@ -112,4 +114,21 @@ test("answers stand in the rows, whose own columns are kept, and replace no file
   );
   const again = { ...asked, data: [at("answers.jsonl")], output: at("more.jsonl") };
   await expect(runCommand(predict, again)).rejects.toThrow('has a column "prediction" already');
+});
+
+test("what is no model of a task is told what can be asked of it, and a folder is no file to write", async () => {
+  const at = (name: string): string => join(root, `none-${name}`);
+  await writeSmallModel(at("base"), families.llama);
+  await exportGguf(at("base"), at("base.gguf"), "F32");
+  writeFileSync(at("rows.jsonl"), '{"text":"a"}\n');
+  const asked = { data: [at("rows.jsonl")], output: at("answers.jsonl"), threads: 1 };
+  await expect(runCommand(predict, { ...asked, model: at("base.gguf") })).rejects.toThrow(
+    "base.gguf: is no model of a task; stemma finetune teaches it one, stemma generate asks it as it is",
+  );
+  await expect(runCommand(predict, { ...asked, model: at("base") })).rejects.toThrow(
+    "base: is a LlamaForCausalLM, not a model of a task; stemma finetune teaches it one",
+  );
+  await expect(runCommand(predict, { ...asked, model: at("base"), output: root })).rejects.toThrow(
+    "is a folder; give --output the name of a file",
+  );
 });

@@ -217,7 +217,7 @@ function describeOther(config: ModelConfig, path: string): Omit<TaskDescription,
   }
   if (head === undefined) {
     const what = architecture === "" ? "no model of a task" : `a ${architecture}, not a model of a task`;
-    throw new CheckpointError(`${path}: is ${what}; make one with stemma finetune`);
+    throw new CheckpointError(`${path}: is ${what}; stemma finetune teaches it one, stemma generate asks it as it is`);
   }
   if (config.problem_type === "multi_label_classification") {
     throw new CheckpointError(
