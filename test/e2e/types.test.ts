@@ -1,5 +1,14 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -11,6 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 mkdirSync(join(folder, "node_modules"));
 symlinkSync(root, join(folder, "node_modules", "stemma"), "dir");
+symlinkSync(join(root, "node_modules", "@types"), join(folder, "node_modules", "@types"), "dir");
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 // Types that are found make an error of the wrong ones; types that are not would make none of any.
 const program = `
@@ -24,13 +34,19 @@ export { opened, read };
 `;
 writeFileSync(join(folder, "program.ts"), program);
 
-/** Lines of the program in which the compiler finds an error, and what it says. */
-async function errors(module: string, moduleResolution: string): Promise<string[]> {
+/** What the compiler says of programs. */
+async function compile(module: string, moduleResolution: string, types: string, ...files: string[]): Promise<string> {
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const options = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--types", "", "program.ts"];
+  const options = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--types", types, ...files];
   const args = [tsc, "--module", module, "--moduleResolution", moduleResolution, ...options];
   const run = promisify(execFile)(process.execPath, args, { cwd: folder });
   const { stdout } = await run.catch((error: unknown) => error as { readonly stdout: string });
+  return stdout;
+}
+
+/** Lines of the program in which the compiler finds an error, and what it says. */
+async function errors(module: string, moduleResolution: string): Promise<string[]> {
+  const stdout = await compile(module, moduleResolution, "", "program.ts");
   return [...stdout.matchAll(/^.*\((\d+),\d+\): error (TS\d+)/gm)].map(([, line, code]) => `${line} ${code}`);
 }
 
@@ -39,6 +55,19 @@ test.each([
   ["esnext", "bundler"],
 ])("a program of %s modules, resolved as %s, has the package's types", async (module, resolution) => {
   expect(await errors(module, resolution)).toEqual(["4 TS2322", "5 TS2322", "6 TS2561"]);
+});
+
+test("the programs of the guides have no error", async () => {
+  const guides = ["README.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))];
+  const programs = guides.flatMap((name) => {
+    const blocks = readFileSync(join(root, name), "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm);
+    return Array.from(blocks, ([, block = ""], i) => ({ file: `${name.replaceAll(/\W/g, "-")}-${i}.ts`, block }));
+  });
+  // Texts to learn from are the reader's own.
+  const given = "declare const texts: Iterable<string>;\n";
+  for (const { file, block } of programs) writeFileSync(join(folder, file), given + block);
+  expect(programs.length).toBeGreaterThan(3);
+  expect(await compile("nodenext", "nodenext", "node", ...programs.map(({ file }) => file))).toBe("");
 });
 
 test("older resolutions, which know no exports, are told where the types are", () => {
