@@ -6,7 +6,7 @@ export async function runCommand(
   command: Command,
   given: object,
   typed: readonly string[] | Readable = [],
-  outside: Partial<Pick<Io, "columns">> = {},
+  outside: Partial<Pick<Io, "columns" | "stopSignal">> = {},
 ): Promise<{ result: object | undefined; shown: string }> {
   let shown = "";
   const add = (text: string): void => {
