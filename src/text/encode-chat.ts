@@ -5,6 +5,7 @@ import type { ChatTemplate, TemplateVariables, TextSpan } from "./chat-template.
 import { encodeParts } from "./encode-parts.ts";
 import type { FolderIds } from "./folder-ids.ts";
 import { noFolderIds } from "./folder-ids.ts";
+import { openSeals, sealFor, TokenBreaker } from "./sealed-text.ts";
 import { begun } from "./text-bounds.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -31,6 +32,7 @@ export class ChatEncoder {
   readonly #variables: TemplateVariables;
   /** What a template writes behind each answer, where that is a special token; undefined until asked for. */
   #endMark: number | null | undefined;
+  #breaker: TokenBreaker | null = null;
 
   constructor(tokenizer: Tokenizer, template: ChatTemplate | null, folderIds: FolderIds = noFolderIds) {
     this.tokenizer = tokenizer;
@@ -73,11 +75,30 @@ export class ChatEncoder {
 
   /** A conversation up to where the assistant's next turn begins, as token ids. */
   encodePrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
-    const answered = messages.some(({ role }) => role === assistantRole);
-    if (!this.template) return join(this.#parts(this.#written(messages, variables))).ids;
-    const text = this.promptText(this.#unended(messages), variables);
-    const answers = answered ? this.#written(messages, variables).answers : [];
-    return join(this.#parts({ text, answers })).ids;
+    return join(this.#parts(this.#writtenPrompt(messages, variables))).ids;
+  }
+
+  /**
+   * {@link encodePrompt} of what strangers say: where a message spells a special token, such as the mark that ends a turn,
+   * it is read as text. All else has the same ids.
+   *
+   * @throws {DataError} as the template does.
+   */
+  encodeForeignPrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
+    const seal = sealFor(messages.map(({ content }) => content));
+    this.#breaker ??= new TokenBreaker(this.tokenizer.specialTokens.keys());
+    const breaker = this.#breaker;
+    const sealed = messages.map((message) => ({ ...message, content: breaker.seal(message.content, seal) }));
+    const { text, answers } = this.#writtenPrompt(sealed, variables);
+    const opened = openSeals(text, seal);
+    const cuts = [...opened.cuts, ...answers.flatMap(({ start, end }) => [opened.place(start), opened.place(end)])];
+    const parts = encodeParts(
+      this.tokenizer,
+      opened.text,
+      cuts.sort((a, b) => a - b),
+    ).map((ids) => ({ ids, isAnswer: false }));
+    const { ids } = join(parts);
+    return this.template ? ids : begun(this.tokenizer, ids);
   }
 
   /**
@@ -87,6 +108,13 @@ export class ChatEncoder {
   endTokens(): ReadonlySet<number> {
     const ids = [this.tokenizer.endOfText, this.template && this.#markOfTemplate(), ...this.folderIds.ends];
     return new Set(ids.filter((id) => id !== null));
+  }
+
+  #writtenPrompt(messages: readonly ChatMessage[], variables: TemplateVariables): Written {
+    if (!this.template) return this.#written(messages, variables);
+    const text = this.promptText(this.#unended(messages), variables);
+    const answered = messages.some(({ role }) => role === assistantRole);
+    return { text, answers: answered ? this.#written(messages, variables).answers : [] };
   }
 
   #written(messages: readonly ChatMessage[], variables: TemplateVariables): Written {
