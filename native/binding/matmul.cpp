@@ -20,7 +20,7 @@ const void* weightsOf(Call& call, Matmul& p, const WeightView& b) {
 
 /**
  * matmul(a…, b…, out…, batch, m, n, k, transposeA, transposeB, batchStrideA, batchStrideB, accumulate, useBfloat16,
- * bias…, residual…, activation, preActivation…); a view is a handle and an offset.
+ * roundsRows, bias…, residual…, activation, preActivation…); a view is a handle and an offset.
  */
 napi_value matmul(napi_env env, napi_callback_info info) {
   Call call(env, info, "matmul");
@@ -38,6 +38,7 @@ napi_value matmul(napi_env env, napi_callback_info info) {
   p.batchStrideB = call.size();
   p.accumulate = call.flag();
   p.useBfloat16 = call.flag();
+  p.roundsRows = call.flag();
   const View bias = call.optionalView(), residual = call.optionalView();
   p.activation = call.choice<Activation>(6);
   const View preActivation = call.optionalView();
@@ -53,14 +54,14 @@ napi_value matmul(napi_env env, napi_callback_info info) {
 }
 
 /**
- * matmuls(table, useBfloat16); the table has eleven numbers a product: a…, b…, out…, m, n, k, transposeA, transposeB.
+ * matmuls(table, useBfloat16, roundsRows); the table has eleven numbers a product: a…, b…, out…, m, n, k, transposeA, transposeB.
  */
 napi_value matmuls(napi_env env, napi_callback_info info) {
   constexpr size_t kColumns = 11;
   Call call(env, info, "matmuls");
   size_t numbers = 0;
   const double* table = call.doubles(&numbers);
-  const bool useBfloat16 = call.flag();
+  const bool useBfloat16 = call.flag(), roundsRows = call.flag();
   const int count = (int)(numbers / kColumns);
   Scratched<Matmul> products(count);
   for (int i = 0; i < count && call.ok(); i++) {
@@ -73,6 +74,7 @@ napi_value matmuls(napi_env env, napi_callback_info info) {
     p.transposeA = row[9] != 0;
     p.transposeB = row[10] != 0;
     p.useBfloat16 = useBfloat16;
+    p.roundsRows = roundsRows;
     p.a = call.floats(call.viewAt(row), times(p.m, p.k), "a");
     p.b = weightsOf(call, p, call.weightViewAt(row + 2));
     p.out = call.floats(call.viewAt(row + 4), times(p.m, p.n), "out");

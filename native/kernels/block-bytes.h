@@ -3,8 +3,8 @@
 #include "kernels/quantized-rows.h"
 
 /**
- * The integers of blocks as registers of bytes without a sign (`q8_0` with), and their scales as registers that fit the
- * sums of dotBytes. A register holds two blocks of 32, one, or half of one.
+ * The integers of blocks as registers of bytes without a sign (`q8_0` with), and their scales. A register holds two blocks
+ * of 32, one, or half of one.
  */
 namespace stemma::STEMMA_ISA {
 
@@ -84,20 +84,26 @@ STEMMA_INLINE ByteVec quantBytes(const ShortBlocks& at) {
   }
 }
 
-/** The float16 at a place of each block, in the lanes of its sums. */
-STEMMA_INLINE Vec halvesOf(const ShortBlocks& at, int place) {
+/** Where the blocks of kLanes columns begin. */
+struct ColumnBlocks {
+  const uint8_t* at[kLanes];
+};
+
+/** The float16 at a place of each column's block, a lane for each. */
+STEMMA_INLINE Vec halvesOf(const ColumnBlocks& columns, int64_t place) {
+  auto half = [&](int column) STEMMA_EXPANDED { return loadAs<int16_t>(columns.at[column] + place); };
 #if defined(__AVX512F__)
-  const uint32_t both = loadAs<uint16_t>(at.first + place) | (uint32_t)loadAs<uint16_t>(at.second + place) << 16;
-  const __m128 two = _mm_cvtph_ps(_mm_cvtsi32_si128((int)both));
-  const IntVec lanes = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
-  return (Vec)_mm512_permutexvar_ps((__m512i)lanes, _mm512_castps128_ps512(two));
+  return (Vec)_mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7),
+                                                half(8), half(9), half(10), half(11), half(12), half(13), half(14), half(15)));
+#elif defined(__F16C__)
+  return (Vec)_mm256_cvtph_ps(_mm_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7)));
 #else
-  return scaleAt(at.first + place);
+  HalfWords halves;
+  for (int i = 0; i < kLanes; i++) halves[i] = (uint16_t)half(i);
+  return widenHalves(halves);
 #endif
 }
 
-/** Runs of a block of 256 that a register of bytes holds; none where it holds half of one. */
-constexpr int kRunsAtOnce = kByteLanes / 32;
 
 /** The 32 bytes of a run in every half of a register, or half of them. */
 STEMMA_INLINE ByteVec repeatedRun(const uint8_t* from, int v) {

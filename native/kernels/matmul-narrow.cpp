@@ -1,7 +1,6 @@
 #include "kernels/matmul-narrow.h"
 
 #include "kernels/epilogue.h"
-#include "kernels/matmul-integer.h"
 #include "kernels/pack.h"
 #include "kernels/parallel.h"
 #include "kernels/transpose.h"
@@ -235,7 +234,6 @@ Fill fillOf(const Matmul& p, Format format) {
 }  // namespace
 
 void narrowProduct(const Matmul& p, int threads) {
-  if (blockLength(p.weights) > 1) return integerProduct(p, threads);
   const Format format = formatOf(p);
   const int64_t units = unitsOf(format, p.k);
   const Scratch packed((size_t)(p.m * units) * 4);

@@ -1,5 +1,6 @@
 #include "kernels/matmul.h"
 
+#include "kernels/matmul-integer.h"
 #include "kernels/matmul-narrow.h"
 #include "kernels/matmul-packed.h"
 #include "kernels/parallel.h"
@@ -25,7 +26,8 @@ Matmul pairOf(const Matmul& p, int64_t item) {
 }
 
 void product(const Matmul& p, int threads) {
-  if (isNarrow(p)) narrowProduct(p, threads);
+  if (isInteger(p)) integerProduct(p, threads);
+  else if (isNarrow(p)) narrowProduct(p, threads);
   else packedProducts(&p, 1, threads);
 }
 
@@ -50,7 +52,7 @@ void matmul(const Matmul& wanted, int threads) {
   }
 }
 
-/** All products of some rows are one job; narrow ones read their b once, each on its own. */
+/** All products of some rows are one job; narrow ones read their b once and those of integers round rows, each on its own. */
 void matmuls(const Matmul* products, int count, int threads) {
   const Scratch memory((size_t)(count + 1) * sizeof(Matmul));
   Matmul* const wide = (Matmul*)memory.bytes();
@@ -60,7 +62,8 @@ void matmuls(const Matmul* products, int count, int threads) {
   for (int i = 0; i < count; i++) {
     const Matmul& p = products[i];
     if (p.m == 0 || p.n == 0) continue;
-    if (isNarrow(p)) narrowProduct(p, threads);
+    if (isInteger(p)) integerProduct(p, threads);
+    else if (isNarrow(p)) narrowProduct(p, threads);
     else wide[wideCount++] = p;
   }
   if (wideCount > 0) packedProducts(wide, wideCount, threads);

@@ -24,6 +24,8 @@ struct Matmul {
   int64_t batchStrideA, batchStrideB;
   bool accumulate;
   WeightFormat weights;
+  /** Rows of a are rounded for products of integers, where b is in blocks and `transposeB`. */
+  bool roundsRows;
   /** Operands are rounded to bfloat16; sums stay float32. */
   bool useBfloat16;
   const float* bias;

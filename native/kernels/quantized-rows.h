@@ -21,34 +21,60 @@ constexpr int quantOffset(WeightFormat format) {
 constexpr int64_t kLongBlock = 256;
 
 /**
- * A row as integers times a scale for each block, as ggml rounds it: 127 steps up to the number of largest magnitude. One
- * register of bytes goes with one register of each list below, so that a product loads what it needs as it lies.
+ * Whether products of many rows multiply pairs of 16 bits instead of four bytes: where sums of products of bytes do not
+ * fit, and where no instruction makes them.
  */
-struct QuantizedRow {
-  /** The integers; zeros after the last block. */
-  int8_t* quants;
-  /** What sums begin with: the products with the weights' offset, taken away. */
-  int32_t* starts;
-  /** In blocks of 32 the scale in every lane, in blocks of 256 one number each. */
-  float* scales;
-  /** What minima multiply: in blocks of 32 the sum of the numbers in a lane of each block, zeros in the others. */
-  float* sums;
-  /** In blocks of 256 sixteen integers each: zeros, then the sums of the eight runs. */
-  int32_t* runSums;
+constexpr bool multipliesPairs(WeightFormat format) {
+#if defined(__AVX512VNNI__) || defined(__ARM_FEATURE_DOTPROD)
+  return (void)format, false;
+#elif defined(__AVX2__)
+  return format == WeightFormat::q8_0;
+#else
+  return (void)format, true;
+#endif
+}
 
-  /** Bytes that a row of k numbers takes. */
-  static int64_t bytes(int64_t k) { return 4 * registers(k) * kByteLanes; }
-  static int64_t registers(int64_t k) { return (k + kByteLanes - 1) / kByteLanes; }
+/** A row as integers times a scale for each block, as ggml rounds it: 127 steps up to the number of largest magnitude. */
+struct QuantizedRow {
+  /** The integers; zeros after the last block, up to a multiple of 64. */
+  int8_t* quants;
+  /** What a block is multiplied by. */
+  float* scales;
+  /** In blocks of 32 what minima multiply: the sum of the numbers. */
+  float* sums;
+  /** In blocks of 256 with minima sixteen integers each: zeros, then the sums of the eight runs. */
+  int32_t* runSums;
+  /** The same sums as pairs of 16 bits, four to a block. */
+  int32_t* runPairs;
+  /**
+   * What a sum of products begins with: the products with the weights' offset, taken away. One for each block of 32; in
+   * blocks of 256 one for each run of 16.
+   */
+  int32_t* starts;
+  /** The integers in 16 bits, where `multipliesPairs`. */
+  int16_t* wide;
+
+  /** Numbers of a row with its padding. */
+  static constexpr int64_t padded(int64_t k) { return (k + 63) / 64 * 64; }
+  /** Bytes that a row of k numbers takes, a multiple of 64. */
+  static constexpr int64_t bytes(WeightFormat weights, int64_t k) {
+    return (padded(k) * (multipliesPairs(weights) ? 30 : 14) / 8 + 63) / 64 * 64;
+  }
 
   QuantizedRow(char* memory, int64_t k)
       : quants((int8_t*)memory),
-        starts((int32_t*)(memory + registers(k) * kByteLanes)),
-        scales((float*)(memory + 2 * registers(k) * kByteLanes)),
-        sums((float*)(memory + 3 * registers(k) * kByteLanes)),
-        runSums((int32_t*)sums) {}
+        scales((float*)(memory + padded(k))),
+        sums((float*)(memory + padded(k) * 9 / 8)),
+        runSums((int32_t*)sums),
+        runPairs((int32_t*)(memory + padded(k) * 11 / 8)),
+        starts((int32_t*)(memory + padded(k) * 12 / 8)),
+        wide((int16_t*)(memory + padded(k) * 14 / 8)) {}
 };
 
-/** Rounds k numbers, whole blocks of the weights that they are going to meet. What is no finite number stays none. */
+/**
+ * Rounds k numbers, whole blocks of the weights that they are going to meet, and fills the lists that these need. What is
+ * no finite number stays none.
+ */
 void quantizeRow(WeightFormat weights, const float* x, int64_t k, const QuantizedRow& row);
 
 }  // namespace stemma::STEMMA_ISA

@@ -216,4 +216,12 @@ STEMMA_INLINE void forFormat(WeightFormat format, Body&& body) {
   }
 }
 
+/** The same for a format of blocks. */
+template <class Body>
+STEMMA_INLINE void forBlocks(WeightFormat format, Body&& body) {
+  forFormat(format, [&](auto weights) STEMMA_EXPANDED {
+    if constexpr (blockLength(weights.format) > 1) body(weights);
+  });
+}
+
 }  // namespace stemma::STEMMA_ISA

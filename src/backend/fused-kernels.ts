@@ -122,10 +122,12 @@ export interface GroupedLinear {
   readonly groupOf: View;
   /** `[rows, out]` */
   readonly out: View;
+  /** As of `Matmul`. */
+  readonly roundsRows?: boolean;
 }
 
 /** Operands of its gradient: overwrites `dx` and `dWeight`, where they are wanted. */
-export interface GroupedLinearGrad extends Omit<GroupedLinear, "out"> {
+export interface GroupedLinearGrad extends Omit<GroupedLinear, "out" | "roundsRows"> {
   readonly dy: View;
   readonly dx: View | null;
   readonly dWeight: View | null;

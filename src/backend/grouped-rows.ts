@@ -45,8 +45,8 @@ export type PlainProduct = Pick<Matmul, "a" | "b" | "out" | "m" | "n" | "k" | "t
 
 /** What {@link groupedProducts} are made of. */
 export interface GroupedParts {
-  /** Products that do not depend on each other. */
-  readonly multiplyAll: (products: readonly PlainProduct[]) => void;
+  /** Products that do not depend on each other; `roundsRows` as of all products. */
+  readonly multiplyAll: (products: readonly PlainProduct[], roundsRows: boolean) => void;
   readonly fill: Kernels["fill"];
   /** The numbers of an int32 view. */
   readonly read: (view: View) => Int32Array;
@@ -62,13 +62,14 @@ export function groupedProducts({
   read,
 }: GroupedParts): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
   return {
-    groupedLinear({ x, weight, groupOf, out }) {
+    groupedLinear({ x, weight, groupOf, out, roundsRows = false }) {
       const [, n = 0, k = 0] = weight.shape;
       multiplyAll(
         groupRanges(read(groupOf), weight).map(({ group, start, count: m }) => {
           const operands = { a: part(x, start * k), b: part(weight, group * n * k), out: part(out, start * n) };
           return { ...operands, m, n, k, transposeA: false, transposeB: true };
         }),
+        roundsRows,
       );
     },
     groupedLinearGrad({ x, weight, groupOf, dy, dx, dWeight }) {
@@ -88,6 +89,7 @@ export function groupedProducts({
           }
           return products;
         }),
+        false,
       );
       const seen = new Set(ranges.map(({ group }) => group));
       for (let group = 0; dWeight && group < groups; group++) {

@@ -1,7 +1,7 @@
 import type { Storage } from "../backend/storage.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
-import { withoutGradients } from "./op.ts";
+import { asInTraining } from "./op.ts";
 import { isKept } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -26,7 +26,7 @@ export function backward(root: Tensor): void {
 
 /** As {@link backward}, for a root of any shape whose own gradient is `dRoot`; takes over the memory of `dRoot`. */
 export function backwardFrom(root: Tensor, dRoot: Tensor): void {
-  withoutGradients(() => new BackwardPass(root).run(dRoot));
+  asInTraining(() => new BackwardPass(root).run(dRoot));
 }
 
 class BackwardPass {

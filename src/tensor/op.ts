@@ -72,39 +72,56 @@ export function defineOp<In extends Inputs, Attrs = undefined>(op: Op<In, Attrs>
   return op;
 }
 
-let isRecording = true;
+/** What ops are run for: to be differentiated, beside what is, or for their results alone. */
+type Purpose = "gradients" | "training" | "results";
+
+let purpose: Purpose = "gradients";
 let recorded = 0;
 
-/** Runs `body` without recording a tape: nothing made in it can be differentiated, and nothing is kept for gradients. */
+/**
+ * Runs `body` without recording a tape: nothing made in it can be differentiated, and nothing is kept for gradients.
+ * Products with weights in blocks may round what they multiply them with, as `Matmul.roundsRows` says.
+ */
 export function withoutGradients<Result>(body: () => Result): Result {
-  const before = isRecording;
-  isRecording = false;
-  try {
-    return body();
-  } finally {
-    isRecording = before;
-  }
+  return runFor("results", body);
+}
+
+/**
+ * Runs `body` without recording a tape, but computes as with one: for what is compared with, or added to, what is
+ * differentiated. A difference of two models must not be one of two ways of rounding.
+ */
+export function asInTraining<Result>(body: () => Result): Result {
+  return runFor("training", body);
 }
 
 /** Runs `body` with the tape on, whatever surrounds it. */
 export function withGradients<Result>(body: () => Result): Result {
-  const before = isRecording;
-  isRecording = true;
+  return runFor("gradients", body);
+}
+
+function runFor<Result>(wanted: Purpose, body: () => Result): Result {
+  const before = purpose;
+  purpose = wanted;
   try {
     return body();
   } finally {
-    isRecording = before;
+    purpose = before;
   }
 }
 
 /** Whether ops are put on the tape at all. */
 export function recordsTape(): boolean {
-  return isRecording;
+  return purpose === "gradients";
+}
+
+/** Whether products with weights in blocks round rows: where nothing is learned from them. */
+export function roundsRows(): boolean {
+  return purpose === "results";
 }
 
 /** Whether an op on these inputs will be differentiated. */
 export function willRecord(inputs: Inputs): boolean {
-  return isRecording && inputs.some((input) => input?.requiresGrad);
+  return recordsTape() && inputs.some((input) => input?.requiresGrad);
 }
 
 /** Runs one op and, so that `backward` can find its way back, links the result to its inputs. */

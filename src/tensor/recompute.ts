@@ -1,5 +1,5 @@
 import { backwardFrom } from "./autograd.ts";
-import { record, willRecord, withGradients, withoutGradients } from "./op.ts";
+import { asInTraining, record, willRecord, withGradients } from "./op.ts";
 import { tensorScope } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -17,7 +17,7 @@ export function recomputed<Inputs extends readonly [Tensor, ...Tensor[]]>(
   ...inputs: Inputs
 ): Tensor {
   if (!willRecord(inputs)) return body(...inputs);
-  const out = tensorScope(() => withoutGradients(() => body(...inputs)));
+  const out = tensorScope(() => asInTraining(() => body(...inputs)));
   record(out, inputs, [], (dy) => {
     // One more pass gives the gradients of all inputs, when the first is wanted.
     let leaves: readonly Tensor[] | null = null;

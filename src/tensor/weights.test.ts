@@ -4,10 +4,11 @@ import type { WeightFormatName } from "../backend/storage.ts";
 import { weightFormats } from "../backend/weight-formats.ts";
 import { UnsupportedError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import { apply } from "./op.ts";
+import { apply, asInTraining, withoutGradients } from "./op.ts";
 import { linearCrossEntropy } from "./ops/cross-entropy.ts";
 import { groupedLinear } from "./ops/groups.ts";
 import { linear } from "./ops/matmul.ts";
+import { recomputed } from "./recompute.ts";
 import { Tensor } from "./tensor.ts";
 
 const formats = Object.keys(weightFormats) as WeightFormatName[];
@@ -55,6 +56,23 @@ test.each(formats)("%s is read by groups, fused and composed", async (format) =>
     const [x, groups] = [normal([3, 256], 1, on), Tensor.from(on, groupOf, [3])];
     const body = (weight: Tensor) => (of: Tensor) => apply(groupedLinear, [of, weight, groups], undefined);
     expect(await outcome(x, body(stored))).toEqual(await outcome(x, body(plain)));
+  }
+});
+
+test("rows are rounded for blocks of weights where results are all that is wanted, and nowhere in training", async () => {
+  for (const format of formats) {
+    const [stored] = await both(format, [64, 256]);
+    const x = normal([20, 256], 1);
+    x.requiresGrad = true;
+    const product = (of: Tensor): Tensor => of.matmul(stored, { transposeB: true });
+    const exact = await product(x).floats();
+    expect(await asInTraining(() => product(x)).floats()).toEqual(exact);
+    expect(await recomputed(product, x).floats()).toEqual(exact);
+    const rounded = await withoutGradients(() => product(x)).floats();
+    const size = Math.hypot(...exact);
+    const error = Math.hypot(...rounded.map((value, i) => value - (exact[i] ?? Number.NaN))) / size;
+    expect(error > 1e-3, format).toBe(weightFormats[format].block > 1);
+    expect(error, format).toBeLessThan(0.01);
   }
 });
 

@@ -3,7 +3,7 @@ import { paddedBatch } from "../data/padded-batch.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
-import { withoutGradients } from "../tensor/op.ts";
+import { asInTraining } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { PredictionOptions } from "./objectives/token-log-probs.ts";
@@ -120,7 +120,7 @@ export async function readAnswers(
   for (let first = 0; first < answers.length; first += batchSize) {
     signal?.throwIfAborted();
     const batch = answerBatch(answers.slice(first, first + batchSize));
-    const result = withoutGradients(() => tensorScope(() => compute(batch)));
+    const result = asInTraining(() => tensorScope(() => compute(batch)));
     const values = await result.floats();
     result.release();
     const isPerToken = values.length === batch.tokens.length && values.length !== batch.batch;

@@ -1,6 +1,6 @@
 import type { Random } from "../core/random.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { withoutGradients } from "../tensor/op.ts";
+import { asInTraining } from "../tensor/op.ts";
 import type { DistillationOptions } from "./objectives/distillation.ts";
 import { distillationLoss } from "./objectives/distillation.ts";
 import type { PredictionBatch } from "./objectives/next-token.ts";
@@ -25,7 +25,7 @@ export function distillationObjective(
   batch: PredictionBatch,
   { dataWeight, recompute, ...options }: DistillationObjective,
 ): MeasuredLoss {
-  const its = withoutGradients(() => trainedStates(teacher, batch, null));
+  const its = asInTraining(() => trainedStates(teacher, batch, null));
   const mine = trainedStates(student, batch, random, { recompute });
   const learned = distillationLoss(
     { model: student, hidden: mine.hidden },

@@ -1,6 +1,6 @@
 import type { EncodedAnswer, EncodedJudgement } from "../data/encoded-rankings.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { withoutGradients } from "../tensor/op.ts";
+import { asInTraining } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { AnswerBatch, AnswerReading } from "./answers.ts";
@@ -96,7 +96,7 @@ export function ktoObjective(
   const numbers = (of: (judgement: ReferencedJudgement) => number): Tensor =>
     Tensor.from(backend, Float32Array.from(judgements, of), [judgements.length]);
   const others = answerBatch(judgements.map(({ mismatched }) => mismatched));
-  const ofOthers = withoutGradients(() => tensorScope(() => sumOverAnswers(answerLogProbs(policy, others), others)));
+  const ofOthers = asInTraining(() => tensorScope(() => sumOverAnswers(answerLogProbs(policy, others), others)));
   const batch = answerBatch(judgements.map(({ answered }) => answered));
   const { logProbs, meanLogits } = watchedLogProbs(policy, batch, reading);
   const own = sumOverAnswers(logProbs, batch); // [judgements]

@@ -1,4 +1,4 @@
-import { withoutGradients } from "../tensor/op.ts";
+import { asInTraining } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { MeasuredLoss, Metrics, MicroBatch } from "./run.ts";
@@ -13,7 +13,7 @@ export async function sharedLoss<Batch>(
 ): Promise<Metrics> {
   const sums: Metrics = {};
   for (const { batch, share } of batches) {
-    const measured = withoutGradients(() =>
+    const measured = asInTraining(() =>
       tensorScope(() => {
         const result = loss(batch);
         return { loss: result.loss, ...result.metrics };
@@ -38,7 +38,7 @@ export async function meanLoss<Batch>(
   const sums: Metrics = {};
   let count = 0;
   for (const batch of batches) {
-    const measured = withoutGradients(() =>
+    const measured = asInTraining(() =>
       tensorScope(() => {
         const result = loss(batch);
         return result instanceof Tensor ? { loss: result } : { loss: result.loss, ...result.metrics };

@@ -3,7 +3,7 @@ import type { Random } from "../core/random.ts";
 import type { EncodedExample, TaskBatch } from "../data/task-inputs.ts";
 import { taskBatch } from "../data/task-inputs.ts";
 import type { ReadingOptions, TaskModel, TaskStates } from "../models/task-model.ts";
-import { withoutGradients } from "../tensor/op.ts";
+import { asInTraining } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { classificationLoss } from "./objectives/classification.ts";
@@ -83,7 +83,7 @@ export async function readTask(
     signal?.throwIfAborted();
     const some = order.slice(first, first + batchSize);
     const batch = taskBatch(some.map(([, example]) => example));
-    const outputs = withoutGradients(() => tensorScope(() => taskOutputs(model, batch, model.read(batch, null), null)));
+    const outputs = asInTraining(() => tensorScope(() => taskOutputs(model, batch, model.read(batch, null), null)));
     const values = await outputs.floats();
     const width = outputs.axis(1);
     outputs.release();

@@ -1,7 +1,7 @@
 import { columnsOf } from "../data/continued-windows.ts";
 import type { EvaluationWindows } from "../data/evaluation-windows.ts";
 import type { LanguageModel, RecurrentModel } from "../models/language-model.ts";
-import { withoutGradients } from "../tensor/op.ts";
+import { asInTraining } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PredictionBatch } from "./objectives/next-token.ts";
@@ -30,7 +30,7 @@ export async function textLoss(
   for (const batch of batches) {
     signal?.throwIfAborted();
     const count = targetCount(batch);
-    const loss = withoutGradients(() => tensorScope(() => nextTokenLoss(model, batch, null)));
+    const loss = asInTraining(() => tensorScope(() => nextTokenLoss(model, batch, null)));
     sum += (await loss.item()) * count;
     tokens += count;
     loss.release();
@@ -50,7 +50,7 @@ async function continuedTextLoss(
     for (let start = 0; start < batch.time; start += context) {
       const window = columnsOf(batch, start, context);
       const count = targetCount(window);
-      const read = withoutGradients(() => tensorScope(() => continuedLoss(model, window, state, null)));
+      const read = asInTraining(() => tensorScope(() => continuedLoss(model, window, state, null)));
       sum += (await read.loss.item()) * count;
       tokens += count;
       for (const tensor of [read.loss, ...tensorsOf(state)]) tensor.release();

@@ -37,7 +37,7 @@ export interface NativeFunctions {
 
   /** Every kernel: plain numbers in the order of its binding in native/binding. */
   matmul(...numbers: number[]): void;
-  matmuls(table: Float64Array, useBfloat16: number): void;
+  matmuls(table: Float64Array, useBfloat16: number, roundsRows: number): void;
   fill(...numbers: number[]): void;
   affine(...numbers: number[]): void;
   accumulate(...numbers: number[]): void;

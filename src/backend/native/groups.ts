@@ -26,12 +26,12 @@ export function groupedLinearKernels(
   precision: MatmulPrecision,
 ): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
   return groupedProducts({
-    multiplyAll(products) {
+    multiplyAll(products, roundsRows) {
       const table = products.flatMap(({ a, b, out, m, n, k, transposeA, transposeB }) => [
         ...[handleOf(a), a.offset, weightHandleOf(b), b.offset, handleOf(out), out.offset],
         ...[m, n, k, Number(transposeA), Number(transposeB)],
       ]);
-      native.matmuls(Float64Array.from(table), precision === "bfloat16" ? 1 : 0);
+      native.matmuls(Float64Array.from(table), precision === "bfloat16" ? 1 : 0, Number(roundsRows));
     },
     fill: kernels.fill,
     read: (view) => integersOf(native, view),

@@ -14,7 +14,8 @@ export function matmulKernels(native: NativeFunctions, precision: MatmulPrecisio
       native.matmul(
         ...[handleOf(p.a), p.a.offset, weightHandleOf(p.b), p.b.offset, handleOf(p.out), p.out.offset],
         ...[p.batch, p.m, p.n, p.k, Number(p.transposeA), Number(p.transposeB), p.batchStrideA, p.batchStrideB],
-        ...[Number(p.accumulate ?? false), useBfloat16, handleOrNone(p.bias), offsetOrZero(p.bias)],
+        ...[Number(p.accumulate ?? false), useBfloat16, Number(p.roundsRows ?? false)],
+        ...[handleOrNone(p.bias), offsetOrZero(p.bias)],
         ...[handleOrNone(p.residual), offsetOrZero(p.residual), p.activation ? activationNumber[p.activation] : 0],
         ...[handleOrNone(p.preActivation), offsetOrZero(p.preActivation)],
       );

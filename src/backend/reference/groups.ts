@@ -15,8 +15,8 @@ export const groupSorting = {
 export function groupedLinears(kernels: Kernels): Pick<FusedKernels, "groupedLinear" | "groupedLinearGrad"> {
   const alone = { batch: 1, batchStrideA: 0, batchStrideB: 0 };
   return groupedProducts({
-    multiplyAll(products) {
-      for (const product of products) kernels.matmul({ ...product, ...alone });
+    multiplyAll(products, roundsRows) {
+      for (const product of products) kernels.matmul({ ...product, ...alone, roundsRows });
     },
     fill: kernels.fill,
     read: integers,

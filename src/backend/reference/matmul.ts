@@ -1,7 +1,9 @@
 import type { Matmul, MatmulPrecision } from "../kernels.ts";
+import { isWeightFormat, weightFormats } from "../weight-formats.ts";
 import { roundToBfloat16 } from "./bfloat16.ts";
+import { roundedRows } from "./rounded-rows.ts";
 import type { Floats } from "./storage.ts";
-import { floats, valuesOf, weightsOf } from "./storage.ts";
+import { floats, minimaOf, valuesOf, weightsOf } from "./storage.ts";
 import { unaryFunctions } from "./unary.ts";
 
 type Finish = (sum: number, at: number, column: number) => void;
@@ -12,6 +14,7 @@ export function matmulIn(precision: MatmulPrecision): (product: Matmul) => void 
   return (product) => {
     const { batch, m, n, k } = product;
     const finish = finisher(product);
+    if (isRounded(product)) return roundedProduct(product, finish);
     const { storage: storedB } = product.b;
     const valuesA = valuesOf(product.a.storage) as Floats;
     let [a, b]: [Floats, Floats] = [valuesA, valuesA];
@@ -30,6 +33,39 @@ export function matmulIn(precision: MatmulPrecision): (product: Matmul) => void 
       multiply(a, b, { m, n, k, start: pair * m * n }, finish);
     }
   };
+}
+
+/** Whether rows are rounded for products of integers. */
+function isRounded({ b: { storage }, roundsRows, transposeB }: Matmul): boolean {
+  return Boolean(roundsRows && transposeB && isWeightFormat(storage.dtype) && weightFormats[storage.dtype].block > 1);
+}
+
+/** The same with rows rounded to what ggml rounds them to, whose sums, where minima multiply them, are rounded as well. */
+function roundedProduct(product: Matmul, finish: Finish): void {
+  const { batch, m, n, k } = product;
+  const { dtype } = product.b.storage;
+  if (!isWeightFormat(dtype)) return;
+  for (let pair = 0; pair < batch; pair++) {
+    const startA = product.a.offset + pair * product.batchStrideA;
+    const startB = product.b.offset + pair * product.batchStrideB;
+    const stored = (valuesOf(product.a.storage) as Floats).subarray(startA, startA + m * k);
+    const { values, excess } = roundedRows(dtype, pack(stored, m, k, product.transposeA, null));
+    const start = pair * m * n;
+    const added = excess && excessProducts(excess, minimaOf(product.b.storage, startB, n * k), { m, n });
+    const finishAll: Finish = added ? (sum, at, column) => finish(sum + added[at - start]!, at, column) : finish;
+    multiply(values, weightsOf(product.b.storage, startB, n * k), { m, n, k, start }, finishAll);
+  }
+}
+
+/** Σ over blocks of excess · minimum: excess `[m, blocks]`, minima `[n, blocks]` → `[m, n]`. */
+function excessProducts(excess: Float64Array, minima: Float64Array, { m, n }: Pick<Sizes, "m" | "n">): Float64Array {
+  const out = new Float64Array(m * n);
+  const blocks = excess.length / Math.max(m, 1);
+  const finish: Finish = (sum, at) => {
+    out[at] = sum;
+  };
+  multiply(excess, minima, { m, n, k: blocks, start: 0 }, finish);
+  return out;
 }
 
 /** `count` rows of k numbers; `isAcross` when they are stored as columns, `[k, count]`. */

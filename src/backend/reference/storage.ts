@@ -1,4 +1,5 @@
 import { ShapeError, StemmaError } from "../../core/errors.ts";
+import { float16Value } from "../../core/float-formats.ts";
 import { elementCount } from "../../core/shape.ts";
 import { outOfMemory } from "../demand-memory.ts";
 import type { Dtype, Storage, View } from "../storage.ts";
@@ -82,6 +83,19 @@ export function weightsOf(storage: Storage, offset: number, length: number): Flo
   const decoded = new Float32Array(length);
   weightFormats[dtype].decode(raw.subarray(storedBytes(dtype, offset), storedBytes(dtype, offset + length)), decoded);
   return decoded;
+}
+
+/** The minima of a format's blocks that have one, the second number of each, of `length` weights from element `offset` on. */
+export function minimaOf(storage: Storage, offset: number, length: number): Float64Array {
+  const raw = contentsOf(storage) as Uint8Array;
+  const [first, end] = [storedBytes(storage.dtype, offset), storedBytes(storage.dtype, offset + length)];
+  const blocks = isWeightFormat(storage.dtype) ? length / weightFormats[storage.dtype].block : 0;
+  const minima = new Float64Array(blocks);
+  for (let i = 0; i < blocks; i++) {
+    const at = first + (i * (end - first)) / blocks + 2;
+    minima[i] = float16Value(raw[at]! | (raw[at + 1]! << 8));
+  }
+  return minima;
 }
 
 /** The numbers of a float32 view, sharing its memory. */

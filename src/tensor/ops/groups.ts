@@ -2,7 +2,7 @@ import { isWeightFormat } from "../../backend/weight-formats.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { formatShape, sameShape } from "../../core/shape.ts";
 import type { Op } from "../op.ts";
-import { apply, defineOp } from "../op.ts";
+import { apply, defineOp, roundsRows } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 const sorting: Op<Tensor[], { readonly groups: number }> = defineOp({
@@ -68,7 +68,8 @@ export const groupedLinear: Op<[x: Tensor, weight: Tensor, groupOf: Tensor], und
         `${formatShape(groupOf.shape)} do not fit`,
     );
   },
-  run: (kernels, [x, weight, groupOf], out) => kernels.groupedLinear({ x, weight, groupOf, out }),
+  run: (kernels, [x, weight, groupOf], out) =>
+    kernels.groupedLinear({ x, weight, groupOf, out, roundsRows: roundsRows() }),
   grad(dy, { inputs: [x, weight, groupOf], kernels }) {
     return [
       () => {

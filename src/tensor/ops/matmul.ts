@@ -4,7 +4,7 @@ import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount, formatShape, sameShape } from "../../core/shape.ts";
 import type { Op } from "../op.ts";
-import { defineOp } from "../op.ts";
+import { defineOp, roundsRows } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 interface Transposes {
@@ -82,7 +82,7 @@ export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residua
       kernels.matmul({
         ...{ a: x, b: weight, out, batch: 1, m: x.size / Math.max(k, 1), n, k },
         ...{ transposeA: false, transposeB: true, batchStrideA: 0, batchStrideB: 0 },
-        ...{ bias, residual, activation, preActivation },
+        ...{ bias, residual, activation, preActivation, roundsRows: roundsRows() },
       });
     },
     again: ({ activation }) =>
@@ -171,7 +171,7 @@ function product(kernels: Kernels, a: Tensor, b: Tensor, like: Tensor, attrs: Tr
 
 function multiply(kernels: Kernels, a: Tensor, b: Tensor, out: Tensor, attrs: Transposes, accumulate = false): void {
   const { shape: _, ...sizes } = plan(a, b, attrs);
-  kernels.matmul({ a, b, out, ...sizes, ...attrs, accumulate });
+  kernels.matmul({ a, b, out, ...sizes, ...attrs, accumulate, roundsRows: roundsRows() });
 }
 
 interface Plan extends Pick<Matmul, "batch" | "m" | "n" | "k" | "batchStrideA" | "batchStrideB"> {

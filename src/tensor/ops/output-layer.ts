@@ -1,4 +1,5 @@
 import type { Kernels } from "../../backend/kernels.ts";
+import { roundsRows } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**
@@ -22,7 +23,7 @@ export function rowsAtOnce(rows: number, classes: number): number {
 export function fillLogits(kernels: Kernels, [hidden, weight, bias]: OutputLayer, out: Tensor): void {
   const [m, k, n] = [hidden.axis(0), hidden.axis(1), weight.axis(0)];
   const plain = { batch: 1, transposeA: false, transposeB: true, batchStrideA: 0, batchStrideB: 0 };
-  kernels.matmul({ ...plain, m, n, k, a: hidden, b: weight, out, bias });
+  kernels.matmul({ ...plain, m, n, k, a: hidden, b: weight, out, bias, roundsRows: roundsRows() });
 }
 
 /** out = cap · tanh(logits / cap). What remains in `logits`, divided by the cap, is what the gradient of tanh asks for. */
