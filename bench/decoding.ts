@@ -23,14 +23,13 @@ await answerLines<Command>(async ({ model: path, threads, promptTokens, decodeTo
   const { model, startSeconds } = loaded;
   const ids = Array.from({ length: promptTokens }, (_, i) => (i * 97) % 1000);
   const decoder = new Decoder(model, 1, promptTokens + decodeTokens + 1);
-  decoder.open();
-  await decoder.feed([ids.slice(0, 16)]);
-  decoder.reset(0);
+  await decoder.feed([{ slot: 0, tokens: ids.slice(0, 16) }]);
+  decoder.truncate(0, 0);
   const prompt = await costOf(async () => {
-    await decoder.feed([ids]);
+    await decoder.feed([{ slot: 0, tokens: ids }]);
   });
   const decode = await costOf(async () => {
-    for (let i = 0; i < decodeTokens; i++) await decoder.feed([[(i * 97) % 1000]]);
+    for (let i = 0; i < decodeTokens; i++) await decoder.feed([{ slot: 0, tokens: [(i * 97) % 1000] }]);
   });
   decoder.release();
   return { prompt, decode, startSeconds, peakBytes: peakBytes() };

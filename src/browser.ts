@@ -26,6 +26,8 @@ export type { JsonObject } from "./files/json.ts";
 export type { TextFiles } from "./files/text-files.ts";
 export { memoryTexts } from "./files/text-files.ts";
 export { ChatSession } from "./generate/chat-session.ts";
+export type { EngineOptions } from "./generate/engine.ts";
+export { Engine } from "./generate/engine.ts";
 export type { FinishReason, GeneratedToken, GenerationOptions } from "./generate/generate.ts";
 export { generate } from "./generate/generate.ts";
 export type { TextGenerationOptions, TextPiece } from "./generate/generate-text.ts";
@@ -33,6 +35,15 @@ export { generateText } from "./generate/generate-text.ts";
 export { SamplingSettings } from "./generate/sampling.ts";
 export type { Score } from "./generate/score.ts";
 export { score } from "./generate/score.ts";
+export type {
+  AnswerGrammar,
+  EngineEvent,
+  EngineState,
+  ScoredToken,
+  SequenceRequest,
+  SequenceSampling,
+  TokenGuide,
+} from "./generate/sequence-request.ts";
 export type { ModelFamily, ModelShape } from "./models/family.ts";
 export { families, otherFamilies } from "./models/index.ts";
 export type { LanguageModel } from "./models/language-model.ts";

@@ -106,9 +106,61 @@ napi_value attentionGrad(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/** heads, keyValueHeads, queries, keys, headDim, scale, cap, slopes… or none, window */
+AttentionRule readRaggedRule(Call& call) {
+  AttentionRule r{};
+  r.batch = 1;
+  r.heads = call.size();
+  r.keyValueHeads = call.size();
+  r.queries = call.size();
+  r.keys = call.size();
+  r.headDim = call.size();
+  r.scale = (float)call.number();
+  r.causal = true;
+  r.cap = (float)call.number();
+  const View slopes = call.optionalView();
+  r.slopes = call.floats(slopes, r.heads, "slopes");
+  r.window = call.size();
+  if (r.keyValueHeads == 0 || r.heads % r.keyValueHeads != 0) call.fail("keyValueHeads does not divide heads");
+  if (!(r.cap >= 0)) call.fail("the cap of scores must not be negative");
+  return r;
+}
+
+/** Whether a sequence lies within queries and keys. */
+bool isWithin(const RaggedSequence& s, const AttentionRule& r) {
+  const bool isPositive = s.start >= 0 && s.length >= 0 && s.firstQuery >= 0 && s.queries >= 0 && s.firstKey >= 0;
+  return isPositive && (int64_t)s.firstQuery + s.queries <= r.queries && (int64_t)s.firstKey + s.length <= r.keys;
+}
+
+/** raggedAttention(rule…, count, sequences…, query…, key…, value…, out…) */
+napi_value raggedAttention(napi_env env, napi_callback_info info) {
+  Call call(env, info, "raggedAttention");
+  RaggedAttention a{};
+  a.rule = readRaggedRule(call);
+  const AttentionRule& r = a.rule;
+  a.count = call.size();
+  const View sequences = call.view();
+  a.sequences = (const RaggedSequence*)call.ints(sequences, times(a.count, sizeof(RaggedSequence) / 4), "sequences");
+  a.query = readRows(call, r, r.queries, r.heads, "query");
+  WeightFormat values = WeightFormat::float32;
+  a.key = readStored(call, r, &a.stored, "key");
+  a.value = readStored(call, r, &values, "value");
+  const bool isKnown = a.stored == WeightFormat::float32 || a.stored == WeightFormat::bfloat16;
+  if (call.ok() && (!isKnown || values != a.stored)) call.fail("keys and values must both be float32 or bfloat16");
+  const View out = call.view();
+  a.out = call.floats(out, outElements(r), "out");
+  for (int64_t s = 0; call.ok() && s < a.count; s++) {
+    if (!isWithin(a.sequences[s], r)) call.fail("a sequence lies beyond the queries or the keys");
+  }
+  if (call.ok() && outElements(r) > 0) call.kernels().raggedAttention(a, call.threads());
+  return nullptr;
+}
+
 }  // namespace
 
-const Method attentionMethods[] = {
-    {"attention", attention}, {"attentionGrad", attentionGrad}, {nullptr, nullptr}};
+const Method attentionMethods[] = {{"attention", attention},
+                                   {"attentionGrad", attentionGrad},
+                                   {"raggedAttention", raggedAttention},
+                                   {nullptr, nullptr}};
 
 }  // namespace stemma

@@ -170,6 +170,7 @@ extern const Method optimizerMethods[];
 extern const Method rotaryMethods[];
 extern const Method lstmMethods[];
 extern const Method attentionMethods[];
+extern const Method tokenChoiceMethods[];
 extern const Method repeatMethods[];
 
 /** All of them, ended by null. A method's number is its place among those of all families. */

@@ -7,8 +7,11 @@ namespace stemma::STEMMA_ISA {
 
 namespace {
 
-/** Keys whose scores are held at once. */
-constexpr int64_t kKeyBlock = 1024;
+/** Heads whose scores are computed together, from one reading of the keys. */
+constexpr int kHeadsAtOnce = 4;
+
+/** Elements from one head's scores to the next. */
+constexpr int64_t kStride = scoreStride(kBlockKeys);
 
 /** Where number `at` lies. */
 template <WeightFormat kStored>
@@ -22,24 +25,60 @@ STEMMA_INLINE const void* storedRow(const HeadRows& rows, const AttentionRule& r
   return placeOf<kStored>(rows.data, b * rows.batchStride + t * rows.rowStride + head * r.headDim);
 }
 
-/** scores[j] = query · key j, for kLanes keys at a time. */
-template <WeightFormat kStored>
-void scoreKeys(const float* query, const void* keys, int64_t stride, int64_t count, int64_t d, float* scores) {
+/**
+ * Products of the queries of kHeads heads, side by side, with `count` keys: a lane for each key, so that each product is
+ * summed in the order of its dimensions, as a tile does.
+ */
+template <WeightFormat kStored, int kHeads>
+void scoreKeys(const float* queries, const void* keys, int64_t stride, int64_t count, int64_t d, float* scores) {
   for (int64_t j = 0; j < count; j += kLanes) {
     const int64_t some = count - j < kLanes ? count - j : kLanes;
-    Vec sums[kLanes] = {};
-    for (int64_t k = 0; k < some; k++) {
-      const void* key = placeOf<kStored>(keys, (j + k) * stride);
-      Vec sum = {};
-      forVectors(d, [&](int64_t at, int64_t length) STEMMA_EXPANDED {
-        sum = fma(loadSome(query + at, length), loadWeights<kStored>(key, at, length), sum);
-      });
-      sums[k] = sum;
+    Vec sums[kHeads] = {};
+    forVectors(d, [&](int64_t at, int64_t length) STEMMA_EXPANDED {
+      Vec square[kLanes];
+      if (some == kLanes) {
+#pragma GCC unroll 16
+        for (int k = 0; k < kLanes; k++) {
+          square[k] = loadWeights<kStored>(placeOf<kStored>(keys, (j + k) * stride), at, length);
+        }
+      } else {
+        for (int k = 0; k < kLanes; k++) {
+          square[k] = k < some ? loadWeights<kStored>(placeOf<kStored>(keys, (j + k) * stride), at, length) : Vec{};
+        }
+      }
+      transposeSquare(square);
+      const float* query = queries + at;
+      if (length == kLanes) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; i++) {
+#pragma GCC unroll 4
+          for (int h = 0; h < kHeads; h++) sums[h] = fma(broadcast(query[h * d + i]), square[i], sums[h]);
+        }
+      } else {
+        for (int i = 0; i < length; i++) {
+#pragma GCC unroll 4
+          for (int h = 0; h < kHeads; h++) sums[h] = fma(broadcast(query[h * d + i]), square[i], sums[h]);
+        }
+      }
+    });
+#pragma GCC unroll 4
+    for (int h = 0; h < kHeads; h++) storeSome(scores + h * kStride + j, sums[h], some);
+  }
+}
+
+/** The same for any number of heads. */
+template <WeightFormat kStored>
+void scoreHeads(const float* queries, int64_t heads, const void* keys, int64_t stride, int64_t count, int64_t d,
+                float* scores) {
+  for (int64_t h = 0; h < heads; h += kHeadsAtOnce) {
+    const float* own = queries + h * d;
+    float* to = scores + h * kStride;
+    switch (heads - h) {
+      case 1: scoreKeys<kStored, 1>(own, keys, stride, count, d, to); break;
+      case 2: scoreKeys<kStored, 2>(own, keys, stride, count, d, to); break;
+      case 3: scoreKeys<kStored, 3>(own, keys, stride, count, d, to); break;
+      default: scoreKeys<kStored, kHeadsAtOnce>(own, keys, stride, count, d, to);
     }
-    transposeSquare(sums);
-    for (int half = kLanes / 2; half > 0; half /= 2)
-      for (int k = 0; k < half; k++) sums[k] += sums[k + half];
-    storeSome(scores + j, sums[0], some);
   }
 }
 
@@ -47,24 +86,21 @@ void scoreKeys(const float* query, const void* keys, int64_t stride, int64_t cou
 template <WeightFormat kStored, int kVectors>
 STEMMA_INLINE void addValues(const float* weights, const void* values, int64_t stride, int64_t count,
                              int64_t lastCount, float* out) {
-  Vec sums[2][kVectors] = {};
+  Vec sums[kVectors] = {};
   for (int64_t j = 0; j < count; j++) {
     const void* value = placeOf<kStored>(values, j * stride);
+    const Vec weight = broadcast(weights[j]);
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors - 1; v++) sums[0][v] = fma(broadcast(weights[j]), loadWeights<kStored>(value, v * kLanes, kLanes), sums[0][v]);
+    for (int v = 0; v < kVectors - 1; v++) {
+      sums[v] = fma(weight, loadWeights<kStored>(value, v * kLanes, kLanes), sums[v]);
+    }
     const Vec last = loadWeights<kStored>(value, (kVectors - 1) * kLanes, lastCount);
-    sums[0][kVectors - 1] = fma(broadcast(weights[j]), last, sums[0][kVectors - 1]);
-    if (++j == count) break;
-    value = placeOf<kStored>(value, stride);
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors - 1; v++) sums[1][v] = fma(broadcast(weights[j]), loadWeights<kStored>(value, v * kLanes, kLanes), sums[1][v]);
-    const Vec next = loadWeights<kStored>(value, (kVectors - 1) * kLanes, lastCount);
-    sums[1][kVectors - 1] = fma(broadcast(weights[j]), next, sums[1][kVectors - 1]);
+    sums[kVectors - 1] = fma(weight, last, sums[kVectors - 1]);
   }
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; v++) {
     const int64_t lanes = v == kVectors - 1 ? lastCount : kLanes;
-    storeSome(out + v * kLanes, loadSome(out + v * kLanes, lanes) + (sums[0][v] + sums[1][v]), lanes);
+    storeSome(out + v * kLanes, loadSome(out + v * kLanes, lanes) + sums[v], lanes);
   }
 }
 
@@ -82,46 +118,74 @@ void addAllValues(const float* weights, const void* values, int64_t stride, int6
   }
 }
 
+/** Memory of one query: the scores of each head that shares a key-value head, what dropout keeps, and their states. */
+struct QueryParts {
+  float* scores;
+  float* kept;
+  RowState* states;
+
+  QueryParts(const AttentionRule& r, float* memory)
+      : scores(memory),
+        kept(memory + r.heads / r.keyValueHeads * kStride),
+        states((RowState*)(kept + kStride)) {}
+};
+
+/** Adds what one head's query sees of a block of keys, whose products are in `scores`. */
 template <WeightFormat kStored>
-void attendQuery(const Attention& a, int64_t b, int64_t head, int64_t i, float* scores, float* kept) {
+void addBlock(const Attention& a, int64_t b, int64_t head, int64_t i, KeyRange seen, KeyRange block, float* scores,
+              const QueryParts& parts, RowState& state) {
   const AttentionRule& r = a.rule;
   const int64_t d = r.headDim, group = head * r.keyValueHeads / r.heads;
-  const int64_t row = (b * r.heads + head) * r.queries + i;
-  const float* query = rowOf(a.query, r, b, i, head);
   float* out = a.out + ((b * r.queries + i) * r.heads + head) * d;
-  memset(out, 0, d * sizeof(float));
-  RowState state{-INFINITY, 0};
-  const ScoreRule rule = scoreRule(r, b, head, i);
-  const KeyRange seen = keysOf(r, b, i);
-  for (int64_t first = seen.first; first < seen.end; first += kKeyBlock) {
-    const int64_t count = seen.end - first < kKeyBlock ? seen.end - first : kKeyBlock;
-    scoreKeys<kStored>(query, storedRow<kStored>(a.key, r, b, first, group), a.key.rowStride, count, d, scores);
-    const KeyRange block{first, first + count};
-    const NextPeak next = raisePeak(state, finishScores({block, block}, block, scores - first, rule));
-    state.sum += exponentiate(scores, next.shift, count);
-    if (first > seen.first && next.shrink != 1.0f) scaleVector(out, next.shrink, d);
-    if (r.drops) {
-      keptWeights(r, row, first, count, kept);
-      multiplyRow(scores, kept, count);
-    }
-    addAllValues<kStored>(scores, storedRow<kStored>(a.value, r, b, first, group), a.value.rowStride, count, d, out);
+  const bool isFirst = state.peak == -INFINITY;
+  const KeyRange common{seen.first > block.first ? seen.first : block.first, block.end};
+  const float peak = finishScores({block, common}, seen, scores - block.first, scoreRule(r, b, head, i));
+  const NextPeak next = raisePeak(state, peak);
+  state.sum += exponentiate(scores, next.shift, block.length());
+  if (!isFirst && next.shrink != 1.0f) scaleVector(out, next.shrink, d);
+  if (r.drops) {
+    keptWeights(r, (b * r.heads + head) * r.queries + i, block.first, block.length(), parts.kept);
+    multiplyRow(scores, parts.kept, block.length());
   }
-  finishRow(a, out, row, state);
+  const int64_t before = common.first - block.first;
+  const void* values = storedRow<kStored>(a.value, r, b, common.first, group);
+  addAllValues<kStored>(scores + before, values, a.value.rowStride, common.length(), d, out);
+}
+
+template <WeightFormat kStored>
+void attend(const Attention& a, int64_t b, int64_t group, int64_t i, const QueryParts& parts) {
+  const AttentionRule& r = a.rule;
+  const int64_t d = r.headDim, sharing = r.heads / r.keyValueHeads, first = group * sharing;
+  const float* queries = rowOf(a.query, r, b, i, first);
+  memset(a.out + ((b * r.queries + i) * r.heads + first) * d, 0, sharing * d * sizeof(float));
+  for (int64_t h = 0; h < sharing; h++) parts.states[h] = {-INFINITY, 0};
+  const KeyRange seen = keysOf(r, b, i);
+  for (KeyRange block = blockAt(seen.first, seen.end, kBlockKeys); !block.isEmpty();
+       block = blockAt(block.end, seen.end, kBlockKeys)) {
+    const void* keys = storedRow<kStored>(a.key, r, b, block.first, group);
+    scoreHeads<kStored>(queries, sharing, keys, a.key.rowStride, block.length(), d, parts.scores);
+    for (int64_t h = 0; h < sharing; h++) {
+      addBlock<kStored>(a, b, first + h, i, seen, block, parts.scores + h * kStride, parts, parts.states[h]);
+    }
+  }
+  for (int64_t h = 0; h < sharing; h++) {
+    const int64_t head = first + h;
+    float* out = a.out + ((b * r.queries + i) * r.heads + head) * d;
+    finishRow(a, out, (b * r.heads + head) * r.queries + i, parts.states[h]);
+  }
 }
 
 }  // namespace
 
-void attendFew(const Attention& a, int threads) {
-  const AttentionRule& r = a.rule;
-  const int64_t tasks = r.batch * r.heads;
-  const auto attend = a.stored == WeightFormat::float32 ? &attendQuery<WeightFormat::float32>
-                                                        : &attendQuery<WeightFormat::bfloat16>;
-  Scratch memory((size_t)(threads < tasks ? threads : tasks) * 2 * scoreStride(kKeyBlock) * sizeof(float));
-  parallel(threads, tasks, [&](int64_t task, int slot) {
-    float* scores = memory.floats() + slot * 2 * scoreStride(kKeyBlock);
-    for (int64_t i = 0; i < r.queries; i++)
-      attend(a, task / r.heads, task % r.heads, i, scores, scores + scoreStride(kKeyBlock));
-  });
+int64_t queryFloats(const AttentionRule& r) {
+  const int64_t sharing = r.heads / r.keyValueHeads;
+  return ((sharing + 1) * kStride + 2 * sharing + 15) / 16 * 16;
+}
+
+void attendQuery(const Attention& a, int64_t b, int64_t group, int64_t i, float* memory) {
+  const QueryParts parts(a.rule, memory);
+  if (a.stored == WeightFormat::float32) attend<WeightFormat::float32>(a, b, group, i, parts);
+  else attend<WeightFormat::bfloat16>(a, b, group, i, parts);
 }
 
 }  // namespace stemma::STEMMA_ISA

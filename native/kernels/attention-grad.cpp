@@ -121,7 +121,7 @@ void gradRows(const AttentionGradient& g, const Queries& q, int64_t t, KeyRange 
   const AttentionRule& r = g.rule;
   const Format format = formatOf(r);
   const int64_t d = r.headDim, rows = q.rows - t < kTileRows ? q.rows - t : kTileRows, outStride = r.heads * d;
-  const TileKeys keys = tileKeys(format, parts.own + t, rows, block);
+  const TileKeys keys = tileKeys(parts.own + t, rows, block);
   const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
   float *weights = parts.weights + t * kStride, *dScores = parts.dScores + t * kStride;
   auto multiply = [&](const float* x, int64_t rowStride, const float* across, float* out) {

@@ -39,6 +39,8 @@ static inline KeyRange keysOf(const AttentionRule& r, int64_t b, int64_t i) {
   }
   if (mask && mask[2] < seen.end) seen.end = mask[2];
   if (r.maskWidth > 3 && mask && mask[3 + i] > 0) seen.first = mask[3 + i];
+  const int64_t reach = startOf(r, b) + i + 1 - r.window;
+  if (r.window > 0 && reach > seen.first) seen.first = reach;
   return seen.isEmpty() ? KeyRange{0, 0} : seen;
 }
 
@@ -58,6 +60,20 @@ static inline KeyRange keysOfQueries(const AttentionRule& r, int64_t b, int64_t 
 /** First element of one row of one head. */
 static inline float* rowOf(const HeadRows& rows, const AttentionRule& r, int64_t b, int64_t t, int64_t head) {
   return rows.data + b * rows.batchStride + t * rows.rowStride + head * r.headDim;
+}
+
+/** Keys of two vectors: the least by which beginnings of stretches of scores differ. */
+constexpr int64_t kVectorPair = 2 * kLanes;
+
+/**
+ * The stretch of keys from `first` on that goes through a kernel at once, at most to the end of a block: it begins with a
+ * whole pair of vectors, and blocks lie at multiples of `keys` from the first key of all, so that a query's sums are the
+ * same whoever is computed beside it.
+ */
+static inline KeyRange blockAt(int64_t first, int64_t end, int64_t keys) {
+  if (first >= end) return {end, end};
+  const int64_t begin = first - first % kVectorPair, next = (first / keys + 1) * keys;
+  return {begin, next < end ? next : end};
 }
 
 /** Which queries of a tile see what: all of them `common`, some of them `any`. */
@@ -81,9 +97,9 @@ static inline TileRows leftOperand(Format format, const float* x, int64_t rowStr
 
 /**
  * Of `rows` queries that see `own`, within a block of keys; both are empty when nobody sees anything. `any` begins with
- * a whole unit of the block.
+ * a whole pair of vectors of the block.
  */
-static inline TileKeys tileKeys(Format format, const KeyRange* own, int64_t rows, KeyRange block) {
+static inline TileKeys tileKeys(const KeyRange* own, int64_t rows, KeyRange block) {
   TileKeys keys{{block.end, block.first}, block};
   for (int64_t t = 0; t < rows; t++) {
     const KeyRange seen = within(own[t], block);
@@ -93,7 +109,7 @@ static inline TileKeys tileKeys(Format format, const KeyRange* own, int64_t rows
     if (seen.end < keys.common.end) keys.common.end = seen.end;
   }
   if (keys.any.isEmpty()) keys.any = {block.first, block.first};
-  keys.any.first -= (keys.any.first - block.first) % unitWidth(format);
+  keys.any.first -= (keys.any.first - block.first) % kVectorPair;
   keys.common = within(keys.common, keys.any);
   return keys;
 }
@@ -178,7 +194,10 @@ STEMMA_INLINE float finishScores(const TileKeys& keys, KeyRange own, float* scor
   return maxLanes(largest);
 }
 
-/** scores = exp(scores − peak), and 0 in the rest of the last vector; gives their sum. */
+/**
+ * scores = exp(scores − peak), and 0 in the rest of the last vector; gives their sum. Even and odd vectors are summed
+ * apart, so that it is the same however many scores of −∞ stand before (whole pairs of vectors) and behind.
+ */
 STEMMA_INLINE float exponentiate(float* scores, float peak, int64_t length) {
   Vec sums[2] = {};
   int64_t j = 0;
@@ -189,11 +208,11 @@ STEMMA_INLINE float exponentiate(float* scores, float peak, int64_t length) {
       sums[k] += weight;
     }
   }
-  for (; j < length; j += kLanes) {
+  for (int k = 0; j < length; j += kLanes, k++) {
     const int64_t count = length - j < kLanes ? length - j : kLanes;
     const Vec weight = exp(loadPartial(scores + j, count, -INFINITY) - peak);
     store(scores + j, weight);
-    sums[0] += weight;
+    sums[k] += weight;
   }
   return sumLanes(sums[0] + sums[1]);
 }
@@ -242,7 +261,9 @@ static inline NextPeak raisePeak(RowState& state, float peak) {
   // Without a finite score there is nothing to subtract; what is no number must still reach the sum.
   const float shift = state.peak == -INFINITY ? 0.0f : state.peak;
   const float shrink = before == state.peak ? 1.0f : before == -INFINITY ? 0.0f : expf(before - shift);
-  state.sum *= shrink;
+  // Rounded before anything is added to it, in whichever function this becomes a part of.
+  const volatile float shrunk = state.sum * shrink;
+  state.sum = shrunk;
   return {shift, shrink};
 }
 
@@ -253,7 +274,25 @@ STEMMA_INLINE void finishRow(const Attention& a, float* out, int64_t row, RowSta
   if (a.logSumExp) a.logSumExp[row] = sees ? state.peak + logf(state.sum) : -INFINITY;
 }
 
-/** Attention for few queries: reads keys and values where they lie. */
-void attendFew(const Attention& a, int threads);
+/** Keys of a block that is packed, or whose scores are held, for one query or many. */
+constexpr int64_t kBlockKeys = 512;
+
+/** Queries of one task, which share what it packs. */
+constexpr int64_t kChunk = 264;
+
+/** Fewer queries than this do not repay packing the keys. */
+constexpr int64_t kFewQueries = 4;
+
+/** Floats that `attendQuery` needs. */
+int64_t queryFloats(const AttentionRule& r);
+
+/** Query i of sequence b, for the heads that read one key-value head. Reads keys and values where they lie. */
+void attendQuery(const Attention& a, int64_t b, int64_t group, int64_t i, float* memory);
+
+/** Floats that `attendChunk` needs. */
+int64_t chunkFloats(const AttentionRule& r, WeightFormat stored);
+
+/** The same of queries [begin, end), at most kChunk. Packs keys and values. Without rounding the bits are the same, too. */
+void attendChunk(const Attention& a, int64_t b, int64_t group, int64_t begin, int64_t end, float* memory);
 
 }  // namespace stemma::STEMMA_ISA

@@ -6,22 +6,12 @@
 
 namespace stemma::STEMMA_ISA {
 
-void attention(const Attention& a, int threads);
-
 namespace {
 
-/** Keys that are packed at once. */
-constexpr int64_t kKeyBlock = 512;
-static_assert(kKeyBlock % kTileColumns == 0, "a block is a whole number of panels");
+static_assert(kBlockKeys % kTileColumns == 0, "a block is a whole number of panels");
 
 /** Elements from one row of scores to the next. */
-constexpr int64_t kStride = scoreStride(kKeyBlock);
-
-/** Queries of one task, which share what it packs. */
-constexpr int64_t kChunk = 264;
-
-/** Fewer queries than this do not repay packing the keys. */
-constexpr int64_t kFewQueries = 4;
+constexpr int64_t kStride = scoreStride(kBlockKeys);
 
 constexpr int64_t panelsOf(int64_t columns) { return (columns + kTileColumns - 1) / kTileColumns; }
 
@@ -33,20 +23,22 @@ struct Parts {
   float* scores;
   float* kept;
   RowState* states;
+  float* decoded;  // a block of keys or values that are stored as other than float32
 
-  static int64_t elements(const AttentionRule& r) {
+  static int64_t elements(const AttentionRule& r, WeightFormat stored) {
     const int64_t valueColumns = panelsOf(r.headDim) * kTileColumns;
-    return (kTileRows + kKeyBlock) * r.headDim + kKeyBlock * valueColumns + kStride * (kTileRows + 1) +
-           2 * kChunk * (r.heads / r.keyValueHeads);
+    return (kTileRows + kBlockKeys) * r.headDim + kBlockKeys * valueColumns + kStride * (kTileRows + 1) +
+           2 * kChunk * (r.heads / r.keyValueHeads) + (stored == WeightFormat::float32 ? 0 : kBlockKeys * r.headDim);
   }
 
   Parts(const AttentionRule& r, float* memory) {
     query = memory;
     keys = query + kTileRows * r.headDim;
-    values = keys + kKeyBlock * r.headDim;
-    scores = values + kKeyBlock * panelsOf(r.headDim) * kTileColumns;
+    values = keys + kBlockKeys * r.headDim;
+    scores = values + kBlockKeys * panelsOf(r.headDim) * kTileColumns;
     kept = scores + kStride * kTileRows;
     states = (RowState*)(kept + kStride);
+    decoded = kept + kStride + 2 * kChunk * (r.heads / r.keyValueHeads);
   }
 };
 
@@ -85,7 +77,7 @@ void attendRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int
   const int64_t d = r.headDim, outStride = r.heads * d, units = unitsOf(format, d);
   KeyRange own[kTileRows];
   for (int64_t t = 0; t < rows; t++) own[t] = keysOf(r, c.b, i + t);
-  const TileKeys keys = tileKeys(format, own, rows, block);
+  const TileKeys keys = tileKeys(own, rows, block);
   const int64_t first = keys.any.first - block.first, end = keys.any.end - block.first;
   if (end == first) return;
   const TileRows query =
@@ -105,6 +97,22 @@ void attendRows(const Attention& a, const Chunk& c, int64_t head, int64_t i, int
   }
 }
 
+/** A block of one head of keys or values as float32. */
+struct HeadBlock {
+  const float* data;
+  int64_t stride;
+};
+
+HeadBlock headBlock(const Attention& a, const HeadRows& rows, const Chunk& c, KeyRange block, float* room) {
+  const AttentionRule& r = a.rule;
+  if (a.stored == WeightFormat::float32) return {rowOf(rows, r, c.b, block.first, c.group), rows.rowStride};
+  const int64_t d = r.headDim, first = c.b * rows.batchStride + block.first * rows.rowStride + c.group * d;
+  for (int64_t j = 0; j < block.length(); j++) {
+    decodeStretch<WeightFormat::bfloat16>(rows.data, first + j * rows.rowStride, d, room + j * d);
+  }
+  return {room, d};
+}
+
 void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
   const AttentionRule& r = a.rule;
   const Format format = formatOf(r);
@@ -113,10 +121,12 @@ void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
   for (int64_t i = 0; i < sharing * kChunk; i++) parts.states[i] = {-INFINITY, 0};
   for (int64_t i = c.begin; i < c.end; i++)
     clear(a.out + (c.b * r.queries + i) * outStride + c.group * sharing * d, sharing * d);
-  for (int64_t first = all.first; first < all.end; first += kKeyBlock) {
-    const KeyRange block{first, first + kKeyBlock < all.end ? first + kKeyBlock : all.end};
-    packTransposed(format, rowOf(a.key, r, c.b, first, c.group), a.key.rowStride, block.length(), d, parts.keys);
-    packColumns(format, rowOf(a.value, r, c.b, first, c.group), a.value.rowStride, block.length(), d, parts.values);
+  for (KeyRange block = blockAt(all.first, all.end, kBlockKeys); !block.isEmpty();
+       block = blockAt(block.end, all.end, kBlockKeys)) {
+    const HeadBlock keys = headBlock(a, a.key, c, block, parts.decoded);
+    packTransposed(format, keys.data, keys.stride, block.length(), d, parts.keys);
+    const HeadBlock values = headBlock(a, a.value, c, block, parts.decoded);
+    packColumns(format, values.data, values.stride, block.length(), d, parts.values);
     for (int64_t h = 0; h < sharing; h++) {
       for (int64_t i = c.begin; i < c.end; i += kTileRows) {
         const int64_t rows = c.end - i < kTileRows ? c.end - i : kTileRows;
@@ -133,34 +143,24 @@ void attendChunk(const Attention& a, const Chunk& c, const Parts& parts) {
   }
 }
 
-/** Keys or values of all sequences up to `end`, as float32 and side by side. */
-HeadRows decoded(const AttentionRule& r, const HeadRows& rows, int64_t end, float* to, int threads) {
-  const int64_t width = r.keyValueHeads * r.headDim;
-  parallelRows(threads, r.batch * end, width, [&](int64_t row) {
-    const int64_t from = row / end * rows.batchStride + row % end * rows.rowStride;
-    decodeStretch<WeightFormat::bfloat16>(rows.data, from, width, to + row * width);
-  });
-  return {to, width, end * width};
-}
-
-/** Attention to stored keys and values, which many queries repay decoding. */
-void attendStored(const Attention& a, int threads) {
+/** Attention for few queries. */
+void attendFew(const Attention& a, int threads) {
   const AttentionRule& r = a.rule;
-  int64_t end = 0;
-  for (int64_t b = 0; b < r.batch; b++) {
-    const KeyRange seen = keysOfQueries(r, b, 0, r.queries);
-    if (seen.end > end) end = seen.end;
-  }
-  const int64_t elements = (r.batch * end * r.keyValueHeads * r.headDim + 15) / 16 * 16;
-  const Scratch memory((size_t)(2 * elements) * sizeof(float));
-  Attention plain = a;
-  plain.stored = WeightFormat::float32;
-  plain.key = decoded(r, a.key, end, memory.floats(), threads);
-  plain.value = decoded(r, a.value, end, memory.floats() + elements, threads);
-  attention(plain, threads);
+  const int64_t tasks = r.batch * r.keyValueHeads * r.queries, elements = queryFloats(r);
+  Scratch memory((size_t)((threads < tasks ? threads : tasks) * elements) * sizeof(float));
+  parallel(threads, tasks, [&](int64_t task, int slot) {
+    const int64_t rest = task / r.queries;
+    attendQuery(a, rest / r.keyValueHeads, rest % r.keyValueHeads, task % r.queries, memory.floats() + slot * elements);
+  });
 }
 
 }  // namespace
+
+int64_t chunkFloats(const AttentionRule& r, WeightFormat stored) { return (Parts::elements(r, stored) + 15) / 16 * 16; }
+
+void attendChunk(const Attention& a, int64_t b, int64_t group, int64_t begin, int64_t end, float* memory) {
+  attendChunk(a, Chunk{b, group, begin, end}, Parts(a.rule, memory));
+}
 
 /**
  * out = softmax(scale · q kᵀ + bias, masked) v, block of keys after block, with the largest score and the sum of
@@ -169,14 +169,13 @@ void attendStored(const Attention& a, int threads) {
 void attention(const Attention& a, int threads) {
   const AttentionRule& r = a.rule;
   if (r.queries < kFewQueries) return attendFew(a, threads);
-  if (a.stored != WeightFormat::float32) return attendStored(a, threads);
-  const int64_t chunks = (r.queries + kChunk - 1) / kChunk, elements = (Parts::elements(r) + 15) / 16 * 16;
+  const int64_t chunks = (r.queries + kChunk - 1) / kChunk, elements = chunkFloats(r, a.stored);
   const int64_t tasks = r.batch * r.keyValueHeads * chunks;
   Scratch memory((size_t)((threads < tasks ? threads : tasks) * elements) * sizeof(float));
   parallel(threads, tasks, [&](int64_t task, int slot) {
     const int64_t begin = task % chunks * kChunk, end = begin + kChunk < r.queries ? begin + kChunk : r.queries;
-    const Chunk chunk{task / chunks / r.keyValueHeads, task / chunks % r.keyValueHeads, begin, end};
-    attendChunk(a, chunk, Parts(r, memory.floats() + slot * elements));
+    const int64_t b = task / chunks / r.keyValueHeads, group = task / chunks % r.keyValueHeads;
+    attendChunk(a, b, group, begin, end, memory.floats() + slot * elements);
   });
 }
 

@@ -24,6 +24,8 @@ struct AttentionRule {
   /** [batch, maskWidth]: start, prefix, keys and, where wider than 3, the first key of each query; or null. */
   const int32_t* mask;
   int64_t maskWidth;
+  /** Keys that a query sees, its own included, the rest before it being hidden; 0 hides none. */
+  int64_t window;
   /** Scaled scores become cap · tanh(score / cap); 0 leaves them. */
   float cap;
   /** [heads, queries, keys], or null. */
@@ -46,6 +48,24 @@ struct Attention {
   WeightFormat stored;
   float* out;
   float* logSumExp;
+};
+
+/** Numbers of a sequence among others: `RaggedAttention.sequences` in src/backend/fused-kernels.ts. */
+struct RaggedSequence {
+  int32_t start, prefix, length, firstQuery, queries, firstKey;
+};
+
+/**
+ * Operands of attention of sequences whose queries lie back to back, and whose keys and values are stretches of one table.
+ * Of `rule` only sizes, scale, cap, slopes and window count; `queries` and `keys` are those of all sequences together.
+ */
+struct RaggedAttention {
+  AttentionRule rule;
+  const RaggedSequence* sequences;
+  int64_t count;
+  HeadRows query, key, value;
+  WeightFormat stored;
+  float* out;
 };
 
 /** Operands of its gradient; `dBias` may be null. */

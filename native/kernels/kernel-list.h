@@ -10,6 +10,7 @@
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/rotary.h"
+#include "kernels/token-choice.h"
 #include "kernels/transfer.h"
 #include "kernels/unary.h"
 
@@ -70,4 +71,7 @@
   K(void, lstmCellGrad, (const LstmCellGradient& gradient, int threads))                                              \
   K(void, adamw, (const AdamWTensor* tensors, int count, const AdamWConstants& constants, int threads))               \
   K(void, attention, (const Attention& attention, int threads))                                                       \
-  K(void, attentionGrad, (const AttentionGradient& gradient, int threads))
+  K(void, attentionGrad, (const AttentionGradient& gradient, int threads))                                            \
+  K(void, raggedAttention, (const RaggedAttention& attention, int threads))                                           \
+  K(void, chooseTokens,                                                                                               \
+    (const float* logits, int64_t rows, int64_t width, const TokenChoice* choices, double* const* outs, int threads))

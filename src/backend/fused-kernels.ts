@@ -66,6 +66,33 @@ export interface AttentionGrad extends AttentionRule {
   readonly dBias: View | null;
 }
 
+/**
+ * Operands of attention of sequences whose queries lie back to back and whose keys and values are stretches of one table,
+ * as in decoding. It is causal. A result depends on nothing but its query and the keys and values that this one sees: its
+ * bits are the same in every call.
+ */
+export interface RaggedAttention
+  extends Pick<AttentionRule, "heads" | "keyValueHeads" | "headDim" | "scale" | "cap" | "slopes"> {
+  /** Queries of all sequences together. */
+  readonly queries: number;
+  /** Rows of the table. */
+  readonly keys: number;
+  /** Keys that a query sees, its own and those right before it; 0 is all before it. */
+  readonly window: number;
+  /**
+   * int32 `[sequences, 6]`: position of a sequence's first query, the keys that every query of it sees (prefix), the keys
+   * that exist; number of its first query, how many it has, and row of its first key.
+   */
+  readonly sequences: View;
+  /** Of these, strides from sequence to sequence count for nothing. */
+  readonly query: HeadRows;
+  /** Keys and values are float32, or both bfloat16. */
+  readonly key: HeadRows;
+  readonly value: HeadRows;
+  /** `[queries, heads, headDim]` */
+  readonly out: View;
+}
+
 /** Operands of the rotary kernel. Pair i of a head is dimensions i and i + half, where half is the width of the tables. */
 export interface Rotary {
   /** `[batch, time, width]`, width ≥ heads · 2 · half. */
@@ -148,6 +175,8 @@ export interface FusedKernels {
   /** Tiled softmax(scale · q·kᵀ + bias, masked) · v; never holds `[queries, keys]` for the whole batch. */
   attention(attention: Attention): void;
   attentionGrad(gradient: AttentionGrad): void;
+  /** {@link attention} of sequences of unequal length, for inference. */
+  raggedAttention(attention: RaggedAttention): void;
   /**
    * Rows of logits `[rows, classes]` with int32 targets `[rows]`: losses[i] = logΣexp(logits[i]) − logits[i, target],
    * 0 for a negative target. With `dLogits` (it may be `logits` itself) also (softmax − onehot) · scale, 0 for a

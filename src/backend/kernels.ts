@@ -4,6 +4,7 @@ import type { Activation, BinaryKind, UnaryKind } from "./functions.ts";
 import type { FusedKernels } from "./fused-kernels.ts";
 import type { PassCapture } from "./passes.ts";
 import type { Dtype, Storage, View } from "./storage.ts";
+import type { ChosenToken, TokenChoice } from "./token-choice.ts";
 
 /**
  * out = activation(op(a) · op(b) + bias + residual), or out += op(a) · op(b), for each of `batch` pairs of matrices.
@@ -160,6 +161,8 @@ export interface Backend {
   finalizer(storage: Storage): () => void;
   /** Copies `values` into a storage from element `offset` on; a storage of a weight format takes its blocks as bytes. */
   write(storage: Storage, offset: number, values: Float32Array | Int32Array | Uint8Array): void;
+  /** Chooses a token from each row of logits `[rows, vocabularySize]`, after all kernels launched so far. */
+  chooseTokens(logits: View, choices: readonly TokenChoice[]): Promise<ChosenToken[]>;
   /** Absent where a pass costs nothing beside its kernels. */
   readonly passes?: PassCapture;
   /** Bytes that may still be allocated without the system running out of them; absent where nobody knows. */

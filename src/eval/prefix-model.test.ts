@@ -37,13 +37,14 @@ test.each(["gpt2", "llama", "mixtral"] as const)(
     const wanted = await lastLogits(model, prompt, prefix);
     const decoder = new Decoder(model, 2, 12);
     const longer = [...prompt, 7, 7, 7];
-    decoder.open();
-    decoder.open();
-    const [first, second] = await decoder.feed([prompt, longer]);
+    const [first, second] = await decoder.feed([
+      { slot: 1, tokens: prompt },
+      { slot: 0, tokens: longer },
+    ]);
     expectClose(first ?? [], wanted, nearly);
     const all = { causal: true, prefixLengths: Int32Array.of(longer.length) };
     expectClose(second ?? [], await lastLogits(model, longer, all), nearly);
-    const [next] = await decoder.feed([[9], []]);
+    const [next] = await decoder.feed([{ slot: 1, tokens: [9] }]);
     expectClose(next ?? [], await lastLogits(model, [...prompt, 9], prefix), nearly);
     const [causal, same] = [await lastLogits(model, prompt, { causal: true }), Array.from(wanted)];
     expect(Math.max(...causal.map((value, i) => Math.abs(value - (same[i] ?? 0))))).toBeGreaterThan(1e-4);

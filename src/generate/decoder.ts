@@ -5,18 +5,27 @@ import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { DecodingStep } from "./decoding-step.ts";
 
-/** Tokens taken through the model at one time, at most, while a prompt is read. */
-const chunkTokens = 2048;
+/** Logits that exist at one time, at most: 4 M numbers, 16 MB. */
+const logitElements = 1 << 22;
+
+/** Tokens that a pass appends to the sequence of one slot. */
+export interface PassPart {
+  readonly slot: number;
+  /** At least one. */
+  readonly tokens: readonly number[] | Int32Array;
+  /** The first of them whose logits (of what follows it) are wanted, and of how many. */
+  readonly first: number;
+  readonly rows: number;
+}
 
 /**
- * Runs a model over sequences of unequal length that come and go, each in a slot of one cache. Slots 0 … active − 1 are
- * in use; a sequence that ends hands its slot to the last one.
+ * Runs a model over sequences of unequal length, each in a slot of one cache. A pass takes any of them, with as many
+ * tokens of each as there are, back to back: nobody waits for the longest.
  */
 export class Decoder {
   readonly #model: LanguageModel;
   readonly #cache: KeyValueCache;
   readonly #step: DecodingStep;
-  #active = 0;
 
   constructor(model: LanguageModel, slots: number, capacity: number, cacheType?: CacheType) {
     this.#model = model;
@@ -24,56 +33,64 @@ export class Decoder {
     this.#step = new DecodingStep(model, this.#cache);
   }
 
-  /** Sequences under way. */
-  get active(): number {
-    return this.#active;
-  }
-
-  /** Takes the next slot for a new, empty sequence. */
-  open(): number {
-    return this.#active++;
-  }
-
-  /** Ends the sequence of a slot. The sequence of the last slot moves there; its old slot is returned, or null. */
-  close(slot: number): number | null {
-    this.#active -= 1;
-    if (slot === this.#active) {
-      this.#cache.clear(slot);
-      return null;
-    }
-    this.#cache.move(this.#active, slot);
-    return this.#active;
-  }
-
-  /** Forgets what a slot holds, keeping it open. */
-  reset(slot: number): void {
-    this.#cache.clear(slot);
-  }
-
   /** Positions a slot holds. */
   length(slot: number): number {
     return this.#cache.lengths[slot] ?? 0;
   }
 
+  /** Forgets all but the first `length` positions of a slot. */
+  truncate(slot: number, length: number): void {
+    this.#cache.truncate(slot, length);
+  }
+
+  /** Puts a copy of the first `length` positions of one slot into another. */
+  fork(from: number, to: number, length: number): void {
+    this.#cache.fork(from, to, length);
+  }
+
   /**
-   * Appends new tokens to the active sequences, one list (possibly empty) for each slot.
+   * Takes one pass through the model. `read` is given the logits `[rows, vocabularySize]` that are wanted, in the order of
+   * the parts, some rows at a time; they are gone when it is done.
    *
-   * @returns logits of what follows the last token of each, `[vocabularySize]` in a list by slot; null for an empty list.
+   * @returns what `read` made of each row.
    */
-  async feed(tokens: readonly (readonly number[] | Int32Array)[]): Promise<(Float32Array | null)[]> {
-    const longest = tokens.reduce((length, list) => Math.max(length, list.length), 0);
-    // What sees each other goes through the model together.
-    const most = this.#model.readsPrefix ? longest : Math.floor(chunkTokens / Math.max(tokens.length, 1));
-    const step = Math.max(1, most);
-    const logits: (Float32Array | null)[] = tokens.map(() => null);
-    for (let start = 0; start < longest; start += step) {
-      const parts = tokens.map((list) => list.slice(start, start + step));
-      const rows = await this.#forward(parts);
-      parts.forEach((part, slot) => {
-        if (part.length > 0) logits[slot] = rows[slot] ?? null;
-      });
+  async pass<Result>(
+    parts: readonly PassPart[],
+    read: (logits: Tensor, firstRow: number) => Promise<readonly Result[]>,
+  ): Promise<Result[]> {
+    if (parts.every(({ tokens, rows }) => tokens.length === 1 && rows === 1)) {
+      const slots = Int32Array.from(parts, ({ slot }) => slot);
+      const tokens = Int32Array.from(parts, (part) => part.tokens[0] ?? 0);
+      return [...(await this.#step.run(slots, tokens, (logits) => read(logits, 0)))];
     }
-    return logits;
+    const { hidden, rows } = this.#forward(parts);
+    const step = Math.max(1, Math.floor(logitElements / this.#model.settings.vocabularySize));
+    const results: Result[] = [];
+    try {
+      for (let first = 0; first < rows.length; first += step) {
+        const logits = this.#logits(hidden, rows.subarray(first, first + step));
+        try {
+          results.push(...(await read(logits, first)));
+        } finally {
+          logits.release();
+        }
+      }
+    } finally {
+      hidden.release();
+    }
+    return results;
+  }
+
+  /** Takes one pass, and gives the logits `[vocabularySize]` of what follows the last token of each part. */
+  async feed(parts: readonly Pick<PassPart, "slot" | "tokens">[]): Promise<Float32Array[]> {
+    const { vocabularySize: width } = this.#model.settings;
+    return this.pass(
+      parts.map((part) => ({ ...part, first: part.tokens.length - 1, rows: 1 })),
+      async (logits) => {
+        const values = await logits.floats();
+        return Array.from({ length: logits.axis(0) }, (_, row) => values.slice(row * width, (row + 1) * width));
+      },
+    );
   }
 
   /** Gives the memory back. */
@@ -82,35 +99,32 @@ export class Decoder {
     this.#cache.release();
   }
 
-  async #forward(parts: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]> {
-    const { settings } = this.#model;
-    const time = parts.reduce((length, part) => Math.max(length, part.length), 1);
-    const ids = new Int32Array(parts.length * time);
-    const lastRows = new Int32Array(parts.length);
-    parts.forEach((part, slot) => {
-      ids.set(part, slot * time);
-      lastRows[slot] = slot * time + Math.max(part.length - 1, 0);
-    });
-    const counts = Int32Array.from(parts, (part) => part.length);
-    const values = time === 1 ? await this.#step.run(ids, counts) : await this.#read(ids, counts, lastRows);
-    const width = settings.vocabularySize;
-    return parts.map((_, slot) => values.subarray(slot * width, (slot + 1) * width));
-  }
-
-  /** Takes `ids` `[batch · time]` through the model, of which the first `counts` of each sequence are real. */
-  async #read(ids: Int32Array, counts: Int32Array, lastRows: Int32Array): Promise<Float32Array> {
-    const { backend } = this.#model;
-    const [batch, time] = [counts.length, ids.length / counts.length];
-    const logits = withoutGradients(() =>
+  /** Hidden states `[Σ tokens, width]` of all parts, and the rows whose logits are wanted. */
+  #forward(parts: readonly PassPart[]): { hidden: Tensor; rows: Int32Array } {
+    const counts = Int32Array.from(parts, ({ tokens }) => tokens.length);
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const ids = new Int32Array(total);
+    const rows: number[] = [];
+    let at = 0;
+    for (const part of parts) {
+      ids.set(part.tokens, at);
+      for (let row = 0; row < part.rows; row++) rows.push(at + part.first + row);
+      at += part.tokens.length;
+    }
+    const slots = Int32Array.from(parts, ({ slot }) => slot);
+    const hidden = withoutGradients(() =>
       tensorScope(() => {
-        this.#cache.extend(counts, time, this.#model.readsPrefix);
-        const hidden = this.#model.forward(Tensor.from(backend, ids, [batch, time]), { cache: this.#cache });
-        const rows = hidden.reshape([batch * time, -1]);
-        return this.#model.logits(rows.gatherRows(Tensor.from(backend, lastRows, [batch]))); // [batch, vocabularySize]
+        this.#cache.extendRows(slots, counts, this.#model.readsPrefix);
+        const states = this.#model.forward(Tensor.from(this.#model.backend, ids, [1, total]), { cache: this.#cache });
+        return states.reshape([total, -1]);
       }),
     );
-    const values = await logits.floats();
-    logits.release();
-    return values;
+    return { hidden, rows: Int32Array.from(rows) };
+  }
+
+  #logits(hidden: Tensor, rows: Int32Array): Tensor {
+    return withoutGradients(() =>
+      tensorScope(() => this.#model.logits(hidden.gatherRows(Tensor.from(this.#model.backend, rows, [rows.length])))),
+    );
   }
 }

@@ -16,14 +16,15 @@ interface Captured {
 }
 
 /**
- * One token more for each of some sequences. A pass is like the one before but for its tokens and their places: it is
- * captured, where the backend can do that, and made again for the tokens that follow.
+ * One token more for each of some sequences. A pass is like an earlier one of as many but for its tokens, their slots and
+ * their places: it is captured, where the backend can do that, and made again for the tokens that follow.
  */
 export class DecodingStep {
   readonly #model: LanguageModel;
   readonly #cache: KeyValueCache;
   #tokens: Int32Array = new Int32Array(0);
-  #captured: Captured | null = null;
+  /** By the number of sequences, since these come and go. */
+  readonly #captured = new Map<number, Captured>();
   #failures = 0;
 
   constructor(model: LanguageModel, cache: KeyValueCache) {
@@ -32,31 +33,42 @@ export class DecodingStep {
   }
 
   /**
-   * Appends a token to each of the first `tokens.length` sequences, or none where `counts` is 0.
+   * Appends a token to the sequence in each of some slots. `read` is given the logits `[slots, vocabularySize]` of what
+   * follows, which are gone when it is done.
    *
-   * @returns logits of what follows, `[tokens.length · vocabularySize]`.
+   * @returns what it made of them.
    */
-  async run(tokens: Int32Array, counts: Int32Array): Promise<Float32Array> {
-    if (tokens.length !== this.#tokens.length) this.release();
+  async run<Result>(slots: Int32Array, tokens: Int32Array, read: (logits: Tensor) => Promise<Result>): Promise<Result> {
     this.#tokens = tokens;
-    this.#cache.extend(counts, 1, this.#model.readsPrefix);
-    if (this.#captured?.pass.replay()) {
+    this.#cache.extendRows(slots, new Int32Array(slots.length).fill(1), this.#model.readsPrefix);
+    const earlier = this.#captured.get(slots.length);
+    if (earlier?.pass.replay()) {
       this.#cache.commit();
-      return this.#captured.logits.floats();
+      return read(earlier.logits);
     }
-    this.release();
+    this.#forget(slots.length);
     const { logits, pass } = this.#capture();
-    if (pass) this.#captured = { pass, logits };
-    const values = await logits.floats();
-    if (!pass) logits.release();
-    return values;
+    if (pass) {
+      this.#captured.set(slots.length, { pass, logits });
+      return read(logits);
+    }
+    try {
+      return await read(logits);
+    } finally {
+      logits.release();
+    }
   }
 
-  /** Gives back what a captured pass holds. */
+  /** Gives back what captured passes hold. */
   release(): void {
-    this.#captured?.pass.release();
-    this.#captured?.logits.release();
-    this.#captured = null;
+    for (const count of [...this.#captured.keys()]) this.#forget(count);
+  }
+
+  #forget(count: number): void {
+    const captured = this.#captured.get(count);
+    captured?.pass.release();
+    captured?.logits.release();
+    this.#captured.delete(count);
   }
 
   /** A pass, captured if that can be. */
@@ -72,12 +84,12 @@ export class DecodingStep {
   }
 
   #forward(): Tensor {
-    const batch = this.#tokens.length;
+    const rows = this.#tokens.length;
     return withoutGradients(() =>
       tensorScope(() => {
-        const ids = Tensor.given(this.#model.backend, this.#tokens, [batch, 1], () => this.#tokens);
-        const hidden = this.#model.forward(ids, { cache: this.#cache }); // [batch, 1, width]
-        return this.#model.logits(hidden.reshape([batch, -1]));
+        const ids = Tensor.given(this.#model.backend, this.#tokens, [1, rows], () => this.#tokens);
+        const hidden = this.#model.forward(ids, { cache: this.#cache }); // [1, rows, width]
+        return this.#model.logits(hidden.reshape([rows, -1]));
       }),
     );
   }

@@ -1,16 +1,13 @@
 import { NumericalError, SettingsError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
-import type { DrawReader } from "../core/random.ts";
-import { Random } from "../core/random.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { CacheType } from "../nn/key-value-cache.ts";
-import { Decoder } from "./decoder.ts";
+import { Engine } from "./engine.ts";
 import type { CheckedOptions } from "./generation-settings.ts";
 import { checkedOptions } from "./generation-settings.ts";
 import type { SamplingOptions } from "./sampling.ts";
-import { sampleToken } from "./sampling.ts";
+import type { EngineEvent } from "./sequence-request.ts";
 import type { TokenNames } from "./spare-rows.ts";
-import { neverDraw, spareRows } from "./spare-rows.ts";
 import type { TokenList } from "./token-lists.ts";
 import { refuseOtherIds, refuseOtherLists } from "./token-lists.ts";
 
@@ -46,19 +43,17 @@ export interface GenerationOptions {
   readonly tokenizer?: TokenNames | undefined;
 }
 
-interface Sequence {
+/** One prompt's text, and what is asked of the engine for it. */
+interface Text {
   readonly index: number;
   readonly tokens: number[];
-  readonly seen: Set<number>;
-  readonly reader: DrawReader;
   readonly promptLength: number;
-  /** Tokens not yet fed to the model. */
-  pending: readonly number[];
 }
 
 /**
  * Continues prompts, token by token; those of different sequences come interleaved. Each sequence draws from a
  * generator of its own, so what it says does not depend on what is decoded beside it. Leaving the loop ends it at once.
+ * Prompts that are alike and follow each other are read once.
  *
  * A sequence that reaches the model's context goes on: the older half is forgotten and the rest read again.
  *
@@ -72,81 +67,92 @@ export async function* generate(
 ): AsyncGenerator<GeneratedToken, void, undefined> {
   const options = checkedOptions(given);
   checkPrompts(model, prompts);
-  const { context, vocabularySize } = model.settings;
-  const spare = spareRows(options.tokenizer, vocabularySize);
-  const slots = Math.min(options.batchSize ?? prompts.length, prompts.length);
+  if (prompts.length === 0) return;
   const longest = prompts.reduce((length, prompt) => Math.max(length, prompt.length), 0);
-  const decoder = new Decoder(model, slots, Math.min(context, longest + options.maxNewTokens), options.cacheType);
-  const waiting = prompts.map((prompt, index) => newSequence(prompt, index, options.seed)).reverse();
-  const running: Sequence[] = [];
+  const capacity = Math.min(model.settings.context, longest + options.maxNewTokens);
+  const engine = new Engine(model, {
+    ...{ slots: Math.min(options.batchSize ?? prompts.length, prompts.length), capacity },
+    ...{ cacheType: options.cacheType, tokenizer: options.tokenizer },
+  });
   try {
-    for (;;) {
+    const texts = new Texts(engine, prompts, options, capacity);
+    while (!engine.isIdle) {
       options.signal?.throwIfAborted();
       const start = performance.now();
-      admit(decoder, waiting, running, slots);
-      if (running.length === 0) return;
-      for (const [slot, sequence] of running.entries()) makeRoom(decoder, slot, sequence, context);
-      const logits = await decoder.feed(running.map((sequence) => sequence.pending));
-      const chosen = running.map((sequence, slot) => choose(logits[slot] ?? null, spare, sequence, options));
-      for (let slot = chosen.length - 1; slot >= 0; slot--) if (chosen[slot]?.finish) close(decoder, running, slot);
-      yield* chosen;
+      yield* (await engine.step()).flatMap((event) => texts.take(event));
       await turnEventLoopWhenDue(start); // what was made of these tokens is sent before the next are computed
     }
   } finally {
-    decoder.release();
+    engine.release();
   }
 }
 
-/** Gives free slots to sequences that wait. */
-function admit(decoder: Decoder, waiting: Sequence[], running: Sequence[], slots: number): void {
-  while (running.length < slots) {
-    const next = waiting.pop();
-    if (!next) return;
-    running.push(next);
-    decoder.open();
+/** The texts under way, and what becomes of each new token. */
+class Texts {
+  readonly #engine: Engine;
+  readonly #options: CheckedOptions;
+  readonly #capacity: number;
+  /** By the id of their request, copy by copy. */
+  readonly #byRequest = new Map<number, readonly Text[]>();
+
+  constructor(engine: Engine, prompts: readonly TokenList[], options: CheckedOptions, capacity: number) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#capacity = capacity;
+    for (let first = 0; first < prompts.length; ) {
+      const prompt = prompts[first] ?? [];
+      let end = first + 1;
+      while (end < prompts.length && isSame(prompt, prompts[end] ?? [])) end++;
+      const texts = Array.from({ length: end - first }, (_, copy) => ({
+        ...{ index: first + copy, tokens: [...prompt], promptLength: prompt.length },
+      }));
+      this.#ask(texts, prompt);
+      first = end;
+    }
+  }
+
+  /** What an event means to who asked for texts. */
+  take(event: EngineEvent): GeneratedToken[] {
+    if (event.type === "failed") throw new NumericalError(event.message);
+    if (event.type !== "token") return [];
+    const text = this.#byRequest.get(event.id)?.[event.copy];
+    if (!text) return [];
+    const { index, tokens, promptLength } = text;
+    const { token } = event.token;
+    const { shouldStop, maxNewTokens } = this.#options;
+    tokens.push(token);
+    const isStopped = event.finish === "stop" || (shouldStop?.(index, token) ?? false);
+    const isWhole = tokens.length - promptLength >= maxNewTokens;
+    if (isStopped && event.finish === null) this.#engine.cancel(event.id, event.copy);
+    if (event.finish === "length" && !isStopped && !isWhole) this.#goOn(text);
+    return [{ index, token, finish: isStopped ? "stop" : isWhole ? "length" : null }];
+  }
+
+  /** Forgets the older half of a text that has filled the context. */
+  #goOn(text: Text): void {
+    const half = Math.max(1, Math.floor(this.#capacity / 2));
+    this.#ask([text], text.tokens.slice(-half));
+  }
+
+  #ask(texts: readonly Text[], prompt: TokenList): void {
+    const [text] = texts;
+    if (!text) return;
+    const { sampling, seed, endTokens = [], maxNewTokens } = this.#options;
+    const made = text.tokens.length - text.promptLength;
+    const id = this.#byRequest.size;
+    this.#byRequest.set(id, texts);
+    this.#engine.add({
+      ...{ id, prompt, copies: texts.length, sampling, seed, stream: text.index, seen: text.tokens },
+      drawn: sampling.temperature === 0 ? 0 : made,
+      maxNewTokens: Math.min(maxNewTokens - made, this.#capacity - prompt.length + 1),
+      endTokens: [...endTokens],
+      ...{ logprobs: null, promptLogprobs: false, owner: "", grammar: null },
+    });
   }
 }
 
-function newSequence(prompt: TokenList, index: number, seed: number): Sequence {
-  const tokens = [...prompt];
-  const reader = new Random(seed).child(index).reader();
-  return { index, tokens, seen: new Set(tokens), reader, promptLength: tokens.length, pending: tokens.slice() };
-}
-
-function choose(
-  logits: Float32Array | null,
-  spare: readonly number[],
-  sequence: Sequence,
-  options: CheckedOptions,
-): GeneratedToken {
-  if (!logits) throw new Error("internal: a sequence had nothing to feed");
-  if (Number.isNaN(logits[0])) {
-    throw new NumericalError("generate: the model gives NaN instead of logits; its weights are damaged");
-  }
-  neverDraw(logits, spare);
-  const token = sampleToken(logits, options.sampling, sequence.seen, sequence.reader);
-  sequence.tokens.push(token);
-  sequence.seen.add(token);
-  sequence.pending = [token];
-  return { index: sequence.index, token, finish: finishOf(token, sequence, options) };
-}
-
-function finishOf(token: number, sequence: Sequence, options: GenerationOptions): FinishReason | null {
-  if (options.endTokens?.has(token) || options.shouldStop?.(sequence.index, token)) return "stop";
-  return sequence.tokens.length - sequence.promptLength >= options.maxNewTokens ? "length" : null;
-}
-
-/** Forgets the older half of a sequence that has filled the context. */
-function makeRoom(decoder: Decoder, slot: number, sequence: Sequence, context: number): void {
-  if (decoder.length(slot) + sequence.pending.length <= context) return;
-  decoder.reset(slot);
-  sequence.pending = sequence.tokens.slice(-Math.max(1, Math.floor(context / 2)));
-}
-
-function close(decoder: Decoder, running: Sequence[], slot: number): void {
-  const moved = decoder.close(slot);
-  const last = running.pop();
-  if (moved !== null && last) running[slot] = last;
+function isSame(a: TokenList, b: TokenList): boolean {
+  return a.length === b.length && a.every((token, i) => token === b[i]);
 }
 
 /**

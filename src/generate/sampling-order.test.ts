@@ -1,14 +1,19 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { weightBits } from "../backend/token-choice.ts";
 import type { DrawReader } from "../core/random.ts";
 import { Random } from "../core/random.ts";
 import { SamplingSettings, sampleToken } from "./sampling.ts";
 
-/** The same choice by sorting all tokens, as it is defined: by falling weight, then by id. */
+/** The same choice by sorting all tokens, as it is defined: what is kept by falling weight, then by id; drawn by id. */
 function sampleSorted(logits: Float32Array, settings: SamplingSettings, reader: DrawReader): number | undefined {
   const { temperature, topK, topP, minP } = settings;
   const peak = logits.reduce((a, b) => Math.max(a, b));
-  const all = Array.from(logits, (logit, id) => ({ id, weight: Math.exp((logit - peak) / temperature) }));
+  const scale = 2 ** weightBits(logits.length);
+  const all = Array.from(logits, (logit, id) => ({
+    id,
+    weight: Math.round(Math.exp((logit - peak) / temperature) * scale),
+  }));
   const sum = (tokens: typeof all): number => tokens.reduce((total, { weight }) => total + weight, 0);
   const sorted = (tokens: typeof all): typeof all => tokens.toSorted((a, b) => b.weight - a.weight || a.id - b.id);
   const firstReaching = (tokens: typeof all, mass: number): number => {
@@ -25,8 +30,8 @@ function sampleSorted(logits: Float32Array, settings: SamplingSettings, reader: 
     const end = firstReaching(sorted(kept), needed);
     kept = sorted(kept).slice(0, end < 0 ? kept.length : end + 1);
   }
-  kept = kept.filter(({ weight }) => weight >= minP);
-  let left = reader.uniform() * sum(kept);
+  kept = kept.filter(({ weight }) => weight >= minP * scale).sort((a, b) => a.id - b.id);
+  let left = Math.floor(reader.uniform() * sum(kept));
   for (const { id, weight } of kept) {
     left -= weight;
     if (left < 0) return id;

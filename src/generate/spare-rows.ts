@@ -11,6 +11,15 @@ export function spareRows(tokenizer: TokenNames | undefined, rows: number): read
   return tokenizer === undefined ? [] : [...Array(rows).keys()].filter((id) => tokenizer.tokenOf(id) === null);
 }
 
+/** A bit for each id below `rows` that a token has, as `TokenChoice.allowed`; null where all have one, or nobody knows. */
+export function nameableTokens(tokenizer: TokenNames | undefined, rows: number): Int32Array | null {
+  const spare = spareRows(tokenizer, rows);
+  if (spare.length === 0) return null;
+  const bits = new Int32Array(Math.ceil(rows / 32)).fill(-1);
+  for (const id of spare) bits[id >> 5] = (bits[id >> 5] ?? 0) & ~(1 << (id & 31));
+  return bits;
+}
+
 /** Takes away, in place, what a distribution gives to some ids: none of them can be drawn. */
 export function neverDraw(logits: Float32Array, ids: readonly number[]): void {
   for (const id of ids) logits[id] = Number.NEGATIVE_INFINITY;

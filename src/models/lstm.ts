@@ -8,7 +8,7 @@ import type { LstmState } from "../nn/lstm-layer.ts";
 import { LstmLayer } from "../nn/lstm-layer.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { withoutGradients } from "../tensor/op.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { layerCount, rate, size } from "./config-numbers.ts";
 import type { ReadOn, RecurrentModel } from "./language-model.ts";
 
@@ -71,6 +71,8 @@ export class Lstm implements RecurrentModel {
           "is read at once; train without packing, or take a model with attention",
       );
     }
+    const counts = cache?.raggedCounts;
+    if (cache && counts) return this.#forwardRagged(ids, cache, counts);
     const before = cache ? this.layers.map((_, layer) => stateOf(cache, layer)) : null;
     const { hidden, states } = this.read(ids, before, options);
     states.forEach((state, layer) => {
@@ -78,6 +80,29 @@ export class Lstm implements RecurrentModel {
     });
     cache?.commit();
     return hidden;
+  }
+
+  /** Sequences that lie back to back are read side by side, padded to the longest: each step needs the one before. */
+  #forwardRagged(ids: Tensor, cache: KeyValueCache, counts: Int32Array): Tensor {
+    const time = counts.reduce((most, count) => Math.max(most, count), 0);
+    const padded = new Int32Array(counts.length * time).fill(-1);
+    const places: number[] = [];
+    counts.forEach((count, b) => {
+      for (let t = 0; t < count; t++) padded[b * time + t] = places.push(b * time + t) - 1;
+    });
+    const upload = (rows: Int32Array): Tensor => Tensor.from(this.backend, rows, [rows.length]);
+    const { width } = this.settings;
+    const embedded = this.tokenEmbedding.gatherRows(ids).reshape([-1, width]).gatherRows(upload(padded));
+    const before = this.layers.map((_, layer) => stateOf(cache, layer));
+    const grid = embedded.reshape([counts.length, time, width]);
+    const { hidden, states } = this.read(ids, before, { embedded: grid });
+    const back = upload(Int32Array.from(places));
+    const rowsOf = (all: Tensor): Tensor => all.reshape([-1, width]).gatherRows(back).reshape([1, -1, width]);
+    states.forEach((state, layer) => {
+      cache.append(layer, rowsOf(swapped(state.hidden)), rowsOf(swapped(state.cells)));
+    });
+    cache.commit();
+    return rowsOf(hidden);
   }
 
   newState(batch: number): readonly LstmState[] {

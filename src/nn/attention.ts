@@ -1,8 +1,9 @@
 import type { Random } from "../core/random.ts";
 import { apply } from "../tensor/op.ts";
 import type { AttentionAttrs } from "../tensor/ops/attention.ts";
-import { attention, selfAttention } from "../tensor/ops/attention.ts";
+import { selfAttention } from "../tensor/ops/attention.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
+import { attend } from "../tensor/ops/ragged-attention.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { KeyValueCache } from "./key-value-cache.ts";
 import type { LinearOptions } from "./linear.ts";
@@ -69,7 +70,7 @@ export class SelfAttention {
     const all = cache.append(layer, part(1), part(2));
     return usedOnce(
       usedOnce(packed, () => part(0)),
-      (query) => apply(attention, [query, all.key, all.value, bias], attrs),
+      (query) => attend(query, all, bias, attrs),
     );
   }
 }

@@ -1,8 +1,9 @@
 import { ShapeError } from "../core/errors.ts";
 import { apply } from "../tensor/op.ts";
 import type { AttentionAttrs } from "../tensor/ops/attention.ts";
-import { attention, selfAttention } from "../tensor/ops/attention.ts";
+import { selfAttention } from "../tensor/ops/attention.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
+import { attend } from "../tensor/ops/ragged-attention.ts";
 import type { RotaryAngles } from "../tensor/ops/rotary.ts";
 import { rotary } from "../tensor/ops/rotary.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -83,7 +84,7 @@ export class GroupedAttention {
     if (this.queryNorm && this.keyNorm) {
       const [query, key, value] = this.#normed(this.queryNorm, this.keyNorm, qkvOf(), places.angles);
       const all = cache ? cache.append(layer, key, value) : { key, value };
-      return usedOnce(query, (only) => apply(attention, [only, all.key, all.value, null], attrs));
+      return usedOnce(query, (only) => attend(only, all, null, attrs));
     }
     const packed = places.angles
       ? usedOnce(qkvOf(), (qkv) => turned(qkv, heads + keyValueHeads, places.angles))
@@ -91,7 +92,7 @@ export class GroupedAttention {
     if (!cache) return usedOnce(packed, (qkv) => apply(selfAttention, [qkv, null], attrs));
     const [query, key, value] = usedOnceByAll(packed, (qkv) => this.#parts(qkv));
     const all = cache.append(layer, key, value);
-    return usedOnce(query, (only) => apply(attention, [only, all.key, all.value, null], attrs));
+    return usedOnce(query, (only) => attend(only, all, null, attrs));
   }
 
   /** The parts of packed queries, keys and values, the first two normed and turned. */

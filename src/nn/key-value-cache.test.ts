@@ -35,7 +35,8 @@ test("as bfloat16 it keeps the nearest such numbers, wherever their sequence mov
     [-3, 0.15625],
   ] as const;
   expect(await keys()).toEqual([...first, 0, 0, 0, 0, 0, 0, ...last, 0, 0]);
-  cache.move(2, 1);
+  cache.fork(2, 1, 1);
+  cache.clear(2);
   expect(await keys()).toEqual([...first, 0, 0, ...last, 0, 0, ...last, 0, 0]);
   cache.reorder(Int32Array.of(1, 0, 1));
   expect(await keys()).toEqual([...last, 0, 0, ...first, 0, 0, ...last, 0, 0]);

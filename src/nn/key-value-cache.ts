@@ -25,10 +25,31 @@ export interface CacheShape {
   readonly type?: CacheType | undefined;
 }
 
+/** A forward pass that was announced, and is under way. */
+interface Pass {
+  /** Slot of each sequence. */
+  readonly slots: Int32Array;
+  /** New positions of each. */
+  readonly counts: Int32Array;
+  /** Positions of each that were stored before. */
+  readonly lengths: Int32Array;
+  /** Leading positions of each that see each other. */
+  readonly prefixes: Int32Array | undefined;
+  /** Row of the tables that each row of the pass goes to; −1 for padding. */
+  readonly rows: Int32Array;
+  /** Rows of each sequence, padding included; null where they lie back to back. */
+  readonly time: number | null;
+}
+
+const noPass: Pass = {
+  ...{ slots: new Int32Array(0), counts: new Int32Array(0), lengths: new Int32Array(0), rows: new Int32Array(0) },
+  ...{ prefixes: undefined, time: 0 },
+};
+
 /**
  * Keys and values of the positions that sequences have passed already, so that a new token costs one position. Each
- * sequence has a slot and a length of its own. A forward pass takes the sequences of the first slots, as many as
- * `extend` announced, and appends to each.
+ * sequence has a slot and a length of its own. A forward pass takes the sequences of the first slots, all padded to one
+ * length (`extend`), or those of any slots, back to back in a batch of one (`extendRows`), and appends to each.
  */
 export class KeyValueCache {
   readonly shape: CacheShape;
@@ -37,10 +58,7 @@ export class KeyValueCache {
   readonly #keys: readonly Tensor[];
   readonly #values: readonly Tensor[];
   readonly #backend: Backend;
-  #counts: Int32Array = new Int32Array(0);
-  /** Leading positions of each sequence that see each other in the pass under way. */
-  #prefixes: Int32Array | undefined;
-  #rows: Int32Array = new Int32Array(0);
+  #pass: Pass = noPass;
 
   /** @throws {MemoryError} when there is no memory for so many positions. */
   constructor(backend: Backend, shape: CacheShape) {
@@ -73,48 +91,103 @@ export class KeyValueCache {
    * @throws {ShapeError} when a sequence has no room left.
    */
   extend(counts: Int32Array, time: number, isPrefix = false): void {
-    const { capacity } = this.shape;
-    this.#counts = counts;
-    this.#prefixes = isPrefix ? counts.map((count, b) => (this.#length(b) === 0 ? count : 0)) : undefined;
-    this.#rows = new Int32Array(counts.length * time).fill(-1);
-    counts.forEach((count, b) => {
-      const length = this.#length(b);
-      if (length + count > capacity) {
-        throw new ShapeError(
-          `key-value cache: sequence ${b} needs ${length + count} positions, the cache has ${capacity}`,
-        );
-      }
-      for (let t = 0; t < count; t++) this.#rows[b * time + t] = b * capacity + length + t;
-    });
+    this.#announce(
+      Int32Array.from(counts, (_, b) => b),
+      counts,
+      time,
+      isPrefix,
+    );
   }
 
-  /** Absolute position of each new token, `[batch · time]`; padding repeats the last one. */
-  positions(time: number): Int32Array {
-    return Int32Array.from({ length: this.#counts.length * time }, (_, i) => {
-      const b = Math.floor(i / time);
-      const newest = Math.max((this.#counts[b] ?? 0) - 1, 0);
-      return this.#length(b) + Math.min(i % time, newest);
+  /**
+   * Announces a forward pass over `[1, Σ counts]` new positions: those of the sequence in `slots[0]`, then those of the
+   * next, and so on. No slot comes twice. With `isPrefix` those that a sequence begins with all see each other.
+   *
+   * @throws {ShapeError} when a sequence has no room left.
+   */
+  extendRows(slots: Int32Array, counts: Int32Array, isPrefix = false): void {
+    this.#announce(slots, counts, null, isPrefix);
+  }
+
+  #announce(slots: Int32Array, counts: Int32Array, time: number | null, isPrefix: boolean): void {
+    const { capacity } = this.shape;
+    const lengths = slots.map((slot) => this.#length(slot));
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const rows = new Int32Array(time === null ? total : counts.length * time).fill(-1);
+    let at = 0;
+    counts.forEach((count, b) => {
+      const [slot, length] = [slots[b] ?? 0, lengths[b] ?? 0];
+      if (length + count > capacity) {
+        throw new ShapeError(
+          `key-value cache: sequence ${slot} needs ${length + count} positions, the cache has ${capacity}`,
+        );
+      }
+      for (let t = 0; t < count; t++) rows[at + t] = slot * capacity + length + t;
+      at += time ?? count;
     });
+    const prefixes = isPrefix ? counts.map((count, b) => (lengths[b] === 0 ? count : 0)) : undefined;
+    this.#pass = { slots, counts, lengths, prefixes, rows, time };
+  }
+
+  /** Rows of each sequence of the pass under way, where these lie back to back; else null. */
+  get raggedCounts(): Int32Array | null {
+    return this.#pass.time === null ? this.#pass.counts : null;
+  }
+
+  /** Absolute position of each new token, row by row; padding repeats the last one. */
+  positions(time: number): Int32Array {
+    const { counts, lengths } = this.#pass;
+    const isRagged = this.#pass.time === null;
+    return Int32Array.from(
+      [...counts].flatMap((count, b) =>
+        Array.from(
+          { length: isRagged ? count : time },
+          (_, t) => (lengths[b] ?? 0) + Math.min(t, Math.max(count - 1, 0)),
+        ),
+      ),
+    );
   }
 
   /** Which keys the new positions see. */
   mask(): AttentionMask {
-    const keyLengths = this.#counts.map((count, b) => this.#length(b) + count);
-    const queryStarts = this.lengths.slice(0, this.#counts.length);
-    return { causal: true, queryStarts, keyLengths, prefixLengths: this.#prefixes, renew: () => this.mask() };
+    const { counts, lengths, prefixes, time } = this.#pass;
+    if (time === null) {
+      const rows = this.#raggedRows();
+      const of = (): Int32Array => this.#raggedRows();
+      const sequences = Tensor.given(this.#backend, rows, [counts.length, rows.length / counts.length], of);
+      return { causal: true, ragged: { sequences, rows, window: 0 } };
+    }
+    const keyLengths = counts.map((count, b) => (lengths[b] ?? 0) + count);
+    return { causal: true, queryStarts: lengths, keyLengths, prefixLengths: prefixes, renew: () => this.mask() };
+  }
+
+  /** See `RaggedAttention.sequences`. */
+  #raggedRows(): Int32Array {
+    const { slots, counts, lengths, prefixes } = this.#pass;
+    const rows = new Int32Array(6 * counts.length);
+    let first = 0;
+    counts.forEach((count, b) => {
+      const [slot, length] = [slots[b] ?? 0, lengths[b] ?? 0];
+      rows.set([length, prefixes?.[b] ?? 0, length + count, first, count, slot * this.shape.capacity], 6 * b);
+      first += count;
+    });
+    return rows;
   }
 
   /**
    * Stores key and value `[batch, time, width]` of one layer, which nothing else may read afterwards; gives all of that
-   * layer, `[batch, capacity, width]`. Gradients reach what is stored, not what was there before.
+   * layer: `[batch, capacity, width]` of the sequences, or `[1, slots · capacity, width]` where rows are ragged. Gradients
+   * reach what is stored, not what was there before.
    */
   append(layer: number, key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
-    const rows = Tensor.given(this.#backend, this.#rows, [this.#rows.length], () => this.#rows);
+    const { counts, time } = this.#pass;
+    const rows = Tensor.given(this.#backend, this.#pass.rows, [this.#pass.rows.length], () => this.#pass.rows);
     const store = (all: Tensor | undefined, added: Tensor): Tensor => {
       if (!all) throw new ShapeError(`key-value cache: there is no layer ${layer} among ${this.shape.layers}`);
       const { slots, capacity, width } = this.shape;
       this.#backend.kernels.setRows(added.detach().reshape([-1, width]), rows, all.reshape([slots * capacity, width]));
-      const stored = all.window(0, [this.#counts.length, capacity, width]);
+      const shape = time === null ? [1, slots * capacity, width] : [counts.length, capacity, width];
+      const stored = all.window(0, shape);
       if (willRecord([added]) && all.dtype !== "float32") {
         throw new UnsupportedError(
           `key-value cache: as ${all.dtype} it passes no gradient; keep it as float32 for this`,
@@ -136,7 +209,11 @@ export class KeyValueCache {
    */
   latest(layer: number): { key: Tensor; value: Tensor } {
     const { slots, capacity, width } = this.shape;
-    const last = this.#counts.map((_, b) => (this.#length(b) > 0 ? b * capacity + this.#length(b) - 1 : -1));
+    const { lengths } = this.#pass;
+    const last = this.#pass.slots.map((slot, b) => {
+      const length = lengths[b] ?? 0;
+      return length > 0 ? slot * capacity + length - 1 : -1;
+    });
     const rows = Tensor.from(this.#backend, last, [last.length]);
     const of = (all: Tensor | undefined): Tensor => {
       if (!all) throw new ShapeError(`key-value cache: there is no layer ${layer} among ${this.shape.layers}`);
@@ -147,10 +224,11 @@ export class KeyValueCache {
 
   /** Ends the forward pass: what it appended now counts. */
   commit(): void {
-    this.#counts.forEach((count, b) => {
-      this.lengths[b] = this.#length(b) + count;
+    const { slots, counts } = this.#pass;
+    slots.forEach((slot, b) => {
+      this.lengths[slot] = this.#length(slot) + (counts[b] ?? 0);
     });
-    this.#counts = new Int32Array(0);
+    this.#pass = noPass;
   }
 
   /** Empties a slot. */
@@ -158,16 +236,21 @@ export class KeyValueCache {
     this.lengths[slot] = 0;
   }
 
-  /** Puts the sequence of one slot into another, whose own is lost. */
-  move(from: number, to: number): void {
+  /** Forgets all but the first `length` positions of a slot. */
+  truncate(slot: number, length: number): void {
+    this.lengths[slot] = Math.min(length, this.#length(slot));
+  }
+
+  /** Puts a copy of the first `length` positions of one slot into another, whose own sequence is lost. */
+  fork(from: number, to: number, length: number): void {
     const { slots, capacity, width } = this.shape;
+    const count = Math.min(length, this.#length(from));
     const rowsOf = (slot: number): Tensor => {
-      const rows = Int32Array.from({ length: this.#length(from) }, (_, t) => slot * capacity + t);
+      const rows = Int32Array.from({ length: count }, (_, t) => slot * capacity + t);
       return Tensor.from(this.#backend, rows, [rows.length]);
     };
-    if (this.#length(from) > 0) this.#copyRows([slots * capacity, width], rowsOf(from), rowsOf(to));
-    this.lengths[to] = this.#length(from);
-    this.clear(from);
+    if (count > 0) this.#copyRows([slots * capacity, width], rowsOf(from), rowsOf(to));
+    this.lengths[to] = count;
   }
 
   /** Puts a copy of the sequence in slot `sources[i]` into slot i, for every slot at once. */

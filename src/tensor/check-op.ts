@@ -136,6 +136,7 @@ function withoutFused(backend: Backend): Backend {
     allocate: (dtype, length) => backend.allocate(dtype, length),
     release: (storage) => backend.release(storage),
     finalizer: (storage) => backend.finalizer(storage),
+    chooseTokens: (logits, choices) => backend.chooseTokens(logits, choices),
     write: (storage, offset, values) => backend.write(storage, offset, values),
     read: (storage, offset, length) => backend.read(storage, offset, length),
   };

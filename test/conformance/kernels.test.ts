@@ -9,6 +9,7 @@ import { lstmCases } from "./cases/lstm.ts";
 import { movementCases } from "./cases/movement.ts";
 import { normCases } from "./cases/norms.ts";
 import { otherCases } from "./cases/other.ts";
+import { raggedAttentionCases } from "./cases/ragged-attention.ts";
 import { rowCases } from "./cases/rows.ts";
 import { expectConforms } from "./compare.ts";
 import type { CasesOf } from "./workspace.ts";
@@ -23,6 +24,7 @@ const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), "matmul">> = {
   ...lstmCases,
   ...groupCases,
   ...attentionCases,
+  ...raggedAttentionCases,
 };
 
 test("the portable variant is always there", () => {

@@ -43,13 +43,13 @@ async function logitsOf(
   const decoder = new Decoder(model, 3, shape.context, cacheType);
   const logits: Float32Array[] = [];
   const feed = async (tokens: readonly (readonly number[])[]): Promise<void> => {
-    for (const row of await decoder.feed(tokens)) if (row) logits.push(row.slice());
+    const parts = tokens.flatMap((own, slot) => (own.length > 0 ? [{ slot, tokens: own }] : []));
+    logits.push(...(await decoder.feed(parts)));
   };
-  for (let i = 0; i < 3; i++) decoder.open();
   await feed([[1, 2, 3, 4, 5], [6], [7, 8, 9]]);
   for (let step = 0; step < 30; step++) await feed([[step], [step + 1], step === 9 ? [] : [2 * step]]);
-  decoder.close(0);
-  for (let step = 0; step < 45; step++) await feed([[step], [step + 7]]);
+  decoder.truncate(1, 3);
+  for (let step = 0; step < 45; step++) await feed([[], [step], [step + 7]]);
   decoder.release();
   return { logits, repeated: repeated() };
 }

@@ -1,6 +1,7 @@
-import type { Attention, AttentionGrad, FusedKernels } from "../fused-kernels.ts";
+import type { Attention, AttentionGrad, FusedKernels, RaggedAttention } from "../fused-kernels.ts";
 import type { Backend, Kernels, Matmul } from "../kernels.ts";
-import type { Dtype, Storage } from "../storage.ts";
+import type { Dtype, Storage, View } from "../storage.ts";
+import type { ChosenToken, TokenChoice } from "../token-choice.ts";
 import { storedBytes } from "../weight-formats.ts";
 
 /** What a {@link CountingBackend} has counted. */
@@ -54,6 +55,8 @@ export class CountingBackend implements Backend {
       },
       attention: (own: Attention) => count(2 * scores(own)),
       attentionGrad: (own: AttentionGrad) => count(5 * scores(own)),
+      raggedAttention: ({ heads, queries, keys, headDim }: RaggedAttention) =>
+        count(4 * heads * queries * keys * headDim),
       groupedLinear: ({ x: { shape }, weight }) => {
         const [groups = 1, outputs = 1, inputs = 1] = weight.shape;
         const [rows = 1] = shape;
@@ -110,6 +113,10 @@ export class CountingBackend implements Backend {
     return () => {
       // What JavaScript collects was counted until then; a plan does not wait for that.
     };
+  }
+
+  async chooseTokens(_logits: View, choices: readonly TokenChoice[]): Promise<ChosenToken[]> {
+    return choices.map(() => ({ token: 0, logprob: 0, top: [] }));
   }
 
   write(): void {

@@ -71,6 +71,16 @@ export interface NativeFunctions {
   lstmCellGrad(...numbers: number[]): void;
   attention(...numbers: number[]): void;
   attentionGrad(...numbers: number[]): void;
+  raggedAttention(...numbers: number[]): void;
+  /** Handle, offset, rows, width; the table of what is asked, the ids that belong to it, and room for the results. */
+  chooseTokens(
+    ...numbers: [
+      ...logits: [number, number, number, number],
+      asked: Float64Array,
+      ids: Int32Array,
+      results: Float64Array,
+    ]
+  ): void;
   /** Ten numbers for each parameter: four views, its length and its decay. */
   adamw(table: Float64Array, ...numbers: number[]): void;
   /** Three numbers for each view: handle, offset and length. */

@@ -1,5 +1,12 @@
 import { elementCount } from "../../core/shape.ts";
-import type { Attention, AttentionGrad, AttentionRule, FusedKernels, HeadRows } from "../fused-kernels.ts";
+import type {
+  Attention,
+  AttentionGrad,
+  AttentionRule,
+  FusedKernels,
+  HeadRows,
+  RaggedAttention,
+} from "../fused-kernels.ts";
 import type { MatmulPrecision } from "../kernels.ts";
 import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
@@ -9,7 +16,7 @@ import { handleOf, handleOrNone, offsetOrZero, roundedHandleOf } from "./storage
 export function attentionKernels(
   native: NativeFunctions,
   precision: MatmulPrecision,
-): Pick<FusedKernels, "attention" | "attentionGrad"> {
+): Pick<FusedKernels, "attention" | "attentionGrad" | "raggedAttention"> {
   const useBfloat16 = precision === "bfloat16";
   return {
     attention: (operands: Attention) =>
@@ -25,7 +32,17 @@ export function attentionKernels(
         ...[...view(operands.out), ...view(operands.logSumExp), ...view(operands.dOut)],
         ...[...rows(operands.dQuery), ...rows(operands.dKey), ...rows(operands.dValue), ...view(operands.dBias)],
       ),
+    raggedAttention: (operands: RaggedAttention) => native.raggedAttention(...ragged(operands)),
   };
+}
+
+/** In the order of `raggedAttention` in native/binding/attention.cpp. */
+function ragged(of: RaggedAttention): number[] {
+  return [
+    ...[of.heads, of.keyValueHeads, of.queries, of.keys, of.headDim, of.scale, of.cap ?? 0, ...view(of.slopes)],
+    ...[of.window, of.sequences.shape[0] ?? 0, ...view(of.sequences)],
+    ...[...rows(of.query), ...storedRows(of.key), ...storedRows(of.value), ...view(of.out)],
+  ];
 }
 
 /** In the order of `readRule` in native/binding/attention.cpp. */

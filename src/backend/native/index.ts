@@ -16,6 +16,7 @@ import { matmulKernels } from "./matmul.ts";
 import { memoryFunctions } from "./memory.ts";
 import { Recorder } from "./recorder.ts";
 import { fusedRowKernels, rowKernels } from "./rows.ts";
+import { tokenChooser } from "./token-choice.ts";
 
 export type { InstructionSet } from "./addon.ts";
 export type { NativeMachine, NativeMemory } from "./machine.ts";
@@ -90,5 +91,6 @@ function assemble(plain: NativeFunctions, { matmulPrecision = "float32" }: Nativ
     fused,
     all: { ...kernels, ...fused },
     ...memoryFunctions(recorder),
+    chooseTokens: tokenChooser(native),
   };
 }

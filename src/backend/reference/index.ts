@@ -13,11 +13,13 @@ import { lstmCells } from "./lstm.ts";
 import { matmulIn } from "./matmul.ts";
 import { norms } from "./norm.ts";
 import { optimizers } from "./optimizer.ts";
+import { raggedAttentionBy } from "./ragged-attention.ts";
 import { reductions } from "./reduce.ts";
 import { rotaries } from "./rotary.ts";
 import { softmaxes } from "./softmax.ts";
 import type { Precision } from "./storage.ts";
 import { contentsOf, ReferenceStorage, valuesOf, weightsOf } from "./storage.ts";
+import { chooseTokens } from "./token-choice.ts";
 
 /** What the reference can be asked for. */
 export interface ReferenceOptions extends Pick<BackendOptions, "matmulPrecision"> {
@@ -43,6 +45,7 @@ export function openReference(options: ReferenceOptions = {}): Backend {
     all: { ...kernels, ...fused } as Kernels & FusedKernels,
     allocate: (dtype: Dtype, length: number) => new ReferenceStorage(dtype, length, precision),
     release: (storage: Storage) => (storage as ReferenceStorage).release(),
+    chooseTokens: async (logits, choices) => chooseTokens(logits, choices),
     finalizer: () => () => {
       // The typed array is collected together with the storage that holds it.
     },
@@ -74,6 +77,7 @@ function fusedKernels(matmulPrecision: MatmulPrecision, kernels: Kernels): Parti
   return {
     ...norms,
     ...attentionsIn(matmulPrecision),
+    ...raggedAttentionBy(attentionsIn("float32").attention),
     ...losses,
     ...rotaries,
     ...gatedUnits,

@@ -2,6 +2,7 @@ import type { Backend } from "../../backend/kernels.ts";
 import { SettingsError } from "../../core/errors.ts";
 import type { EncodedAnswer } from "../../data/encoded-rankings.ts";
 import { Decoder } from "../../generate/decoder.ts";
+import { rowsAlone } from "../../generate/step-plan.ts";
 import { AdapterOff } from "../../models/adapter-off.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { RewardModel } from "../../models/reward-model.ts";
@@ -201,8 +202,13 @@ function samplingOf(maxNewTokens: number, { batchSize }: PlannedRun): Ppo["setti
 /** Generation as far as it takes memory. */
 async function answerAll(model: LanguageModel, answers: readonly EncodedAnswer[], run: PlannedRun): Promise<void> {
   const decoder = new Decoder(model, answers.length, run.context);
-  for (const _ of answers) decoder.open();
-  await decoder.feed(answers.map(({ prompt }) => prompt));
+  let room = rowsAlone;
+  const parts = answers.flatMap(({ prompt }, slot) => {
+    const tokens = prompt.slice(0, room);
+    room -= tokens.length;
+    return tokens.length > 0 ? [{ slot, tokens }] : [];
+  });
+  await decoder.feed(parts);
   decoder.release();
 }
 

@@ -16,8 +16,20 @@ export interface AttentionMask {
   readonly keyLengths?: Int32Array | undefined;
   /** `[batch · queries]`: first key that each query sees: start of its document, or of its window. */
   readonly firstKeys?: Int32Array | undefined;
+  /** Sequences of unequal length, back to back in a batch of one; nothing else of the mask counts then. */
+  readonly ragged?: RaggedRows | undefined;
   /** The mask at the same place of the next pass, where passes are alike; see `PassCapture`. */
   readonly renew?: (() => AttentionMask) | undefined;
+}
+
+/** Where the sequences of a pass lie: see `RaggedAttention`. */
+export interface RaggedRows {
+  /** int32 `[sequences, 6]` */
+  readonly sequences: Tensor;
+  /** The same numbers. */
+  readonly rows: Int32Array;
+  /** Keys that a query sees, its own included; 0 is all before it. */
+  readonly window: number;
 }
 
 /**
@@ -97,6 +109,7 @@ export function withinReach(
 
 /** The same mask, of which each query sees only the last `window` keys up to its own. */
 export function withinWindow(mask: AttentionMask, window: number, batch: number, queries: number): AttentionMask {
+  if (mask.ragged) return { ...mask, ragged: { ...mask.ragged, window } };
   const firstKeys = Int32Array.from({ length: batch * queries }, (_, row) => {
     const own = (mask.queryStarts?.[Math.floor(row / queries)] ?? 0) + (row % queries);
     return Math.max(mask.firstKeys?.[row] ?? 0, own - window + 1);
