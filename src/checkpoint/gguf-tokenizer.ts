@@ -1,4 +1,5 @@
 import { CheckpointError, UnsupportedError } from "../core/errors.ts";
+import { specialToken } from "../text/added-token.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { textProcessor } from "../text/folder-tokens.ts";
 import { tokenizerOf } from "../text/read-tokenizer.ts";
@@ -84,12 +85,12 @@ export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokeni
   const typeOf = (id: number): number => (types?.type === "array" ? Number(types.values[id]) : tokenTypes.normal);
   const roles = rolesOf(tokens, metadata);
   const isSentencePiece = model === "llama";
+  const addedTokens = tokens.flatMap((content, id) => {
+    const type = typeOf(id);
+    const special = type === tokenTypes.control || type === tokenTypes.unknown;
+    return special || type === tokenTypes.userDefined ? [{ ...specialToken(content, id), special }] : [];
+  });
   const json = {
-    added_tokens: tokens.flatMap((content, id) => {
-      const type = typeOf(id);
-      const special = type === tokenTypes.control || type === tokenTypes.unknown;
-      return special || type === tokenTypes.userDefined ? [{ id, content, special, normalized: false }] : [];
-    }),
     post_processor: textProcessor(
       // As llama.cpp has it where a file does not say.
       flag(metadata, "tokenizer.ggml.add_bos_token", isSentencePiece || cutting?.beginsText === true)
@@ -103,7 +104,8 @@ export function tokenizerFromMetadata(where: string, metadata: Metadata): Tokeni
   const part = isSentencePiece
     ? sentencePieceModel(where, metadata, tokens, typeOf)
     : byteLevelModel(where, metadata, tokens, { typeOf, ignoresMerges: cutting?.ignoresMerges === true });
-  return tokenizerOf(readTokenizerParts(where, json, roles, { type: "BPE", pieces: [], merges: [], ...part }));
+  const parts = readTokenizerParts(where, json, roles, { type: "BPE", pieces: [], merges: [], ...part });
+  return tokenizerOf({ ...parts, addedTokens });
 }
 
 /** All tokens that end a text or a turn in the metadata of a GGUF file; the end of text comes first. */

@@ -170,14 +170,16 @@ function isInsideCharacter(byte: number): boolean {
 
 /** A text whose bytes are given, cut into pieces of so many bytes. */
 function cutTexts(text: string, bytes: Uint8Array, lengths: Uint32Array): string[] {
+  const texts: string[] = [];
   let [at, position] = [0, 0];
-  return Array.from(lengths, (length) => {
+  for (const length of lengths) {
     const begin = position;
     for (const end = at + length; at < end; at++) {
       const byte = bytes[at] ?? 0;
       // Characters of four bytes are two units of a string.
       if (!isInsideCharacter(byte)) position += byte >= 0xf0 ? 2 : 1;
     }
-    return text.slice(begin, position);
-  });
+    texts.push(text.slice(begin, position));
+  }
+  return texts;
 }

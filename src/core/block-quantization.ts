@@ -30,7 +30,7 @@ export function quantizeQ8(where: string, from: Float32Array, to: Uint8Array): v
     const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
     for (let i = 0; i < quantizationBlock; i++) {
       const x = Math.fround((from[start + i] as number) * inverse);
-      quants[at + 2 + i] = x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5);
+      quants[at + 2 + i] = Math.trunc(x < 0 ? x - 0.5 : x + 0.5);
     }
   }
 }

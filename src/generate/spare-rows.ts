@@ -8,7 +8,9 @@ export type TokenNames = Pick<Tokenizer, "tokenOf">;
  * and gaps in the ids. What a model says of them was never trained. None without a tokenizer.
  */
 export function spareRows(tokenizer: TokenNames | undefined, rows: number): readonly number[] {
-  return tokenizer === undefined ? [] : [...Array(rows).keys()].filter((id) => tokenizer.tokenOf(id) === null);
+  const spare: number[] = [];
+  if (tokenizer) for (let id = 0; id < rows; id++) if (tokenizer.tokenOf(id) === null) spare.push(id);
+  return spare;
 }
 
 /** A bit for each id below `rows` that a token has, as `TokenChoice.allowed`; null where all have one, or nobody knows. */

@@ -34,34 +34,62 @@ export function addedTokensToJson(tokens: readonly AddedToken[]): object[] {
   }));
 }
 
-/** Finds added tokens in text: the leftmost, and of those that begin at the same place the longest. */
+/**
+ * Finds added tokens in text: the leftmost, and of those that begin at the same place the longest. There may be thousands,
+ * of few lengths: at each place where one can begin, a text of each length is looked up.
+ */
 export class AddedTokenMatcher {
-  readonly #pattern: RegExp | null;
   readonly #byContent: ReadonlyMap<string, AddedToken>;
+  /** The characters that tokens begin with; null where there are none. */
+  readonly #beginning: RegExp | null;
+  /** Lengths of tokens, the longest first. */
+  readonly #lengths: readonly number[];
 
-  /** `contentOf` says in what form a token appears in the texts to come. */
+  /** `contentOf` says in what form a token appears in the texts to come; one of no characters never does. */
   constructor(tokens: readonly AddedToken[], contentOf = (token: AddedToken) => token.content) {
-    this.#byContent = new Map(tokens.map((token) => [contentOf(token), token]));
-    const longestFirst = [...this.#byContent.keys()].sort((a, b) => b.length - a.length);
-    this.#pattern = tokens.length === 0 ? null : new RegExp(longestFirst.map(escapePattern).join("|"), "gu");
+    this.#byContent = new Map(
+      tokens.flatMap((token) => {
+        const content = contentOf(token);
+        return content === "" ? [] : [[content, token]];
+      }),
+    );
+    const contents = [...this.#byContent.keys()];
+    const first = new Set(contents.map((content) => String.fromCodePoint(content.codePointAt(0) ?? 0)));
+    this.#beginning = first.size === 0 ? null : new RegExp(`[${[...first].map(escapeInClass).join("")}]`, "gu");
+    this.#lengths = [...new Set(contents.map(({ length }) => length))].sort((a, b) => b - a);
   }
 
   /** Cuts `text` into what lies between added tokens (strings, none empty) and the tokens' ids. */
   split(text: string): (string | number)[] {
     if (text === "") return [];
-    if (this.#pattern === null) return [text];
     const parts: (string | number)[] = [];
     let done = 0;
-    for (const match of text.matchAll(this.#pattern)) {
-      const token = this.#byContent.get(match[0])!;
-      const [start, end] = extent(text, match.index, match.index + match[0].length, token);
-      if (match.index < done || (token.singleWord && !standsAlone(text, match.index, match[0].length))) continue;
-      if (start > done) parts.push(text.slice(done, start));
-      parts.push(token.id);
-      done = end;
+    for (let at = this.#nextBeginning(text, 0); at >= 0; ) {
+      const length = this.#lengthAt(text, at);
+      const token = this.#byContent.get(text.slice(at, at + length));
+      if (token && at >= done && (!token.singleWord || standsAlone(text, at, length))) {
+        const [start, end] = extent(text, at, at + length, token);
+        if (start > done) parts.push(text.slice(done, start));
+        parts.push(token.id);
+        done = end;
+      }
+      at = this.#nextBeginning(text, at + length);
     }
     if (done < text.length) parts.push(text.slice(done));
     return parts;
+  }
+
+  #nextBeginning(text: string, from: number): number {
+    if (this.#beginning === null) return -1;
+    this.#beginning.lastIndex = from;
+    return this.#beginning.exec(text)?.index ?? -1;
+  }
+
+  /** Length of the longest token at a place, or of the character there. */
+  #lengthAt(text: string, at: number): number {
+    const isToken = (length: number): boolean =>
+      at + length <= text.length && this.#byContent.has(text.slice(at, at + length));
+    return this.#lengths.find(isToken) ?? ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1);
   }
 }
 
@@ -87,6 +115,6 @@ function standsAlone(text: string, start: number, length: number): boolean {
   return !wordCharacter.test(before ?? "") && !wordCharacter.test(after ?? "");
 }
 
-function escapePattern(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+function escapeInClass(character: string): string {
+  return character.replace(/[\\\]^-]/, "\\$&");
 }
