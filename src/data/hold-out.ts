@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { documentHash } from "./split.ts";
 
 /** Items to train on, and items held out. */
@@ -13,9 +14,18 @@ export interface HeldOut<Item> {
  *
  * @throws {DataError} when nothing is left to train on.
  */
-export function holdOut<Item>(items: readonly Item[], share: number, key: (item: Item) => string): HeldOut<Item> {
-  const isHeldOut = (item: Item): boolean => documentHash(0, key(item)) < share * 2 ** 32;
-  const training = items.filter((item) => !isHeldOut(item));
+export async function holdOut<Item>(
+  items: readonly Item[],
+  share: number,
+  key: (item: Item) => string,
+): Promise<HeldOut<Item>> {
+  const training: Item[] = [];
+  const heldOut: Item[] = [];
+  for (const item of items) {
+    await turnEventLoopWhenDue();
+    const isHeldOut = documentHash(0, key(item)) < share * 2 ** 32;
+    (isHeldOut ? heldOut : training).push(item);
+  }
   if (training.length === 0 && items.length > 0) {
     const all = items.length === 1 ? "the only row falls" : `all ${items.length} rows fall`;
     throw new DataError(
@@ -23,5 +33,5 @@ export function holdOut<Item>(items: readonly Item[], share: number, key: (item:
         "more different rows",
     );
   }
-  return { training, heldOut: items.filter(isHeldOut) };
+  return { training, heldOut };
 }

@@ -168,7 +168,7 @@ async function readData(
     readNotingBad(settings, { note, signal }, (bad) => readTaskExamples(paths, reading, bad));
   const all = await read(settings.data);
   if (settings.validation.length > 0) return { training: all, heldOut: await read(settings.validation), labelled: all };
-  const parts = holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
+  const parts = await holdOut(all, settings.validationShare, ({ inputs }) => JSON.stringify(inputs[0]));
   if (parts.heldOut.length === 0) {
     if (settings.patience > 0) {
       throw new SettingsError(
