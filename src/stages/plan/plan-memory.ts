@@ -118,18 +118,41 @@ function unevenNumbers(length: number): Float32Array {
   return Float32Array.from({ length }, (_, i) => 0.02 * Math.cos(i * i));
 }
 
-/** The largest batch whose step stays within some bytes; 0 when not even one sequence does. */
+/** Of so many guesses, one halves what is left instead of following a straight line: some steps grow by leaps. */
+const guessesInARow = 3;
+/** A guess is at most so many times what is known to fit: planning a step takes longer the larger it is. */
+const farthest = 16;
+
+/**
+ * The largest batch whose step stays within some bytes; 0 when not even one sequence does. What a step takes grows with
+ * its batch almost in a straight line, so that a few plans find it.
+ */
 export async function largestBatch(model: PlannedModel, run: PlannedRun, bytes: number): Promise<number> {
-  const fits = async (batchSize: number): Promise<boolean> =>
-    (await planStep(model, { ...run, batchSize })).peak <= bytes;
-  if (!(await fits(1))) return 0;
+  const peakOf = async (batchSize: number): Promise<number> => (await planStep(model, { ...run, batchSize })).peak;
   const most = Math.min(65_536, Math.floor(mostTokens / run.context));
-  let [low, high] = [1, 2];
-  while (high <= most && (await fits(high))) [low, high] = [high, 2 * high];
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (await fits(middle)) low = middle;
-    else high = middle;
+  return largestWithin(bytes, most, peakOf);
+}
+
+/** The largest whole number up to `most` at which a function that never falls is at most `bytes`; 0 where there is none. */
+export async function largestWithin(
+  bytes: number,
+  most: number,
+  peakOf: (size: number) => Promise<number>,
+): Promise<number> {
+  const first = await peakOf(1);
+  if (first > bytes) return 0;
+  let low = { size: 1, peak: first };
+  let above = most + 1;
+  let slope = 0;
+  for (let guesses = 1; above - low.size > 1; guesses++) {
+    const isStraight = slope > 0 && guesses % guessesInARow !== 0;
+    const far = above > most ? 2 * low.size : Math.floor((low.size + above) / 2);
+    const guess = isStraight ? low.size + Math.floor((bytes - low.peak) / slope) : far;
+    const size = Math.min(Math.max(guess, low.size + 1), farthest * low.size, above - 1);
+    const peak = await peakOf(size);
+    slope = (peak - low.peak) / (size - low.size);
+    if (peak <= bytes) low = { size, peak };
+    else above = size;
   }
-  return low;
+  return low.size;
 }

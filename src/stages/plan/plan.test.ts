@@ -3,11 +3,12 @@ import { CountingBackend } from "../../backend/counting/index.ts";
 import type { Backend } from "../../backend/kernels.ts";
 import { openNative } from "../../backend/native/index.ts";
 import { MemoryError } from "../../core/errors.ts";
+import { Random } from "../../core/random.ts";
 import { t5 } from "../../models/encoder-decoders/t5.ts";
 import type { WeightChoice } from "../../models/weight-choice.ts";
 import { largestContext, refuseLargeStep, stepBytes } from "./fit.ts";
 import type { Plan } from "./plan-memory.ts";
-import { largestBatch, measureStep, planStep } from "./plan-memory.ts";
+import { largestBatch, largestWithin, measureStep, planStep } from "./plan-memory.ts";
 import { planModel, plannedModel } from "./plan-models.ts";
 import type { PlannedRun } from "./prepared-step.ts";
 import { plannedStages } from "./prepared-step.ts";
@@ -200,4 +201,24 @@ test.skipIf(!native)("a T5: the plan is within a tenth of what the step takes", 
   const { peak } = await planStep(model, plain);
   expect(measured.peak / peak).toBeGreaterThan(0.9);
   expect(measured.peak / peak).toBeLessThan(1.1);
+});
+
+test("the largest size within a limit is found in few guesses on a straight line, and on any that does not fall", async () => {
+  let asked = 0;
+  const line = async (size: number): Promise<number> => {
+    asked += 1;
+    return 1000 + 7 * size;
+  };
+  expect(await largestWithin(1000 + 7 * 1234 + 3, 65_536, line)).toBe(1234);
+  expect(asked).toBeLessThan(12);
+  expect(await largestWithin(1e9, 500, line)).toBe(500);
+  expect(await largestWithin(1006, 500, line)).toBe(0);
+  const reader = new Random(1).reader();
+  for (let trial = 0; trial < 100; trial++) {
+    const sums = [0];
+    for (let i = 1; i <= 300; i++) sums.push((sums.at(-1) ?? 0) + (reader.word() % 4 === 0 ? reader.word() % 500 : 0));
+    const limit = reader.word() % 20_000;
+    const largest = sums.findLastIndex((sum) => sum <= limit);
+    expect(await largestWithin(limit, 300, async (size) => sums[size] ?? Number.NaN)).toBe(largest);
+  }
 });
