@@ -2,57 +2,80 @@ import { writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
-import { SettingsError } from "../core/errors.ts";
+import { NetworkError, SettingsError } from "../core/errors.ts";
 import { expandHome } from "../files/home-path.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { ChatSession } from "../generate/chat-session.ts";
+import type { Conversation } from "../generate/conversation.ts";
 import { cacheSettings } from "../generate/generation-settings.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { weightSettings } from "../models/weight-choice.ts";
+import { RemoteChat } from "../remote/remote-chat.ts";
+import { openRemote, refuseLocal, remoteSettings } from "../remote/remote-settings.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
 const help = "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends";
 
+const ChatSettings = z.object({
+  model: z
+    .string()
+    .min(1)
+    .describe("model folder, or a GGUF file; or the model's name, with --base-url")
+    .meta({ placeholder: "folder" }),
+  ...addedAdapterSettings,
+  system: z.string().default("").describe("instruction that the conversation starts with"),
+  message: z.string().optional().describe("say this, print the answer and end"),
+  maxNewTokens: z
+    .int()
+    .positive()
+    .optional()
+    .describe("longest answer, in tokens (default: the model's own, else 256)"),
+  ...askedSamplingSettings,
+  seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
+  ...remoteSettings,
+  ...weightSettings,
+  ...cacheSettings,
+  ...machineSettings,
+});
+type ChatSettings = z.output<typeof ChatSettings>;
+
 /** `stemma chat`: a conversation in the terminal. */
 export const chat = defineCommand({
   name: "chat",
   summary: "talk with a model in the terminal",
   group: "Use a model",
-  settings: z.object({
-    model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
-    ...addedAdapterSettings,
-    system: z.string().default("").describe("instruction that the conversation starts with"),
-    message: z.string().optional().describe("say this, print the answer and end"),
-    maxNewTokens: z
-      .int()
-      .positive()
-      .optional()
-      .describe("longest answer, in tokens (default: the model's own, else 256)"),
-    ...askedSamplingSettings,
-    seed: z.int().nonnegative().default(1).describe("number that the answers follow from"),
-    ...weightSettings,
-    ...cacheSettings,
-    ...machineSettings,
-  }),
-  examples: ['stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8'],
-  async run({ model: folder, message, system, seed, ...settings }, io) {
-    const backend = await openMachine(settings, io);
-    const { model, encoder } = await openAssistant(folder, backend, settings.weights ?? "stored", settings.adapter);
-    const { sampling, maxNewTokens, note } = await writingOf(folder, settings);
-    if (note !== null) io.note(note);
-    const { cacheType } = settings;
-    const options = { system, seed, sampling, maxNewTokens: maxNewTokens ?? 256, cacheType };
-    const session = new ChatSession(model, encoder, options);
-    if (message === undefined) await converse(session, io);
-    else await show(session.say(message), io);
-    return { messages: session.messages };
+  settings: ChatSettings,
+  examples: [
+    'stemma chat --model runs/sft/final --system "Be kind." --temperature 0.8',
+    "stemma chat --model some-model --base-url http://127.0.0.1:8000/v1",
+  ],
+  async run(settings, io) {
+    const { message } = settings;
+    const conversation = await open(settings, io);
+    if (message === undefined) await converse(conversation, io);
+    else await show(conversation.say(message), io);
+    return { messages: conversation.messages };
   },
 });
 
+async function open(settings: ChatSettings, io: Io): Promise<Conversation> {
+  const { baseUrl, model: name, system, seed, adapter, weights, cacheType } = settings;
+  if (baseUrl !== undefined) {
+    refuseLocal(baseUrl, { adapter, weights, "cache-type": cacheType });
+    const server = await openRemote({ ...settings, baseUrl }, name, { note: io.note, signal: io.stopSignal() });
+    return new RemoteChat(server, settings);
+  }
+  const backend = await openMachine(settings, io);
+  const { model, encoder } = await openAssistant(name, backend, weights ?? "stored", adapter);
+  const { sampling, maxNewTokens, note } = await writingOf(name, settings);
+  if (note !== null) io.note(note);
+  return new ChatSession(model, encoder, { system, seed, sampling, maxNewTokens: maxNewTokens ?? 256, cacheType });
+}
+
 /** Reads lines until there are no more. */
-async function converse(session: ChatSession, io: Io): Promise<void> {
+async function converse(conversation: Conversation, io: Io): Promise<void> {
   if (io.input.isTTY === true) io.note(help);
   const lines = createInterface({ input: io.input });
   try {
@@ -60,9 +83,9 @@ async function converse(session: ChatSession, io: Io): Promise<void> {
     for await (const line of lines) {
       if (line.trim() === "/quit") break;
       try {
-        if (line.trim() !== "") await follow(line.trim(), session, io);
+        if (line.trim() !== "") await follow(line.trim(), conversation, io);
       } catch (error) {
-        if (!(error instanceof SettingsError)) throw error;
+        if (!(error instanceof SettingsError || error instanceof NetworkError)) throw error;
         io.note(error.message);
       }
       io.write("> ");
@@ -73,17 +96,17 @@ async function converse(session: ChatSession, io: Io): Promise<void> {
   }
 }
 
-async function follow(line: string, session: ChatSession, io: Io): Promise<void> {
+async function follow(line: string, conversation: Conversation, io: Io): Promise<void> {
   const [command, ...rest] = line.split(/\s+/);
-  if (!line.startsWith("/")) return show(session.say(line), io);
+  if (!line.startsWith("/")) return show(conversation.say(line), io);
   switch (command) {
     case "/reset":
-      session.reset();
+      conversation.reset();
       return io.note("forgotten");
     case "/retry":
-      return show(session.retry(), io);
+      return show(conversation.retry(), io);
     case "/save":
-      return save(rest.join(" "), session, io);
+      return save(rest.join(" "), conversation, io);
     default:
       return io.note(help);
   }
@@ -95,11 +118,11 @@ async function show(pieces: AsyncIterable<string>, io: Io): Promise<void> {
 }
 
 /** As a row that `stemma sft` reads. */
-async function save(file: string, session: ChatSession, io: Io): Promise<void> {
+async function save(file: string, conversation: Conversation, io: Io): Promise<void> {
   const path = expandHome(file);
   if (path === "") return io.note("/save needs a file, such as /save talk.jsonl");
   try {
-    await writeFile(path, `${JSON.stringify({ messages: session.messages })}\n`, { flag: "ax" });
+    await writeFile(path, `${JSON.stringify({ messages: conversation.messages })}\n`, { flag: "ax" });
     io.note(`saved in ${path}`);
   } catch (error) {
     io.note(`not saved: ${error instanceof Error ? error.message : String(error)}; choose another file`);

@@ -15,6 +15,7 @@ import { fewExamples } from "../eval/task-metrics.ts";
 import { questionCount, taskPrompts } from "../eval/task-prompts.ts";
 import { openAssistant } from "../generate/assistant.ts";
 import { weightSettings } from "../models/weight-choice.ts";
+import { openRemote, refuseLocal, remoteSettings } from "../remote/remote-settings.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
@@ -53,15 +54,14 @@ const EvalSettings = z.object({
     .describe("where data sets lie that tasks name: <folder>/<dataset_path>/<split>.jsonl")
     .meta({ placeholder: "folder" }),
   ...badRowSettings,
-  baseUrl: z
-    .string()
-    .optional()
-    .describe("ask an OpenAI-compatible server instead, which must return log-probabilities: http://host:8000/v1")
-    .meta({ placeholder: "url" }),
-  apiKey: z.string().optional().describe("key of the server").meta({ placeholder: "key" }),
-  concurrency: z.int().positive().max(256).default(4).describe("requests to the server at a time, at most"),
-  timeoutSeconds: z.number().positive().default(120).describe("how long one answer of the server may take"),
-  retries: z.int().nonnegative().default(3).describe("further attempts when the server is busy or fails (429, 5xx)"),
+  ...remoteSettings,
+  concurrency: z
+    .int()
+    .positive()
+    .max(256)
+    .default(4)
+    .describe("requests to the server at a time, at most")
+    .meta({ group: "Server" }),
   sharePrefix: z.boolean().default(true).describe("read the text before a question's choices once for all of them"),
   batchTokens: z.int().positive().default(8192).describe("tokens that go through the model at once, at most"),
   applyChatTemplate: z
@@ -191,11 +191,8 @@ interface Asked {
 }
 
 async function openScorer(settings: EvalSettings, io: Io): Promise<Asked> {
-  const { model, baseUrl, apiKey = null, seed, batchTokens, sharePrefix } = settings;
+  const { model, baseUrl, seed, batchTokens, sharePrefix } = settings;
   if (model === undefined) throw new SettingsError("model: is missing; give a model folder, or a name with --base-url");
-  if (baseUrl !== undefined && settings.adapter.length > 0) {
-    throw new SettingsError("adapter: a server has its own; leave --adapter out, or --base-url");
-  }
   const { applyChatTemplate, fewshotAsMultiturn } = settings;
   if (fewshotAsMultiturn !== undefined && !applyChatTemplate) {
     throw new SettingsError(
@@ -208,14 +205,9 @@ async function openScorer(settings: EvalSettings, io: Io): Promise<Asked> {
     );
   }
   if (baseUrl !== undefined) {
-    const { concurrency, retries, timeoutSeconds, weights } = settings;
-    if (weights !== undefined) {
-      throw new SettingsError(
-        `weights: ${weights} says how a model lies in memory here, not at ${baseUrl}; leave it out`,
-      );
-    }
-    const limits = { concurrency, retries, timeoutMs: 1000 * timeoutSeconds };
-    return { scorer: new HttpScorer({ baseUrl, model, apiKey, seed, ...limits, signal: io.stopSignal() }), chat: null };
+    refuseLocal(baseUrl, { adapter: settings.adapter, weights: settings.weights });
+    const server = await openRemote({ ...settings, baseUrl }, model, { note: io.note, signal: io.stopSignal() });
+    return { scorer: new HttpScorer({ ...server, seed, concurrency: settings.concurrency }), chat: null };
   }
   const backend = await openMachine(settings, io);
   const { model: own, encoder } = await openAssistant(model, backend, settings.weights ?? "stored", settings.adapter);

@@ -1,47 +1,14 @@
-import { z } from "zod";
-import { UnsupportedError } from "../core/errors.ts";
-import { mapConcurrently, postJson } from "./http-post.ts";
+import { NetworkError } from "../core/errors.ts";
+import { mapConcurrently } from "../remote/map-concurrently.ts";
+import type { PromptToken } from "../remote/prompt-tokens.ts";
+import { codePointCount, promptTokens } from "../remote/prompt-tokens.ts";
+import type { CompletionChoice, RemoteServer } from "../remote/remote-server.ts";
+import { addressOf, completions } from "../remote/remote-server.ts";
 import type { ContinuationRequest, Likelihood, LikelihoodRequest, Report, Scorer } from "./scorer.ts";
 
-/** What a server's answer must hold for a text to be scored. */
-const Completion = z.object({
-  choices: z
-    .array(
-      z.object({
-        index: z.number().optional(),
-        text: z.string(),
-        logprobs: z
-          .object({
-            text_offset: z.array(z.number()),
-            token_logprobs: z.array(z.number().nullable()),
-            top_logprobs: z.array(z.record(z.string(), z.number()).nullable()).nullish(),
-          })
-          .nullish(),
-      }),
-    )
-    .min(1),
-});
-type Choice = z.output<typeof Completion>["choices"][number];
-
-/** How to reach a server. */
-export interface HttpScorerOptions {
-  /** Up to and without `/completions`: `http://127.0.0.1:8000/v1`. */
-  readonly baseUrl: string;
-  readonly model: string;
-  readonly apiKey: string | null;
+/** How to reach a server, and what its choices follow from. */
+export interface HttpScorerOptions extends RemoteServer {
   readonly seed: number;
-  /** Requests at a time, at most; 4 unless given. */
-  readonly concurrency?: number;
-  /** For one answer; two minutes unless given. */
-  readonly timeoutMs?: number;
-  /** Further attempts when the server is busy or fails; 3 unless given. */
-  readonly retries?: number;
-  /** Before the first of them; half a second unless given. */
-  readonly retryDelayMs?: number;
-  /** Size of one answer, at most; 64 MB unless given. */
-  readonly answerBytes?: number;
-  /** Ends what is asked, with its reason as the error. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -64,7 +31,7 @@ export class HttpScorer implements Scorer {
 
   likelihoods(requests: readonly LikelihoodRequest[], report: Report): Promise<Likelihood[][]> {
     return this.#each(requests, report, ({ context, continuations }) => {
-      const start = lengthOf(context.trimEnd());
+      const start = codePointCount(context.trimEnd());
       return this.#score(continuations.map((continuation) => ({ text: context + continuation, start })));
     });
   }
@@ -112,75 +79,24 @@ export class HttpScorer implements Scorer {
       throw this.#refusal(`${choices.length} answers to ${asked.length} prompts at a time`);
     }
     return asked.map(({ text, start }, i) => {
-      const tokens = promptTokens(choices[i] as Choice, text);
+      const tokens = promptTokens(choices[i] as CompletionChoice, text);
       if (!tokens) throw this.#refusal("no log-probabilities of the prompt");
-      const { isComplete, isStartUnscored, ...likelihood } = likelihoodOf(tokens, start, lengthOf(text));
+      const { isComplete, isStartUnscored, ...likelihood } = likelihoodOf(tokens, start, codePointCount(text));
       if (!isComplete) throw this.#refusal("no log-probabilities of some of the prompt's tokens");
       if (isStartUnscored) this.unscoredStarts += 1;
       return likelihood;
     });
   }
 
-  #refusal(what: string): UnsupportedError {
-    return new UnsupportedError(`${this.#url}: returns ${what}; the server must support echo together with logprobs`);
+  #refusal(what: string): NetworkError {
+    return new NetworkError(
+      `${addressOf(this.#options, "completions")}: returns ${what}; the server must support echo together with logprobs`,
+    );
   }
 
-  get #url(): string {
-    return `${this.#options.baseUrl.replace(/\/$/, "")}/completions`;
+  #complete(body: object): Promise<CompletionChoice[]> {
+    return completions(this.#options, { seed: this.#options.seed, ...body });
   }
-
-  async #complete(body: object): Promise<Choice[]> {
-    const { model, apiKey, seed, signal } = this.#options;
-    const url = this.#url;
-    const headers: Record<string, string> = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
-    const { timeoutMs = 120_000, retries = 3, retryDelayMs = 500, answerBytes = 64 * 2 ** 20 } = this.#options;
-    const limits = { timeoutMs, retries, retryDelayMs, bytes: answerBytes, signal };
-    const { status, text, attempts } = await postJson(url, headers, { model, seed, ...body }, limits);
-    if (status < 200 || status > 299) {
-      const often = attempts > 1 ? `, asked ${attempts} times` : "";
-      throw new UnsupportedError(`${url}: answers ${status}${often}: ${text.slice(0, 300)}; ${adviceOn(status)}`);
-    }
-    const parsed = Completion.safeParse(parseJson(text));
-    if (!parsed.success) {
-      throw new UnsupportedError(
-        `${url}: its answer is no completion: ${text.slice(0, 120)}; is it an OpenAI-compatible server?`,
-      );
-    }
-    return parsed.data.choices.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0));
-  }
-}
-
-function adviceOn(status: number): string {
-  if (status === 401 || status === 403) return "check the key";
-  if (status === 404) return "check the model's name and the address";
-  if (status === 400)
-    return "it says why; likely a prompt is longer than the model reads, or it lacks echo with logprobs";
-  if (status === 429) return "the server wants fewer requests; lower --concurrency, or wait";
-  return status >= 500 ? "the server failed; look at its log, or try again" : "check address, model and key";
-}
-
-/** A token that the server read, with its place in the prompt, in code points. */
-interface PromptToken {
-  readonly start: number;
-  readonly end: number;
-  readonly value: number | null;
-  /** Whether none is likelier. */
-  readonly isBest: boolean;
-}
-
-/** The tokens of an answer; null where it is only what the server generated, or without any log-probability. */
-function promptTokens({ text, logprobs }: Choice, prompt: string): PromptToken[] | null {
-  const { text_offset: offsets = [], token_logprobs: values = [], top_logprobs: top } = logprobs ?? {};
-  if (values.every((value) => value === null)) return null;
-  if (offsets.length === 1 && !text.startsWith(prompt)) return null;
-  // Offsets that go on by the first token's length behind the prompt's end count one that is set before the text.
-  const [second = 0, last = 0] = [offsets[1], offsets.at(-1)];
-  const before = values[0] === null && second > 0 && last - lengthOf(prompt) === second ? second : 0;
-  return offsets.map((offset, i) => {
-    const value = values[i] ?? null;
-    const isBest = value !== null && value >= Math.max(...Object.values(top?.[i] ?? {}));
-    return { start: offset - before, end: (offsets[i + 1] ?? Number.POSITIVE_INFINITY) - before, value, isBest };
-  });
 }
 
 /**
@@ -204,17 +120,4 @@ function likelihoodOf(
     isComplete: (start === end || from <= start) && asked.every(({ value }) => value !== null),
     isStartUnscored,
   };
-}
-
-/** Offsets of OpenAI-compatible servers count code points, of which some are two units of a string here. */
-function lengthOf(text: string): number {
-  return [...text].length;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
