@@ -32,6 +32,10 @@
           "defines": ["STEMMA_X64_VARIANTS"],
           "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512bf16"]
         }],
+        ["target_arch=='x64' and OS=='linux'", {
+          "defines": ["STEMMA_AMX_VARIANT"],
+          "dependencies": ["kernels_avx512amx"]
+        }],
         ["OS=='linux'", { "libraries": ["-ldl", "-pthread"] }]
       ]
     },
@@ -73,6 +77,18 @@
           },
           "cflags_cc": ["<@(isa_flags)"],
           "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(isa_flags)"] }
+        }
+      ]
+    }],
+    ["target_arch=='x64' and OS=='linux'", {
+      "targets": [
+        {
+          # The instructions of the matrix unit are written out (kernels/square.cpp), for they have no flag before GCC 11.
+          "target_name": "kernels_avx512amx",
+          "type": "static_library",
+          "sources": ["<@(kernel_sources)"],
+          "defines": ["STEMMA_ISA=avx512amx", "STEMMA_SQUARES"],
+          "cflags_cc": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mavx512bf16", "-mavx2", "-mfma", "-mf16c"]
         }
       ]
     }]

@@ -7,7 +7,7 @@
  * and templates would be compiled with these flags under one shared name. C headers and intrinsics are fine.
  */
 #ifndef STEMMA_ISA
-#error "compile kernels with -DSTEMMA_ISA=portable|avx2|avx512|avx512bf16"
+#error "compile kernels with -DSTEMMA_ISA=portable|avx2|avx512|avx512bf16|avx512amx"
 #endif
 
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "kernels/parallel.h"
-#include "kernels/vector.h"
+#include "kernels/square.h"
 
 namespace stemma::STEMMA_ISA {
 
@@ -18,6 +18,9 @@ double now() {
 /** Enough independent chains to fill every multiply-add unit, and few enough to stay in registers. */
 constexpr int kChains = STEMMA_VECTOR_BYTES == 64 ? 24 : 12;
 constexpr int kRounds = 2000;
+
+/** Operations of multiplyAddFloats; those of multiplyAddBfloat16 stand beside it. */
+constexpr double kFloatOperations = 2.0 * kLanes * kChains * kRounds;
 
 /** Keeps a value, and all it was computed from, alive for the compiler. */
 STEMMA_INLINE void keep(Vec x) { asm volatile("" : : "m"(x)); }
@@ -36,7 +39,13 @@ void multiplyAddFloats() {
   for (int i = 0; i < kChains; i++) keep(sums[i]);
 }
 
-#if defined(__AVX512BF16__)
+#if defined(STEMMA_SQUARES)
+void multiplyAddBfloat16() {
+  const SquareUnit unit;
+  squaresPeak(kRounds);
+}
+constexpr double kBfloat16Operations = 4.0 * kSquare * kSquare * kSquare * kPeakSquares * kRounds;
+#elif defined(__AVX512BF16__)
 void multiplyAddBfloat16() {
   volatile float one = 1.0f;
   const __m512bh factor = (__m512bh)_mm512_set1_ps(one);
@@ -50,6 +59,10 @@ void multiplyAddBfloat16() {
 #pragma GCC unroll 32
   for (int i = 0; i < kChains; i++) keep(sums[i]);
 }
+constexpr double kBfloat16Operations = 4.0 * kLanes * kChains * kRounds;
+#else
+void multiplyAddBfloat16() { multiplyAddFloats(); }
+constexpr double kBfloat16Operations = kFloatOperations;
 #endif
 
 /** Operations per second over all threads, for a `body` that does `operations` of them. */
@@ -70,16 +83,10 @@ double rate(double seconds, int threads, double operations, void (*body)()) {
 
 }  // namespace
 
-double floatPeak(double seconds, int threads) {
-  return rate(seconds, threads, 2.0 * kLanes * kChains * kRounds, multiplyAddFloats);
-}
+double floatPeak(double seconds, int threads) { return rate(seconds, threads, kFloatOperations, multiplyAddFloats); }
 
 double bfloat16Peak(double seconds, int threads) {
-#if defined(__AVX512BF16__)
-  return rate(seconds, threads, 4.0 * kLanes * kChains * kRounds, multiplyAddBfloat16);
-#else
-  return floatPeak(seconds, threads);
-#endif
+  return rate(seconds, threads, kBfloat16Operations, multiplyAddBfloat16);
 }
 
 double readBandwidth(double seconds, int threads) {

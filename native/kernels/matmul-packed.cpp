@@ -3,6 +3,7 @@
 #include "kernels/epilogue.h"
 #include "kernels/pack.h"
 #include "kernels/parallel.h"
+#include "kernels/square.h"
 #include "kernels/weights.h"
 
 /**
@@ -18,7 +19,7 @@ namespace {
 /** Units of a block of k: a panel of b takes two thirds of a first cache of 48 KB. */
 constexpr int64_t kBlockUnits = 256;
 /** Rows and columns that a task packs for itself: about 256 KB with a block of k. */
-constexpr int64_t kChunkTiles = 240 / kTileRows;
+constexpr int64_t kChunkRows = 240;
 constexpr int64_t kChunkPanels = 256 / kTileColumns;
 /** Tasks for each thread, so that one that is interrupted does not keep the others waiting. */
 constexpr int64_t kTasksPerThread = 8;
@@ -39,9 +40,10 @@ Range piece(int64_t length, int64_t index, int64_t count) {
 }
 
 /** Units of each block of k, of about the same size; weights are cut between their own blocks. */
-int64_t evenBlock(int64_t units, WeightFormat weights) {
+int64_t evenBlock(Format format, int64_t units, WeightFormat weights) {
   const int64_t even = divideUp(units, most(1, divideUp(units, kBlockUnits)));
-  return divideUp(even, blockLength(weights)) * blockLength(weights);
+  const int64_t whole = most(unitRun(format), blockLength(weights));
+  return divideUp(even, whole) * whole;
 }
 
 class PackedProduct {
@@ -49,16 +51,18 @@ class PackedProduct {
   /** Cut into about `wanted` tasks, or more; along the operand that each packs for itself, into a multiple of `multiple`. */
   PackedProduct(const Matmul& p, int64_t wanted, int64_t multiple)
       : p_(p),
-        format_(p.useBfloat16 ? kBfloat16Format : Format::float32),
+        format_(p.useBfloat16 ? kPackedBfloat16Format : Format::float32),
         epilogue_{p.bias, p.residual, p.activation, p.preActivation},
-        tiles_(divideUp(p.m, kTileRows)),
+        tileRows_(format_ == Format::squares ? kSquareRows : kTileRows),
+        chunkTiles_(divideUp(kChunkRows, tileRows_)),
+        tiles_(divideUp(p.m, tileRows_)),
         panels_(divideUp(p.n, kTileColumns)),
         units_(unitsOf(format_, p.k)),
-        blockUnits_(evenBlock(units_, p.weights)),
+        blockUnits_(evenBlock(format_, units_, p.weights)),
         blocks_(most(1, divideUp(units_, most(1, blockUnits_)))),
         sharesA_(p.m < p.n) {
     const int64_t along = sharesA_ ? panels_ : tiles_, across = sharesA_ ? tiles_ : panels_;
-    const int64_t chunk = sharesA_ ? kChunkPanels : kChunkTiles;
+    const int64_t chunk = sharesA_ ? kChunkPanels : chunkTiles_;
     const int64_t pieces = least(along, divideUp(most(divideUp(along, chunk), wanted), multiple) * multiple);
     const int64_t acrossPieces = least(across, divideUp(wanted, pieces));
     rowPieces_ = sharesA_ ? acrossPieces : pieces;
@@ -66,9 +70,9 @@ class PackedProduct {
   }
 
   /** Memory that all tasks share, and that each thread needs for itself. */
-  int64_t sharedFloats() const { return (sharesA_ ? tiles_ * kTileRows : panels_ * kTileColumns) * units_; }
+  int64_t sharedFloats() const { return (sharesA_ ? tiles_ * tileRows_ : panels_ * kTileColumns) * units_; }
   int64_t ownFloats() const {
-    return blockUnits_ * (sharesA_ ? kChunkPanels * kTileColumns : kChunkTiles * kTileRows);
+    return blockUnits_ * (sharesA_ ? kChunkPanels * kTileColumns : chunkTiles_ * tileRows_);
   }
 
   /** Tasks of `pack`, all of which come before those of `run`. */
@@ -77,7 +81,7 @@ class PackedProduct {
 
   /** Packs a part of the shared operand, block after block of k, each as packA or packB leave it. */
   void pack(int64_t task, float* shared) const {
-    const int64_t strips = sharesA_ ? tiles_ : panels_, width = sharesA_ ? kTileRows : kTileColumns;
+    const int64_t strips = sharesA_ ? tiles_ : panels_, width = sharesA_ ? tileRows_ : kTileColumns;
     const Range units = blockOf(task / stretches()), range = piece(strips, task % stretches(), stretches());
     float* to = shared + width * (strips * units.begin + range.begin * units.size());
     if (sharesA_) packA(units, range, to);
@@ -88,22 +92,39 @@ class PackedProduct {
   void run(int64_t task, const float* shared, float* own) const {
     const Range tiles = piece(tiles_, task / columnPieces_, rowPieces_);
     const Range panels = piece(panels_, task % columnPieces_, columnPieces_);
-    for (int64_t block = 0; block < blocks_; block++) compute(block, tiles, panels, shared, own);
+    if constexpr (kHasSquares) {
+      if (format_ == Format::squares) {
+        const SquareUnit unit;
+        return computeAll(tiles, panels, shared, own);
+      }
+    }
+    computeAll(tiles, panels, shared, own);
   }
 
  private:
+  void computeAll(Range tiles, Range panels, const float* shared, float* own) const {
+    for (int64_t block = 0; block < blocks_; block++) compute(block, tiles, panels, shared, own);
+  }
+
   /** Stretches into which the shared operand is cut. */
   int64_t stretches() const {
-    return divideUp(sharesA_ ? tiles_ : panels_, sharesA_ ? kChunkTiles / 4 : kChunkPanels / 4);
+    return divideUp(sharesA_ ? tiles_ : panels_, sharesA_ ? chunkTiles_ / 4 : kChunkPanels / 4);
   }
 
   Range blockOf(int64_t block) const { return {block * blockUnits_, least((block + 1) * blockUnits_, units_)}; }
 
-  /** Tiles of a, for a block of k: `packed[tile, kTileRows · units]`. */
+  /** Tiles of a, for a block of k: `packed[tile, tileRows_ · units]`. */
   void packA(Range units, Range tiles, float* packed) const {
-    const int64_t k = units.begin * unitWidth(format_), row = tiles.begin * kTileRows;
+    const int64_t k = units.begin * unitWidth(format_), row = tiles.begin * tileRows_;
     const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
-    const int64_t rows = least(tiles.end * kTileRows, p_.m) - row;
+    const int64_t rows = least(tiles.end * tileRows_, p_.m) - row;
+    if constexpr (kHasSquares) {
+      if (format_ == Format::squares) {
+        if (p_.transposeA) packSquareColumns(p_.a + k * p_.m + row, p_.m, count, rows, packed);
+        else packSquareRows(p_.a + row * p_.k + k, p_.k, rows, count, packed);
+        return;
+      }
+    }
     if (p_.transposeA) packColumnsForRows(format_, p_.a + k * p_.m + row, p_.m, count, rows, packed);
     else packRows(format_, p_.a + row * p_.k + k, p_.k, rows, count, packed);
   }
@@ -113,6 +134,14 @@ class PackedProduct {
     const int64_t k = units.begin * unitWidth(format_), column = panels.begin * kTileColumns;
     const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
     const int64_t width = least(panels.end * kTileColumns, p_.n) - column;
+    if constexpr (kHasSquares) {
+      if (format_ == Format::squares && p_.weights == WeightFormat::bfloat16) {
+        const uint16_t* const numbers = (const uint16_t*)p_.b;
+        if (p_.transposeB) packTransposedPairs(numbers + column * p_.k + k, p_.k, width, count, packed);
+        else packColumnPairs(numbers + k * p_.n + column, p_.n, count, width, packed);
+        return;
+      }
+    }
     if (p_.weights != WeightFormat::float32) {
       forFormat(p_.weights, [&](auto weights) { packWeights<weights.format>(k, count, column, width, packed); });
       return;
@@ -146,7 +175,7 @@ class PackedProduct {
   /** Adds one block of k to a rectangle of the output. */
   void compute(int64_t block, Range tiles, Range panels, const float* shared, float* own) const {
     const Range units = blockOf(block);
-    const int64_t tileFloats = kTileRows * units.size(), panelFloats = kTileColumns * units.size();
+    const int64_t tileFloats = tileRows_ * units.size(), panelFloats = kTileColumns * units.size();
     if (!sharesA_) {
       packA(units, tiles, own);
       const float* b = shared + kTileColumns * panels_ * units.begin + panels.begin * panelFloats;
@@ -154,9 +183,9 @@ class PackedProduct {
       return;
     }
     packB(units, panels, own);
-    for (int64_t tile = tiles.begin; tile < tiles.end; tile += kChunkTiles) {
-      const Range chunk{tile, least(tile + kChunkTiles, tiles.end)};
-      fill(block, chunk, panels, shared + kTileRows * tiles_ * units.begin + tile * tileFloats, own);
+    for (int64_t tile = tiles.begin; tile < tiles.end; tile += chunkTiles_) {
+      const Range chunk{tile, least(tile + chunkTiles_, tiles.end)};
+      fill(block, chunk, panels, shared + tileRows_ * tiles_ * units.begin + tile * tileFloats, own);
     }
   }
 
@@ -166,20 +195,28 @@ class PackedProduct {
     const bool add = p_.accumulate || block > 0, isLast = block == blocks_ - 1 && !epilogue_.isEmpty();
     for (int64_t panel = panels.begin; panel < panels.end; panel++, b += units * kTileColumns) {
       const int64_t column = panel * kTileColumns, columns = least(kTileColumns, p_.n - column);
-      TileRows rowsOfA{a, p_.transposeA ? 1 : units, p_.transposeA ? kTileRows : 1};
-      for (int64_t tile = tiles.begin; tile < tiles.end; tile++, rowsOfA.data += units * kTileRows) {
-        const int64_t row = tile * kTileRows, rows = least(kTileRows, p_.m - row), at = row * p_.n + column;
+      TileRows rowsOfA{a, p_.transposeA ? 1 : units, p_.transposeA ? tileRows_ : 1};
+      for (int64_t tile = tiles.begin; tile < tiles.end; tile++, rowsOfA.data += units * tileRows_) {
+        const int64_t row = tile * tileRows_, rows = least(tileRows_, p_.m - row), at = row * p_.n + column;
         if (isLast) prefetch(epilogue_, p_.n, at, rows, columns);
-        tileProduct(format_, rowsOfA, b, units, p_.out + at, p_.n, rows, columns, add);
+        multiply(rowsOfA, b, units, p_.out + at, rows, columns, add);
         if (isLast) finish(epilogue_, p_.out, p_.n, at, column, rows, columns);
       }
     }
   }
 
+  /** One tile of the output, from a block of k. */
+  void multiply(TileRows a, const float* b, int64_t units, float* out, int64_t rows, int64_t columns, bool add) const {
+    if constexpr (kHasSquares) {
+      if (format_ == Format::squares) return squareProduct(a.data, b, units, out, p_.n, rows, columns, add);
+    }
+    tileProduct(format_, a, b, units, out, p_.n, rows, columns, add);
+  }
+
   Matmul p_;
   Format format_;
   Epilogue epilogue_;
-  int64_t tiles_, panels_, units_, blockUnits_, blocks_;
+  int64_t tileRows_, chunkTiles_, tiles_, panels_, units_, blockUnits_, blocks_;
   bool sharesA_;
   int64_t rowPieces_ = 1, columnPieces_ = 1;
 };

@@ -41,6 +41,7 @@ STEMMA_INLINE void packStrip(const float* x, int64_t rowStride, int64_t k, int64
   const int64_t units = unitsOf(kFormat, k);
   for (int64_t u = 0; u < units; u++) {
     const float* row = x + u * kWidth * rowStride;
+    const bool hasFirst = unitRun(kFormat) == 1 || u * kWidth < k;
     const bool hasSecond = kWidth == 2 && u * 2 + 1 < k;
     float* to = packed + u * kPanel;
     for (int64_t first = 0; first < width; first += kPanel, to += units * kPanel) {
@@ -50,7 +51,7 @@ STEMMA_INLINE void packStrip(const float* x, int64_t rowStride, int64_t k, int64
         const int64_t left = width - first - j;
         const int64_t count = left < room ? (left > 0 ? left : 0) : room;
         const float* from = row + first + j;
-        const Vec upper = loadSome(from, count);
+        const Vec upper = hasFirst ? loadSome(from, count) : Vec{};
         const Vec lower = hasSecond ? loadSome(from + rowStride, count) : Vec{};
         storeFirst(to + j, unitsAcrossRows<kFormat>(upper, lower), room);
       }
@@ -112,32 +113,40 @@ void packTransposedOf(const float* x, int64_t rowStride, int64_t width, int64_t 
   }
 }
 
+/** A format that the compiler knows. */
+template <Format kFormat>
+struct Packed {
+  static constexpr Format format = kFormat;
+};
+
+/** Calls `body` with a format of this instruction set as a constant of the compiler. */
+template <class Body>
+STEMMA_INLINE void forPacked(Format format, Body&& body) {
+  if (format == Format::float32) body(Packed<Format::float32>{});
+  else if (format == kPackedBfloat16Format) body(Packed<kPackedBfloat16Format>{});
+  else body(Packed<Format::rounded>{});
+}
+
 }  // namespace
 
 void packRows(Format format, const float* x, int64_t rowStride, int64_t rows, int64_t k, float* packed) {
-  if (format == Format::float32) packRowsOf<Format::float32>(x, rowStride, rows, k, packed);
-  else if (format == Format::rounded) packRowsOf<Format::rounded>(x, rowStride, rows, k, packed);
-  else packRowsOf<kBfloat16Format>(x, rowStride, rows, k, packed);
+  forPacked(format, [&](auto as) { packRowsOf<as.format>(x, rowStride, rows, k, packed); });
 }
 
 void packColumnsForRows(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
-  if (format == Format::float32) packColumnsOf<Format::float32, kTileRows>(x, rowStride, k, width, packed);
-  else packColumnsOf<kBfloat16Format, kTileRows>(x, rowStride, k, width, packed);
+  forPacked(format, [&](auto as) { packColumnsOf<as.format, kTileRows>(x, rowStride, k, width, packed); });
 }
 
 void packAcross(Format format, float* x, int64_t rowStride, int64_t k, int64_t width) {
-  if (format == Format::float32) return;
-  packAcrossOf<kBfloat16Format>(x, rowStride, k, width);
+  if (format != Format::float32) packAcrossOf<kBfloat16Format>(x, rowStride, k, width);
 }
 
 void packColumns(Format format, const float* x, int64_t rowStride, int64_t k, int64_t width, float* packed) {
-  if (format == Format::float32) packColumnsOf<Format::float32, kTileColumns>(x, rowStride, k, width, packed);
-  else packColumnsOf<kBfloat16Format, kTileColumns>(x, rowStride, k, width, packed);
+  forPacked(format, [&](auto as) { packColumnsOf<as.format, kTileColumns>(x, rowStride, k, width, packed); });
 }
 
 void packTransposed(Format format, const float* x, int64_t rowStride, int64_t width, int64_t k, float* packed) {
-  if (format == Format::float32) packTransposedOf<Format::float32>(x, rowStride, width, k, packed);
-  else packTransposedOf<kBfloat16Format>(x, rowStride, width, k, packed);
+  forPacked(format, [&](auto as) { packTransposedOf<as.format>(x, rowStride, width, k, packed); });
 }
 
 }  // namespace stemma::STEMMA_ISA

@@ -15,19 +15,47 @@ enum class Format {
   bfloat16,
   /** float32 rounded to bfloat16: the same products, for processors that do not. */
   rounded,
+  /** Pairs of bfloat16, kSquare at a time, for processors that multiply squares of them (see square.h). */
+  squares,
 };
 
-#if defined(__AVX512BF16__)
-constexpr Format kBfloat16Format = Format::bfloat16;
+/** Units that squares have along k. */
+constexpr int64_t kSquare = 16;
+
+#if defined(STEMMA_SQUARES)
+constexpr bool kHasSquares = true;
 #else
-constexpr Format kBfloat16Format = Format::rounded;
+constexpr bool kHasSquares = false;
 #endif
 
-/** Numbers along k in one unit. */
-constexpr int64_t unitWidth(Format format) { return format == Format::bfloat16 ? 2 : 1; }
+/**
+ * How bfloat16 products are made where tiles are small or few, and where panels are packed. Processors with squares take
+ * four times as long for the products of pairs as for those of as many floats, so that nothing is gained by pairs there.
+ */
+#if defined(STEMMA_SQUARES)
+constexpr Format kBfloat16Format = Format::rounded;
+constexpr Format kPackedBfloat16Format = Format::squares;
+#elif defined(__AVX512BF16__)
+constexpr Format kBfloat16Format = Format::bfloat16;
+constexpr Format kPackedBfloat16Format = Format::bfloat16;
+#else
+constexpr Format kBfloat16Format = Format::rounded;
+constexpr Format kPackedBfloat16Format = Format::rounded;
+#endif
 
-/** Units that hold k numbers; the last may be half empty, and is then padded with zero. */
-constexpr int64_t unitsOf(Format format, int64_t k) { return (k + unitWidth(format) - 1) / unitWidth(format); }
+constexpr bool isPairs(Format format) { return format == Format::bfloat16 || format == Format::squares; }
+
+/** Numbers along k in one unit. */
+constexpr int64_t unitWidth(Format format) { return isPairs(format) ? 2 : 1; }
+
+/** Units come in as many along k. */
+constexpr int64_t unitRun(Format format) { return format == Format::squares ? kSquare : 1; }
+
+/** Units that hold k numbers; what they do not hold is padded with zeros. */
+constexpr int64_t unitsOf(Format format, int64_t k) {
+  const int64_t run = unitWidth(format) * unitRun(format);
+  return (k + run - 1) / run * unitRun(format);
+}
 
 /** Each number rounded to the nearest bfloat16, ties to even, as a float; NaN stays NaN. */
 STEMMA_INLINE Vec roundToBfloat16(Vec x) {
@@ -41,7 +69,7 @@ template <Format kFormat>
 STEMMA_INLINE Vec unitsAlongRow(const float* row, int64_t at, int64_t k) {
   const int64_t left = k - at;
 #if defined(__AVX512BF16__)
-  if (kFormat == Format::bfloat16) {
+  if (isPairs(kFormat)) {
     const Vec first = left >= kLanes ? load(row + at) : loadPartial(row + at, left);
     const int64_t more = left - kLanes;
     const Vec second = more >= kLanes ? load(row + at + kLanes) : more > 0 ? loadPartial(row + at + kLanes, more) : Vec{};
@@ -56,7 +84,7 @@ STEMMA_INLINE Vec unitsAlongRow(const float* row, int64_t at, int64_t k) {
 template <Format kFormat>
 STEMMA_INLINE Vec unitsAcrossRows(Vec first, Vec second) {
 #if defined(__AVX512BF16__)
-  if (kFormat == Format::bfloat16) {
+  if (isPairs(kFormat)) {
     const __m512i bothRows = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
     IntVec pairs;  // (i, i + 16) in 16-bit places
     for (int i = 0; i < kLanes; i++) pairs[i] = i | (i + kLanes) << 16;

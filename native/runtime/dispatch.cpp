@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "runtime/matrix-unit.h"
+
 namespace stemma {
 
 namespace portable {
@@ -18,12 +20,17 @@ namespace avx512bf16 {
 void fillTable(KernelTable& table);
 }
 #endif
+#if defined(STEMMA_AMX_VARIANT)
+namespace avx512amx {
+void fillTable(KernelTable& table);
+}
+#endif
 
 namespace {
 
 struct Variants {
-  KernelTable tables[4];
-  const KernelTable* available[5];
+  KernelTable tables[5];
+  const KernelTable* available[6];
   int count = 0;
 
   Variants() {
@@ -34,6 +41,9 @@ struct Variants {
                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     // Every processor with the one has the other.
     const bool hasPairs = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+#if defined(STEMMA_AMX_VARIANT)
+    if (hasAvx512 && hasPairs && mayUseMatrixUnit()) add("avx512amx", avx512amx::fillTable);
+#endif
     if (hasAvx512 && hasPairs) add("avx512bf16", avx512bf16::fillTable);
     if (hasAvx512) add("avx512", avx512::fillTable);
     if (hasAvx2) add("avx2", avx2::fillTable);

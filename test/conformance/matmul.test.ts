@@ -10,7 +10,7 @@ import type { View } from "../../src/backend/storage.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Tolerance } from "../closeness.ts";
 import { firstDifference } from "../closeness.ts";
-import { Workspace } from "./workspace.ts";
+import { guard, Workspace } from "./workspace.ts";
 
 /** A product without its operands, which {@link run} makes. */
 interface Product extends Pick<Matmul, "batch" | "m" | "n" | "k" | "transposeA" | "transposeB"> {
@@ -105,6 +105,35 @@ async function expectConforms(instructionSet: InstructionSet, matmulPrecision: M
     expect(other.map((values) => bits(values))).toEqual(single!.map((values) => bits(values)));
 }
 
+/** Only numbers that bfloat16 has: the upper halves of floats. */
+function roundToBfloat16(values: Float32Array): void {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < words.length; i++) words[i]! &= 0xffff0000;
+}
+
+/** The product as processors with a matrix unit sum it: native/kernels/square.h says how. */
+function inOrderOfSquares({ m, n, k }: Product): Float32Array {
+  const [a, b] = [m, n].map((rows, i) => {
+    const values = new Random(i + 1).normal(rows * k, 1);
+    roundToBfloat16(values);
+    return values;
+  }) as [Float32Array, Float32Array];
+  return Float32Array.from({ length: m * n }, (_, at) => {
+    const [row, column] = [Math.floor(at / n), at % n];
+    const term = (l: number): number => (l < k ? a[row * k + l]! * b[column * k + l]! : 0);
+    let sum = 0;
+    for (let start = 0; start < k; start += 32) {
+      let [first, second] = [0, 0];
+      for (let l = start; l < start + 32; l += 2) {
+        first = Math.fround(first + term(l));
+        second = Math.fround(second + term(l + 1));
+      }
+      sum = Math.fround(sum + Math.fround(first + second));
+    }
+    return sum;
+  });
+}
+
 function native(instructionSet: InstructionSet, matmulPrecision: MatmulPrecision, threads: number): Backend {
   const { backend } = openNative({ threads, instructionSet, matmulPrecision });
   if (!backend) throw new Error("the native backend is not built");
@@ -165,6 +194,13 @@ describe.each(nativeInstructionSets())("%s", (instructionSet) => {
       const pairs = { ...plain, batch: 70, m: 20, n: 30, k: 40 };
       await expectConforms(instructionSet, precision, { ...pairs, transposeB: true });
       await expectConforms(instructionSet, precision, { ...pairs, sharesB: true, finish: { accumulate: true } });
+    });
+
+    test.runIf(instructionSet === "avx512amx" && precision === "bfloat16")("sums in the order of squares", async () => {
+      const product = { ...plain, m: 20, n: 18, k: 1100, transposeB: true };
+      const [out] = await run(native(instructionSet, precision, 2), product, roundToBfloat16);
+      const expected = inOrderOfSquares(product);
+      expect([...out!].filter((value) => value !== guard)).toEqual([...expected]);
     });
 
     test.each([1, 40])("NaN and infinities in %i rows go where the reference says", async (m) => {

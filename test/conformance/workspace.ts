@@ -22,7 +22,7 @@ export interface Case {
 export type CasesOf<Name extends keyof (Kernels & FusedKernels)> = Readonly<Record<Name, readonly Case[]>>;
 
 /** What lies around every operand, so that a kernel that writes beside it is found out. */
-const guard = 1234.5;
+export const guard = 1234.5;
 
 /** Operands of kernels on one backend: each in a storage of its own, between guards, and at an uneven offset. */
 export class Workspace {
