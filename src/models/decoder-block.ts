@@ -1,4 +1,3 @@
-import { Random } from "../core/random.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { GatedMlp } from "../nn/gated-mlp.ts";
@@ -11,7 +10,7 @@ import { createNorm } from "../nn/norm.ts";
 import type { Initializer } from "../nn/parameters.ts";
 import { RoutedExperts } from "../nn/routed-experts.ts";
 import { usedOnce } from "../nn/used-once.ts";
-import { recomputed } from "../tensor/recompute.ts";
+import { forgetting } from "../tensor/forgetting.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DecoderSettings } from "./decoder-settings.ts";
 
@@ -63,10 +62,8 @@ export class DecoderBlock {
   /** {@link forward} of a block with experts, and the router's logits. Only attention is computed again when asked to. */
   route(x: Tensor, places: AttentionPlaces, options: ForwardOptions): { x: Tensor; routerLogits: Tensor } {
     if (!this.experts) throw new Error("internal: this block has no experts");
-    const state = options.random?.split().state();
-    const attend = (input: Tensor): Tensor =>
-      this.#attend(input, places, { ...options, random: state ? Random.restore(state) : null });
-    const attended = options.recompute ? recomputed(attend, x) : attend(x);
+    const attend = (): Tensor => this.#attend(x, places, { ...options, random: options.random?.split() ?? null });
+    const attended = options.recompute ? forgetting(attend) : attend();
     const { mixture, routerLogits } = this.experts.forward(this.mlpNorm?.forward(attended) ?? attended);
     return { x: this.#join(attended, mixture, this.mlpAfter, options), routerLogits };
   }

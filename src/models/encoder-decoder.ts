@@ -1,4 +1,3 @@
-import { Random } from "../core/random.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Norm } from "../nn/norm.ts";
@@ -6,8 +5,8 @@ import { createNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { RelativeBias } from "../nn/relative-bias.ts";
 import { sinePositions } from "../nn/sine-positions.ts";
+import { forgetting } from "../tensor/forgetting.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
-import { recomputed } from "../tensor/recompute.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { checkPositions } from "./check-positions.ts";
 import type { StackInputs } from "./encoder-decoder-block.ts";
@@ -154,25 +153,15 @@ export class Stack {
   }
 }
 
-/**
- * x through one block after another, each with a generator of its own. What the blocks share is an input of each, so
- * that its gradient arrives where a block is computed again.
- */
+/** x through one block after another, each with a generator of its own. */
 function throughStack(
   blocks: readonly EncoderDecoderBlock[],
   x: Tensor,
-  { bias, text, mask }: StackInputs,
+  inputs: StackInputs,
   options: PassOptions,
 ): Tensor {
   return blocks.reduce((input, block) => {
-    const state = options.random?.split().state();
-    const run = (y: Tensor, ...shared: Tensor[]): Tensor => {
-      const own = { ...options, random: state ? Random.restore(state) : null };
-      const hidden = shared.at(-1);
-      const inputs = { mask, bias: bias && (shared[0] ?? null), text: text && hidden ? { ...text, hidden } : null };
-      return block.forward(y, inputs, own);
-    };
-    const shared = [...(bias ? [bias] : []), ...(text ? [text.hidden] : [])];
-    return options.recompute ? recomputed<[Tensor, ...Tensor[]]>(run, input, ...shared) : run(input, ...shared);
+    const run = (): Tensor => block.forward(input, inputs, { ...options, random: options.random?.split() ?? null });
+    return options.recompute ? forgetting(run) : run();
   }, x);
 }

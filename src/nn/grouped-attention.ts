@@ -121,7 +121,7 @@ function turned(x: Tensor, heads: number, angles: RotaryAngles | null): Tensor {
 /** {@link usedOnce} for what several tensors are made of. */
 function usedOnceByAll(x: Tensor, use: (x: Tensor) => [Tensor, Tensor, Tensor]): [Tensor, Tensor, Tensor] {
   const results = use(x);
-  if (x.requiresGrad || results.some(({ requiresGrad }) => requiresGrad)) x.forget();
+  if (x.requiresGrad || results.some(({ requiresGrad }) => requiresGrad)) x.forget(...results);
   else if (results.every(({ storage }) => storage !== x.storage)) x.release();
   return results;
 }

@@ -197,7 +197,7 @@ export class KeyValueCache {
         if (!added.requiresGrad) added.release();
         return stored;
       }
-      record(stored, [added], [], (dy) => [() => dy.reshape([-1, width]).gatherRows(rows).reshape(added.shape)]);
+      record(stored, [added], (dy) => [() => dy.reshape([-1, width]).gatherRows(rows).reshape(added.shape)]);
       return stored;
     };
     return { key: store(this.#keys[layer], key), value: store(this.#values[layer], value) };

@@ -1,9 +1,17 @@
 import type { Storage } from "../backend/storage.ts";
 import { ShapeError } from "../core/errors.ts";
 import { formatShape } from "../core/shape.ts";
+import type { TapeNode } from "./op.ts";
 import { asInTraining } from "./op.ts";
 import { isKept } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
+
+/** What a tensor without a node has in its place. */
+const leaf: Pick<TapeNode, "inputs" | "pulls" | "unread"> = {
+  inputs: [],
+  pulls: () => [],
+  unread: { inputs: true, output: true },
+};
 
 /** Tensors whose tape has been taken apart: a later pass that reached one would silently stop there. */
 const spent = new WeakSet<Tensor>();
@@ -34,8 +42,6 @@ class BackwardPass {
   readonly #made: readonly Tensor[];
   /** Storages of root and of what the tape did not make: reshaped views of parameters and data share them. */
   readonly #borrowed: ReadonlySet<Storage>;
-  /** Tensors on the tape that still need each storage. */
-  readonly #users = new Map<Storage, number>();
   readonly #gradients = new Map<Tensor, Tensor>();
 
   constructor(root: Tensor) {
@@ -43,7 +49,6 @@ class BackwardPass {
     this.#made = tape(root);
     const sources = this.#made.flatMap((tensor) => tensor.node?.inputs ?? []).filter((input) => !input?.node);
     this.#borrowed = new Set([root, ...sources].flatMap((tensor) => (tensor ? [tensor.storage] : [])));
-    for (const { storage } of this.#made) this.#users.set(storage, (this.#users.get(storage) ?? 0) + 1);
   }
 
   run(dRoot: Tensor): void {
@@ -58,8 +63,9 @@ class BackwardPass {
   /** Pulls the gradient of one tensor back to its inputs. */
   #visit(tensor: Tensor, dy: Tensor): void {
     this.#gradients.delete(tensor);
-    const { inputs, pulls } = tensor.node ?? { inputs: [], pulls: () => [] };
-    for (const input of inputs) input?.recall();
+    const { inputs, pulls, unread } = tensor.node ?? leaf;
+    if (!unread.inputs) for (const input of inputs) input?.recall();
+    if (!unread.output || tensor.lacksAuxiliary) tensor.recall();
     const handedOn: [Tensor, Tensor][] = [];
     pulls(dy).forEach((pull, i) => {
       const input = inputs[i];
@@ -103,10 +109,10 @@ class BackwardPass {
     const gradients = new Set((tensor.node?.inputs ?? []).map((input) => input && this.#gradientOf(input)?.storage));
     for (const extra of tensor.node?.auxiliary ?? []) if (!gradients.has(extra.storage)) extra.release();
     if (tensor.node) spent.add(tensor);
+    // A view was made after what it is a view of, which gives their memory back.
+    const isView = tensor.node?.isView ?? false;
     tensor.node = null;
-    const left = (this.#users.get(tensor.storage) ?? 1) - 1;
-    this.#users.set(tensor.storage, left);
-    if (left === 0 && !this.#borrowed.has(tensor.storage) && !isKept(tensor.storage)) tensor.release();
+    if (!isView && !this.#borrowed.has(tensor.storage) && !isKept(tensor.storage)) tensor.release();
   }
 }
 

@@ -40,12 +40,20 @@ export interface Op<In extends Inputs, Attrs> {
    * tape holds anyway.
    */
   readonly again?: (attrs: Attrs) => Op<In, Attrs>["run"] | null;
+  /** Values that `grad` does not look at; without, it may look at all. */
+  readonly unread?: Unread;
   /** Vector-Jacobian product: one pull for each input, or `null` where no gradient flows. */
   readonly grad: (dy: Tensor, saved: Saved<In>, attrs: Attrs) => { readonly [K in keyof In]: Pull | null };
   /** The fused kernels that `run` and `grad` call; on a backend without them, `compose` is used. */
   readonly fused?: readonly (keyof FusedKernels)[];
   /** The same thing from other ops: fallback and test of a fused op. */
   readonly compose?: (inputs: In, attrs: Attrs) => Tensor;
+}
+
+/** What a gradient does without. */
+export interface Unread {
+  readonly inputs?: boolean;
+  readonly output?: boolean;
 }
 
 /** What a gradient may look at. */
@@ -63,8 +71,13 @@ export interface TapeNode {
   readonly inputs: Inputs;
   readonly auxiliary: readonly Tensor[];
   readonly pulls: (dy: Tensor) => readonly (Pull | null)[];
+  /** Whether it has the memory of its input. */
+  readonly isView: boolean;
+  readonly unread: Unread;
   /** Computes the values once more, where that is cheap. */
   readonly again: ((out: Tensor) => void) | null;
+  /** Computes the values and `auxiliary` once more; null where no op did. */
+  readonly rerun: ((out: Tensor) => void) | null;
 }
 
 /** Gives an op literal its types, and nothing else. */
@@ -139,13 +152,12 @@ export function apply<In extends Inputs, Attrs>(op: Op<In, Attrs>, inputs: [...I
   // Integers have no gradient: an index is data to whatever uses it.
   if (op.dtype !== "int32" && willRecord(inputs)) {
     const again = op.again?.(attrs);
-    record(
-      out,
-      inputs,
+    record(out, inputs, (dy) => op.grad(dy, { inputs, output: out, auxiliary, kernels }, attrs), {
       auxiliary,
-      (dy) => op.grad(dy, { inputs, output: out, auxiliary, kernels }, attrs),
-      again ? (values) => again(kernels, inputs, values, attrs, auxiliary) : null,
-    );
+      unread: op.unread,
+      again: again && ((values) => again(kernels, inputs, values, attrs, auxiliary)),
+      rerun: (values) => op.run(kernels, inputs, values, attrs, auxiliary),
+    });
   } else {
     for (const extra of auxiliary) extra.release();
   }
@@ -179,14 +191,19 @@ function checkWeights<In extends Inputs, Attrs>(
   );
 }
 
+/** Entries of the tape so far: those made later have an `order` of at least this. */
+export function tapeLength(): number {
+  return recorded;
+}
+
 /** Puts a tensor on the tape. */
 export function record(
   out: Tensor,
   inputs: Inputs,
-  auxiliary: readonly Tensor[],
-  pulls: (dy: Tensor) => readonly (Pull | null)[],
-  again: ((out: Tensor) => void) | null = null,
+  pulls: TapeNode["pulls"],
+  more: { readonly [Key in "auxiliary" | "isView" | "unread" | "again" | "rerun"]?: TapeNode[Key] | undefined } = {},
 ): void {
+  const { auxiliary = [], isView = false, unread = {}, again = null, rerun = null } = more;
   out.requiresGrad = true;
-  out.node = { order: recorded++, inputs, auxiliary, pulls, again };
+  out.node = { order: recorded++, inputs, auxiliary, pulls, isView, unread, again, rerun };
 }

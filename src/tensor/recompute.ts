@@ -18,7 +18,7 @@ export function recomputed<Inputs extends readonly [Tensor, ...Tensor[]]>(
 ): Tensor {
   if (!willRecord(inputs)) return body(...inputs);
   const out = tensorScope(() => asInTraining(() => body(...inputs)));
-  record(out, inputs, [], (dy) => {
+  record(out, inputs, (dy) => {
     // One more pass gives the gradients of all inputs, when the first is wanted.
     let leaves: readonly Tensor[] | null = null;
     const run = (): readonly Tensor[] => {

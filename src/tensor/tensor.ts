@@ -16,7 +16,7 @@ import { matmul } from "./ops/matmul.ts";
 import { permute, slice } from "./ops/movement.ts";
 import { argmax, max, sum } from "./ops/reduce.ts";
 import { logSoftmax, softmax } from "./ops/softmax.ts";
-import { allocate, keep, release, unkeep } from "./scope.ts";
+import { allocate, isKept, keep, release, unkeep } from "./scope.ts";
 
 /** An operand that may be given as a plain number. */
 export type Operand = Tensor | number;
@@ -37,7 +37,8 @@ export class Tensor implements View {
   grad: Tensor | null = null;
   /** How this tensor was made, until `backward` has passed it. */
   node: TapeNode | null = null;
-  #isForgotten = false;
+  /** Whether the values are to be computed once more, and what was kept for the gradient with them. */
+  #forgotten: "no" | "values" | "all" = "no";
 
   constructor(backend: Backend, storage: Storage, shape: Shape, offset = 0) {
     this.backend = backend;
@@ -187,27 +188,57 @@ export class Tensor implements View {
 
   /** Gives the memory back now. Tensors sharing it (`reshape`, `detach`) must not be used any more either. */
   release(): void {
-    release(this.backend, this.storage);
+    if (this.#forgotten === "no") release(this.backend, this.storage);
   }
 
   /**
    * Gives the memory back until the backward pass computes the values once more, where the op that made them can do so
-   * cheaply; does nothing otherwise. Nothing but the backward pass may use this tensor, or one sharing its memory,
-   * afterwards.
+   * cheaply, or no gradient looks at them: neither its own nor those of `readers`, all that was made of it. Does nothing
+   * otherwise. Nothing but the backward pass may use this tensor, or one sharing its memory, afterwards.
    */
-  forget(): void {
-    if (!this.node?.again || this.#isForgotten) return;
+  forget(...readers: readonly Tensor[]): void {
+    if (!this.node || this.node.isView || this.#forgotten !== "no") return;
+    const { again, rerun, unread } = this.node;
+    const isUnread = readers.length > 0 && readers.every(({ node }) => node?.unread.inputs) && unread.output;
+    if (!again && !(isUnread && rerun)) return;
     this.release();
-    this.#isForgotten = true;
+    this.#forgotten = "values";
+  }
+
+  /** As {@link forget}, whatever it costs to have the values again, and with what was kept beside them. */
+  forgetAll(): void {
+    const { node } = this;
+    if (!node || isKept(this.storage) || !(node.rerun || node.isView)) return;
+    if (!node.isView) this.release();
+    for (const extra of node.auxiliary) {
+      extra.release();
+      extra.#forgotten = "all";
+    }
+    this.#forgotten = "all";
+  }
+
+  /** Whether what was kept beside the values is to be computed once more, with them. */
+  get lacksAuxiliary(): boolean {
+    return this.#forgotten === "all" && this.node !== null && this.node.auxiliary.length > 0;
   }
 
   /** Computes forgotten values once more: for the backward pass. */
   recall(): void {
-    if (!this.#isForgotten) return;
-    for (const input of this.node?.inputs ?? []) input?.recall();
+    const { node } = this;
+    if (!node || this.#forgotten === "no") return;
+    for (const input of node.inputs) input?.recall();
+    const wasAll = this.#forgotten === "all";
+    this.#forgotten = "no";
+    if (node.isView) {
+      this.storage = node.inputs[0]?.storage ?? this.storage;
+      return;
+    }
     this.storage = allocate(this.backend, this.dtype, this.size);
-    this.#isForgotten = false;
-    this.node?.again?.(this);
+    for (const extra of wasAll ? node.auxiliary : []) {
+      extra.storage = allocate(extra.backend, extra.dtype, extra.size);
+      extra.#forgotten = "no";
+    }
+    (wasAll ? node.rerun : (node.again ?? node.rerun))?.(this);
   }
 
   /** Adds ∂this/∂leaf to `grad` of every leaf that requires one, releasing activations on the way. */
@@ -312,7 +343,11 @@ export class Tensor implements View {
       throw new ShapeError(`reshape: ${formatShape(this.shape)} does not fit ${formatShape(shape)}`);
     }
     const view = new Tensor(this.backend, this.storage, resolved, this.offset);
-    if (willRecord([this])) record(view, [this], [], (dy) => [() => dy.reshape(this.shape)]);
+    if (willRecord([this]))
+      record(view, [this], (dy) => [() => dy.reshape(this.shape)], {
+        isView: true,
+        unread: { inputs: true, output: true },
+      });
     return view;
   }
 

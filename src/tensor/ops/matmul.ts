@@ -55,6 +55,7 @@ export const linear: Op<[x: Tensor, weight: Tensor, bias: Tensor | null, residua
   defineOp({
     name: "linear",
     weights: [1],
+    unread: { output: true },
     infer([x, weight, bias, residual], { activation }) {
       const [out = 0, width = 0] = weight.shape;
       const shape = [...x.shape.slice(0, -1), out];
@@ -115,6 +116,7 @@ type Adapted = [x: Tensor, weight: Tensor, bias: Tensor | null, residual: Tensor
 export const adaptedLinear: Op<Adapted, LinearAttrs> = defineOp({
   name: "adaptedLinear",
   weights: [1],
+  unread: { output: true },
   infer([x, weight, bias, residual, low, up], attrs) {
     const shape = linear.infer([x, weight, bias, residual], attrs);
     const rank = low.axis(-1);

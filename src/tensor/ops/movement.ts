@@ -45,6 +45,7 @@ interface Range {
  */
 export const slice: Op<[x: Tensor], Range> = defineOp({
   name: "slice",
+  unread: { inputs: true, output: true },
   infer([x], { axis, start, end }) {
     if (!(start >= 0 && end <= x.axis(axis) && start <= end)) {
       throw new ShapeError(`slice: ${start}…${end} is not within axis ${axis} of ${formatShape(x.shape)}`);

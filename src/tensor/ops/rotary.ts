@@ -36,6 +36,7 @@ export interface RotaryAttrs extends RotaryAngles {
 export const rotary: Op<[x: Tensor], RotaryAttrs> = defineOp({
   name: "rotary",
   fused: ["rotary"],
+  unread: { inputs: true, output: true },
   infer([x], { cos, heads, positions }) {
     const turned = heads * 2 * cos.axis(1);
     const fits = positions ? positions.size === x.axis(0) * x.axis(1) : cos.axis(0) >= x.axis(1);
