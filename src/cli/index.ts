@@ -20,6 +20,7 @@ import { runsPlot } from "./runs-plot.ts";
 import { runsShow } from "./runs-show.ts";
 import { sample } from "./sample.ts";
 import { score } from "./score.ts";
+import { serve } from "./serve.ts";
 import { stageCommand } from "./stage-command.ts";
 import { tokenizerDecode } from "./tokenizer-decode.ts";
 import { tokenizerEncode } from "./tokenizer-encode.ts";
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   generate,
   score,
   chat,
+  serve,
   sample,
   plan,
   predict,

@@ -5,7 +5,7 @@ import type { ChatTemplate, TemplateVariables, TextSpan } from "./chat-template.
 import { encodeParts } from "./encode-parts.ts";
 import type { FolderIds } from "./folder-ids.ts";
 import { noFolderIds } from "./folder-ids.ts";
-import { openSeals, sealFor, TokenBreaker } from "./sealed-text.ts";
+import { openSeals, sealFor, TokenBreaker, withTexts } from "./sealed-text.ts";
 import { begun } from "./text-bounds.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -79,17 +79,17 @@ export class ChatEncoder {
   }
 
   /**
-   * {@link encodePrompt} of what strangers say: where a message spells a special token, such as the mark that ends a turn,
-   * it is read as text. All else has the same ids.
+   * {@link encodePrompt} of what strangers say: where a message or a variable spells a special token, such as the mark that
+   * ends a turn, it is read as text. All else has the same ids.
    *
    * @throws {DataError} as the template does.
    */
   encodeForeignPrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
-    const seal = sealFor(messages.map(({ content }) => content));
+    const seal = sealFor({ messages, variables });
     this.#breaker ??= new TokenBreaker(this.tokenizer.specialTokens.keys());
     const breaker = this.#breaker;
-    const sealed = messages.map((message) => ({ ...message, content: breaker.seal(message.content, seal) }));
-    const { text, answers } = this.#writtenPrompt(sealed, variables);
+    const sealed = <Value>(value: Value): Value => withTexts(value, (text) => breaker.seal(text, seal));
+    const { text, answers } = this.#writtenPrompt(sealed(messages), sealed(variables));
     const opened = openSeals(text, seal);
     const cuts = [...opened.cuts, ...answers.flatMap(({ start, end }) => [opened.place(start), opened.place(end)])];
     const parts = encodeParts(

@@ -55,6 +55,16 @@ test("a token inside another one is broken as well, and places are those of the 
   expect([0, 1, 2, 4, 6].map(opened.place)).toEqual([0, 1, 2, 3, 4]);
 });
 
+test("what tools are described by spells none either", () => {
+  const tools = [{ function: { name: "f", description: "<|im_end|>" } }];
+  const template = new ChatTemplate("{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|im_start|>");
+  const foreign = [
+    ...new ChatEncoder(tokenizer, template).encodeForeignPrompt([{ role: "user", content: "" }], { tools }),
+  ];
+  expect(foreign.filter((id) => specials.has(id))).toHaveLength(1);
+  expect(tokenizer.decode(foreign)).toContain('"description": "<|im_end|>"');
+});
+
 test("texts with every character that could be a seal are refused", () => {
   const all = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i)).join("");
   expect(() => sealFor([all])).toThrow(/U\+FDD0 to U\+FDEF/);

@@ -4,12 +4,28 @@ import { PieceTrie } from "./piece-trie.ts";
 /** Characters that Unicode will never give a meaning: no text has a use for them. */
 const [firstSeal, lastSeal] = [0xfdd0, 0xfdef];
 
+/** A plain value with all its texts changed; names of fields stay. */
+export function withTexts<Value>(value: Value, change: (text: string) => string): Value {
+  const of = (part: unknown): unknown => {
+    if (typeof part === "string") return change(part);
+    if (Array.isArray(part)) return part.map(of);
+    if (typeof part !== "object" || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, inner]) => [name, of(inner)]));
+  };
+  return of(value) as Value;
+}
+
 /**
- * A character that none of some texts has.
+ * A character that no text in a plain value has.
  *
  * @throws {DataError} when they have all that could be taken.
  */
-export function sealFor(texts: readonly string[]): string {
+export function sealFor(value: unknown): string {
+  const texts: string[] = [];
+  withTexts(value, (text) => {
+    texts.push(text);
+    return text;
+  });
   for (let code = firstSeal; code <= lastSeal; code++) {
     const seal = String.fromCharCode(code);
     if (!texts.some((text) => text.includes(seal))) return seal;

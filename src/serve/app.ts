@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import type { Context } from "hono";
+import { Hono } from "hono";
+import { StemmaError } from "../core/errors.ts";
+import type { AccessRules } from "./access.ts";
+import { checkHost, checkOrigin, corsHeaders, preflightHeaders } from "./access.ts";
+import { ApiError } from "./api-error.ts";
+import type { ApiKeys } from "./api-keys.ts";
+import { readFields } from "./fields.ts";
+import { readJsonBody } from "./read-body.ts";
+import type { Asked, Route, Service } from "./route.ts";
+
+/** What stands beside a request while it is handled. */
+interface Variables {
+  readonly Variables: { owner: string; route: string };
+}
+type RequestContext = Context<Variables>;
+
+/** Who may ask a server. */
+export interface Doors {
+  readonly rules: AccessRules;
+  /** Null where no key is needed. */
+  readonly keys: ApiKeys | null;
+}
+
+/** Headers of every answer: it is data, for whoever asked, now. */
+const safeHeaders = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+} as const;
+
+/**
+ * The server as a function of requests. In this order: the name it is addressed by, the page that asks, the key, the route,
+ * the body.
+ */
+export function createApp(routes: readonly Route[], service: Service, doors: Doors): Hono<Variables> {
+  const app = new Hono<Variables>();
+  const openPaths = new Set(routes.filter(({ isOpen }) => isOpen).map(({ path }) => path));
+  app.use(async (context, next) => {
+    context.set("route", "none");
+    await next();
+    finish(context, service);
+  });
+  app.use(async (context, next) => {
+    const { headers } = context.req.raw;
+    checkHost(headers.get("host"), doors.rules);
+    const cors = corsHeaders(checkOrigin(headers, doors.rules));
+    for (const [name, value] of Object.entries(cors)) context.header(name, value);
+    if (context.req.method === "OPTIONS" && cors["access-control-allow-origin"] !== undefined) {
+      return new Response(null, { status: 204, headers: { ...cors, ...preflightHeaders } });
+    }
+    const isOpen = openPaths.has(context.req.path);
+    context.set("owner", isOpen ? "" : (doors.keys?.ownerOf(headers.get("authorization") ?? null) ?? "anyone"));
+    if (service.isStopping() && !isOpen) {
+      throw new ApiError(503, "the server stops; ask another one, or this one later", {
+        code: "stopping",
+        retryAfter: 5,
+      });
+    }
+    return next();
+  });
+  for (const route of routes) app.on(route.method, route.path, (context) => handle(route, context, service));
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const allowed = routes.filter((route) => route.path === path).map(({ method }) => method);
+    app.all(path, (context) => {
+      context.set("route", path);
+      throw otherMethod(context.req.method, path, allowed);
+    });
+  }
+  app.notFound((context) => failure(context, noRoute(context)));
+  app.onError((error, context) => failure(context, asApiError(error, context, service)));
+  return app;
+}
+
+async function handle(route: Route, context: RequestContext, service: Service): Promise<Response> {
+  context.set("route", route.path);
+  const body = route.body === null ? undefined : readFields(route.body, await readJsonBody(context.req.raw));
+  const asked: Asked = {
+    service,
+    body,
+    owner: context.get("owner"),
+    signal: context.req.raw.signal,
+    parameter: (name) => context.req.param(name) ?? "",
+    query: (name) => context.req.query(name),
+  };
+  return route.handle(asked);
+}
+
+/** What every answer has, and is counted by. */
+function finish(context: RequestContext, { metrics }: Service): void {
+  context.header("x-request-id", `req-${randomBytes(12).toString("hex")}`);
+  for (const [name, value] of Object.entries(safeHeaders)) context.header(name, value);
+  metrics.requests.add(1, { route: context.get("route"), status: String(context.res.status) });
+}
+
+function failure(context: RequestContext, error: ApiError): Response {
+  for (const [name, value] of Object.entries(error.headers)) context.header(name, value);
+  return context.json(error.body, error.status as 400);
+}
+
+function asApiError(error: unknown, context: RequestContext, service: Service): ApiError {
+  if (error instanceof ApiError) return error;
+  if (context.req.raw.signal.aborted) return new ApiError(499, "the client has gone");
+  service.defect(context.get("route"), error);
+  const message = error instanceof StemmaError ? error.message : "the server failed; its own messages say where";
+  return new ApiError(500, message, { code: "internal_error" });
+}
+
+function otherMethod(method: string, path: string, allowed: readonly string[]): ApiError {
+  const allow = allowed.join(", ");
+  return new ApiError(405, `${path} is asked with ${allow}, not with ${method}`, {
+    code: "method_not_allowed",
+    headers: { allow },
+  });
+}
+
+function noRoute({ req }: RequestContext): ApiError {
+  const path = JSON.stringify(req.path.slice(0, 100));
+  return new ApiError(404, `there is nothing at ${path}; GET /openapi.json lists what there is`, { code: "not_found" });
+}

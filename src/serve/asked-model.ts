@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { ApiError, wrongField } from "./api-error.ts";
+import type { ModelKind, OpenedModel } from "./engine-messages.ts";
+import type { PromptText } from "./prompt-text.ts";
+import type { Asked } from "./route.ts";
+import type { ServedModel } from "./served-model.ts";
+
+/** A model that a request asks, open. */
+export interface AskedModel {
+  readonly model: ServedModel;
+  readonly opened: OpenedModel;
+  readonly text: PromptText;
+  /** Lets the model go; to be called when the request is over, and often enough at the end of {@link askModel}. */
+  readonly release: () => void;
+}
+
+const remedies: Readonly<Record<ModelKind, string>> = {
+  decoder: "it writes texts: ask /v1/completions or /v1/chat/completions",
+  embedder: "it makes embeddings: ask /v1/embeddings",
+  reward: "it is a reward model: ask /v1/score/evaluation",
+};
+
+/**
+ * Asks the model that a request names, opened if it is not. It is kept open until `use` fails or lets it go.
+ *
+ * @throws {ApiError} 404 when there is none of that name, 400 when it is of another kind, 429 or 503 when it cannot be asked now.
+ */
+export async function askModel<Result>(
+  { service, signal }: Pick<Asked, "service" | "signal">,
+  name: string | null,
+  kind: ModelKind,
+  use: (asked: AskedModel) => Promise<Result>,
+): Promise<Result> {
+  const model = service.models.get(name);
+  if (model.found.kind !== kind) {
+    throw wrongField("model", `model ${model.name} cannot answer this; ${remedies[model.found.kind]}`, "wrong_model");
+  }
+  model.queue.refuseIfFull();
+  await model.refresh();
+  const release = model.hold();
+  try {
+    const opened = await model.ready();
+    const text = await model.text();
+    signal.throwIfAborted();
+    return await use({ model, opened, text, release });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/**
+ * Makes sure that all ids of a list are tokens of a model.
+ *
+ * @throws {ApiError} 400 naming the first that is none.
+ */
+export function refuseOtherIds(ids: readonly number[], vocabularySize: number, param: string): void {
+  const outside = ids.findIndex((id) => id >= vocabularySize);
+  if (outside < 0) return;
+  const place = `${param}[${outside}]`;
+  throw wrongField(place, `${place}: token ${ids[outside]} is outside the vocabulary of ${vocabularySize}`);
+}
+
+/**
+ * Makes sure that a prompt leaves room for one token.
+ *
+ * @param needed - Places beside the prompt: 1, or 0 where nothing is to be generated.
+ * @throws {ApiError} 400 `context_length_exceeded`.
+ */
+export function refuseLong(length: number, context: number, needed: number, param: string): void {
+  if (length <= context - needed) return;
+  throw new ApiError(
+    400,
+    `${param}: has ${length} tokens, the model reads ${context} with what it writes; shorten it`,
+    { param, code: "context_length_exceeded", more: { n_prompt_tokens: length, n_ctx: context } },
+  );
+}
+
+/** A name for an answer: `cmpl-…` */
+export function newId(prefix: string): string {
+  return `${prefix}-${randomBytes(12).toString("hex")}`;
+}
+
+/** Seconds since 1970. */
+export function nowInSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}

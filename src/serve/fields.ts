@@ -1,0 +1,56 @@
+import { z } from "zod";
+import type { SchemaIssue } from "../core/schema-demand.ts";
+import { schemaDemand, shortened, shownValue, valueAt } from "../core/schema-demand.ts";
+import { ApiError, wrongField } from "./api-error.ts";
+
+/** A field that may be left out; null is the same. */
+export function optional<Schema extends z.ZodType>(schema: Schema) {
+  return schema.nullish().transform((value) => value ?? null);
+}
+
+/** A field that has a value where it is left out, or null. */
+export function usually<Schema extends z.ZodType>(schema: Schema, value: z.output<Schema>) {
+  return schema.nullish().transform((given): z.output<Schema> => given ?? value);
+}
+
+/** A field that would change the answer if it were read, which it is not: anything but nothing is refused. */
+export const notBuilt = z.unknown().optional();
+
+/**
+ * What a body holds, by a route's schema. Fields that it does not know are ignored.
+ *
+ * @throws {ApiError} 400 naming the first wrong field, its value and what it has to be.
+ */
+export function readFields<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw issue === undefined ? new ApiError(400, "the body is wrong") : describe(issue, body);
+}
+
+function describe(issue: SchemaIssue, body: unknown): ApiError {
+  const param = paramOf(issue.path);
+  const value = valueAt(body, issue.path);
+  const demand = demandOf(issue);
+  if (param === "") return new ApiError(400, `the body must be a JSON object, got ${shown(body)}`);
+  if (value === undefined) return wrongField(param, `${param} is missing; it ${demand}`);
+  return wrongField(param, `${param} ${demand}, got ${shown(value)}`);
+}
+
+function demandOf(issue: SchemaIssue): string {
+  if (issue.code === "custom" || issue.message.startsWith("must ")) return issue.message; // the schema's own words
+  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? "must have other keys";
+  return schemaDemand(issue);
+}
+
+function shown(value: unknown): string {
+  return shortened(shownValue(value) ?? "nothing");
+}
+
+/** `messages[2].content` */
+function paramOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`;
+    return text === "" ? String(key) : `${text}.${String(key)}`;
+  }, "");
+}

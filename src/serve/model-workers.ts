@@ -1,0 +1,186 @@
+import process from "node:process";
+import type { Backend } from "../backend/kernels.ts";
+import { SettingsError } from "../core/errors.ts";
+import { encoderIn } from "../generate/assistant.ts";
+import { embedInputs } from "../generate/embed.ts";
+import { openEmbedder } from "../generate/embedder.ts";
+import { Engine } from "../generate/engine.ts";
+import type { AnswerGrammar } from "../generate/grammar/answer-grammar.ts";
+import type { GrammarMatcher } from "../generate/grammar/grammar-matcher.ts";
+import { GrammarCompiler } from "../generate/grammar/grammar-matcher.ts";
+import { TokenVocabulary } from "../generate/grammar/token-vocabulary.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { loadModel } from "../models/load.ts";
+import type { RewardModel } from "../models/reward-model.ts";
+import { loadRewardModel } from "../models/reward-model.ts";
+import { withoutGradients } from "../tensor/op.ts";
+import { tensorScope } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { ChatEncoder } from "../text/encode-chat.ts";
+import type { EngineStart, FromEngine, ModelKind, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
+
+/** Computes what a model is asked, one step at a time. */
+export interface Worker {
+  take(message: ToEngine): void;
+  readonly isIdle: boolean;
+  /** Says what came of it; never fails. */
+  step(): Promise<void>;
+}
+
+/** A worker and what is known of its model. */
+interface OpenedWorker {
+  readonly worker: Worker;
+  readonly model: OpenedModel;
+}
+
+type Say = (message: FromEngine) => void;
+
+const openers: Readonly<Record<ModelKind, (start: EngineStart, backend: Backend, say: Say) => Promise<OpenedWorker>>> =
+  {
+    decoder: openDecoder,
+    embedder: openTexts,
+    reward: openRewards,
+  };
+
+/**
+ * Opens the model of an engine.
+ *
+ * @param say - Is told what comes of requests.
+ * @throws {CheckpointError} when it is damaged.
+ * @throws {MemoryError} when there is no memory for it.
+ */
+export function openWorker(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
+  return openers[start.kind](start, backend, say);
+}
+
+async function openDecoder(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
+  const encoder = await encoderIn(start.path);
+  const { tokenizer } = encoder;
+  const { model } = await loadModel(start.path, backend, start.weights);
+  const perToken = bytesOfToken(model);
+  const fitting = Math.max(256, Math.floor(start.cacheBytes / (start.slots * perToken)));
+  const capacity = Math.min(model.settings.context, start.context ?? fitting);
+  const guideOf = guides(encoder, model.settings.vocabularySize);
+  const engine = new Engine(model, { slots: start.slots, capacity, tokenizer, guideOf });
+  return {
+    worker: generating(engine, say),
+    model: {
+      bytes: process.memoryUsage.rss(),
+      context: capacity,
+      vocabularySize: model.settings.vocabularySize,
+      notes: [],
+      modules: null,
+    },
+  };
+}
+
+/** Holds answers to their forms; what that takes of the vocabulary is worked out when one first asks. */
+function guides(encoder: ChatEncoder, rows: number): (grammar: object) => GrammarMatcher {
+  let compiler: GrammarCompiler | null = null;
+  return (grammar) => {
+    compiler ??= new GrammarCompiler(new TokenVocabulary(encoder.tokenizer, rows));
+    return compiler.compile(grammar as AnswerGrammar).begin(encoder.endTokens());
+  };
+}
+
+/** Bytes of keys and values of a token. */
+function bytesOfToken(model: LanguageModel): number {
+  const cache = model.newCache(1, 1);
+  const { layers, width } = cache.shape;
+  cache.release();
+  return 2 * layers * width * 4;
+}
+
+function generating(engine: Engine, say: Say): Worker {
+  let hasNews = false; // who was cancelled leaves in a step, even if that has nothing else to do
+  return {
+    take(message) {
+      hasNews = true;
+      if (message.type === "cancel") engine.cancel(message.id, message.copy ?? undefined);
+      if (message.type !== "generate") return;
+      try {
+        engine.add(message.request);
+      } catch (error) {
+        say({ type: "refused", id: message.request.id, ...reasonOf(error) });
+      }
+    },
+    get isIdle() {
+      return engine.isIdle && !hasNews;
+    },
+    async step() {
+      hasNews = false;
+      const events = await engine.step();
+      say({ type: "step", events, state: engine.state() });
+    },
+  };
+}
+
+async function openTexts(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
+  const { model, maxLength } = await openEmbedder(start.path, backend);
+  const vectors = (inputs: readonly TextInput[]): Promise<Float32Array[]> =>
+    embedInputs(
+      model,
+      inputs.map((input) => ({ ...input, tokens: input.ids.length })),
+    );
+  return {
+    worker: reading(vectors, say),
+    model: {
+      bytes: process.memoryUsage.rss(),
+      context: maxLength,
+      vocabularySize: model.body.model.settings.vocabularySize,
+      notes: [],
+      modules: model.modules,
+    },
+  };
+}
+
+async function openRewards(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
+  const { model } = await loadRewardModel(start.path, backend, null, start.weights);
+  const { context, vocabularySize } = model.body.settings;
+  const rewards = async (inputs: readonly TextInput[]): Promise<Float32Array[]> => {
+    const vectors: Float32Array[] = [];
+    for (const { ids } of inputs) vectors.push(await rewardOf(model, ids));
+    return vectors;
+  };
+  return {
+    worker: reading(rewards, say),
+    model: { bytes: process.memoryUsage.rss(), context, vocabularySize, notes: [], modules: null },
+  };
+}
+
+/** The number at a text's last token. One text at a time, so that it does not depend on the others. */
+async function rewardOf(model: RewardModel, ids: Int32Array): Promise<Float32Array> {
+  const scores = withoutGradients(() =>
+    tensorScope(() => model.scores(Tensor.from(model.backend, ids, [1, ids.length]), Int32Array.of(ids.length - 1))),
+  );
+  const values = await scores.floats();
+  scores.release();
+  return values;
+}
+
+function reading(vectorsOf: (inputs: readonly TextInput[]) => Promise<Float32Array[]>, say: Say): Worker {
+  let waiting: Extract<ToEngine, { type: "read" }>[] = [];
+  return {
+    take(message) {
+      if (message.type === "read") waiting.push(message);
+      if (message.type === "cancel") waiting = waiting.filter(({ id }) => id !== message.id);
+    },
+    get isIdle() {
+      return waiting.length === 0;
+    },
+    async step() {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      try {
+        say({ type: "vectors", id: next.id, vectors: await vectorsOf(next.inputs) });
+      } catch (error) {
+        say({ type: "refused", id: next.id, ...reasonOf(error) });
+      }
+    },
+  };
+}
+
+function reasonOf(error: unknown): { readonly message: string; readonly isOwnFault: boolean } {
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, isOwnFault: error instanceof SettingsError };
+}

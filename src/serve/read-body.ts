@@ -1,0 +1,99 @@
+import { ApiError } from "./api-error.ts";
+import { requestLimits } from "./limits.ts";
+
+/**
+ * The JSON value in the body of a request, read piece by piece and counted, whatever its headers say.
+ *
+ * @throws {ApiError} 413 when it is too large, 415 when it is no JSON by its headers, 400 when it is none by its bytes.
+ */
+export async function readJsonBody(request: Request): Promise<unknown> {
+  refuseOtherContent(request.headers);
+  const bytes = await readBytes(request);
+  const text = decode(bytes);
+  refuseDeep(text);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ApiError(400, `the body is not valid JSON: ${shorten(reason)}; send one JSON object`, {
+      code: "invalid_json",
+    });
+  }
+}
+
+function refuseOtherContent(headers: Headers): void {
+  const type = headers.get("content-type") ?? "";
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    const got = type === "" ? "no content-type" : `content-type ${JSON.stringify(shorten(type))}`;
+    throw new ApiError(415, `${got}; send content-type: application/json`, { code: "unsupported_media_type" });
+  }
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    const shown = JSON.stringify(shorten(encoding));
+    throw new ApiError(415, `content-encoding ${shown} is not read; send the body as it is`, {
+      code: "unsupported_media_type",
+    });
+  }
+}
+
+async function readBytes(request: Request): Promise<Buffer> {
+  const most = requestLimits.bodyBytes;
+  if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLarge();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const reader = request.body?.getReader();
+  for (;;) {
+    const part = await reader?.read().catch(() => {
+      throw new ApiError(400, "the body broke off before its end; send it again", { code: "incomplete_body" });
+    });
+    if (part === undefined || part.done) return Buffer.concat(parts);
+    size += part.value.length;
+    if (size > most) {
+      await reader?.cancel().catch(() => {});
+      throw tooLarge();
+    }
+    parts.push(part.value);
+  }
+}
+
+function tooLarge(): ApiError {
+  return new ApiError(413, `the body is larger than ${requestLimits.bodyBytes} bytes; ask for less at a time`, {
+    code: "body_too_large",
+    headers: { connection: "close" }, // what is left of it is not read
+  });
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new ApiError(400, "the body is not valid UTF-8; encode its text as UTF-8", { code: "invalid_json" });
+  }
+}
+
+/** Nesting is counted before anything that would follow it. */
+function refuseDeep(text: string): void {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') i = endOfString(text, i);
+    else if (character === "{" || character === "[") depth += 1;
+    else if (character === "}" || character === "]") depth -= 1;
+    if (depth <= requestLimits.jsonDepth) continue;
+    const message = `the body has lists and objects more than ${requestLimits.jsonDepth} deep inside each other; send a flatter one`;
+    throw new ApiError(400, message, { code: "invalid_json" });
+  }
+}
+
+/** Where a string ends that begins at a place; the end of the text where it does not. */
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    if (text[i] === "\\") i += 1;
+    else if (text[i] === '"') return i;
+  }
+  return text.length;
+}
+
+function shorten(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

@@ -1,0 +1,58 @@
+import type { z } from "zod";
+import type { Generation } from "./generation.ts";
+import type { Metrics } from "./metrics.ts";
+import type { ModelTable } from "./model-table.ts";
+
+/** What routes work with: one for each server. */
+export interface Service {
+  readonly models: ModelTable;
+  readonly metrics: Metrics;
+  /** What is being generated. */
+  readonly active: Set<Generation>;
+  /** Whether it takes no more requests. */
+  readonly isStopping: () => boolean;
+  /** Writes an error down that was not foreseen. */
+  readonly defect: (where: string, error: unknown) => void;
+}
+
+/** A request that was let in, and read. */
+export interface Asked<Body = unknown> {
+  readonly service: Service;
+  readonly body: Body;
+  /** Whose key it came with; the same for all where there are no keys. */
+  readonly owner: string;
+  /** Is aborted when the client goes. */
+  readonly signal: AbortSignal;
+  /** What stands in the path in the place of a name. */
+  readonly parameter: (name: string) => string;
+  readonly query: (name: string) => string | undefined;
+}
+
+/** What a route answers with, as its description says it. */
+export type AnswerShape = { readonly type: "json"; readonly schema: z.ZodType } | { readonly type: "text" };
+
+/** One place of the interface. The table of them is what the server knows; its description follows from it. */
+export interface Route<Body extends z.ZodType = z.ZodType> {
+  readonly method: "GET" | "POST";
+  /** With `:name` for a part that may be anything. */
+  readonly path: string;
+  readonly summary: string;
+  /** What the body has to be; null where there is none. */
+  readonly body: Body | null;
+  readonly answer: AnswerShape;
+  /** Whether the answer may also be a stream of events. */
+  readonly streams?: boolean;
+  /** Answered without a key, and while the server stops. */
+  readonly isOpen?: boolean;
+  handle(asked: Asked<z.output<Body>>): Promise<Response> | Response;
+}
+
+/** Gives a route literal its types, and nothing else. */
+export function defineRoute<Body extends z.ZodType>(route: Route<Body>): Route<Body> {
+  return route;
+}
+
+/** An answer as JSON. */
+export function json(value: object, status = 200): Response {
+  return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json" } });
+}

@@ -1,0 +1,95 @@
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** A server as a process of its own, as a user starts it. */
+export class RunningServer {
+  readonly child: ChildProcess;
+  /** What it wrote so far, on both of its outputs. */
+  said = "";
+  port = 0;
+
+  private constructor(args: readonly string[]) {
+    const bin = join(import.meta.dirname, "../../bin/stemma.js");
+    const environment = { ...process.env, NO_COLOR: "1" };
+    this.child = spawn(process.execPath, [bin, "serve", "--port", "0", ...args], { env: environment });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (chunk: string) => {
+        this.said += chunk;
+      });
+    }
+  }
+
+  /** Starts one on a free port and waits until it listens. */
+  static async start(...args: string[]): Promise<RunningServer> {
+    const server = new RunningServer(args);
+    await until(() => /listening on/.test(server.said) || server.child.exitCode !== null);
+    server.port = Number(/listening on http:\/\/\S+:(\d+)/.exec(server.said)?.[1]);
+    if (Number.isNaN(server.port)) throw new Error(`the server did not start: ${server.said}`);
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Sends a body, as JSON if it is no text, and gives the answer. */
+  async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const response = await fetch(this.url + path, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
+    });
+    return answerOf(response);
+  }
+
+  async get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return answerOf(await fetch(this.url + path, { headers }));
+  }
+
+  /** A number of `/metrics`. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return Number(new RegExp(`^stemma_${name} (\\S+)$`, "m").exec(text)?.[1]);
+  }
+
+  /** Process ids of its engines. */
+  engines(): number[] {
+    const children = join("/proc", String(this.child.pid), "task", String(this.child.pid), "children");
+    return readFileSync(children, "utf8").trim().split(" ").filter(Boolean).map(Number);
+  }
+
+  /** Ends it with a signal; gives its exit code. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    this.child.kill(signal);
+    await until(() => this.child.exitCode !== null || this.child.signalCode !== null);
+    return this.child.exitCode;
+  }
+}
+
+/** An answer: its status, headers, and the object in its body. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect in it
+  readonly body: any;
+}
+
+async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+/** Waits until something is so, for as long as the test may take. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Whether a process is there. */
+export function isAlive(pid: number): boolean {
+  return (
+    readdirSync("/proc").includes(String(pid)) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  );
+}
