@@ -78,6 +78,9 @@ test("nothing is replaced unasked, and a model never by its own copy", async () 
   await expect(run(exportModel, { model: own, output: own })).rejects.toThrow(
     /is a folder; give --output the name of a file/,
   );
+  await expect(run(exportModel, { model: own, output: at("folder-meant") })).rejects.toThrow(
+    /folder-meant does not end in \.gguf; name the file so, or add --format safetensors for a model folder/,
+  );
   await run(exportModel, { model: own, output: join(own, "model.gguf") });
   await run(exportModel, { model: own, output: join(own, "model.gguf"), overwrite: true });
 });

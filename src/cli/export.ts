@@ -74,6 +74,7 @@ export const exportModel = defineCommand({
     const kind = format === "safetensors" ? "folder" : "file";
     const sources = [model, ...adapter];
     await refuseTakenOutput({ command: "export", sources, output, kind, overwrite });
+    refuseOtherName(given);
     const modelfile = given.modelfile ? await planModelfile(given) : null;
     const llamaCpp = given.prove ? findLlamaCpp() : null;
     const result = await { gguf: writeFile, "gguf-adapter": writeAdapter, safetensors: writeFolder }[format](given, io);
@@ -82,6 +83,14 @@ export const exportModel = defineCommand({
     return { output, format, quantization: given.quantization, ...result, ...proof };
   },
 });
+
+/** Whoever names no GGUF file wants a folder, or one that no command would take for what it is. */
+function refuseOtherName({ format, output }: Settings): void {
+  if (format === "safetensors" || isGgufPath(output)) return;
+  throw new SettingsError(
+    `output: ${output} does not end in .gguf; name the file so, or add --format safetensors for a model folder`,
+  );
+}
 
 /** Settings that are for other formats than the one that is written. */
 function refuseMixed({ model, format, quantization, modelfile, system, prove, adapter }: Settings): void {
