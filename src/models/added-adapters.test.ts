@@ -102,6 +102,12 @@ test.each<readonly [string, JsonObject, Record<string, Entry> | undefined, RegEx
     { [down]: [[2, 4], a.slice(0, 8)], [up]: [[8, 2], b] },
     /lora_A.weight is \[2, 4\], \[2, 8\] fits the model/,
   ],
+  [
+    "tokens that training added",
+    {},
+    { [`base_model.model.${module}.weight`]: [[10, 8], numbers(80, 5)] },
+    /its training added tokens: .*weight has 10, the model's 8; take the model of its run \(final\/\), which has them/,
+  ],
   ["half a pair", {}, { [down]: [[2, 8], a] }, /lora_A\.weight has no .*lora_B\.weight; the file is incomplete/],
   ["the other half", {}, { [up]: [[8, 2], b] }, /lora_B\.weight has no lora_A; the file is incomplete/],
   [

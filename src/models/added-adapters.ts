@@ -274,7 +274,14 @@ function wholeChange(placement: Placement, name: string, source: TensorSource, a
   const { tensor, transposed } = placement;
   const expected = transposed ? tensor.shape.toReversed() : tensor.shape;
   const { shape } = source.info(name);
+  const [rows = 0] = shape;
+  const [own = 0] = expected;
   if (!sameShape(shape, expected)) {
+    if (rows > own && sameShape(shape.slice(1), expected.slice(1))) {
+      throw new CheckpointError(
+        `${adapter.path}: its training added tokens: ${name} has ${rows}, the model's ${own}; take the model of its run (final/), which has them`,
+      );
+    }
     throw otherBase(adapter, `${name} is ${formatShape(shape)}, the model's is ${formatShape(expected)}`);
   }
   if (adapter.weight !== 1) {
