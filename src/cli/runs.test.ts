@@ -65,7 +65,7 @@ test.each([60, 80, 140])("the list fits a terminal of %d columns", async (column
 
 test("where there are no runs, a line says so", async () => {
   expect((await runCommand(runs, { folders: [folder] })).shown).toMatch(
-    /^there are no runs in .*; a stage makes one in its --output\n$/,
+    /^there are no runs in .*; a stage makes one in its --output, stemma runs FOLDER looks there\n$/,
   );
 });
 

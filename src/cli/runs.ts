@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { z } from "zod";
 import { runDifferences } from "../train/run-differences.ts";
@@ -8,6 +9,9 @@ import { tellingFacts } from "./metric-text.ts";
 import { formatDuration } from "./progress.ts";
 import type { Column } from "./table.ts";
 import { tableLines } from "./table.ts";
+
+/** Where runs are looked for that nobody says the folder of. */
+const usualFolder = "runs";
 
 /** Metrics of a run that stand in its line: the most telling ones. */
 const mostFacts = 3;
@@ -20,16 +24,21 @@ export const runs = defineCommand({
   settings: z.object({
     folders: z
       .array(z.string().min(1))
-      .default(["runs"])
+      .default([usualFolder])
       .describe("where to look, folders inside them included")
       .meta({ positional: true, commas: false, placeholder: "folder" }),
   }),
   examples: ["stemma runs", "stemma runs runs/old runs/new --json"],
   async run({ folders }, io) {
-    const paths = new Set((await Promise.all(folders.map(findRuns))).flat());
+    const isNothingYet = folders.join() === usualFolder && !existsSync(usualFolder);
+    const paths = new Set(isNothingYet ? [] : (await Promise.all(folders.map(findRuns))).flat());
     const reports: RunReport[] = [];
     for (const path of paths) reports.push(await readRun(path));
-    if (reports.length === 0) io.print(`there are no runs in ${folders.join(", ")}; a stage makes one in its --output`);
+    if (reports.length === 0) {
+      io.print(
+        `there are no runs in ${folders.join(", ")}; a stage makes one in its --output, stemma runs FOLDER looks there`,
+      );
+    }
     for (const line of listing(reports, io.columns ?? undefined)) io.print(line);
     return { runs: reports };
   },

@@ -42,6 +42,13 @@ test("of two processes started on one folder exactly one goes on, and the other 
   expect(readdirSync(at("run")).filter((name) => name.includes("lock"))).toEqual([]);
 });
 
+test("in a folder where nothing was trained yet, runs says so", async () => {
+  const { code, stdout } = await stemma(["runs"], { cwd: folder });
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^there are no runs in runs; a stage makes one/)]);
+  const other = await stemma(["runs", "elsewhere"], { cwd: folder });
+  expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("elsewhere: cannot read: it does not exist")]);
+});
+
 test("sources with weights, a glob among them", async () => {
   mkdirSync(at("news"));
   for (const name of ["b", "a"]) writeFileSync(at("news", `${name}.txt`), "The dog sat on the mat.\n".repeat(40));
