@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
+import { counted } from "../core/counted.ts";
 import { SettingsError } from "../core/errors.ts";
 import { writeResults } from "../eval/eval-results.ts";
 import { HttpScorer } from "../eval/http-scorer.ts";
@@ -165,7 +166,7 @@ async function askTask(
   for (const line of resultLines(result)) io.print(line);
   if (prompts.length < fewExamples) {
     io.note(
-      `${task.config.task}: ${prompts.length} questions are few: another ${prompts.length} may give quite other values`,
+      `${task.config.task}: ${counted(prompts.length, "question")} ${prompts.length === 1 ? "is" : "are"} few: others may give quite other values`,
     );
   }
   const cut = scorer.cutRequests - cutBefore;

@@ -59,7 +59,11 @@ test.each([
 test("a missing column names the columns that there are", async () => {
   const [row] = await rows(file("columns.jsonl", '{"prompt":"a","label":true,"turns":[],"text":7}'));
   expect(() => stringColumn(row!, "text", "--text-column")).toThrow(
-    /columns\.jsonl, line 1: column "text" is no string, it has "prompt" \(string\), "label" \(boolean\), "turns" \(array\), "text" \(number\)/,
+    /columns\.jsonl, line 1: column "text" is no string, it has "prompt" \(string\), "label" \(boolean\), "turns" \(array\), "text" \(number\); name one with --text-column$/,
+  );
+  const [empty] = await rows(file("null.jsonl", '{"text":null}\n'));
+  expect(() => stringColumn(empty!, "text", "--text-column")).toThrow(
+    /line 1: column "text" is no string, it has "text" \(null\); correct or remove the row$/,
   );
 });
 

@@ -63,10 +63,13 @@ async function* joined(start: string, rest: AsyncIterable<string>): AsyncGenerat
 export function stringColumn(row: JsonlRow, column: string, flag: string): string {
   const value = row.value[column];
   if (typeof value === "string") return value;
-  const columns = Object.entries(row.value).map(([name, item]) => `"${name}" (${describe(item)})`);
+  const entries = Object.entries(row.value);
+  const columns = entries.map(([name, item]) => `"${name}" (${describe(item)})`);
   const found = columns.length === 0 ? "no columns" : columns.slice(0, 12).join(", ");
   const fault = column in row.value ? `column "${column}" is no string` : `has no string column "${column}"`;
-  throw new DataError(`${row.where}: ${fault}, it has ${found}; name one with ${flag}`);
+  const hasOther = entries.some(([, item]) => typeof item === "string");
+  const remedy = hasOther ? `name one with ${flag}` : "correct or remove the row";
+  throw new DataError(`${row.where}: ${fault}, it has ${found}; ${remedy}`);
 }
 
 /** What kind of value it is, as it appears in messages. */
