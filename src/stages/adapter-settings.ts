@@ -29,6 +29,32 @@ export const adapterSettings = {
     .meta({ group: "Adapters" }),
 } as const;
 
+/** Adapters learn at ten times the rate of whole matrices: a rate of 1e-4 becomes 1e-3. */
+const adapterRateFactor = 10;
+
+/** `--learning-rate` of a stage that trains whole matrices at the rate `usual`, or adapters at ten times that. */
+export function learningRateSetting(usual: number): z.ZodOptional<z.ZodNumber> {
+  return z
+    .number()
+    .positive()
+    .optional()
+    .describe(`highest step size of AdamW (default: ${usual}; with --lora-rank ${rateOf({ loraRank: 1 }, usual)})`)
+    .meta({ aliases: ["lr"], group: "Training" });
+}
+
+/**
+ * The learning rate that settings of {@link learningRateSetting} come to.
+ *
+ * @see Schulman et al. (2025), "LoRA without regret", thinkingmachines.ai: the best rate of adapters is some ten times that
+ * of training whole.
+ */
+export function rateOf(
+  { learningRate, loraRank }: { readonly learningRate?: number | undefined; readonly loraRank: number },
+  usual: number,
+): number {
+  return learningRate ?? (loraRank > 0 ? Number((adapterRateFactor * usual).toPrecision(3)) : usual);
+}
+
 /** The same for stages that compare log-probabilities or rewards with others, where nothing is dropped. */
 export const { loraDropout: _, ...adapterSettingsWithoutDropout } = adapterSettings;
 

@@ -16,6 +16,7 @@ import { Initializer } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
+import { rateOf } from "./adapter-settings.ts";
 import { distill } from "./distill.ts";
 import { dpo } from "./dpo.ts";
 import { finetune } from "./finetune.ts";
@@ -182,6 +183,12 @@ test.each(frozenStages)(
   },
   60_000,
 );
+
+test("adapters learn at ten times the rate of whole matrices, unless a rate is asked for", () => {
+  expect(rateOf({ loraRank: 0 }, 2e-5)).toBe(2e-5);
+  expect(rateOf({ loraRank: 8 }, 2e-5)).toBe(2e-4);
+  expect(rateOf({ loraRank: 8, learningRate: 3e-4 }, 2e-5)).toBe(3e-4);
+});
 
 test("what a classifier and a reward model learned on blocks, they say from their folders", async () => {
   const backend = openReference();

@@ -3,10 +3,13 @@ import { SettingsError } from "../core/errors.ts";
 import type { DpoOptions } from "../train/objectives/dpo.ts";
 import type { KtoOptions } from "../train/objectives/kto.ts";
 import type { ReferenceFreeOptions } from "../train/preference-batch.ts";
-import { adapterSettingsWithoutDropout, addedAdapterSettings } from "./adapter-settings.ts";
+import { adapterSettingsWithoutDropout, addedAdapterSettings, learningRateSetting } from "./adapter-settings.ts";
 import { heldOutSettings } from "./held-out.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
+
+/** Learning rate of models that are trained whole. */
+export const usualRate = 1e-6;
 
 /** Settings of the stage `dpo`. */
 export const DpoSettings = z.object({
@@ -76,7 +79,7 @@ export const DpoSettings = z.object({
   batchSize: trainingSettings.batchSize
     .default(8)
     .describe("pairs, or judged answers, that go through the model at once"),
-  learningRate: trainingSettings.learningRate.default(1e-6),
+  learningRate: learningRateSetting(usualRate),
   weightDecay: trainingSettings.weightDecay.default(0),
   ...epochSettings,
 });

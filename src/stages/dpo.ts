@@ -11,7 +11,8 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
 import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
-import { DpoSettings, preferenceLoss } from "./dpo-settings.ts";
+import { rateOf } from "./adapter-settings.ts";
+import { DpoSettings, preferenceLoss, usualRate } from "./dpo-settings.ts";
 import { readFitting } from "./fitted-context.ts";
 import type { RowReader } from "./fitting-rows.ts";
 import { readHeldOutFittingRows } from "./fitting-rows.ts";
@@ -67,7 +68,7 @@ async function learn<Item, Ready extends Item, Batch>(
     ),
   );
   const { kind: _, ...constants } = preferenceLoss(settings);
-  const settled = { ...settings, ...constants, steps, context };
+  const settled = { ...settings, ...constants, steps, context, learningRate: rateOf(settings, usualRate) };
   return trainStage<LanguageModel, Batch>(
     {
       model: policy.model,

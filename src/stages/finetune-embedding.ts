@@ -22,8 +22,10 @@ import { embeddingObjective, embeddingTrainingBatch } from "../train/embedding-b
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import type { Metrics } from "../train/run.ts";
 import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
+import { rateOf } from "./adapter-settings.ts";
 import { isScored, lossFor } from "./embedding-loss.ts";
 import type { FinetuneSettings } from "./finetune-settings.ts";
+import { usualRate } from "./finetune-settings.ts";
 import { readFitting } from "./fitted-context.ts";
 import { readHeldOut } from "./held-out.ts";
 import { measurement } from "./measurement.ts";
@@ -121,7 +123,7 @@ async function embeddingRun(
         for (const line of embeddingLines(evaluation.length, before, after)) note(line);
       },
     },
-    { ...settings, steps: epochSteps(rows.length, settings) },
+    { ...settings, steps: epochSteps(rows.length, settings), learningRate: rateOf(settings, usualRate) },
     environment,
   );
   return {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
-import { adapterSettings } from "./adapter-settings.ts";
+import { adapterSettings, learningRateSetting } from "./adapter-settings.ts";
 import { embeddingSettings } from "./embedding-settings.ts";
 import { heldOutSettings } from "./held-out.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
@@ -41,6 +41,9 @@ export const columnSettings = {
     .describe("what to do with a row longer than the context; of a pair the longer text is cut first")
     .meta({ group: "Data" }),
 } as const;
+
+/** Learning rate of models that are trained whole. */
+export const usualRate = 1e-4;
 
 /** Settings of `stemma finetune`. */
 export const FinetuneSettings = z.object({
@@ -84,7 +87,7 @@ export const FinetuneSettings = z.object({
   ...runSettings,
   ...trainingSettingsWithoutSamples,
   batchSize: trainingSettings.batchSize.default(32).describe("rows that go through the model at once"),
-  learningRate: trainingSettings.learningRate.default(1e-4),
+  learningRate: learningRateSetting(usualRate),
   schedule: trainingSettings.schedule.default("linear"),
   weightDecay: trainingSettings.weightDecay.default(0.01),
   ...epochSettings,

@@ -20,11 +20,12 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
 import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
+import { rateOf } from "./adapter-settings.ts";
 import { refuseEmbeddingSettings } from "./embedding-settings.ts";
 import { prepareEmbedding } from "./finetune-embedding.ts";
 import type { Solver } from "./finetune-model.ts";
 import { encodingOf, openSolver, solverContents } from "./finetune-model.ts";
-import { columnsOf, FinetuneSettings } from "./finetune-settings.ts";
+import { columnsOf, FinetuneSettings, usualRate } from "./finetune-settings.ts";
 import { readFitting } from "./fitted-context.ts";
 import { measurement } from "./measurement.ts";
 import { noteLongRows, readNotingBad, resolveContext } from "./row-settings.ts";
@@ -146,7 +147,7 @@ async function solverRun(
         await report({ ...taskReport(await answers.final()), bagOfWords: bagOfWords() }, environment);
       },
     },
-    { ...settings, steps },
+    { ...settings, steps, learningRate: rateOf(settings, usualRate) },
     environment,
   );
 }

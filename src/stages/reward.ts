@@ -24,7 +24,7 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
 import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
 import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
-import { adapterSettingsWithoutDropout } from "./adapter-settings.ts";
+import { adapterSettingsWithoutDropout, learningRateSetting, rateOf } from "./adapter-settings.ts";
 import { readFitting } from "./fitted-context.ts";
 import type { RowReader } from "./fitting-rows.ts";
 import { readHeldOutFittingRows } from "./fitting-rows.ts";
@@ -34,6 +34,9 @@ import { badRowSettings, contextSettings, readNotingBad } from "./row-settings.t
 import type { StageEnvironment, StageRun } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
+
+/** Learning rate of models that are trained whole. */
+const usualRate = 1e-4;
 
 const RewardSettings = z.object({
   model: z
@@ -71,7 +74,7 @@ const RewardSettings = z.object({
   batchSize: trainingSettings.batchSize
     .default(8)
     .describe("prompts that go through the model at once, all their answers"),
-  learningRate: trainingSettings.learningRate.default(1e-4),
+  learningRate: learningRateSetting(usualRate),
   weightDecay: trainingSettings.weightDecay.default(0),
   ...epochSettings,
 });
@@ -118,7 +121,7 @@ export const reward = defineStage({
     const batches = epochBatches(training, settings, (batch) => ({ batch, tokens: tokensOf(batch) }));
     const demonstrations = await readDemonstrations(settings, encoder, training, environment);
     const options = { marginPerRank: settings.marginPerRank, centering: settings.centerRewardsCoefficient, recompute };
-    const settled = { ...settings, steps, context };
+    const settled = { ...settings, steps, context, learningRate: rateOf(settings, usualRate) };
     const checked = measurement(settings, () => check(model, heldOut, batchSize));
     const run = await trainStage(
       {

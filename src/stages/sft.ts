@@ -19,12 +19,15 @@ import { sampleAnswers } from "../train/sample-answers.ts";
 import { textLoss } from "../train/text-loss.ts";
 import type { AdapterChoice } from "./adapter-run.ts";
 import { adaptFor, keepingOfAssistant, openStart, startOf } from "./adapter-run.ts";
-import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
+import { adapterSettings, addedAdapterSettings, learningRateSetting, rateOf } from "./adapter-settings.ts";
 import { byTrained, conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
 import { readFitting } from "./fitted-context.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
+
+/** Learning rate of models that are trained whole. */
+const usualRate = 2e-5;
 
 const SftSettings = z.object({
   model: z.string().describe("model folder to start from").meta({ placeholder: "folder", isPath: true }),
@@ -42,7 +45,7 @@ const SftSettings = z.object({
   ...adapterSettings,
   ...runSettings,
   ...trainingSettings,
-  learningRate: trainingSettings.learningRate.default(2e-5),
+  learningRate: learningRateSetting(usualRate),
   weightDecay: trainingSettings.weightDecay.default(0),
   ...epochSettings,
 });
@@ -73,7 +76,7 @@ export const sft = defineStage({
     const { batchSize, accumulation: microBatches, seed } = settings;
     const steps = epochSteps(rows.length, settings);
     const batchesAt = rowBatches(rows, { batchSize, microBatches, seed });
-    const settled = { ...settings, steps, context };
+    const settled = { ...settings, steps, context, learningRate: rateOf(settings, usualRate) };
     return trainStage(
       {
         model: assistant.model,
