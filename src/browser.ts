@@ -32,11 +32,11 @@ export type { FinishReason, GeneratedToken, GenerationOptions } from "./generate
 export { generate } from "./generate/generate.ts";
 export type { TextGenerationOptions, TextPiece } from "./generate/generate-text.ts";
 export { generateText } from "./generate/generate-text.ts";
+export type { AnswerGrammar } from "./generate/grammar/answer-grammar.ts";
 export { SamplingSettings } from "./generate/sampling.ts";
 export type { Score } from "./generate/score.ts";
 export { score } from "./generate/score.ts";
 export type {
-  AnswerGrammar,
   EngineEvent,
   EngineState,
   ScoredToken,

@@ -2,10 +2,12 @@ import { z } from "zod";
 import type { Backend } from "../backend/kernels.ts";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { parseJsonObject } from "../files/json.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openAssistant, tokenizerIn } from "../generate/assistant.ts";
 import { generateText } from "../generate/generate-text.ts";
 import { cacheSettings, searchBounds } from "../generate/generation-settings.ts";
+import type { AnswerGrammar } from "../generate/grammar/answer-grammar.ts";
 import { askedSamplingSettings, writingOf } from "../generate/own-sampling.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import type { Architecture } from "../models/family.ts";
@@ -62,6 +64,11 @@ const GenerateSettings = z.object({
   lengthPenalty: searchBounds.lengthPenalty
     .optional()
     .describe("power of a text's length that its log-probability is divided by, with --beams (default: 1)"),
+  jsonSchema: z
+    .string()
+    .optional()
+    .describe("file with a JSON schema that the continuations must fit; {} is any JSON")
+    .meta({ placeholder: "path" }),
   seed: z.int().nonnegative().default(1).describe("number that the continuations follow from"),
   ...weightSettings,
   ...cacheSettings,
@@ -154,7 +161,7 @@ function refuseIdle(settings: GenerateSettings, architecture: Architecture): voi
   const keys: readonly Key[] = [
     ...(isFilling ? (["maxNewTokens"] as const) : []),
     ...(isCertain ? (["samples", ...samplingKeys] as const) : []),
-    ...(["stop", "ignoreEndOfText"] as const),
+    ...(["stop", "ignoreEndOfText", "jsonSchema"] as const),
   ];
   const usual = GenerateSettings.parse({ model: settings.model });
   const isGiven = (key: Key): boolean => JSON.stringify(settings[key]) !== JSON.stringify(usual[key]);
@@ -248,7 +255,8 @@ async function continueAll(
   const continuations = repeated.map((prompt): Continuation => ({ prompt, text: "", finishReason: null }));
   const encoded = repeated.map((prompt) => encodePrompt(prompt, tokenizer));
   const isOnly = repeated.length === 1;
-  const options = { sampling, maxNewTokens, seed, cacheType, stop, endTokens, signal: io.stopSignal() };
+  const grammar = settings.jsonSchema === undefined ? undefined : await schemaIn(settings.jsonSchema);
+  const options = { sampling, maxNewTokens, seed, cacheType, stop, endTokens, grammar, signal: io.stopSignal() };
   let tokens = 0;
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
     const continuation = continuations[index];
@@ -262,6 +270,10 @@ async function continueAll(
   if (isOnly) io.write("\n");
   else for (const { prompt, text } of continuations) io.print(`${prompt}${text}\n`);
   return { continuations, tokens };
+}
+
+async function schemaIn(path: string): Promise<AnswerGrammar> {
+  return { kind: "json", schema: parseJsonObject(path, await readTextFile(path)) };
 }
 
 /** An empty prompt starts a new text. */

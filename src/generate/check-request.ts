@@ -41,6 +41,7 @@ export function checkedRequest(request: SequenceRequest, limits: EngineLimits): 
     limits.vocabularySize,
   );
   if (request.grammar && !limits.canGuide) refuse("nothing is known here about grammars; leave it out");
+  if (request.grammar && endTokens.length === 0) refuse("a grammar needs tokens that end what matches it; give some");
   return {
     ...{ request, prompt, ends: new Set(endTokens), isRead: prompt.length <= leastPrefix, scores: [null] },
     copies: new Set(Array(maxNewTokens === 0 ? 1 : copies).keys()),

@@ -1,4 +1,5 @@
 import type { ChosenToken, TokenAmounts, TokenChoice } from "../backend/token-choice.ts";
+import { StemmaError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { choiceOf } from "./sampling.ts";
 import type { ScoredToken, SequenceRequest, TokenGuide } from "./sequence-request.ts";
@@ -28,6 +29,8 @@ export class Continuation {
   readonly #seen: Set<number>;
   readonly #reader: ReturnType<Random["reader"]>;
   slot: number | null = null;
+  /** Why its guide cannot say what comes next; its request then ends with that. */
+  misfit: string | null = null;
 
   constructor(of: RequestState, copy: number, guide: TokenGuide | null) {
     const { seed, stream = 0, drawn = 0, seen = [] } = of.request;
@@ -63,9 +66,20 @@ export class Continuation {
         ids: Int32Array.from(generated, ([token]) => token),
         amounts: Float64Array.from(generated, ([, count]) => presencePenalty + frequencyPenalty * count),
       },
-      allowed: this.guide ? both(this.guide.allowed(), allowed) : allowed,
+      allowed: this.#allowed(allowed),
       alternatives: logprobs,
     };
+  }
+
+  #allowed(named: Int32Array | null): Int32Array | null {
+    if (!this.guide) return named;
+    try {
+      return both(this.guide.allowed(), named);
+    } catch (error) {
+      if (!(error instanceof StemmaError)) throw error;
+      this.misfit = error.message; // others of the same pass go on
+      return named;
+    }
   }
 
   /** How a token of the prompt is scored. */

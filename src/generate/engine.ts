@@ -6,7 +6,8 @@ import type { RequestState } from "./continuation.ts";
 import { Continuation } from "./continuation.ts";
 import type { PassPart } from "./decoder.ts";
 import { Decoder } from "./decoder.ts";
-import type { AnswerGrammar, EngineEvent, EngineState, SequenceRequest, TokenGuide } from "./sequence-request.ts";
+import type { AnswerGrammar } from "./grammar/answer-grammar.ts";
+import type { EngineEvent, EngineState, SequenceRequest, TokenGuide } from "./sequence-request.ts";
 import { SlotTable } from "./slot-table.ts";
 import type { TokenNames } from "./spare-rows.ts";
 import { nameableTokens } from "./spare-rows.ts";
@@ -23,8 +24,11 @@ export interface EngineOptions {
   readonly cacheType?: CacheType | undefined;
   /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
   readonly tokenizer?: TokenNames | undefined;
-  /** Makes what holds one continuation to a grammar. Requests with one are refused without. */
-  readonly guideOf?: ((grammar: AnswerGrammar) => TokenGuide) | undefined;
+  /**
+   * Makes what holds one continuation to a grammar; of the tokens that end it, one may come where it is whole. Requests
+   * with a grammar are refused without.
+   */
+  readonly guideOf?: ((grammar: AnswerGrammar, endTokens: readonly number[]) => TokenGuide) | undefined;
 }
 
 /** A row of logits of a pass: of whom, and whether it scores a token of the prompt, and which. */
@@ -71,8 +75,9 @@ export class Engine {
       ...{ vocabularySize: this.#model.settings.vocabularySize, capacity: this.#options.capacity },
       ...{ isUnderWay: this.#requests.has(request.id), canGuide: this.#options.guideOf !== undefined },
     });
-    const { grammar, copies } = request;
-    const guides = Array.from({ length: copies }, () => (grammar ? (this.#options.guideOf?.(grammar) ?? null) : null));
+    const { grammar, copies, endTokens } = request;
+    const newGuide = (): TokenGuide | null => (grammar && this.#options.guideOf?.(grammar, endTokens)) ?? null;
+    const guides = Array.from({ length: copies }, newGuide);
     this.#requests.set(request.id, state);
     guides.forEach((guide, copy) => {
       this.#waiting.push(new Continuation(state, copy, guide));
@@ -224,6 +229,7 @@ export class Engine {
   #take(continuation: Continuation, token: ChosenToken): EngineEvent[] {
     const { of, copy } = continuation;
     if (!isWanted(continuation)) return [];
+    if (continuation.misfit !== null) return this.#fail(continuation, continuation.misfit);
     if (token.token < 0) return this.#fail(continuation, notNumbers);
     const finish = continuation.accept(token);
     this.#counts.generatedTokens += 1;

@@ -2,9 +2,13 @@ import { NumericalError, SettingsError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { CacheType } from "../nn/key-value-cache.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { EngineOptions } from "./engine.ts";
 import { Engine } from "./engine.ts";
 import type { CheckedOptions } from "./generation-settings.ts";
 import { checkedOptions } from "./generation-settings.ts";
+import type { AnswerGrammar } from "./grammar/answer-grammar.ts";
+import { matchersFor } from "./grammar/grammar-matcher.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import type { EngineEvent } from "./sequence-request.ts";
 import type { TokenNames } from "./spare-rows.ts";
@@ -41,6 +45,11 @@ export interface GenerationOptions {
   readonly signal?: AbortSignal | undefined;
   /** What may be drawn: ids that it has a token for. Every row of the model's embedding when left out. */
   readonly tokenizer?: TokenNames | undefined;
+  /**
+   * What each continuation must match; the tokenizer has to be a whole one, and there must be end tokens. A text ends where
+   * it fills the model's context.
+   */
+  readonly grammar?: AnswerGrammar | undefined;
 }
 
 /** One prompt's text, and what is asked of the engine for it. */
@@ -72,7 +81,7 @@ export async function* generate(
   const capacity = Math.min(model.settings.context, longest + options.maxNewTokens);
   const engine = new Engine(model, {
     ...{ slots: Math.min(options.batchSize ?? prompts.length, prompts.length), capacity },
-    ...{ cacheType: options.cacheType, tokenizer: options.tokenizer },
+    ...{ cacheType: options.cacheType, tokenizer: options.tokenizer, guideOf: guidesOf(model, options) },
   });
   try {
     const texts = new Texts(engine, prompts, options, capacity);
@@ -85,6 +94,13 @@ export async function* generate(
   } finally {
     engine.release();
   }
+}
+
+function guidesOf(model: LanguageModel, { grammar, tokenizer }: CheckedOptions): EngineOptions["guideOf"] {
+  if (grammar === undefined) return undefined;
+  if (tokenizer && "specialTokens" in tokenizer)
+    return matchersFor(tokenizer as Tokenizer, model.settings.vocabularySize);
+  throw new SettingsError("generate: a grammar needs the model's tokenizer; give that, too");
 }
 
 /** The texts under way, and what becomes of each new token. */
@@ -119,10 +135,11 @@ class Texts {
     if (!text) return [];
     const { index, tokens, promptLength } = text;
     const { token } = event.token;
-    const { shouldStop, maxNewTokens } = this.#options;
+    const { shouldStop, maxNewTokens, grammar } = this.#options;
     tokens.push(token);
     const isStopped = event.finish === "stop" || (shouldStop?.(index, token) ?? false);
-    const isWhole = tokens.length - promptLength >= maxNewTokens;
+    const isFull = event.finish === "length" && grammar !== undefined;
+    const isWhole = isFull || tokens.length - promptLength >= maxNewTokens;
     if (isStopped && event.finish === null) this.#engine.cancel(event.id, event.copy);
     if (event.finish === "length" && !isStopped && !isWhole) this.#goOn(text);
     return [{ index, token, finish: isStopped ? "stop" : isWhole ? "length" : null }];
@@ -137,7 +154,7 @@ class Texts {
   #ask(texts: readonly Text[], prompt: TokenList): void {
     const [text] = texts;
     if (!text) return;
-    const { sampling, seed, endTokens = [], maxNewTokens } = this.#options;
+    const { sampling, seed, endTokens = [], maxNewTokens, grammar = null } = this.#options;
     const made = text.tokens.length - text.promptLength;
     const id = this.#byRequest.size;
     this.#byRequest.set(id, texts);
@@ -146,7 +163,7 @@ class Texts {
       drawn: sampling.temperature === 0 ? 0 : made,
       maxNewTokens: Math.min(maxNewTokens - made, this.#capacity - prompt.length + 1),
       endTokens: [...endTokens],
-      ...{ logprobs: null, promptLogprobs: false, owner: "", grammar: null },
+      ...{ logprobs: null, promptLogprobs: false, owner: "", grammar },
     });
   }
 }

@@ -4,6 +4,7 @@ import { cacheTypes } from "../nn/key-value-cache.ts";
 import type { EmbedOptions } from "./embed.ts";
 import type { GenerationOptions } from "./generate.ts";
 import type { TextGenerationOptions } from "./generate-text.ts";
+import type { AnswerGrammar } from "./grammar/answer-grammar.ts";
 import type { SamplingSettings } from "./sampling.ts";
 import { samplingOf } from "./sampling.ts";
 import type { TokenNames } from "./spare-rows.ts";
@@ -21,6 +22,7 @@ const GenerationSettings = z.object({
   cacheType: z.enum(cacheTypes).optional(),
   signal: having<AbortSignal>("throwIfAborted", "must be an AbortSignal").optional(),
   tokenizer: having<TokenNames>("tokenOf", "must be a tokenizer").optional(),
+  grammar: z.custom<AnswerGrammar>().optional(), // has messages of its own
 });
 
 const TextGenerationSettings = GenerationSettings.omit({ shouldStop: true, tokenizer: true }).extend({

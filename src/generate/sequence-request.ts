@@ -1,4 +1,5 @@
 import type { ChosenToken } from "../backend/token-choice.ts";
+import type { AnswerGrammar } from "./grammar/answer-grammar.ts";
 import type { SamplingSettings } from "./sampling.ts";
 
 /** {@link SamplingSettings}, and what servers offer beside them. */
@@ -11,12 +12,13 @@ export interface SequenceSampling extends SamplingSettings {
   readonly logitBias?: Readonly<Record<number, number>>;
 }
 
-/** What an answer must match; whoever makes the engine says how that becomes a {@link TokenGuide}. */
-export type AnswerGrammar = Readonly<Record<string, unknown>>;
-
 /** Says, token by token, which ones may come next. One belongs to one continuation. */
 export interface TokenGuide {
-  /** A bit for each token, from the lowest bit of the first word on: 1 where it may come next. At least one is. */
+  /**
+   * A bit for each token, from the lowest bit of the first word on: 1 where it may come next. At least one is.
+   *
+   * @throws {StemmaError} where the continuation cannot go on, which ends its request.
+   */
   allowed(): Int32Array;
   /** Is told of each token that was chosen, but for an end token. */
   accept(token: number): void;
@@ -48,6 +50,7 @@ export interface SequenceRequest {
   readonly promptLogprobs: boolean;
   /** What was read for one owner is never reused for another, and slots go round among owners. */
   readonly owner: string;
+  /** What each continuation must match; whoever makes the engine says how that becomes a {@link TokenGuide}. */
   readonly grammar: AnswerGrammar | null;
 }
 

@@ -156,8 +156,8 @@ describe("JSON schemas", () => {
   });
 });
 
-describe("JSON schemas that are", () => {
-  test("not fulfilled: the text is refused", () => {
+describe("JSON schemas", () => {
+  test("that are not fulfilled: the text is refused", () => {
     const cases: [schema: object | boolean, texts: string[]][] = [
       [{ type: "integer", minimum: -12, maximum: 105 }, ["-13", "106", "1.0", "007", "-0", "1e2", "200"]],
       [{ type: "number", exclusiveMinimum: 0, maximum: 1.25 }, ["0", "0.000", "1.26", "1.251", "2", "-0.5"]],
@@ -189,7 +189,9 @@ describe("JSON schemas that are", () => {
       }
     }
   });
+});
 
+describe("JSON schemas that are", () => {
   test("wrong or not supported: keyword and place are named", () => {
     const cases: [schema: unknown, message: RegExp][] = [
       [{ properties: { a: { not: {} } } }, /#\/properties\/a: the keyword "not" is not supported/],
@@ -203,12 +205,26 @@ describe("JSON schemas that are", () => {
       [{ type: "string", format: "iri" }, /#\/format: "iri" is not supported; known are date/],
       [{ oneOf: [{ type: "integer" }, { type: "number" }] }, /#\/oneOf: alternatives 0 and 1 may both allow a value/],
       [{ type: "integer", minimum: 3, maximum: 2 }, /no text fits/],
-      [{ type: "array", minItems: 1e6, items: {} }, /more than 200000 states/],
+      [{ type: "array", minItems: 1e6, items: {} }, /more than 50000 states/],
       ["no", /must be an object, true or false/],
+      [{ type: "string", pattern: "^(a?){5000}$" }, /too many optional parts in a row/],
+      [
+        { anyOf: Array(200).fill({ type: "integer" }), allOf: [{ anyOf: Array(200).fill({ maximum: 3 }) }] },
+        /more than 500 alternatives/,
+      ],
     ];
     for (const [schema, message] of cases) {
       expect(() => new CompiledGrammar({ kind: "json", schema }, tokens), JSON.stringify(schema)).toThrow(message);
     }
+  });
+
+  test("referred to again and again: each is read once", () => {
+    const levels = Array.from({ length: 60 }, (_, i) => `#/$defs/${i + 1}`);
+    const doubled = levels.map(($ref) => ({ allOf: [{ $ref }, { $ref, properties: { next: { $ref } } }] }));
+    const $defs = Object.fromEntries([...doubled, { type: "object", required: ["a"] }].map((one, i) => [i, one]));
+    const matcher = beginning({ kind: "json", schema: { $defs, $ref: "#/$defs/0" } });
+    for (const byte of utf8.encode('{"next":{"a":1},"a":2}')) matcher.accept(byte);
+    expect(matcher.isFinished).toBe(true);
   });
 
   test("ambiguous: ways to understand a text do not multiply", () => {

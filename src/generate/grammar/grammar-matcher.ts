@@ -1,10 +1,11 @@
 import { DataError } from "../../core/errors.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { AnswerGrammar } from "./answer-grammar.ts";
 import { grammarNetwork } from "./grammar-network.ts";
 import type { NetworkState } from "./network-state.ts";
 import { NetworkReader } from "./network-state.ts";
 import { TokenMasks } from "./token-mask.ts";
-import type { TokenVocabulary } from "./token-vocabulary.ts";
+import { TokenVocabulary } from "./token-vocabulary.ts";
 
 /** Grammars that are kept with their masks, at most: those that were asked for last. */
 const mostGrammars = 16;
@@ -121,6 +122,21 @@ export class GrammarMatcher {
     copy.#isEnded = this.#isEnded;
     return copy;
   }
+}
+
+/**
+ * Makes matchers for a model whose logits have so many rows; what that takes of the vocabulary is worked out when one is
+ * first asked for.
+ */
+export function matchersFor(
+  tokenizer: Tokenizer,
+  rows: number,
+): (grammar: AnswerGrammar, endTokens: Iterable<number>) => GrammarMatcher {
+  let compiler: GrammarCompiler | null = null;
+  return (grammar, endTokens) => {
+    compiler ??= new GrammarCompiler(new TokenVocabulary(tokenizer, rows));
+    return compiler.compile(grammar).begin(endTokens);
+  };
 }
 
 /** Compiles grammars for one vocabulary, and keeps those that were asked for last. */

@@ -29,6 +29,15 @@ export function grammarNetwork(grammar: AnswerGrammar): Network {
   return network;
 }
 
+/**
+ * Makes sure of a grammar that a model somewhere else is going to be held to.
+ *
+ * @throws {SettingsError} as {@link grammarNetwork} does.
+ */
+export function checkGrammar(grammar: AnswerGrammar): void {
+  grammarNetwork(grammar);
+}
+
 function refuseLarge(grammar: AnswerGrammar): void {
   let level: unknown[] = [grammar];
   for (let depth = 0; level.length > 0; depth++) {

@@ -1,7 +1,9 @@
 import { SettingsError } from "../../core/errors.ts";
 
 /** Nodes of one grammar, at most; some hundred bytes each. */
-const mostNodes = 200_000;
+const mostNodes = 50_000;
+/** Nodes that are reached for nothing from all nodes together, at most: a thousand optional parts in a row have a million. */
+const mostReached = 2_000_000;
 
 /** A byte that leads on. */
 export interface ByteEdge {
@@ -48,6 +50,7 @@ export class Network {
   readonly #ends = new Set<number>();
   readonly #reached: Reached[] = [];
   #order: Int32Array = new Int32Array(0);
+  #reachedCount = 0;
 
   /** A new node. @throws {SettingsError} when there are too many. */
   node(): number {
@@ -149,6 +152,7 @@ export class Network {
         };
       }
     }
+    for (let node = 0; node < this.#nodes.length; node++) if (useful.has(node)) this.reached(node);
     this.#order = this.#rulesInOrder();
   }
 
@@ -162,6 +166,10 @@ export class Network {
     const seen = new Set([node]);
     for (const one of seen) for (const to of this.#at(one).free) seen.add(to);
     const nodes = [...seen];
+    this.#reachedCount += nodes.length;
+    if (this.#reachedCount > mostReached) {
+      throw new SettingsError("grammar: has too many optional parts in a row; make counts or lengths smaller");
+    }
     return {
       readers: nodes.filter((one) => this.#at(one).bytes.length > 0),
       rules: nodes.flatMap((one) => this.#at(one).rules),

@@ -59,6 +59,11 @@ export const anyForms: readonly Form[] = [
   { kind: "object", properties: new Map(), required: new Set(), additional: [] },
 ];
 
+/** Both lists, each schema once: what is referred to again and again would double each time. */
+function joined(a: Conjunction, b: Conjunction): Conjunction {
+  return [...new Map([...a, ...b].map((located) => [located.schema, located])).values()];
+}
+
 /** What both of two forms allow, neither of them a constant; null where they are of different types. */
 export function intersect(a: Form, b: Form): Form | null {
   if (a.kind === "number" && b.kind === "number") return intersectNumbers(a, b);
@@ -71,8 +76,8 @@ export function intersect(a: Form, b: Form): Form | null {
     const entry = (form: ArrayForm, i: number): Conjunction => form.prefix[i] ?? form.items;
     return {
       kind: "array",
-      prefix: Array.from({ length }, (_, i) => [...entry(a, i), ...entry(b, i)]),
-      items: [...a.items, ...b.items],
+      prefix: Array.from({ length }, (_, i) => joined(entry(a, i), entry(b, i))),
+      items: joined(a.items, b.items),
       least: Math.max(a.least, b.least),
       most: smaller(a.most, b.most),
     };
@@ -82,9 +87,9 @@ export function intersect(a: Form, b: Form): Form | null {
     const property = (form: ObjectForm, name: string): Conjunction => form.properties.get(name) ?? form.additional;
     return {
       kind: "object",
-      properties: new Map([...names].map((name) => [name, [...property(a, name), ...property(b, name)]])),
+      properties: new Map([...names].map((name) => [name, joined(property(a, name), property(b, name))])),
       required: new Set([...a.required, ...b.required]),
-      additional: [...a.additional, ...b.additional],
+      additional: joined(a.additional, b.additional),
     };
   }
   return a.kind === b.kind ? a : null;

@@ -11,6 +11,8 @@ import { stringFormats } from "./string-formats.ts";
 
 /** Forms of one place of a schema, at most: what anyOf within allOf multiplies. */
 const mostForms = 500;
+/** Pairs of forms that are compared for one place, at most. */
+const mostPairs = 20_000;
 /** How far alternatives of oneOf are followed to find a property in which they differ. */
 const deepestDifference = 3;
 
@@ -21,6 +23,11 @@ export class SchemaReader {
   /** Schemas that are being read: one that comes again before any value begins would never end. */
   #open = new Set<JsonRecord>();
   #depth = 0;
+  /** Forms of schemas that were read, as others may refer to them again and again. */
+  readonly #known = {
+    inferred: new Map<JsonRecord, readonly Form[]>(),
+    plain: new Map<JsonRecord, readonly Form[]>(),
+  };
 
   constructor(schema: JsonRecord | boolean) {
     this.root = { schema, path: "#" };
@@ -56,9 +63,14 @@ export class SchemaReader {
         `JSON schema: ${path} refers to itself without end; let it do so within a property or items`,
       );
     }
+    const memory = this.#known[infersType ? "inferred" : "plain"];
+    const known = memory.get(schema);
+    if (known) return known;
     this.#open.add(schema);
     try {
-      return this.#formsOfKeywords(this.#keywordsOf(schema, path), located, infersType);
+      const forms = this.#formsOfKeywords(this.#keywordsOf(schema, path), located, infersType);
+      memory.set(schema, forms);
+      return forms;
     } finally {
       this.#open.delete(schema);
     }
@@ -109,8 +121,9 @@ export class SchemaReader {
   #both(a: readonly Form[], b: readonly Form[], { path }: LocatedSchema): readonly Form[] {
     if (a === anyForms) return b;
     if (b === anyForms) return a;
-    const both = a.flatMap((one) => b.flatMap((other) => this.#common(one, other)));
-    if (both.length > mostForms) {
+    const isMany = a.length * b.length > mostPairs;
+    const both = isMany ? [] : a.flatMap((one) => b.flatMap((other) => this.#common(one, other)));
+    if (isMany || both.length > mostForms) {
       throw new SettingsError(
         `JSON schema: ${path} has more than ${mostForms} alternatives once anyOf and allOf are multiplied; use fewer`,
       );
