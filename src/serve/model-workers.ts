@@ -5,10 +5,7 @@ import { encoderIn } from "../generate/assistant.ts";
 import { embedInputs } from "../generate/embed.ts";
 import { openEmbedder } from "../generate/embedder.ts";
 import { Engine } from "../generate/engine.ts";
-import type { AnswerGrammar } from "../generate/grammar/answer-grammar.ts";
-import type { GrammarMatcher } from "../generate/grammar/grammar-matcher.ts";
-import { GrammarCompiler } from "../generate/grammar/grammar-matcher.ts";
-import { TokenVocabulary } from "../generate/grammar/token-vocabulary.ts";
+import { matchersFor } from "../generate/grammar/grammar-matcher.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadModel } from "../models/load.ts";
 import type { RewardModel } from "../models/reward-model.ts";
@@ -16,7 +13,6 @@ import { loadRewardModel } from "../models/reward-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { ChatEncoder } from "../text/encode-chat.ts";
 import type { EngineStart, FromEngine, ModelKind, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
 
 /** Computes what a model is asked, one step at a time. */
@@ -60,7 +56,7 @@ async function openDecoder(start: EngineStart, backend: Backend, say: Say): Prom
   const perToken = bytesOfToken(model);
   const fitting = Math.max(256, Math.floor(start.cacheBytes / (start.slots * perToken)));
   const capacity = Math.min(model.settings.context, start.context ?? fitting);
-  const guideOf = guides(encoder, model.settings.vocabularySize);
+  const guideOf = matchersFor(tokenizer, model.settings.vocabularySize);
   const engine = new Engine(model, { slots: start.slots, capacity, tokenizer, guideOf });
   return {
     worker: generating(engine, say),
@@ -71,15 +67,6 @@ async function openDecoder(start: EngineStart, backend: Backend, say: Say): Prom
       notes: [],
       modules: null,
     },
-  };
-}
-
-/** Holds answers to their forms; what that takes of the vocabulary is worked out when one first asks. */
-function guides(encoder: ChatEncoder, rows: number): (grammar: object) => GrammarMatcher {
-  let compiler: GrammarCompiler | null = null;
-  return (grammar) => {
-    compiler ??= new GrammarCompiler(new TokenVocabulary(encoder.tokenizer, rows));
-    return compiler.compile(grammar as AnswerGrammar).begin(encoder.endTokens());
   };
 }
 

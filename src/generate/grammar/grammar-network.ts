@@ -35,8 +35,17 @@ export function grammarNetwork(grammar: AnswerGrammar): Network {
  * @throws {SettingsError} as {@link grammarNetwork} does.
  */
 export function checkGrammar(grammar: AnswerGrammar): void {
-  grammarNetwork(grammar);
+  refuseLarge(grammar);
+  const key = JSON.stringify(grammar);
+  if (!checkedBefore.delete(key)) grammarNetwork(grammar);
+  checkedBefore.add(key);
+  const [oldest] = checkedBefore;
+  if (checkedBefore.size > mostRemembered && oldest !== undefined) checkedBefore.delete(oldest);
 }
+
+/** Grammars that were checked last, as JSON: the same ones come with every request of a program. */
+const checkedBefore = new Set<string>();
+const mostRemembered = 32;
 
 function refuseLarge(grammar: AnswerGrammar): void {
   let level: unknown[] = [grammar];
