@@ -169,17 +169,22 @@ function specialIds({ beginOfText, tokenizer: { endOfText } }: ChatEncoder): Spe
 }
 
 /**
- * Makes sure that two models read the same tokens.
+ * Makes sure that two models read the same tokens, by the numbers that these have: files may list them in any order. The
+ * other may have special tokens more, such as a reward model's padding.
  *
  * @throws {SettingsError} naming both and the first difference.
  */
 export function refuseOtherTokenizer(what: string, own: Tokenizer, other: Tokenizer, whose = "the policy"): void {
-  const [a, b] = [own, other].map((tokenizer) => JSON.stringify(tokenizer.toJson().model.vocab));
-  const differs = [...own.specialTokens].find(([token, id]) => other.specialTokens.get(token) !== id);
-  if (a === b && !differs) return;
-  const detail = differs
-    ? `${differs[0]} is ${differs[1]} in one and ${other.specialTokens.get(differs[0]) ?? "missing"} in the other`
-    : `${own.vocabularySize} and ${other.vocabularySize} tokens`;
+  const size = Math.max(own.vocabularySize, other.vocabularySize);
+  let differs = 0;
+  for (; differs < size; differs++) {
+    const [one, another] = [own.tokenOf(differs), other.tokenOf(differs)];
+    if (one !== another && !(one === null && other.specialTokens.has(another ?? ""))) break;
+  }
+  if (differs === size) return;
+  const [one, another] = [own, other].map((tokenizer) => tokenizer.tokenOf(differs));
+  const named = (token: string | null | undefined): string => (token == null ? "missing" : JSON.stringify(token));
+  const detail = `token ${differs} is ${named(another)}, and ${named(one)} there`;
   throw new SettingsError(
     `${what}: has another tokenizer than ${whose} (${detail}); train it from the same model, so that both read the same tokens`,
   );

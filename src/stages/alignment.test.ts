@@ -208,7 +208,10 @@ test("a model that is no reward model, and one with another tokenizer, are refus
     /1000 are more than the \d+ answers of an iteration/,
   );
   await expect(run(ppo, { ...settings, reward: at("reward/final"), critic: at("base") })).rejects.toThrow(
-    /base: has another tokenizer than the policy/,
+    /base: has another tokenizer than the policy \(token \d+ is missing, and "<\|im_start\|>" there\)/,
+  );
+  await expect(run(ppo, { ...settings, reward: at("reward/final"), maxNewTokens: 5000 })).rejects.toThrow(
+    /max-new-tokens: answers of 5000 tokens leave no room for a prompt in a context of \d+; lower it/,
   );
 });
 

@@ -6,6 +6,7 @@ import { openReference } from "../backend/reference/index.ts";
 import { writeModelFolder } from "../checkpoint/model-folder.ts";
 import { Random } from "../core/random.ts";
 import { assistantContents } from "../generate/assistant.ts";
+import { exportGguf } from "../models/gguf/files.ts";
 import { families } from "../models/index.ts";
 import { Initializer } from "../nn/parameters.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
@@ -81,10 +82,17 @@ test("on text, with a part of the ordinary loss, and resumed bit for bit", async
   expect(final("cut").equals(final("text"))).toBe(true);
 });
 
+test("a teacher in a GGUF file, which lists the same tokens in its own order, teaches what its folder does", async () => {
+  await exportGguf(at("teacher"), at("teacher.gguf"), "F32");
+  const given = { data: [at("talks.jsonl")], steps: 2 };
+  const { metrics } = await run({ ...given, output: at("from-gguf"), teacher: at("teacher.gguf") });
+  expect(metrics).toMatchObject({ loss: (await run({ ...given, output: at("from-folder") })).metrics.loss });
+});
+
 test("another tokenizer, and no or two kinds of data, are refused", async () => {
   const output = at("refused");
   await expect(run({ data: [at("talks.jsonl")], teacher: at("foreign"), output })).rejects.toThrow(
-    /^teacher .*foreign: has another tokenizer than the student/,
+    /^teacher .*foreign: has another tokenizer than the student \(token 256 is ".+", and ".+" there\)/,
   );
   await expect(run({ output })).rejects.toThrow("data, text: neither is given");
   await expect(run({ data: [at("talks.jsonl")], text: [at("text.txt")], output })).rejects.toThrow("both are given");
