@@ -1,4 +1,4 @@
-import { DataError } from "../core/errors.ts";
+import { DataError, SettingsError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { mostOf } from "../core/most-of.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
@@ -113,13 +113,23 @@ export async function encodeJudgements(
   });
 }
 
-/** Prompts in token ids, each with room for `answerTokens` more in the context; as {@link encodeRankings}. */
+/**
+ * Prompts in token ids, each with room for `answerTokens` more in the context; as {@link encodeRankings}.
+ *
+ * @throws {SettingsError} when answers leave no room for a prompt.
+ */
 export async function encodePrompts(
   prompts: readonly Prompt[],
   encoder: ChatEncoder,
   answerTokens: number,
   options: FittingOptions,
 ): Promise<Fitting<EncodedPrompt>> {
+  const { context } = options;
+  if (answerTokens >= context) {
+    throw new SettingsError(
+      `max-new-tokens: answers of ${answerTokens} tokens leave no room for a prompt in a context of ${context}; lower it`,
+    );
+  }
   return fitting(prompts, options, answerTokens, (prompt) => {
     const ids = encoder.encodePrompt(prompt.messages, prompt.variables);
     return { item: { ...prompt, ids }, length: ids.length };
