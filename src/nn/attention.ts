@@ -15,7 +15,7 @@ import { usedOnce } from "./used-once.ts";
 export interface ForwardOptions {
   /** Source of dropout; null (the default) is inference. */
   readonly random?: Random | null;
-  /** Keeps only the input of each block for the gradient and computes the rest again: less memory, a third more time. */
+  /** Keeps only the input of each block for the gradient and computes the rest again: less memory, a quarter more time. */
   readonly recompute?: boolean;
   /** Which keys each query sees; the model's own rule without. */
   readonly mask?: AttentionMask;

@@ -111,7 +111,7 @@ async function adviceFor(
     return `weights, gradients and Adam's moments alone take ${formatBytes(least)}: ${smaller}`;
   }
   if (canRecompute && !run.recompute && (await stepBytes(model, { ...run, recompute: true })) <= bytes) {
-    return "--recompute makes it fit, and takes a third longer";
+    return "--recompute makes it fit, and takes a quarter longer";
   }
   const batchSize = await largest(
     run.batchSize - 1,
