@@ -105,6 +105,37 @@ STEMMA_INLINE Vec halvesOf(const ColumnBlocks& columns, int64_t place) {
 }
 
 
+/** Blocks of 32 whose scales are gathered at once. */
+constexpr int kStripBlocks = 32;
+
+/** The float16 at one place of some blocks of each column, those of a block side by side. */
+class HalvesStrip {
+ public:
+  /** Copies `count` blocks' from `block` on; asks for what comes `ahead` bytes after them. */
+  template <WeightFormat kWeights>
+  void fill(const ColumnBlocks& columns, int64_t block, int64_t count, int64_t place, int64_t ahead) {
+    for (int i = 0; i < kLanes; i++) {
+      const uint8_t* from = columns.at[i] + block * blockBytes(kWeights);
+      for (int64_t b = 0; b < count; b++, from += blockBytes(kWeights)) {
+        __builtin_prefetch(from + ahead);
+        halves_[b * kLanes + i] = loadAs<uint16_t>(from + place);
+      }
+    }
+  }
+
+  /** Those of block `index` of the strip, a lane for each column. */
+  Vec at(int64_t index) const { return widenHalves(loadAs<HalfWords>(halves_ + index * kLanes)); }
+
+ private:
+  alignas(64) uint16_t halves_[kStripBlocks * kLanes];
+};
+
+/** What follows after some blocks of kLanes columns: the next blocks of these, or those of the next columns. */
+template <WeightFormat kWeights>
+STEMMA_INLINE int64_t stripsAhead(int64_t k) {
+  return k > kStripBlocks * kBlock ? kStripBlocks * blockBytes(kWeights) : kLanes * bytesOf(kWeights, k);
+}
+
 /** The 32 bytes of a run in every half of a register, or half of them. */
 STEMMA_INLINE ByteVec repeatedRun(const uint8_t* from, int v) {
 #if defined(__AVX512F__)

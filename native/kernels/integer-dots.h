@@ -10,7 +10,7 @@
 namespace stemma::STEMMA_ISA {
 
 /** Bytes of weights that are asked for ahead of use. */
-constexpr int64_t kBytesAhead = 4096;
+constexpr int64_t kBytesAhead = 10 << 10;
 /** Blocks of 32 that a register holds, if it holds a whole one. */
 constexpr int kBlocksAtOnce = STEMMA_VECTOR_BYTES == 64 ? 2 : 1;
 /** What stands in the place of a block after the last: zeros. */

@@ -65,29 +65,43 @@ STEMMA_INLINE void storeQuants(const ByteVec (&quants)[kLanes], int64_t at, int 
       storeSteps(rows, (at + half * kByteLanes / 2) / 2, vector, panel);
     }
   } else {
-    const uint8_t sign = kWeights == WeightFormat::q8_0 && kSignedOffset == 128 ? 0x80 : 0;
-    for (int i = 0; i < kLanes; i++) rows[i] = (IntVec)(quants[i] ^ sign);
+    // Bytes of q8_0 have a sign, those of other formats none; adding an offset of 128 to a byte turns its upper bit over.
+    constexpr bool isSigned = kWeights == WeightFormat::q8_0;
+    constexpr uint8_t offset = quantOffset(kWeights);
+    const uint8_t subtracted = panel.hasSigns == isSigned ? 0 : offset;
+    for (int i = 0; i < kLanes; i++) rows[i] = (IntVec)(quants[i] - subtracted);
     storeSteps(rows, at / 4, vector, panel);
   }
 }
 
+/** A register of integers of each column, from number `at` on; the last block stands for one after it. */
+template <WeightFormat kWeights>
+STEMMA_INLINE void packQuants(const ColumnBlocks& columns, int64_t at, int64_t last, int vector, const Panel& panel) {
+  constexpr int64_t kBytes = blockBytes(kWeights);
+  const int64_t block = at / kBlock, next = block < last ? block + 1 : last;
+  ByteVec quants[kLanes];
+  for (int i = 0; i < kLanes; i++) {
+    const uint8_t* const from = columns.at[i];
+    quants[i] = quantBytes<kWeights>({from + block * kBytes, from + next * kBytes, (int)(at % kBlock / 16)});
+  }
+  storeQuants<kWeights>(quants, at, vector, panel);
+}
+
 template <WeightFormat kWeights>
 STEMMA_INLINE void packShortBlocks(const ColumnBlocks& columns, int64_t k, int vector, const Panel& panel) {
-  constexpr int64_t kBytes = blockBytes(kWeights);
   const int64_t last = k / kBlock - 1;
-  for (int64_t at = 0; at < k; at += kByteLanes) {
-    const int64_t block = at / kBlock, next = block < last ? block + 1 : last;
-    ByteVec quants[kLanes];
-    for (int i = 0; i < kLanes; i++) {
-      const uint8_t* const from = columns.at[i];
-      quants[i] = quantBytes<kWeights>({from + block * kBytes, from + next * kBytes, (int)(at % kBlock / 16)});
+  for (int64_t block = 0; block <= last; block += kStripBlocks) {
+    const int64_t left = last + 1 - block, count = left < kStripBlocks ? left : kStripBlocks;
+    HalvesStrip scales, minima;
+    scales.fill<kWeights>(columns, block, count, 0, stripsAhead<kWeights>(k));
+    if (hasMinimum(kWeights)) minima.fill<kWeights>(columns, block, count, 2, stripsAhead<kWeights>(k));
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t to = (block + i) * kPanelColumns + vector * kLanes;
+      store(panel.scales + to, scales.at(i));
+      if (hasMinimum(kWeights)) store(panel.minima + to, minima.at(i));
     }
-    storeQuants<kWeights>(quants, at, vector, panel);
-  }
-  for (int64_t block = 0; block <= last; block++) {
-    const int64_t to = block * kPanelColumns + vector * kLanes;
-    store(panel.scales + to, halvesOf(columns, block * kBytes));
-    if (hasMinimum(kWeights)) store(panel.minima + to, halvesOf(columns, block * kBytes + 2));
+    const int64_t end = (block + count) * kBlock;
+    for (int64_t at = block * kBlock; at < end; at += kByteLanes) packQuants<kWeights>(columns, at, last, vector, panel);
   }
 }
 

@@ -26,16 +26,19 @@ struct Panel {
   int32_t* runScales;
   /** In blocks of 256 the minima of runs as pairs of 16 bits. */
   int32_t* runMinima;
+  /** Whether integers are bytes with a sign, as squares want them, instead of what rows' `starts` go with. */
+  bool hasSigns;
 
   /** Bytes of a panel of k rows. */
   static int64_t bytes(int64_t k) { return kPanelColumns * QuantizedRow::padded(k) * 11 / 4; }
 
-  Panel(char* memory, int64_t k)
+  Panel(char* memory, int64_t k, bool signs)
       : quants((uint8_t*)memory),
         scales((float*)(memory + kPanelColumns * QuantizedRow::padded(k) * 2)),
         minima((float*)(memory + kPanelColumns * QuantizedRow::padded(k) * 17 / 8)),
         runScales((int32_t*)(memory + kPanelColumns * QuantizedRow::padded(k) * 18 / 8)),
-        runMinima((int32_t*)(memory + kPanelColumns * QuantizedRow::padded(k) * 20 / 8)) {}
+        runMinima((int32_t*)(memory + kPanelColumns * QuantizedRow::padded(k) * 20 / 8)),
+        hasSigns(signs) {}
 };
 
 /** Packs `count` columns of k numbers each; `weights` is the first. The others of the panel are copies of the last. */

@@ -45,9 +45,9 @@ STEMMA_INLINE void multiplyRun(const PanelRows& rows, int64_t at, const Panel& p
   }
 }
 
-/** Adds a block of 32 to the sums of one vector of columns. */
+/** Adds a block to the sums of one vector of columns. */
 template <WeightFormat kWeights>
-STEMMA_INLINE void addShort(const RowLists<kWeights, kRows>& lists, int64_t block, const Panel& panel, int vector,
+STEMMA_INLINE void addBlock(const RowLists<kWeights, kRows>& lists, int64_t block, const Panel& panel, int vector,
                             const int32_t* dots, Vec (&sums)[kRows]) {
   const int64_t at = block * kPanelColumns + vector * kLanes;
   const Vec scales = load(panel.scales + at), minima = hasMinimum(kWeights) ? load(panel.minima + at) : Vec{};
@@ -59,55 +59,22 @@ STEMMA_INLINE void addShort(const RowLists<kWeights, kRows>& lists, int64_t bloc
   }
 }
 
+/** All blocks, two at a time: while the unit multiplies one, the other's products are scaled. */
 template <WeightFormat kWeights>
-STEMMA_INLINE void multiplyShort(const RowLists<kWeights, kRows>& lists, const PanelRows& rows, const Panel& panel,
-                                 int vector, Vec (&sums)[kRows]) {
+STEMMA_INLINE void addBlocks(const RowLists<kWeights, kRows>& lists, const PanelRows& rows, const Panel& panel,
+                             int vector, Vec (&sums)[kRows]) {
   alignas(64) int32_t dots[2][kRows * kLanes];
   const int64_t blocks = rows.k / kBlock;
   int64_t block = 0;
   for (; block + 2 <= blocks; block += 2) {
     multiplyRun<0>(rows, block * kBlock, panel, vector, dots[0]);
     multiplyRun<1>(rows, (block + 1) * kBlock, panel, vector, dots[1]);
-    addShort<kWeights>(lists, block, panel, vector, dots[0], sums);
-    addShort<kWeights>(lists, block + 1, panel, vector, dots[1], sums);
+    addBlock<kWeights>(lists, block, panel, vector, dots[0], sums);
+    addBlock<kWeights>(lists, block + 1, panel, vector, dots[1], sums);
   }
   if (block == blocks) return;
   multiplyRun<0>(rows, block * kBlock, panel, vector, dots[0]);
-  addShort<kWeights>(lists, block, panel, vector, dots[0], sums);
-}
-
-/** Adds a block of 256 to the sums of one vector of columns. */
-template <WeightFormat kWeights>
-STEMMA_INLINE void addLong(const RowLists<kWeights, kRows>& lists, const PanelRows& rows, int64_t block,
-                           const Panel& panel, int vector, float* sums) {
-  constexpr int kRuns = (int)kLongBlock / (int)kBlock;
-  alignas(64) int32_t dots[2][kRows * kLanes];
-  IntVec totals[kRows] = {};
-  auto add = [&](int run) STEMMA_EXPANDED {
-    const IntVec scale = load(panel.runScales + (block * kRuns + run) * kPanelColumns + vector * kLanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; i++) totals[i] += load(dots[run % 2] + i * kLanes) * scale;
-  };
-#pragma GCC unroll 1
-  for (int run = 0; run < kRuns; run += 2) {
-    multiplyRun<0>(rows, block * kLongBlock + run * kBlock, panel, vector, dots[0]);
-    multiplyRun<1>(rows, block * kLongBlock + (run + 1) * kBlock, panel, vector, dots[1]);
-    add(run);
-    add(run + 1);
-  }
-  const int64_t at = block * kPanelColumns + vector * kLanes;
-  const Vec whole = load(panel.scales + at), least = load(panel.minima + at);
-  for (int i = 0; i < kRows; i++) {
-    const Vec scale = broadcast(lists.scales.template number<float>(i, block));
-    Vec sum = fma(toFloat(totals[i]), whole * scale, load(sums + i * kPanelColumns));
-    IntVec minima = {};
-    for (int j = 0; j < 4; j++) {
-      const IntVec pairs = load(panel.runMinima + (block * 4 + j) * kPanelColumns + vector * kLanes);
-      const IntVec row = broadcast(lists.pairs.template number<int32_t>(i, block * 4 + j));
-      minima = (IntVec)_mm512_dpwssd_epi32((__m512i)minima, (__m512i)pairs, (__m512i)row);
-    }
-    store(sums + i * kPanelColumns, fma(toFloat(minima), -(least * scale), sum));
-  }
+  addBlock<kWeights>(lists, block, panel, vector, dots[0], sums);
 }
 
 template <WeightFormat kWeights>
@@ -115,13 +82,8 @@ void multiply(const PanelRows& rows, const Panel& panel, float* sums) {
   const RowLists<kWeights, kRows> lists(rows);
   for (int vector = 0; vector < kPanelVectors; vector++) {
     Vec own[kRows] = {};
-    if constexpr (blockLength(kWeights) == kBlock) multiplyShort<kWeights>(lists, rows, panel, vector, own);
+    addBlocks<kWeights>(lists, rows, panel, vector, own);
     for (int i = 0; i < kRows; i++) store(sums + i * kPanelColumns + vector * kLanes, own[i]);
-    if constexpr (blockLength(kWeights) == kLongBlock) {
-      for (int64_t block = 0; block < rows.k / kLongBlock; block++) {
-        addLong<kWeights>(lists, rows, block, panel, vector, sums + vector * kLanes);
-      }
-    }
   }
 }
 

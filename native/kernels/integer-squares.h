@@ -17,8 +17,8 @@ constexpr bool kHasByteSquares = false;
 /** Rows that are multiplied at once. */
 constexpr int kByteSquareRows = 16;
 
-/** Whether a format's blocks are multiplied so: runs of 16 would leave half of the unit idle. */
-constexpr bool multipliesSquares(WeightFormat format) { return kHasByteSquares && format != WeightFormat::q6_k; }
+/** Whether a format's blocks are multiplied so: to scale runs of longer ones takes longer than to multiply them. */
+constexpr bool multipliesSquares(WeightFormat format) { return kHasByteSquares && blockLength(format) == kBlock; }
 
 /** While one lives, its thread may call `squaresProduct`. */
 class ByteSquareUnit {

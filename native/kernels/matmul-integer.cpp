@@ -2,7 +2,7 @@
 
 #include "kernels/epilogue.h"
 #include "kernels/integer-dots.h"
-#include "kernels/integer-panels.h"
+#include "kernels/integer-squares.h"
 #include "kernels/parallel.h"
 
 namespace stemma::STEMMA_ISA {
@@ -28,6 +28,9 @@ struct Work {
   int64_t rowBytes() const { return QuantizedRow::bytes(p.weights, p.k); }
   QuantizedRow row(int64_t i) const { return {rows + i * rowBytes(), p.k}; }
   const uint8_t* column(int64_t j) const { return (const uint8_t*)p.b + j * bytesOf(p.weights, p.k); }
+  /** Whether a matrix unit multiplies, and rows that are multiplied with a panel at once. */
+  bool usesSquares() const { return multipliesSquares(p.weights) && p.m > kPanelRows; }
+  int64_t rowsAtOnce() const { return usesSquares() ? kByteSquareRows : kPanelRows; }
 };
 
 /** Writes a vector of sums of row `row`, from column `column` on. */
@@ -65,16 +68,17 @@ void fewRows(const Work& work, const Epilogue& epilogue, int threads) {
   });
 }
 
-/** Some rows of one panel, which is packed in memory of the task's own. */
-void fillPanel(const Work& work, const Epilogue& epilogue, int64_t column, int64_t begin, int64_t end, char* memory) {
+/** Rows of the output, as many columns of it as a panel has. */
+void fillRows(const Work& work, const Epilogue& epilogue, const Panel& panel, int64_t column, int64_t begin, int64_t end) {
   const Matmul& p = work.p;
-  const int64_t columns = least(kPanelColumns, p.n - column);
-  const Panel panel(memory, p.k);
-  alignas(64) float sums[kPanelRows * kPanelColumns];
-  packPanel(p.weights, work.column(column), p.k, columns, panel);
-  for (int64_t i = begin; i < end; i += kPanelRows) {
-    const int64_t count = least(kPanelRows, end - i);
-    panelProduct(p.weights, PanelRows{work.row(i), work.rowBytes(), p.k}, count, panel, sums);
+  const int64_t columns = least(kPanelColumns, p.n - column), step = work.rowsAtOnce();
+  alignas(64) float sums[most(kPanelRows, kByteSquareRows) * kPanelColumns];
+  for (int64_t i = begin; i < end; i += step) {
+    const int64_t count = least(step, end - i);
+    const QuantizedRow first = work.row(i);
+    const PanelRows rows{first, work.rowBytes(), p.k};
+    if (panel.hasSigns) squaresProduct(p.weights, rows, panel, sums);
+    else panelProduct(p.weights, rows, count, panel, sums);
     for (int64_t r = 0; r < count; r++) {
       for (int64_t j = 0; j < columns; j += kLanes) put(p, i + r, column + j, load(sums + r * kPanelColumns + j));
     }
@@ -82,12 +86,21 @@ void fillPanel(const Work& work, const Epilogue& epilogue, int64_t column, int64
   }
 }
 
+/** Some rows of one panel, which is packed in memory of the task's own. */
+void fillPanel(const Work& work, const Epilogue& epilogue, int64_t column, int64_t begin, int64_t end, char* memory) {
+  const Panel panel(memory, work.p.k, work.usesSquares());
+  packPanel(work.p.weights, work.column(column), work.p.k, least(kPanelColumns, work.p.n - column), panel);
+  if (!panel.hasSigns) return fillRows(work, epilogue, panel, column, begin, end);
+  const ByteSquareUnit unit;
+  fillRows(work, epilogue, panel, column, begin, end);
+}
+
 /** Many rows: tasks are panels, or parts of their rows. */
 void manyRows(const Work& work, const Epilogue& epilogue, int threads) {
   const Matmul& p = work.p;
   const int64_t panels = divideUp(p.n, kPanelColumns);
   const int64_t pieces = threads == 1 ? 1 : most(1, least(divideUp(threads * kTasksPerThread, panels), p.m / kRowsPerTask));
-  const int64_t step = divideUp(divideUp(p.m, pieces), kPanelRows) * kPanelRows;
+  const int64_t step = divideUp(divideUp(p.m, pieces), work.rowsAtOnce()) * work.rowsAtOnce();
   const Scratch memory((size_t)(threads * Panel::bytes(p.k)));
   parallel(threads, panels * pieces, [&](int64_t task, int slot) {
     const int64_t begin = task % pieces * step, end = least(begin + step, p.m);
@@ -96,7 +109,7 @@ void manyRows(const Work& work, const Epilogue& epilogue, int threads) {
   });
 }
 
-/** Rounds all rows of a; those up to a whole number of panel rows are zeros. */
+/** Rounds all rows of a; those up to number `padded` are zeros. */
 void quantizeRows(const Work& work, int64_t padded, int threads) {
   const Matmul& p = work.p;
   memset(work.rows + p.m * work.rowBytes(), 0, (size_t)((padded - p.m) * work.rowBytes()));
@@ -115,7 +128,8 @@ void quantizeRows(const Work& work, int64_t padded, int threads) {
 }  // namespace
 
 void integerProduct(const Matmul& p, int threads) {
-  const int64_t padded = p.m <= kFewRows ? p.m : divideUp(p.m, kPanelRows) * kPanelRows;
+  const int64_t atOnce = most(kPanelRows, kByteSquareRows);
+  const int64_t padded = p.m <= kFewRows ? p.m : divideUp(p.m, atOnce) * atOnce;
   const Scratch memory((size_t)(padded * QuantizedRow::bytes(p.weights, p.k)));
   const Work work{p, memory.bytes()};
   const Epilogue epilogue{p.bias, p.residual, p.activation, p.preActivation};
