@@ -12,6 +12,7 @@
 
 #include "kernels/matmul.h"
 #include "kernels/parallel.h"
+#include "runtime/matrix-unit.h"
 
 using namespace stemma;
 
@@ -128,6 +129,7 @@ int main(int count, char** arguments) {
   const int threads = count > 2 ? atoi(arguments[2]) : 1;
   const char* filter = count > 3 ? arguments[3] : "";
   int wrong = 0;
+  mayUseMatrixUnit();
   for (const Named& of : formats) {
     if (!strstr(of.name, filter)) continue;
     if (strcmp(what, "time") != 0) wrong += check(of, threads);

@@ -3,8 +3,8 @@
 namespace stemma {
 
 /**
- * Whether the processor multiplies squares of bfloat16 (AMX) and the system lets this process do so. The registers take
- * 8 KB a thread, which Linux saves only for processes that asked; this asks, once for all threads.
+ * Whether the processor multiplies squares of bfloat16 and of bytes (AMX) and the system lets this process do so. The
+ * registers take 8 KB a thread, which Linux saves only for processes that asked; this asks, once for all threads.
  */
 bool mayUseMatrixUnit();
 
