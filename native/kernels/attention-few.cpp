@@ -36,17 +36,14 @@ void scoreKeys(const float* queries, const void* keys, int64_t stride, int64_t c
     Vec sums[kHeads] = {};
     forVectors(d, [&](int64_t at, int64_t length) STEMMA_EXPANDED {
       Vec square[kLanes];
-      if (some == kLanes) {
-#pragma GCC unroll 16
-        for (int k = 0; k < kLanes; k++) {
-          square[k] = loadWeights<kStored>(placeOf<kStored>(keys, (j + k) * stride), at, length);
-        }
+      if (kStored == WeightFormat::float32 && some == kLanes && length == kLanes) {
+        loadTransposed((const float*)keys + j * stride + at, stride, square);
       } else {
         for (int k = 0; k < kLanes; k++) {
           square[k] = k < some ? loadWeights<kStored>(placeOf<kStored>(keys, (j + k) * stride), at, length) : Vec{};
         }
+        transposeSquare(square);
       }
-      transposeSquare(square);
       const float* query = queries + at;
       if (length == kLanes) {
 #pragma GCC unroll 16

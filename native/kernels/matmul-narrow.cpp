@@ -1,6 +1,9 @@
 #include "kernels/matmul-narrow.h"
 
+#include <string.h>
+
 #include "kernels/epilogue.h"
+#include "kernels/matmul-packed.h"
 #include "kernels/pack.h"
 #include "kernels/parallel.h"
 #include "kernels/transpose.h"
@@ -11,16 +14,10 @@ namespace stemma::STEMMA_ISA {
 
 namespace {
 
-/** Sums that fit in registers beside what is being multiplied. */
-constexpr int kRegisterSums = STEMMA_VECTOR_BYTES == 64 ? 16 : 8;
-/** Rows of a that are computed together; the next ones find b in the cache. */
-constexpr int64_t kRowsAtOnce = 4;
+/** Rows of a that are computed together, from one reading of b; the next ones find b in the cache. */
+constexpr int64_t kRowsAtOnce = 8;
 /** Bytes of b that a task reads: long enough for a stream to get up to speed. */
 constexpr int64_t kTaskBytes = 256 << 10;
-/** Numbers of b that are asked for ahead of use; across the pages and rows where the processor's own foresight ends. */
-constexpr int64_t kAhead = 512;
-/** Sums of one row of a with one row of b, side by side: as many as hide the latency of adding. */
-constexpr int kChains = 4;
 /** Columns that a task sums in its first cache, for b stored by rows. */
 constexpr int64_t kStripColumns = 512;
 /** Rows of b that are read side by side then. */
@@ -39,11 +36,19 @@ struct Count {
   static constexpr int value = kValue;
 };
 
-/** Some rows of a, as units, and the place of the first in the output. */
+/** Some rows of a, as units; those that fill up a number the compiler knows are zeros and come to nothing. */
 struct Rows {
   const float* data;
   int64_t units;
   float* out;
+  /** Rows that there are. */
+  int64_t count;
+};
+
+/** A block of k, in units: sums of one are added to those of the blocks before it. */
+struct Block {
+  int64_t begin, end;
+  bool add;
 };
 
 /** The units of one vector along a row of k numbers of b, starting at number `at`. */
@@ -57,89 +62,74 @@ STEMMA_INLINE Vec unitsOfRow(const void* row, int64_t at, int64_t k) {
   }
 }
 
-/** kColumns columns of a product with b stored [n, k]: each is one row of b, times all rows of a. */
-template <Format kFormat, WeightFormat kWeights, int kRows, int kColumns>
-STEMMA_INLINE void dotColumns(const Matmul& p, Rows a, int64_t column) {
+/** A square of b stored [n, k]: the units of up to kLanes columns, a column to a lane. */
+template <Format kFormat, WeightFormat kWeights>
+STEMMA_INLINE void loadSquare(const Matmul& p, int64_t column, int64_t columns, int64_t unit, int64_t units,
+                              Vec (&square)[kLanes]) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   const int64_t rowBytes = bytesOf(kWeights, p.k);
-  const char* b = (const char*)p.b + column * rowBytes;
-  constexpr int kSums = kRows * kColumns;
-  Vec sums[(kSums + kLanes - 1) / kLanes * kLanes] = {};
-  forVectors(a.units, [&](int64_t u, int64_t count) STEMMA_EXPANDED {
-    Vec units[kColumns];
-#pragma GCC unroll 4
-    for (int j = 0; j < kColumns; j++) {
-      units[j] = unitsOfRow<kFormat, kWeights>(b + j * rowBytes, u * kWidth, p.k);
-      __builtin_prefetch(b + (j + kColumns) * rowBytes + bytesOf(kWeights, u * kWidth));
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < kRows; i++) {
-      const Vec row = loadSome(a.data + i * a.units + u, count);
-#pragma GCC unroll 4
-      for (int j = 0; j < kColumns; j++) {
-        Vec& sum = sums[i * kColumns + j];
-        sum = multiplyAdd<kFormat>(row, units[j], sum);
+  const char* const b = (const char*)p.b + column * rowBytes;
+  if (kFormat == Format::float32 && kWeights == WeightFormat::float32 && columns == kLanes && units == kLanes) {
+    return loadTransposed((const float*)b + unit, p.k, square);
+  }
+  for (int j = 0; j < kLanes; j++) {
+    square[j] = j < columns ? unitsOfRow<kFormat, kWeights>(b + j * rowBytes, unit * kWidth, p.k) : Vec{};
+  }
+  transposeSquare(square);
+}
+
+/**
+ * Up to kSquares · kLanes columns of a product with b stored [n, k]: squares of b are transposed in registers, so that each
+ * column is a lane and sums run over k in order, as those of a tile do. Two squares hide the latency of adding where rows
+ * are few; one asks for the next columns meanwhile, as one stream.
+ */
+template <Format kFormat, WeightFormat kWeights, int kRows, int kSquares>
+STEMMA_INLINE void dotColumns(const Matmul& p, const Rows& a, const Block& block, int64_t column, int64_t count) {
+  const char* ahead = (const char*)p.b + (column + kLanes) * bytesOf(kWeights, p.k) +
+                      kLanes * bytesOf(kWeights, block.begin * unitWidth(kFormat));
+  Vec sums[kSquares][kRows] = {};
+  forVectors(block.end - block.begin, [&](int64_t at, int64_t units) STEMMA_EXPANDED {
+    const int64_t u = block.begin + at;
+#pragma GCC unroll 2
+    for (int s = 0; s < kSquares; s++) {
+      Vec square[kLanes];
+      loadSquare<kFormat, kWeights>(p, column + s * kLanes, kSquares > 1 ? kLanes : count, u, units, square);
+      if (kSquares == 1) {
+        constexpr int64_t kBytes = kLanes * bytesOf(kWeights, kLanes * unitWidth(kFormat));
+#pragma GCC unroll 16
+        for (int64_t byte = 0; byte < kBytes; byte += 64) __builtin_prefetch(ahead + byte);
+        ahead += kBytes;
+      }
+      const float* row = a.data + u;
+      const auto add = [&](int i) STEMMA_EXPANDED {
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; r++) {
+          sums[s][r] = multiplyAdd<kFormat>(broadcast(row[r * a.units + i]), square[i], sums[s][r]);
+        }
+      };
+      if (units == kLanes) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; i++) add(i);
+      } else {
+        for (int i = 0; i < units; i++) add(i);
       }
     }
   });
-  float totals[sizeof sums / sizeof sums[0]];
 #pragma GCC unroll 8
-  for (int first = 0; first < kSums; first += kLanes) {
-    Vec square[kLanes];
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; i++) square[i] = sums[first + i];
-    store(totals + first, sumsOfRows(square));
-  }
-  for (int i = 0; i < kRows; i++) {
-    float* const out = a.out + i * p.n + column;
-    for (int j = 0; j < kColumns; j++) out[j] = p.accumulate ? out[j] + totals[i * kColumns + j] : totals[i * kColumns + j];
-  }
-}
-
-/** Up to kLanes columns of a product of one row, with b stored [n, k]: b is read as one stream. */
-template <Format kFormat, WeightFormat kWeights>
-STEMMA_INLINE void dotStream(const Matmul& p, Rows a, int64_t column, int64_t count) {
-  constexpr int64_t kWidth = unitWidth(kFormat);
-  const int64_t rowBytes = bytesOf(kWeights, p.k);
-  Vec square[kLanes] = {};
-  for (int64_t j = 0; j < count; j++) {
-    const char* b = (const char*)p.b + (column + j) * rowBytes;
-    Vec sums[kChains] = {};
-    int64_t u = 0;
-    for (; u + kChains * kLanes <= a.units; u += kChains * kLanes) {
-#pragma GCC unroll 4
-      for (int c = 0; c < kChains; c++) {
-        const int64_t at = u + c * kLanes;
-        __builtin_prefetch(b + bytesOf(kWeights, at * kWidth) + kAhead * 4);
-        sums[c] = multiplyAdd<kFormat>(load(a.data + at), unitsOfRow<kFormat, kWeights>(b, at * kWidth, p.k), sums[c]);
-      }
+  for (int r = 0; r < kRows; r++) {
+    if (r >= a.count) break;
+#pragma GCC unroll 2
+    for (int s = 0; s < kSquares; s++) {
+      float* const out = a.out + r * p.n + column + s * kLanes;
+      const int64_t columns = kSquares > 1 ? kLanes : count;
+      storeSome(out, block.add ? loadSome(out, columns) + sums[s][r] : sums[s][r], columns);
     }
-    for (; u < a.units; u += kLanes) {
-      const Vec row = loadSome(a.data + u, least(a.units - u, kLanes));
-      sums[0] = multiplyAdd<kFormat>(row, unitsOfRow<kFormat, kWeights>(b, u * kWidth, p.k), sums[0]);
-    }
-    square[j] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   }
-  float totals[kLanes];
-  store(totals, sumsOfRows(square));
-  for (int64_t j = 0; j < count; j++) a.out[column + j] = p.accumulate ? a.out[column + j] + totals[j] : totals[j];
 }
 
-template <Format kFormat, WeightFormat kWeights, int kRows>
-STEMMA_INLINE void dotProducts(const Matmul& p, Rows a, Columns columns) {
-  int64_t j = columns.begin;
-  if constexpr (kRows == 1) {
-    for (; j < columns.end; j += kLanes) dotStream<kFormat, kWeights>(p, a, j, least(kLanes, columns.end - j));
-    return;
-  }
-  constexpr int kColumns = kRegisterSums / kRows < 4 ? kRegisterSums / kRows : 4;
-  for (; j + kColumns <= columns.end; j += kColumns) dotColumns<kFormat, kWeights, kRows, kColumns>(p, a, j);
-  for (; j < columns.end; j++) dotColumns<kFormat, kWeights, kRows, 1>(p, a, j);
-}
-
-/** Adds up to kDepth units of k to some columns of a product with b stored [k, n]. */
+/** Adds up to kDepth units of k to the sums `[kRows, kStripColumns]` of some columns of a product with b stored [k, n]. */
 template <Format kFormat, WeightFormat kWeights, int kRows, int kUnits>
-STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns columns, bool add) {
+STEMMA_INLINE void addRows(const Matmul& p, const Rows& a, int64_t unit, Columns columns, bool add, float* sums) {
   constexpr int64_t kWidth = unitWidth(kFormat);
   forVectors(columns.end - columns.begin, [&](int64_t at, int64_t count) STEMMA_EXPANDED {
     const int64_t column = columns.begin + at;
@@ -151,45 +141,71 @@ STEMMA_INLINE void addRows(const Matmul& p, Rows a, int64_t unit, Columns column
       const Vec second = kWidth == 2 && l + 1 < p.k ? loadWeights<kWeights>(p.b, (l + 1) * p.n + column, count) : Vec{};
       units[u] = unitsAcrossRows<kFormat>(first, second);
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < kRows; i++) {
-      float* const out = a.out + i * p.n + column;
-      Vec sum = add ? loadSome(out, count) : Vec{};
+      float* const to = sums + i * kStripColumns + at;
+      Vec sum = add ? loadSome(to, count) : Vec{};
 #pragma GCC unroll 4
       for (int u = 0; u < kUnits; u++) sum = multiplyAdd<kFormat>(broadcast(a.data[i * a.units + unit + u]), units[u], sum);
-      storeSome(out, sum, count);
+      storeSome(to, sum, count);
     }
   });
 }
 
+/** Some columns of a product with b stored [k, n], at most kStripColumns: b is read as it lies. */
+template <Format kFormat, WeightFormat kWeights, int kRows>
+STEMMA_INLINE void sumColumns(const Matmul& p, const Rows& a, const Block& block, Columns columns) {
+  alignas(64) float sums[kRows * kStripColumns];
+  int64_t u = block.begin;
+  for (; u + kDepth <= block.end; u += kDepth) {
+    addRows<kFormat, kWeights, kRows, kDepth>(p, a, u, columns, u > block.begin, sums);
+  }
+  for (; u < block.end; u++) addRows<kFormat, kWeights, kRows, 1>(p, a, u, columns, u > block.begin, sums);
+  for (int64_t r = 0; r < a.count; r++) {
+    float* const out = a.out + r * p.n + columns.begin;
+    forVectors(columns.end - columns.begin, [&](int64_t at, int64_t count) STEMMA_EXPANDED {
+      const Vec sum = loadSome(sums + r * kStripColumns + at, count);
+      storeSome(out + at, block.add ? loadSome(out + at, count) + sum : sum, count);
+    });
+  }
+}
+
+/** Rows that are computed for `count` rows. */
+constexpr int64_t paddedRows(int64_t count) { return count <= 2 ? count : count <= 4 ? 4 : 8; }
+
 /** Calls `body(rows)` for the rows of a, kRowsAtOnce at a time, with their number as a constant of the compiler. */
 template <class Body>
-STEMMA_INLINE void forRows(const Matmul& p, Rows a, Body&& body) {
+STEMMA_INLINE void forRows(const Matmul& p, const float* data, int64_t units, Body&& body) {
   for (int64_t i = 0; i < p.m; i += kRowsAtOnce) {
-    const Rows rows{a.data + i * a.units, a.units, a.out + i * p.n};
-    switch (least(p.m - i, kRowsAtOnce)) {
+    const Rows rows{data + i * units, units, p.out + i * p.n, least(p.m - i, kRowsAtOnce)};
+    switch (paddedRows(rows.count)) {
       case 1: body(Count<1>{}, rows); break;
       case 2: body(Count<2>{}, rows); break;
-      case 3: body(Count<3>{}, rows); break;
-      default: body(Count<4>{}, rows);
+      case 4: body(Count<4>{}, rows); break;
+      default: body(Count<8>{}, rows);
     }
   }
 }
 
 template <Format kFormat, WeightFormat kWeights>
-void fillColumns(const Matmul& p, Rows a, Columns columns) {
-  if (p.transposeB) {
-    forRows(p, a, [&](auto count, Rows rows) { dotProducts<kFormat, kWeights, count.value>(p, rows, columns); });
-    return;
-  }
-  bool add = p.accumulate;
-  int64_t u = 0;
-  for (; u + kDepth <= a.units; u += kDepth, add = true) {
-    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, kWeights, count.value, kDepth>(p, rows, u, columns, add); });
-  }
-  for (; u < a.units; u++, add = true) {
-    forRows(p, a, [&](auto count, Rows rows) { addRows<kFormat, kWeights, count.value, 1>(p, rows, u, columns, add); });
-  }
+void fillColumns(const Matmul& p, const float* a, Columns columns) {
+  const int64_t units = unitsOf(kFormat, p.k), step = blockUnits(kFormat, units, p.weights);
+  forRows(p, a, units, [&](auto count, const Rows& rows) {
+    for (int64_t begin = 0; begin < units; begin += step) {
+      const Block block{begin, least(begin + step, units), p.accumulate || begin > 0};
+      if (!p.transposeB) {
+        sumColumns<kFormat, kWeights, count.value>(p, rows, block, columns);
+        continue;
+      }
+      int64_t j = columns.begin;
+      for (; count.value <= 2 && j + 2 * kLanes <= columns.end; j += 2 * kLanes) {
+        dotColumns<kFormat, kWeights, least(count.value, 2), 2>(p, rows, block, j, 2 * kLanes);
+      }
+      for (; j < columns.end; j += kLanes) {
+        dotColumns<kFormat, kWeights, count.value, 1>(p, rows, block, j, least(kLanes, columns.end - j));
+      }
+    }
+  });
 }
 
 /** a[k, m] → packed rows of units, by way of rows of numbers. */
@@ -214,7 +230,7 @@ Format formatOf(const Matmul& p) {
   return p.weights == WeightFormat::float32 ? kBfloat16Format : Format::rounded;
 }
 
-using Fill = void (*)(const Matmul& p, Rows a, Columns columns);
+using Fill = void (*)(const Matmul& p, const float* a, Columns columns);
 
 template <WeightFormat kWeights>
 Fill fillOfRounded(Format format) {
@@ -236,7 +252,9 @@ Fill fillOf(const Matmul& p, Format format) {
 void narrowProduct(const Matmul& p, int threads) {
   const Format format = formatOf(p);
   const int64_t units = unitsOf(format, p.k);
-  const Scratch packed((size_t)(p.m * units) * 4);
+  const int64_t rows = p.m / kRowsAtOnce * kRowsAtOnce + paddedRows(p.m % kRowsAtOnce);
+  const Scratch packed((size_t)(rows * units) * 4);
+  memset(packed.floats() + p.m * units, 0, (size_t)((rows - p.m) * units) * 4);
   if (p.transposeA && p.m > 1) packTransposedRows(format, p, packed.floats());
   else packRows(format, p.a, p.k, p.m, p.k, packed.floats());
   const Fill fill = fillOf(p, format);
@@ -244,7 +262,7 @@ void narrowProduct(const Matmul& p, int threads) {
   const int64_t step = columnsOfTask(p);
   parallel(threads, (p.n + step - 1) / step, [&](int64_t task, int) {
     const Columns columns{task * step, least((task + 1) * step, p.n)};
-    fill(p, Rows{packed.floats(), units, p.out}, columns);
+    fill(p, packed.floats(), columns);
     if (!epilogue.isEmpty()) {
       finish(epilogue, p.out, p.n, columns.begin, columns.begin, p.m, columns.end - columns.begin);
     }

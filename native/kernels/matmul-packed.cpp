@@ -16,8 +16,6 @@ namespace stemma::STEMMA_ISA {
 
 namespace {
 
-/** Units of a block of k: a panel of b takes two thirds of a first cache of 48 KB. */
-constexpr int64_t kBlockUnits = 256;
 /** Rows and columns that a task packs for itself: about 256 KB with a block of k. */
 constexpr int64_t kChunkRows = 240;
 constexpr int64_t kChunkPanels = 256 / kTileColumns;
@@ -39,13 +37,6 @@ Range piece(int64_t length, int64_t index, int64_t count) {
   return {length * index / count, length * (index + 1) / count};
 }
 
-/** Units of each block of k, of about the same size; weights are cut between their own blocks. */
-int64_t evenBlock(Format format, int64_t units, WeightFormat weights) {
-  const int64_t even = divideUp(units, most(1, divideUp(units, kBlockUnits)));
-  const int64_t whole = most(unitRun(format), blockLength(weights));
-  return divideUp(even, whole) * whole;
-}
-
 class PackedProduct {
  public:
   /** Cut into about `wanted` tasks, or more; along the operand that each packs for itself, into a multiple of `multiple`. */
@@ -58,7 +49,7 @@ class PackedProduct {
         tiles_(divideUp(p.m, tileRows_)),
         panels_(divideUp(p.n, kTileColumns)),
         units_(unitsOf(format_, p.k)),
-        blockUnits_(evenBlock(format_, units_, p.weights)),
+        blockUnits_(blockUnits(format_, units_, p.weights)),
         blocks_(most(1, divideUp(units_, most(1, blockUnits_)))),
         sharesA_(p.m < p.n) {
     const int64_t along = sharesA_ ? panels_ : tiles_, across = sharesA_ ? tiles_ : panels_;

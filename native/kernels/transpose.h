@@ -50,6 +50,39 @@ STEMMA_INLINE void transposeSquare(Vec (&rows)[kLanes]) {
   }
 }
 
+/**
+ * The square whose column j is the kLanes numbers from `rows + j · stride` on. Quarters of rows are put in their places as
+ * they are loaded, which leaves half of the shuffles.
+ */
+STEMMA_INLINE void loadTransposed(const float* rows, int64_t stride, Vec (&square)[kLanes]) {
+#if defined(__AVX512F__)
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    __m512 quarters[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+      const float* from = rows + r * stride + 4 * c;
+      __m512 all = _mm512_castps128_ps512(_mm_loadu_ps(from));
+      all = _mm512_insertf32x4(all, _mm_loadu_ps(from + 4 * stride), 1);
+      all = _mm512_insertf32x4(all, _mm_loadu_ps(from + 8 * stride), 2);
+      quarters[r] = _mm512_insertf32x4(all, _mm_loadu_ps(from + 12 * stride), 3);
+    }
+    const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(quarters[0], quarters[1]));
+    const __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(quarters[0], quarters[1]));
+    const __m512d nextLow = _mm512_castps_pd(_mm512_unpacklo_ps(quarters[2], quarters[3]));
+    const __m512d nextHigh = _mm512_castps_pd(_mm512_unpackhi_ps(quarters[2], quarters[3]));
+    square[4 * c] = (Vec)_mm512_unpacklo_pd(low, nextLow);
+    square[4 * c + 1] = (Vec)_mm512_unpackhi_pd(low, nextLow);
+    square[4 * c + 2] = (Vec)_mm512_unpacklo_pd(high, nextHigh);
+    square[4 * c + 3] = (Vec)_mm512_unpackhi_pd(high, nextHigh);
+  }
+#else
+#pragma GCC unroll 16
+  for (int j = 0; j < kLanes; j++) square[j] = load(rows + j * stride);
+  transposeSquare(square);
+#endif
+}
+
 /** Lane i is the sum of all lanes of row i, added in the order of sumLanes. Overwrites the rows. */
 STEMMA_INLINE Vec sumsOfRows(Vec (&rows)[kLanes]) {
   transposeSquare(rows);
