@@ -37,7 +37,7 @@ export const Completion = z.object({
       finish_reason: FinishReason.nullable(),
     }),
   ),
-  usage: Usage.nullish(),
+  usage: Usage.nullable().exactOptional(),
 });
 export type Completion = z.output<typeof Completion>;
 
@@ -75,7 +75,7 @@ export const ChatCompletion = z.object({
         /** Null where tools are called and nothing is said. */
         content: z.string().nullable(),
         refusal: z.null(),
-        tool_calls: z.array(Call).optional(),
+        tool_calls: z.array(Call).exactOptional(),
       }),
       logprobs: ChatLogprobs.nullable(),
       finish_reason: ChatFinishReason,
@@ -93,15 +93,15 @@ export const ChatCompletionChunk = z.object({
     z.object({
       index: z.int(),
       delta: z.object({
-        role: z.literal("assistant").optional(),
-        content: z.string().optional(),
-        tool_calls: z.array(Call.extend({ index: z.int() })).optional(),
+        role: z.literal("assistant").exactOptional(),
+        content: z.string().exactOptional(),
+        tool_calls: z.array(Call.extend({ index: z.int() })).exactOptional(),
       }),
       logprobs: ChatLogprobs.nullable(),
       finish_reason: ChatFinishReason.nullable(),
     }),
   ),
-  usage: Usage.nullish(),
+  usage: Usage.nullable().exactOptional(),
 });
 export type ChatCompletionChunk = z.output<typeof ChatCompletionChunk>;
 

@@ -44,6 +44,7 @@ export function eventStream(items: AsyncIterable<object>, reader: StreamReader):
       cleanUp();
       controller.error(new Error("the reader is too slow"));
     };
+    ping = setTimeout(send, patience.pingMs, ": ping\n\n");
     reader.signal.addEventListener("abort", cleanUp, { once: true });
     if (reader.signal.aborted) cleanUp();
     void sendAll(items, send, reader).then(() => {

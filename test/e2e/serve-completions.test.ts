@@ -144,3 +144,23 @@ test("settings of sampling count", async () => {
   });
   expect(penalised.body.choices[0].text).not.toBe("GGG");
 });
+
+test("an answer says the same alone as among others, however it is sampled", async () => {
+  const settings = [
+    {},
+    { temperature: 0 },
+    { temperature: 0.7, top_p: 0.9 },
+    { top_k: 20, min_p: 0.01 },
+    { repetition_penalty: 1.3, presence_penalty: 0.5, frequency_penalty: 0.5 },
+    { logit_bias: { 5: 2 }, n: 2 },
+  ];
+  const requests = Array.from({ length: 12 }, (_, i) => ({
+    ...{ prompt: prompt.slice(0, 3 + i).repeat(1 + (i % 5)), seed: i, max_tokens: 10 + i },
+    ...settings[i % settings.length],
+  }));
+  const said = async (body: object): Promise<string[]> =>
+    (await server.post("/v1/completions", body)).body.choices.map(({ text }: { text: string }) => text);
+  const alone: string[][] = [];
+  for (const request of requests) alone.push(await said(request));
+  expect(await Promise.all(requests.map(said))).toEqual(alone);
+});
