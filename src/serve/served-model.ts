@@ -42,6 +42,8 @@ export class ServedModel {
   /** When it was last asked. */
   lastUsed = 0;
   #users = 0;
+  /** When it was last looked for newer weights. */
+  #lastLook = 0;
   #found: FoundModel;
   #text: Promise<PromptText> | null = null;
   #opening: Promise<ReadyModel> | null = null;
@@ -167,7 +169,9 @@ export class ServedModel {
 
   /** Takes the newest weights of a run under way, if nobody uses the ones that are open. */
   async refresh(): Promise<void> {
-    if (this.#users > 0) return;
+    const isRun = this.#found.path !== this.#source.path;
+    if (!isRun || this.#users > 0 || performance.now() - this.#lastLook < lookEveryMs) return;
+    this.#lastLook = performance.now();
     const found = await findModel(this.#source).catch(() => this.#found); // what is open goes on being served
     if (this.#users > 0 || (found.path === this.#found.path && found.created === this.#found.created)) return;
     this.#host.note(`${this.name}: ${found.path} is newer`);
@@ -228,6 +232,9 @@ export class ServedModel {
     if (this.queue.waiting > 0) void this.ready().catch(() => {}); // whoever waits hears of it
   }
 }
+
+/** How often a run under way is looked at, at most. */
+const lookEveryMs = 2000;
 
 function unusable(error: unknown): ApiError {
   const reason = error instanceof Error ? error.message : String(error);
