@@ -34,7 +34,7 @@ export interface NetworkState {
   readonly isComplete: boolean;
   /** Whether the rule that {@link anyCall} stands for may end here. */
   readonly isRuleEnd: boolean;
-  /** States by the byte that leads there; null: none. */
+  /** States by the byte that leads there; null: none, undefined: not yet known. */
   readonly next: (NetworkState | null | undefined)[];
 }
 
@@ -135,14 +135,14 @@ export class NetworkReader {
     const known = this.#states.get(key);
     if (known) return known;
     if (this.#states.size >= mostRemembered) this.#forget();
-    const state = { places: places.list, isComplete, isRuleEnd, next: [] };
+    const state = { places: places.list, isComplete, isRuleEnd, next: new Array(256).fill(undefined) };
     this.#states.set(key, state);
     return state;
   }
 
   /** States that are in use stay as they are, but no longer lead to others that nobody else holds. */
   #forget(): void {
-    for (const state of this.#states.values()) state.next.length = 0;
+    for (const state of this.#states.values()) state.next.fill(undefined);
     this.#states.clear();
   }
 }

@@ -3,7 +3,7 @@ import { SettingsError } from "../../core/errors.ts";
 /** Nodes of one grammar, at most; some hundred bytes each. */
 const mostNodes = 50_000;
 /** Nodes that are reached for nothing from all nodes together, at most: a thousand optional parts in a row have a million. */
-const mostReached = 2_000_000;
+const mostReached = 500_000;
 
 /** A byte that leads on. */
 export interface ByteEdge {

@@ -77,7 +77,8 @@ export class TokenMasks {
       const depth = depths[node] as number;
       const byte = bytes[node] as number;
       const state = path[depth - 1] as NetworkState;
-      const next = state.next[byte] ?? this.#reader.step(state, byte);
+      const known = state.next[byte];
+      const next = known === undefined ? this.#reader.step(state, byte) : known;
       const end = ends[node] as number;
       if (next === null) {
         node = end;
