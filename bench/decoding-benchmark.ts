@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ggmlBytes } from "../src/checkpoint/gguf-header.ts";
-import type { GgufDtype } from "../src/checkpoint/gguf-writer.ts";
+import type { GgufMixture } from "../src/models/gguf/mixtures.ts";
 import type { MachineLimits } from "./machine-limits.ts";
 import type { Cost } from "./peers/cost.ts";
 import { PeerProcess } from "./peers/peer-process.ts";
-import { matrixElements, writeRandomGguf } from "./peers/random-gguf.ts";
-import { decodingShape as shape } from "./shapes.ts";
+import type { LlamaShape } from "./peers/random-gguf.ts";
+import { matrixBytes, writeRandomGguf } from "./peers/random-gguf.ts";
+import { decodingShape, decodingShapeOf256 } from "./shapes.ts";
 import { formatNumber, formatRatio, formatShare, formatTable, median } from "./table.ts";
 import type { Measured, Side } from "./turns.ts";
 import { takeTurns } from "./turns.ts";
@@ -25,7 +25,7 @@ export interface DecodingResult {
   readonly program: string;
   readonly isOurs: boolean;
   readonly threads: number;
-  readonly weights: GgufDtype;
+  readonly weights: GgufMixture;
   readonly prompt: Speed;
   readonly decode: Speed;
   /** Weights read for each token, times tokens a second. */
@@ -46,7 +46,14 @@ interface Answer {
 }
 
 const lengths = { promptTokens: 256, decodeTokens: 64 };
-const formats: readonly GgufDtype[] = ["F32", "BF16", "Q8_0", "Q4_0"];
+/** Weights, and whose: of a mixture of blocks of 256 they are those of a model whose rows they fill. */
+const models: readonly (readonly [weights: GgufMixture, shape: LlamaShape])[] = [
+  ["F32", decodingShape],
+  ["BF16", decodingShape],
+  ["Q8_0", decodingShape],
+  ["Q4_0", decodingShape],
+  ["Q4_K_M", decodingShapeOf256],
+];
 /** llama.cpp was seen to wait for its own threads without an end. */
 const limitSeconds = 120;
 
@@ -57,7 +64,7 @@ export async function benchmarkDecoding(
   leftOut: (reason: string) => void,
 ): Promise<DecodingResult[]> {
   const results: Omit<DecodingResult, "shareOfBandwidth">[] = [];
-  for (const weights of formats) {
+  for (const [weights, shape] of models) {
     const folder = await mkdtemp(join(tmpdir(), "stemma-bench-"));
     try {
       const model = join(folder, "llama.gguf");
@@ -70,7 +77,8 @@ export async function benchmarkDecoding(
           () => limits.measureBandwidth(count),
         );
         const ours = measured.find(({ side }) => side.isOurs);
-        results.push(...measured.map((one) => resultOf(one, ours ?? one, count, weights)));
+        const bytes = matrixBytes(shape, weights);
+        results.push(...measured.map((one) => resultOf(one, ours ?? one, { threads: count, weights, bytes })));
       }
     } finally {
       await rm(folder, { recursive: true });
@@ -93,8 +101,7 @@ function sidesOf(model: string, threads: number): Side<Answer>[] {
 function resultOf(
   { side, answers }: Measured<Answer>,
   ours: Measured<Answer>,
-  threads: number,
-  weights: GgufDtype,
+  { threads, weights, bytes }: { readonly threads: number; readonly weights: GgufMixture; readonly bytes: number },
 ): Omit<DecodingResult, "shareOfBandwidth"> {
   const of = (tokens: number, cost: (answer: Answer) => Cost): Speed => {
     const rate = (all: readonly Answer[], time: keyof Cost): number =>
@@ -112,7 +119,7 @@ function resultOf(
     program: [side.name, answers.at(-1)?.version ?? ""].join(" ").trim(),
     ...{ isOurs: side.isOurs, threads, weights, decode },
     prompt: of(lengths.promptTokens, (answer) => answer.prompt),
-    bytesPerSecond: decode.perSecond * (ggmlBytes(weights, [matrixElements(shape)]) ?? Number.NaN),
+    bytesPerSecond: decode.perSecond * bytes,
     startSeconds: median(answers.map((answer) => answer.startSeconds)),
     peakBytes: median(answers.map((answer) => answer.peakBytes)),
   };

@@ -44,6 +44,11 @@ export const decodingShape = {
   ...{ layers: 30, heads: 9, keyValueHeads: 3, width: 576, hidden: 1536, context: 2048, vocabulary: 49_152 },
 } as const;
 
+/** As many weights in rows that blocks of 256 fill, which those of SmolLM2 leave to other formats. */
+export const decodingShapeOf256 = {
+  ...{ layers: 15, heads: 12, keyValueHeads: 4, width: 768, hidden: 2048, context: 2048, vocabulary: 49_152 },
+} as const;
+
 /** Name of a fixed shape. */
 export type ShapeName = keyof typeof shapes;
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { AnyFamily } from "../src/models/family.ts";
+import { bertLayout } from "../src/models/gguf/bert-layout.ts";
 import { ggufLayouts } from "../src/models/gguf/layout.ts";
 import { families, otherFamilies } from "../src/models/index.ts";
 
@@ -12,7 +13,9 @@ function familyTable(): string[] {
   const all: [string, AnyFamily][] = [...Object.entries(families), ...Object.entries(otherFamilies)];
   const rows = all.map(([name, { modelType, summary }]) => {
     const layouts = ggufLayouts.filter((layout) => layout.modelType === modelType);
-    const architectures = [...new Set(layouts.map(({ architecture }) => `\`${architecture}\``))].join(", ");
+    const both = layouts.map(({ architecture }) => `\`${architecture}\``);
+    const out = bertLayout.modelType === modelType ? [`\`${bertLayout.architecture}\` (out, for embeddings)`] : [];
+    const architectures = [...new Set([...both, ...out])].join(", ");
     return `| \`${name}\` | \`${modelType}\` | ${summary} | ${architectures || "–"} |`;
   });
   return [

@@ -1,6 +1,9 @@
+import { ggmlBytes } from "../../src/checkpoint/gguf-header.ts";
 import type { GgufValue } from "../../src/checkpoint/gguf-values.ts";
 import type { GgufDtype, GgufTensor } from "../../src/checkpoint/gguf-writer.ts";
 import { writeGguf } from "../../src/checkpoint/gguf-writer.ts";
+import type { GgufMixture } from "../../src/models/gguf/mixtures.ts";
+import { dtypeInMixture } from "../../src/models/gguf/mixtures.ts";
 
 /** Sizes of a Llama whose embedding serves as output layer. */
 export interface LlamaShape {
@@ -15,21 +18,30 @@ export interface LlamaShape {
 
 /**
  * Writes a Llama with random weights in llama.cpp's format: enough for measuring its speed, with a vocabulary of made-up
- * tokens. Matrices are stored as `dtype`, gains as float32.
+ * tokens. Matrices are stored as the mixture has it, gains as float32.
  */
-export async function writeRandomGguf(path: string, shape: LlamaShape, dtype: GgufDtype): Promise<void> {
+export async function writeRandomGguf(path: string, shape: LlamaShape, mixture: GgufMixture): Promise<void> {
   const tensors = llamaTensors(shape).map(([name, axes], index): GgufTensor => {
     const size = axes.reduce((a, b) => a * b);
     const isGain = axes.length === 1;
-    return { name, shape: axes, dtype: isGain ? "F32" : dtype, read: async () => randomWeights(size, index, +isGain) };
+    const dtype = isGain ? "F32" : dtypeOf(name, axes, shape, mixture);
+    return { name, shape: axes, dtype, read: async () => randomWeights(size, index, +isGain) };
   });
   await writeGguf(path, { metadata: new Map(Object.entries(metadata(shape))), tensors });
 }
 
-/** Numbers in all matrices: what a token has to pass, for of the embedding it reads a row and the output layer reads all. */
-export function matrixElements(shape: LlamaShape): number {
+/** Bytes of all matrices: what a token has to pass, for of the embedding it reads a row and the output layer reads all. */
+export function matrixBytes(shape: LlamaShape, mixture: GgufMixture): number {
   const matrices = llamaTensors(shape).filter(([, axes]) => axes.length > 1);
-  return matrices.reduce((sum, [, axes]) => sum + axes.reduce((a, b) => a * b), 0);
+  return matrices.reduce((sum, [name, axes]) => {
+    return sum + (ggmlBytes(dtypeOf(name, axes, shape, mixture), axes) ?? Number.NaN);
+  }, 0);
+}
+
+/** Of a format alone all matrices are of it, the embedding too. */
+function dtypeOf(name: string, axes: readonly number[], { layers }: LlamaShape, mixture: GgufMixture): GgufDtype {
+  if (mixture !== "Q4_K_M" && mixture !== "Q5_K_M") return mixture;
+  return dtypeInMixture(mixture, { name, shape: axes }, { architecture: "llama", layers, experts: 0, isTied: true });
 }
 
 /** Names and axes, rows first. */

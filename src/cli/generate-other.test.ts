@@ -131,11 +131,9 @@ test("an encoder is refused where a decoder is wanted, in the terms of the comma
   await expect(scored).rejects.toThrow(
     /"bert", which is another shape of model \(BERT: .*\); this is for decoders; stemma finetune teaches this one/,
   );
-  for (const folder of [encoder, writer]) {
-    await expect(exportGguf(folder, join(root, "x.gguf"), "F32")).rejects.toThrow(
-      /gguf: a model of type (bert|t5) cannot be written for llama\.cpp; those that can are gpt2, .*llama, /,
-    );
-  }
+  await expect(exportGguf(writer, join(root, "x.gguf"), "F32")).rejects.toThrow(
+    /gguf: a model of type t5 cannot be written for llama\.cpp; those that can are gpt2, .*llama, .*bert$/,
+  );
   const unknown = join(root, "unknown");
   cpSync(encoder, unknown, { recursive: true });
   writeFileSync(join(unknown, "config.json"), '{ "model_type": "mamba" }');

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,9 +9,11 @@ import { fillAdapterFolder } from "../../src/checkpoint/model-folder.ts";
 import { Random } from "../../src/core/random.ts";
 import { findLlamaCpp } from "../../src/eval/llama-cpp.ts";
 import { proveGguf } from "../../src/eval/llama-cpp-proof.ts";
+import { embedTexts } from "../../src/generate/embed.ts";
+import { openEmbedder } from "../../src/generate/embedder.ts";
 import type { ModelFamily } from "../../src/models/family.ts";
 import { exportGgufAdapter } from "../../src/models/gguf/adapter.ts";
-import { exportGguf, importGguf } from "../../src/models/gguf/files.ts";
+import { exportGguf, importGguf, modelfileFor } from "../../src/models/gguf/files.ts";
 import { ggufLayouts } from "../../src/models/gguf/layout.ts";
 import type { GgufMixture } from "../../src/models/gguf/mixtures.ts";
 import { families } from "../../src/models/index.ts";
@@ -19,7 +21,10 @@ import { loadModel } from "../../src/models/load.ts";
 import { adapt } from "../../src/models/low-rank-adapters.ts";
 import { adapterContents } from "../../src/models/write-adapters.ts";
 import { trainedParameters } from "../../src/nn/parameters.ts";
+import { runStage } from "../../src/stages/run-stage.ts";
+import { sft } from "../../src/stages/sft.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
+import { writeSmallEncoder } from "../small-encoder.ts";
 import { tokenizer, writeSmallModel } from "../small-model.ts";
 
 /**
@@ -35,6 +40,11 @@ interface Answer {
   readonly ids: readonly number[];
   readonly probabilities: readonly number[];
   readonly continuation: readonly number[];
+}
+
+interface Embedded {
+  readonly ids: readonly number[];
+  readonly embedding: readonly number[];
 }
 
 /**
@@ -171,18 +181,17 @@ describe.skipIf(!isInstalled)("llama.cpp gives the tokens and probabilities that
     expect(furthest(ours, plain)).toBeGreaterThan(0.05);
   });
 
-  test("blocks of 256 are read as they are here", async () => {
-    const [folderOf, file] = [join(folder, "wide"), join(folder, "wide.gguf")];
-    await writeSmallModel(
-      folderOf,
-      families.llama,
-      { hidden_size: 256, intermediate_size: 512, initializer_range: 0.05, max_position_embeddings: 256 },
-      0.2,
-    );
-    await exportGguf(folderOf, file, "Q4_K_M");
-    const proof = await proveGguf(file, backend, findLlamaCpp());
-    expect(proof).toMatchObject({ firstOtherToken: null, agrees: true });
-  });
+  test.each([
+    ["F32", 1e-3],
+    ["Q8_0", 1e-2],
+  ] as const)("embeddings of a BERT as %s", (mixture, tolerance) =>
+    compareEmbeddings({ folder, peer }, mixture, tolerance),
+  );
+
+  test("what was taught on a file leaves again, with a Modelfile, and is read as it is here", () =>
+    teachAndLeave(folder));
+
+  test("blocks of 256 are read as they are here", () => proveBlocks(folder));
 
   async function compare(
     name: string,
@@ -238,4 +247,62 @@ async function continued(
     const sum = row.reduce((total, x) => total + x, 0);
     return row.map((x) => x / sum);
   });
+}
+
+async function compareEmbeddings(
+  { folder, peer }: { readonly folder: string; readonly peer: PeerProcess },
+  mixture: GgufMixture,
+  tolerance: number,
+): Promise<void> {
+  const [encoder, file] = [join(folder, `bert-${mixture}`), join(folder, `bert-${mixture}.gguf`)];
+  await writeSmallEncoder(encoder);
+  expect(await exportGguf(encoder, file, mixture)).toContain("GELU");
+  const embedder = await openEmbedder(encoder, backend);
+  for (const some of ["in the beginning god created", "void, Heaven!", "the earth xyz form"]) {
+    const { ids, embedding } = await peer.ask<Embedded>({ model: file, text: some, embeds: true });
+    expect(ids).toEqual([...embedder.tokenizer.encode(some)]);
+    const [ours = new Float32Array()] = await embedTexts(embedder, [some]);
+    const dot = ours.reduce((sum, value, i) => sum + value * (embedding[i] ?? 0), 0);
+    expect(1 - dot / Math.hypot(...ours) / Math.hypot(...embedding)).toBeLessThan(tolerance);
+  }
+}
+
+async function teachAndLeave(folder: string): Promise<void> {
+  const [base, file, rows, run] = ["taught", "taught.gguf", "rows.jsonl", "run"].map((x) => join(folder, x)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  await writeSmallModel(base, families.llama, { initializer_range: 0.1, max_position_embeddings: 256 }, 0.2);
+  await exportGguf(base, file, "Q8_0");
+  const row = { prompt: "In the beginning", completion: "God created the heaven" };
+  await writeFile(rows, `${JSON.stringify(row)}\n`.repeat(8));
+  const given = { model: file, data: [rows], validationShare: 0, output: run, steps: 4, batchSize: 4 };
+  const settings = sft.settings.parse({ ...given, loraRank: 2, loraTargets: "all", learningRate: 1e-2 });
+  await runStage(sft, settings, { note: () => undefined });
+  const [final, out] = [join(run, "final"), join(folder, "out.gguf")];
+  await exportGguf(final, out, "F32");
+  const { text: written } = await modelfileFor(final, join(folder, "Modelfile"), {
+    ...{ model: out, adapter: null, system: null },
+  });
+  expect(written).toContain("FROM ./out.gguf\n");
+  expect(written).toContain(`PARAMETER stop ${JSON.stringify("<|endoftext|>")}`);
+  const proof = await proveGguf(out, backend, findLlamaCpp());
+  expect(proof).toMatchObject({ firstOtherToken: null, agrees: true });
+  const before = await proveGguf(file, backend, findLlamaCpp());
+  expect(proof).not.toEqual(before);
+}
+
+async function proveBlocks(folder: string): Promise<void> {
+  const [folderOf, file] = [join(folder, "wide"), join(folder, "wide.gguf")];
+  await writeSmallModel(
+    folderOf,
+    families.llama,
+    { hidden_size: 256, intermediate_size: 512, initializer_range: 0.05, max_position_embeddings: 256 },
+    0.2,
+  );
+  await exportGguf(folderOf, file, "Q4_K_M");
+  const proof = await proveGguf(file, backend, findLlamaCpp());
+  expect(proof).toMatchObject({ firstOtherToken: null, agrees: true });
 }

@@ -1,12 +1,10 @@
 import { toStored } from "../../checkpoint/assign-tensors.ts";
-import { tokenizerMetadata } from "../../checkpoint/gguf-tokenizer.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
 import type { GgufContents, GgufTensor } from "../../checkpoint/gguf-writer.ts";
 import type { WritableTensor } from "../../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
-import type { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { HeadCounts } from "./arrangement.ts";
 import { arrangedShape } from "./arrangement.ts";
@@ -21,7 +19,11 @@ import { embeddingInFile, ggufPlan, placeInFile } from "./plan.ts";
 export interface GgufSource extends ExportedModel {
   /** `general.name` of the file. */
   readonly name: string;
-  readonly encoder: ChatEncoder;
+  readonly tokenizer: Tokenizer;
+  /** What the file says of the tokenizer; `rows` is the height of the model's embedding. */
+  readonly tokenizerMetadata: (rows: number) => ReadonlyMap<string, GgufValue>;
+  /** Further entries of the architecture. */
+  readonly more?: readonly (readonly [string, GgufValue])[];
 }
 
 /**
@@ -31,8 +33,8 @@ export interface GgufSource extends ExportedModel {
  * @throws {CheckpointError} when the tokenizer has more tokens than the model.
  */
 export async function ggufContents(source: GgufSource, mixture: GgufMixture): Promise<GgufContents & Differing> {
-  const { settings, name, encoder } = source;
-  const { vocabularySize } = encoder.tokenizer;
+  const { settings, name, tokenizer, more = [] } = source;
+  const { vocabularySize } = tokenizer;
   const rows = settings.vocabularySize;
   if (vocabularySize > rows) {
     throw new CheckpointError(
@@ -44,11 +46,12 @@ export async function ggufContents(source: GgufSource, mixture: GgufMixture): Pr
   const metadata = new Map<string, GgufValue>([
     ["general.architecture", { type: "string", value: plan.layout.architecture }],
     ["general.type", { type: "string", value: "model" }],
-    ["general.name", { type: "string", value: harmlessName(name, encoder.tokenizer) }],
+    ["general.name", { type: "string", value: harmlessName(name, tokenizer) }],
     ["general.file_type", { type: "uint32", value: fileTypes[mixture] }],
     ...(tensors.some((tensor) => tensor.dtype.startsWith("Q")) ? [quantizationVersion] : []),
     ...plan.metadata,
-    ...tokenizerMetadata(encoder, rows),
+    ...more.map(([key, value]): [string, GgufValue] => [`${plan.layout.architecture}.${key}`, value]),
+    ...source.tokenizerMetadata(rows),
   ]);
   return { metadata, tensors, differs: plan.layout.differs?.(settings) ?? null };
 }

@@ -1,7 +1,12 @@
 import { basename, dirname, relative, resolve } from "node:path";
 import { openReference } from "../../backend/reference/index.ts";
 import { openGguf } from "../../checkpoint/gguf.ts";
-import { chatTemplateFromMetadata, endsFromMetadata, tokenizerFromMetadata } from "../../checkpoint/gguf-tokenizer.ts";
+import {
+  chatTemplateFromMetadata,
+  endsFromMetadata,
+  tokenizerFromMetadata,
+  tokenizerMetadata,
+} from "../../checkpoint/gguf-tokenizer.ts";
 import type { GgufValue } from "../../checkpoint/gguf-values.ts";
 import { writeGguf } from "../../checkpoint/gguf-writer.ts";
 import type { ModelContents } from "../../checkpoint/model-folder.ts";
@@ -12,11 +17,13 @@ import { chatTemplateFile } from "../../text/chat-template-file.ts";
 import { loadChatEncoder } from "../../text/load-chat-encoder.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import { encoderNamed } from "../encoders.ts";
 import { generationConfig } from "../generation-config.ts";
-import { isGgufPath, loadModel, speakingFamilyIn } from "../load.ts";
+import { isGgufPath, loadModel, openModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents } from "./contents.ts";
 import { loadGgufEncoder } from "./encoder.ts";
+import { exportEncoder } from "./encoder-file.ts";
 import { ggufAsFolder } from "./folder.ts";
 import type { GgufMixture } from "./mixtures.ts";
 import type { Modelfile, ModelfileContents } from "./modelfile.ts";
@@ -38,11 +45,16 @@ export async function exportGguf(
   adapters: readonly string[] = [],
 ): Promise<string | null> {
   layoutsFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
+  const { config, close } = await openModel(folder);
+  await close();
+  const own = encoderNamed(config);
+  if (own) return exportEncoder({ family: own, folder, adapters, name: nameOf(folder) }, path, mixture);
   const { model, family } = await loadModel(folder, openReference(), "float32", adapters);
   const encoder = await loadChatEncoder(folder);
   const contents = await ggufContents(
     {
-      ...{ name: nameOf(folder), family, encoder },
+      ...{ name: nameOf(folder), family, tokenizer: encoder.tokenizer },
+      tokenizerMetadata: (rows) => tokenizerMetadata(encoder, rows),
       settings: model.settings,
       tensors: storedTensors(family, model),
     },

@@ -3,6 +3,7 @@ import type { WritableTensor } from "../../checkpoint/tensor-source.ts";
 import { CheckpointError, UnsupportedError } from "../../core/errors.ts";
 import type { AnyFamily } from "../family.ts";
 import type { HeadCounts } from "./arrangement.ts";
+import { bertLayout } from "./bert-layout.ts";
 import { firstDifference } from "./difference.ts";
 import type { GgufDescription } from "./folder.ts";
 import { headCounts, layoutConfig } from "./folder.ts";
@@ -45,9 +46,10 @@ export interface GgufPlan {
  * @throws {UnsupportedError} when they cannot be written, naming those that can.
  */
 export function layoutsFor(modelType: string): readonly GgufLayout[] {
-  const layouts = ggufLayouts.filter((candidate) => candidate.modelType === modelType);
+  const all = [...ggufLayouts, bertLayout];
+  const layouts = all.filter((candidate) => candidate.modelType === modelType);
   if (layouts.length > 0) return layouts;
-  const known = [...new Set(ggufLayouts.map((candidate) => candidate.modelType))].join(", ");
+  const known = [...new Set(all.map((candidate) => candidate.modelType))].join(", ");
   throw new UnsupportedError(
     `gguf: a model of type ${modelType} cannot be written for llama.cpp; those that can are ${known}`,
   );
