@@ -17,7 +17,7 @@ export interface ConvertOptions extends Pick<ModelContents, "maxShardBytes"> {
 
 /** Files beside config and weights that make a folder usable: a tokenizer's, a chat template, a model card. */
 const companion =
-  /^(tokenizer(_config)?\.json|tokenizer\.model|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|preprocessor_config\.json|README\.md)$/;
+  /^(tokenizer(_config)?\.json|tokenizer\.model|(spiece|sentencepiece\.bpe)\.model|(source|target)\.spm|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.jinja|preprocessor_config\.json|README\.md)$/;
 
 const kept: readonly string[] = ["I64", "I32", "U8", "BOOL"] satisfies WritableDtype[];
 

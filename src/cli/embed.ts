@@ -13,6 +13,7 @@ import { openEmbedder } from "../generate/embedder.ts";
 import { npyPieces } from "../generate/npy.ts";
 import { nearestVectors, similarity } from "../generate/similarity.ts";
 import { poolingModes } from "../models/sentence-modules.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -25,6 +26,7 @@ const EmbedSettings = z.object({
     .min(1)
     .describe("folder of sentence-transformers, of an encoder or of a decoder")
     .meta({ placeholder: "folder" }),
+  ...addedAdapterSettings,
   text: z
     .array(z.string())
     .default([])
@@ -78,7 +80,8 @@ export const embed = defineCommand({
     const texts = await textsOf(settings, io);
     const signal = io.stopSignal(); // not before: whoever waits for standard input is ended at once
     const backend = await openMachine(settings, io);
-    const embedder = await openEmbedder(settings.model, backend, { pooling: settings.pooling ?? null, note: io.note });
+    const { model, pooling = null, adapter: adapters } = settings;
+    const embedder = await openEmbedder(model, backend, { pooling, note: io.note, adapters });
     const embeddings = await embedAll(embedder, texts, settings, signal);
     if (settings.output !== undefined) {
       await writeEmbeddings(settings.output, texts, embeddings, signal);
@@ -98,7 +101,7 @@ export const embed = defineCommand({
   },
 });
 
-async function refuseWrong({ model, text, input, output, query, overwrite }: EmbedSettings): Promise<void> {
+async function refuseWrong({ model, adapter, text, input, output, query, overwrite }: EmbedSettings): Promise<void> {
   if (text.length > 0 && input.length > 0) throw new SettingsError("--text and --input are both given; give one");
   if (text.some((one) => one.trim() === "")) throw new SettingsError("--text: is empty; give a text, or leave it out");
   if (query?.trim() === "") throw new SettingsError("--query: is empty; give a text, or leave it out");
@@ -107,7 +110,13 @@ async function refuseWrong({ model, text, input, output, query, overwrite }: Emb
   if (!/\.(npy|jsonl)$/.test(output)) {
     throw new SettingsError(`--output: ${output} ends neither in .npy nor in .jsonl; name it so`);
   }
-  await refuseTakenOutput({ command: "embed", sources: [model, ...input], output, kind: "file", overwrite });
+  await refuseTakenOutput({
+    command: "embed",
+    sources: [model, ...adapter, ...input],
+    output,
+    kind: "file",
+    overwrite,
+  });
 }
 
 async function textsOf(settings: EmbedSettings, io: Io): Promise<readonly string[]> {

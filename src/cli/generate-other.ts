@@ -1,5 +1,4 @@
 import type { Backend } from "../backend/kernels.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import { loadTokenizerFor } from "../generate/assistant.ts";
 import { fillIn } from "../generate/fill-in.ts";
@@ -10,8 +9,10 @@ import type { EncoderFamily } from "../models/encoder-family.ts";
 import { encoderNamed } from "../models/encoders.ts";
 import type { Architecture } from "../models/family.ts";
 import { otherFamilies } from "../models/index.ts";
-import { loadModelOf } from "../models/load.ts";
+import type { OpeningChoice } from "../models/load.ts";
+import { loadModelOf, openModel } from "../models/load.ts";
 import { loadTextToText } from "../models/load-text-to-text.ts";
+import type { WeightChoice } from "../models/weight-choice.ts";
 import { wholeText } from "../text/text-bounds.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
@@ -30,6 +31,10 @@ export interface OtherOptions {
   readonly beams: number;
   readonly lengthPenalty: number;
   readonly seed: number;
+  /** Adapters that are added to the model. */
+  readonly adapter?: readonly string[];
+  /** How its matrices lie in memory; default: as the file has them. */
+  readonly weights?: WeightChoice | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -47,9 +52,16 @@ export const otherAnswerers = {
   "encoder-decoder": answerPrompts,
 } satisfies Record<Exclude<Architecture, "decoder">, Answerer>;
 
+function openingOf({
+  adapter: adapters = [],
+  weights = "stored",
+}: OtherOptions): Pick<OpeningChoice, "adapters" | "weights"> {
+  return { adapters, weights };
+}
+
 /** An encoder-decoder reads each prompt and writes a text of its own. */
 async function answerPrompts(...[folder, prompts, options, backend]: Parameters<Answerer>): ReturnType<Answerer> {
-  const { model } = await loadTextToText(folder, backend);
+  const { model } = await loadTextToText(folder, backend, openingOf(options));
   const tokenizer = await loadTokenizerFor(model, folder);
   const { endOfText } = model.settings;
   const texts = prompts.map((prompt) => wholeText(tokenizer, tokenizer.encode(prompt), endOfText));
@@ -71,9 +83,11 @@ async function answerPrompts(...[folder, prompts, options, backend]: Parameters<
 }
 
 /** An encoder fills in the masks of each prompt. */
-async function fillPrompts(...[folder, prompts, { signal }, backend]: Parameters<Answerer>): ReturnType<Answerer> {
+async function fillPrompts(...[folder, prompts, options, backend]: Parameters<Answerer>): ReturnType<Answerer> {
+  const { signal } = options;
   const family = await encoderIn(folder);
-  const model = await loadModelOf(family.words, folder, backend, { random: null, report: needsWords(family, folder) });
+  const missing = { random: null, report: needsWords(family, folder) };
+  const model = await loadModelOf(family.words, folder, backend, { missing, ...openingOf(options) });
   const tokenizer = await loadTokenizerFor(model, folder);
   const mask = maskOf(tokenizer, folder);
   const special = new Set(tokenizer.specialTokens.values());
@@ -120,7 +134,7 @@ function needsWords({ description }: EncoderFamily, folder: string): (lacking: r
 
 /** What kind of encoder lies in a folder. */
 async function encoderIn(folder: string): Promise<EncoderFamily> {
-  const { config, close } = await openModelFolder(folder);
+  const { config, close } = await openModel(folder);
   await close();
   const family = encoderNamed(config);
   if (family) return family;

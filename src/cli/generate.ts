@@ -92,15 +92,7 @@ export const generate = defineCommand({
     const { architecture = "decoder", modelType } = await speakingFamilyIn(settings.model);
     const answer = architecture === "decoder" ? null : otherAnswerers[architecture];
     refuseSearch(settings, architecture);
-    if (answer && settings.adapter.length > 0) {
-      throw new SettingsError(`adapter: is for decoders, this is a ${modelType}; leave --adapter out`);
-    }
     refuseIdle(settings, architecture);
-    if (architecture !== "decoder" && settings.weights !== undefined) {
-      throw new SettingsError(
-        `weights: only decoders lie as ${settings.weights}, this is a ${modelType}; leave it out`,
-      );
-    }
     if (architecture !== "decoder" && settings.cacheType !== undefined) {
       throw new SettingsError(`cache type: is for decoders, this is a ${modelType}; leave it out`);
     }

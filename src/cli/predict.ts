@@ -10,6 +10,7 @@ import { indexOfLargest } from "../eval/task-metrics.ts";
 import { reportLines, softmax, taskReport } from "../eval/task-report.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import type { TaskDescription } from "../models/task-model.ts";
+import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { classIndex, targetOf } from "../stages/finetune.ts";
 import { encodingOf, openTrainedSolver } from "../stages/finetune-model.ts";
 import { columnSettings, columnsOf } from "../stages/finetune-settings.ts";
@@ -25,6 +26,7 @@ export const predict = defineCommand({
   group: "Use a model",
   settings: z.object({
     model: z.string().min(1).describe("folder of a fine-tuned model").meta({ placeholder: "folder" }),
+    ...addedAdapterSettings,
     data: z.array(z.string()).min(1).describe("rows: files of JSON, CSV or Parquet").meta({ placeholder: "file" }),
     output: z
       .string()
@@ -44,10 +46,10 @@ export const predict = defineCommand({
   async run(settings, io) {
     const { output, overwrite } = settings;
     const signal = io.stopSignal();
-    const sources = [settings.model, ...settings.data];
+    const sources = [settings.model, ...settings.adapter, ...settings.data];
     await refuseTakenOutput({ command: "predict", sources, output, kind: "file", overwrite });
     const backend = await openMachine(settings, io);
-    const solver = await openTrainedSolver(settings.model, backend);
+    const solver = await openTrainedSolver(settings.model, backend, { adapters: settings.adapter });
     const { description } = solver.model;
     const columns = columnsOf(description.task, settings, description.columns);
     const isScore = description.labels.length === 0;

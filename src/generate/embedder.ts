@@ -2,6 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
+import { addAdapters } from "../models/added-adapters.ts";
 import { decoderBody, EmbeddingModel, encoderBody, widthOf } from "../models/embedding-model.ts";
 import { encoderNamed } from "../models/encoders.ts";
 import { isGgufPath, loadModelOf, openModel } from "../models/load.ts";
@@ -27,6 +28,8 @@ export interface EmbedderOptions {
   readonly pooling?: PoolingMode | null;
   /** Is told what a folder leaves open and how it was decided. */
   readonly note?: (line: string) => void;
+  /** What is added to its matrices, as {@link addAdapters} takes it. */
+  readonly adapters?: readonly string[];
 }
 
 /**
@@ -39,7 +42,7 @@ export interface EmbedderOptions {
 export async function openEmbedder(
   path: string,
   backend: Backend,
-  { pooling = null, note = () => undefined }: EmbedderOptions = {},
+  { pooling = null, note = () => undefined, adapters = [] }: EmbedderOptions = {},
 ): Promise<Embedder> {
   if (isGgufPath(path)) {
     throw new CheckpointError(
@@ -54,7 +57,9 @@ export async function openEmbedder(
     const known = found?.modules ?? { ...plainModules, pooling: [encoder ? "mean" : "lasttoken"] as const };
     const modules = pooling === null ? known : { ...known, pooling: [pooling] };
     if (!found) note(`${path}: does not say how states become an embedding: ${howPooled(modules)}`);
-    const body = encoder ? await openEncoder(encoder, folder.path, backend) : await openDecoder(folder, backend);
+    const body = encoder
+      ? await openEncoder(encoder, folder.path, backend, adapters)
+      : await openDecoder(folder, backend, adapters);
     const tokenizer = await loadTokenizerFor(body.model, folder.path);
     const own = body.model.settings.context;
     return { model: new EmbeddingModel(body, modules), tokenizer, maxLength: Math.min(modules.maxLength ?? own, own) };
@@ -71,12 +76,13 @@ async function openEncoder(
   family: NonNullable<ReturnType<typeof encoderNamed>>,
   path: string,
   backend: Backend,
+  adapters: readonly string[],
 ): Promise<ReturnType<typeof encoderBody>> {
   let hasPooler = true;
   const report = (): void => {
     hasPooler = false;
   };
-  const model = await loadModelOf(family.body, path, backend, { random: null, report });
+  const model = await loadModelOf(family.body, path, backend, { missing: { random: null, report }, adapters });
   return encoderBody(family, model, hasPooler);
 }
 
@@ -84,13 +90,16 @@ async function openEncoder(
 async function openDecoder(
   folder: Awaited<ReturnType<typeof openModel>>,
   backend: Backend,
+  adapters: readonly string[],
 ): Promise<ReturnType<typeof decoderBody>> {
   const { ownHead } = familyOf(folder.config, folder.path);
   const isHeadless = ownHead !== undefined && !folder.tensors.has(ownHead.head);
   const config = isHeadless ? { ...folder.config, tie_word_embeddings: true } : folder.config;
   const { path, tensors } = folder;
-  const { model, family } = await readModel({ path, tensors, config }, backend);
-  return decoderBody(family, model);
+  const opened = await readModel({ path, tensors, config }, backend);
+  await addAdapters({ ...opened, hasWhole: true }, folder.adapters ?? []);
+  await addAdapters(opened, adapters);
+  return decoderBody(opened.family, opened.model);
 }
 
 /** What the folder of an embedding model is made from; sentence-transformers opens it. */

@@ -77,8 +77,8 @@ export interface AdapterTarget {
 
 /**
  * Adds adapters in PEFT's layout to the matrices of a model, one after the other, in 32 bits. What PEFT keeps whole beside
- * them (`modules_to_save`, biases) takes the place of the model's own. A matrix in a format for reading only stays as it
- * is, and its layer adds the change to what it gives.
+ * them (`modules_to_save`, biases) takes the place of the model's own. Where a layer's matrix is in a format for reading
+ * only, those of all layers stay as they are, and each adds its change to what it gives.
  *
  * @param choices - Folders; `FOLDER=0.5` adds half of the change.
  * @throws {CheckpointError} when an adapter is damaged, of another kind, or of another model; that one has changed nothing.
@@ -120,7 +120,7 @@ export async function withLowRankChanges<Result>(
     if (first === undefined) return use(low);
     throw new UnsupportedError(
       `${choice.path}: holds ${first.placement.name} whole, which is no low-rank change; merge it into its model ` +
-        "(stemma merge), and export that",
+        "(stemma merge), and take that",
     );
   });
 }
@@ -184,13 +184,15 @@ function planChanges(target: AdapterTarget, source: TensorSource, adapter: Adapt
   const pairs = source.names().filter((name) => loraPart(name) === "A");
   const rest = source.names().filter((name) => loraPart(name) === null);
   const ups = new Set(source.names().filter((name) => loraPart(name) === "B"));
-  const layers = new Map([...linearsOf(model).values()].map((layer) => [layer.weight.storage, layer]));
+  const linears = [...linearsOf(model).values()];
+  const layers = new Map(linears.map((layer) => [layer.weight.storage, layer]));
+  const isApart = linears.some(({ weight }) => isWeightFormat(weight.dtype));
   const low = pairs.map((down) => {
     const up = down.replace("lora_A", "lora_B");
     if (!ups.delete(up)) throw new CheckpointError(`${source.name}: ${down} has no ${up}; the file is incomplete`);
     const placement = placeOf(down);
     const layer = layers.get(placement.tensor.storage) ?? null;
-    return lowRankChange({ placement, layer }, [down, up], source, adapter);
+    return lowRankChange({ placement, layer, isApart }, [down, up], source, adapter);
   });
   const [lone] = ups;
   if (lone !== undefined) throw new CheckpointError(`${source.name}: ${lone} has no lora_A; the file is incomplete`);
@@ -221,8 +223,17 @@ export function loraPart(name: string): "A" | "B" | null {
   return part === "A" || part === "B" ? part : null;
 }
 
+/** What is changed. */
+interface ChangedMatrix {
+  readonly placement: Placement;
+  /** The layer that it is of; null where it is no layer's. */
+  readonly layer: Linear | null;
+  /** Whether layers keep changes beside their matrices. */
+  readonly isApart: boolean;
+}
+
 function lowRankChange(
-  { placement, layer }: { readonly placement: Placement; readonly layer: Linear | null },
+  { placement, layer, isApart }: ChangedMatrix,
   [down, up]: readonly [string, string],
   source: TensorSource,
   adapter: Adapter,
@@ -239,8 +250,7 @@ function lowRankChange(
   fits(down, [rank, inputs]);
   fits(up, [outputs, rank]);
   const scale = adapter.weight * scaleOf(adapter.config, moduleTensor(down).replace(/\.weight$/, ""), rank);
-  const isReadOnly = isWeightFormat(tensor.dtype);
-  if (isReadOnly && !layer) throw readOnly(adapter, placement, moduleTensor(down));
+  if (isWeightFormat(tensor.dtype) && !layer) throw readOnly(adapter, placement, moduleTensor(down));
   return {
     ...{ placement, rank, scale },
     down: () => source.read(down),
@@ -248,7 +258,7 @@ function lowRankChange(
     async apply() {
       const downValues = await source.read(down);
       const upValues = fromStored({ ...placement, transposed: false, rows, shift: 0 }, await source.read(up));
-      if (isReadOnly && layer) {
+      if (isApart && layer) {
         const firstRow = (tensor.offset - layer.weight.offset) / inputs;
         const change = { a: downValues, b: upValues, rank, scale, firstRow };
         layer.added = await sumOfChanges(layer.added, layer.weight, change);

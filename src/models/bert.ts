@@ -111,7 +111,7 @@ export class Bert implements TextModel {
     if (width % heads !== 0) throw new ShapeError(`bert: ${heads} heads do not divide a width of ${width}`);
     this.settings = settings;
     const inner = settings.embeddingWidth ?? width;
-    this.tokenEmbedding = init.normal([settings.vocabularySize, inner], range);
+    this.tokenEmbedding = init.matrix([settings.vocabularySize, inner], range);
     const { turning } = settings;
     this.positionEmbedding = turning ? null : init.normal([settings.positionOffset + settings.context, inner], range);
     this.segmentEmbedding = settings.segments > 0 ? init.normal([settings.segments, inner], range) : null;
@@ -216,7 +216,7 @@ export class BertForPretraining implements TextModel {
     this.transformNorm = poolerNorm ?? new LayerNorm(inner, settings.normEpsilon, init);
     this.outputBias = init.constant([settings.vocabularySize], 0);
     const { vocabularySize, initializerRange } = settings;
-    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, inner], initializerRange);
+    this.head = settings.tiedEmbeddings ? null : init.matrix([vocabularySize, inner], initializerRange);
     this.relationship = settings.nextSentence ? new Linear(settings.width, 2, linear, init) : null;
     this.#activation = settings.wordActivation ?? settings.activation;
   }
@@ -286,7 +286,8 @@ export class BertClassifier implements TextModel {
     const outputs = task === "multiple-choice" ? 1 : labels.length;
     this.settings = settings;
     this.body = body;
-    this.classifier = new Linear(width, outputs, { bias: true, standardDeviation: initializerRange }, init);
+    const linear = { bias: true, standardDeviation: initializerRange, isExact: true };
+    this.classifier = new Linear(width, outputs, linear, init);
   }
 
   get backend(): Tensor["backend"] {

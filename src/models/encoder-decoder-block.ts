@@ -1,3 +1,4 @@
+import { isWeightFormat } from "../backend/weight-formats.ts";
 import type { ForwardOptions } from "../nn/attention.ts";
 import { SelfAttention } from "../nn/attention.ts";
 import { CrossAttention } from "../nn/cross-attention.ts";
@@ -71,7 +72,7 @@ export class EncoderDecoderBlock {
     const { cross, crossNorm } = this;
     if (!cross || !crossNorm) return x;
     const remembered = text.remembered?.[this.#layer] ?? cross.remember(text.hidden, random);
-    const sees = { causal: false, keyLengths: text.lengths ?? undefined };
+    const sees: AttentionMask = { causal: false, keyLengths: text.lengths ?? undefined, renew: () => sees };
     const read = this.#read(x, crossNorm, (input) => cross.mix(input, remembered, sees, random));
     return this.#add(x, read, cross.projection, crossNorm, random);
   }
@@ -101,7 +102,8 @@ function feedForward(settings: EncoderDecoderSettings, init: Initializer): Mlp |
 
 /** Gives the rows of queries, the first of a packed matrix, the deviation that they are to start with. */
 function shrinkQueries(weight: Tensor, { heads, headDim, width, deviations }: EncoderDecoderSettings): void {
-  if (deviations.query === deviations.inward) return;
+  // Only what is to be trained begins with numbers of its own.
+  if (deviations.query === deviations.inward || isWeightFormat(weight.dtype)) return;
   const queries = weight.window(0, [heads * headDim, width]);
   queries.backend.kernels.affine(queries, deviations.query / deviations.inward, 0, queries);
 }

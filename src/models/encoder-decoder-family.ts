@@ -133,8 +133,8 @@ function bindings(
       parameter,
       inFile.map((part) => [name.replace(packed, part), rows]),
     );
-  if (name.includes(".qkv.")) return parts("qkv", qkv, heads * headDim);
-  if (name.includes(".gateAndValue.")) return parts("gateAndValue", gateAndValue, hidden);
+  if (/\.qkv\.(weight|bias)$/.test(name)) return parts("qkv", qkv, heads * headDim);
+  if (/\.gateAndValue\.(weight|bias)$/.test(name)) return parts("gateAndValue", gateAndValue, hidden);
   // Others keep the constant beside the logits as one row.
   const own = path === "outputBias" ? parameter.window(0, [1, parameter.size]) : parameter;
   return [{ name, parameter: own, transposed: false }];

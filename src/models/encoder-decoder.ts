@@ -1,3 +1,4 @@
+import type { Backend } from "../backend/kernels.ts";
 import { dropOut } from "../nn/dropout.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { Norm } from "../nn/norm.ts";
@@ -36,10 +37,10 @@ export class EncoderDecoder implements TextModel {
   constructor(settings: EncoderDecoderSettings, init: Initializer) {
     const { vocabularySize, width, deviations } = settings;
     this.settings = settings;
-    this.tokenEmbedding = init.normal([vocabularySize, width], deviations.embedding);
+    this.tokenEmbedding = init.matrix([vocabularySize, width], deviations.embedding);
     this.encoder = new Stack(settings, false, init);
     this.decoder = new Stack(settings, true, init);
-    this.head = settings.tiedEmbeddings ? null : init.normal([vocabularySize, width], deviations.embedding);
+    this.head = settings.tiedEmbeddings ? null : init.matrix([vocabularySize, width], deviations.embedding);
     this.outputBias = settings.outputBias ? init.constant([vocabularySize], 0) : null;
     if (this.outputBias) this.outputBias.requiresGrad = false;
   }
@@ -107,6 +108,7 @@ export class Stack {
   readonly blocks: readonly EncoderDecoderBlock[];
   readonly finalNorm: Norm | null;
   readonly #settings: EncoderDecoderSettings;
+  #sineTable: Tensor | null = null;
 
   constructor(settings: EncoderDecoderSettings, isDecoder: boolean, init: Initializer) {
     const { width, heads, context, positions, norm, deviations } = settings;
@@ -132,8 +134,9 @@ export class Stack {
     const { dropout } = this.#settings;
     const start = cache?.lengths[0] ?? 0;
     const time = embedded.axis(1);
-    const bias = this.bias?.forward(start, time, cache?.shape.capacity ?? time) ?? null; // [heads, time, keys]
-    const placed = this.#placed(embedded, start, time);
+    const renew = cache ? (): number => cache.lengths[0] ?? 0 : undefined;
+    const bias = this.bias?.forward(start, time, cache?.shape.capacity ?? time, renew) ?? null; // [heads, time, keys]
+    const placed = this.#placed(embedded, start, time, renew);
     const normed = this.embeddingNorm?.forward(placed) ?? placed;
     const inputs = { bias, text, mask };
     const x = throughStack(this.blocks, dropOut(normed, dropout.residual, random), inputs, options);
@@ -141,15 +144,24 @@ export class Stack {
   }
 
   /** Embeddings `[batch, time, width]` with those of their positions added. */
-  #placed(embedded: Tensor, start: number, time: number): Tensor {
+  #placed(embedded: Tensor, start: number, time: number, renew: (() => number) | undefined): Tensor {
     const { positions, context, width } = this.#settings;
     if (positions.kind === "relative") return embedded;
     checkPositions("encoder-decoder", context, start + time, null);
-    if (positions.kind === "sine") {
-      return embedded.add(Tensor.from(embedded.backend, sinePositions(start, time, width), [time, width]));
-    }
-    const first = positions.offset + start;
-    return this.positionEmbedding ? embedded.add(this.positionEmbedding.slice(0, first, first + time)) : embedded;
+    const table = positions.kind === "sine" ? this.#sines(embedded.backend) : this.positionEmbedding;
+    if (!table) return embedded;
+    const offset = positions.kind === "sine" ? 0 : positions.offset;
+    if (!renew) return embedded.add(table.slice(0, offset + start, offset + start + time));
+    const rowsFrom = (first: number): Int32Array => Int32Array.from({ length: time }, (_, i) => offset + first + i);
+    const rows = Tensor.given(embedded.backend, rowsFrom(start), [time], () => rowsFrom(renew()));
+    return embedded.add(table.gatherRows(rows).reshape([time, width]));
+  }
+
+  /** All positions that are fixed waves, `[context, width]`. */
+  #sines(backend: Backend): Tensor {
+    const { context, width } = this.#settings;
+    this.#sineTable ??= Tensor.from(backend, sinePositions(0, context, width), [context, width]).keep();
+    return this.#sineTable;
   }
 }
 

@@ -9,8 +9,9 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { Bert, BertClassifier } from "./bert.ts";
 import { bertEncoder } from "./bert-families.ts";
 import type { EncoderFamily } from "./encoder-family.ts";
+import type { OpeningChoice } from "./load.ts";
 import { loadModelOf, openModel } from "./load.ts";
-import { mergedTensors } from "./low-rank-adapters.ts";
+import { linearsOf, mergedTensors } from "./low-rank-adapters.ts";
 import { loadTensors, modelPlacements } from "./read-model.ts";
 import type { ReadingOptions, TaskDescription, TaskModel, TaskStates, TaskStorage } from "./task-model.ts";
 import { readDescription, storedDescription } from "./task-model.ts";
@@ -26,18 +27,24 @@ export class EncoderTaskModel implements TaskModel {
   readonly languageModel = null;
   readonly family: EncoderFamily;
   readonly #headDropout: number;
+  readonly #poolsAnew: boolean;
 
-  /** @param family - What kind of encoder it is; BERT when left out. */
+  /**
+   * @param family - What kind of encoder it is; BERT when left out.
+   * @param poolsAnew - Whether the layer over the first token's state is as new as the head, and a part of it.
+   */
   constructor(
     description: TaskDescription,
     classifier: BertClassifier,
     headDropout: number,
     family: EncoderFamily = bertEncoder,
+    poolsAnew = false,
   ) {
     this.description = description;
     this.classifier = classifier;
     this.family = family;
     this.#headDropout = headDropout;
+    this.#poolsAnew = poolsAnew;
   }
 
   get backend(): Backend {
@@ -50,7 +57,9 @@ export class EncoderTaskModel implements TaskModel {
 
   get head(): ReadonlyMap<string, Parameter> {
     const bindings = this.family.classifier.tensors(this.classifier);
-    const isHead = ({ name }: { name: string }): boolean => !name.startsWith(this.family.description.prefix);
+    const { prefix, pooler } = this.family.description;
+    const isHead = ({ name }: { name: string }): boolean =>
+      !name.startsWith(prefix) || (this.#poolsAnew && name.startsWith(pooler));
     return new Map(bindings.filter(isHead).map(({ name, parameter }) => [name, parameter as Parameter]));
   }
 
@@ -79,6 +88,13 @@ export class EncoderTaskModel implements TaskModel {
   }
 }
 
+/** How a pretrained encoder is given a head. */
+interface NewTask extends Pick<OpeningChoice, "adapters" | "weights"> {
+  readonly random: Random;
+  readonly headDropout: number;
+  readonly note: (line: string) => void;
+}
+
 /**
  * Gives a pretrained encoder a new head, and a new pooler where it has none, which `note` is told.
  *
@@ -89,7 +105,7 @@ export async function newEncoderTaskModel(
   path: string,
   description: TaskDescription,
   backend: Backend,
-  { random, headDropout, note }: { random: Random; headDropout: number; note: (line: string) => void },
+  { random, headDropout, note, ...opening }: NewTask,
 ): Promise<EncoderTaskModel> {
   const { hasChoices, modelType, pooler } = family.description;
   if (description.task === "multiple-choice" && !hasChoices) {
@@ -101,18 +117,25 @@ export async function newEncoderTaskModel(
     note(`${path}: has no pooler, what a head reads; it gets a new one`);
     isPooler = (name) => name.startsWith("pooler.");
   };
-  const pretrained = await loadModelOf(family.words, path, backend, { random: null, report });
+  const pretrained = await loadModelOf(family.words, path, backend, { ...opening, missing: { random: null, report } });
   const task = description.task === "multiple-choice" ? "multiple-choice" : "sequence-classification";
   const labels = description.labels.length > 0 ? [...description.labels] : ["score"];
   const settings = { ...pretrained.settings, task, labels } as const;
   const classifier = family.classifier.create(settings, new Initializer(backend, random));
+  const layers = linearsOf(pretrained.body);
+  for (const [path, layer] of linearsOf(classifier.body)) layer.added = layers.get(path)?.added ?? null;
   const known = parameters(pretrained.body);
   for (const [name, parameter] of parameters(classifier.body)) {
     const source = known.get(name);
-    if (source && !isPooler(name)) parameter.write(await source.floats());
+    if (!source || isPooler(name)) continue;
+    // Moved as it lies, in whatever format.
+    parameter.release();
+    parameter.storage = source.storage;
+    parameter.requiresGrad = source.requiresGrad;
   }
-  for (const parameter of parameters(pretrained).values()) parameter.release();
-  return new EncoderTaskModel(description, classifier, headDropout, family);
+  const kept = new Set([...parameters(classifier).values()].map(({ storage }) => storage));
+  for (const parameter of parameters(pretrained).values()) if (!kept.has(parameter.storage)) parameter.release();
+  return new EncoderTaskModel(description, classifier, headDropout, family, isPooler("pooler."));
 }
 
 /** Opens a classifier that `stemma finetune` has written, or anyone's. */
@@ -120,11 +143,11 @@ export async function openEncoderTaskModel(
   family: EncoderFamily,
   path: string,
   backend: Backend,
-  headDropout = 0,
+  { headDropout = 0, ...opening }: Pick<OpeningChoice, "adapters" | "weights"> & { readonly headDropout?: number } = {},
 ): Promise<EncoderTaskModel> {
   const folder = await openModel(path);
   await folder.close();
-  const classifier = await loadModelOf(family.classifier, path, backend);
+  const classifier = await loadModelOf(family.classifier, path, backend, opening);
   return new EncoderTaskModel(readDescription(folder.config, path), classifier, headDropout, family);
 }
 

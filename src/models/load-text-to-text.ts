@@ -1,10 +1,12 @@
 import type { Backend } from "../backend/kernels.ts";
-import { openModelFolder } from "../checkpoint/model-folder.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { addAdapters } from "./added-adapters.ts";
 import type { EncoderDecoder } from "./encoder-decoder.ts";
 import type { EncoderDecoderFamily } from "./encoder-decoder-family.ts";
 import { asEncoderDecoder, encoderDecoders } from "./encoder-decoders/index.ts";
 import type { ModelConfig } from "./family.ts";
+import type { OpeningChoice } from "./load.ts";
+import { openModel } from "./load.ts";
 import { refuseOtherHead } from "./other-heads.ts";
 import { anyFamilyIn, readModelOf } from "./read-model.ts";
 
@@ -15,16 +17,23 @@ export interface LoadedTextToText {
 }
 
 /**
- * Opens a folder of an encoder-decoder of any family, anyone's or ours.
+ * Opens a folder of an encoder-decoder of any family, anyone's or ours, or that of an adapter of one.
  *
- * @throws {CheckpointError} when it is missing, damaged, or of another shape of model.
+ * @throws {CheckpointError} when it is missing, damaged, or of another shape of model, or an adapter of another model.
  */
-export async function loadTextToText(path: string, backend: Backend): Promise<LoadedTextToText> {
-  const folder = await openModelFolder(path);
+export async function loadTextToText(
+  path: string,
+  backend: Backend,
+  { adapters = [], weights = "float32" }: Pick<OpeningChoice, "adapters" | "weights"> = {},
+): Promise<LoadedTextToText> {
+  const folder = await openModel(path);
   try {
     const family = textToTextFamily(folder.config, path);
     // What may be missing is a constant that is 0 where it is.
-    const model = await readModelOf(family, folder, backend, { random: null, report: () => undefined });
+    const missing = { random: null, report: () => undefined };
+    const model = await readModelOf(family, folder, backend, { missing, weights });
+    await addAdapters({ family, model, hasWhole: true }, folder.adapters ?? []);
+    await addAdapters({ family, model }, adapters);
     return { model, family };
   } finally {
     await folder.close();

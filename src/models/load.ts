@@ -8,7 +8,7 @@ import type { AnyFamily, ModelFamily } from "./family.ts";
 import { ggufAsFolder } from "./gguf/folder.ts";
 import type { StoredModel } from "./language-model.ts";
 import { refuseOtherHead } from "./other-heads.ts";
-import type { LoadedModel, MissingParts } from "./read-model.ts";
+import type { LoadedModel, ReadingChoice } from "./read-model.ts";
 import { anyFamilyIn, readModel, readModelOf } from "./read-model.ts";
 import type { WeightChoice } from "./weight-choice.ts";
 
@@ -70,22 +70,28 @@ export async function loadModel(
   }
 }
 
+/** How the folder of one family is opened. */
+export interface OpeningChoice extends ReadingChoice {
+  /** What is added to the matrices, as {@link addAdapters} takes it. */
+  readonly adapters?: readonly string[];
+}
+
 /**
  * Opens a model folder that has to be of one family.
  *
- * @param missing - What becomes of heads that it lacks; without it, all must be there.
  * @throws {CheckpointError} as {@link loadModel}, and when the folder is of another family.
  */
 export async function loadModelOf<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
   path: string,
   backend: Backend,
-  missing: MissingParts | null = null,
+  { adapters = [], ...reading }: OpeningChoice = {},
 ): Promise<Model> {
   const folder = await openModel(path);
   try {
-    const model = await readModelOf(family, folder, backend, missing);
+    const model = await readModelOf(family, folder, backend, reading);
     await addAdapters({ family, model, hasWhole: true }, folder.adapters ?? []);
+    await addAdapters({ family, model }, adapters);
     return model;
   } finally {
     await folder.close();

@@ -28,7 +28,7 @@ export interface LowRankOptions {
 export function adapt(model: StoredModel, options: LowRankOptions, random: Random): void {
   const { rank, alpha, targets, dropout = 0 } = options;
   const isMeant = (name: string): boolean =>
-    targets === "all" ? !name.endsWith("router") : name.includes("attention");
+    targets === "all" ? !name.endsWith("router") : /(^|\.)(attention|cross)\./.test(name);
   const adapted = [...linearsOf(model)].filter(([name]) => isMeant(name));
   if (adapted.length === 0) throw new SettingsError("lora-rank: this model has no layer to adapt; train it whole");
   const most = Math.min(...adapted.flatMap(([, { weight }]) => weight.shape));
@@ -50,7 +50,7 @@ export function linearsOf(model: object): Map<string, Linear> {
 }
 
 /** The changes that a layer's matrix has, in the order in which they were made. */
-function changesOf({ added, adapter }: Linear): LowRank[] {
+export function changesOf({ added, adapter }: Linear): LowRank[] {
   return [added, adapter].filter((change) => change !== null);
 }
 

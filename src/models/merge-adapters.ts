@@ -1,9 +1,13 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { ConvertOptions } from "../checkpoint/convert-folder.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
-import type { FloatDtype } from "../checkpoint/tensor-source.ts";
+import type { FloatDtype, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
-import { isGgufPath, loadModel, openModel } from "./load.ts";
+import { encoderNamed } from "./encoders.ts";
+import type { AnyFamily } from "./family.ts";
+import { familyIn, isGgufPath, loadModel, loadModelOf, openModel } from "./load.ts";
+import { loadTextToText } from "./load-text-to-text.ts";
+import { isClassifier } from "./other-heads.ts";
 import { storedTensors } from "./read-model.ts";
 
 /** Where a merged model goes. */
@@ -34,10 +38,31 @@ export async function mergeAdapters(
         "(stemma import --type bf16), and merge into that",
     );
   }
-  const { model, family } = await loadModel(base, backend, "float32", adapters);
+  const tensors = await mergedInMemory(base, adapters, backend);
   const dtype = wanted ?? (await dtypeOf(base));
-  await convertFolder(base, output, { ...options, dtype, tensors: storedTensors(family, model), open: openModel });
+  await convertFolder(base, output, { ...options, dtype, tensors, open: openModel });
   return dtype;
+}
+
+async function mergedInMemory(base: string, adapters: readonly string[], backend: Backend): Promise<WritableTensor[]> {
+  const { config, close } = await openModel(base);
+  await close();
+  const encoder = encoderNamed(config);
+  if (encoder) {
+    const family = (isClassifier(config) ? encoder.classifier : encoder.words) as AnyFamily;
+    const lacking = new Set<string>();
+    const report = (names: readonly string[]): void => {
+      for (const name of names) lacking.add(name);
+    };
+    const model = await loadModelOf(family, base, backend, { adapters, missing: { random: null, report } });
+    return storedTensors(family, model).filter(({ name }) => !lacking.has(name));
+  }
+  const { architecture } = await familyIn(base);
+  const opened =
+    architecture === "encoder-decoder"
+      ? await loadTextToText(base, backend, { adapters })
+      : await loadModel(base, backend, "float32", adapters);
+  return storedTensors(opened.family as AnyFamily, opened.model);
 }
 
 /** The type of most of a folder's weights: that of its largest matrices; 16 bits where they are blocks. */

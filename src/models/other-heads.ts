@@ -16,6 +16,12 @@ export function classNames({ id2label }: ModelConfig): string[] {
 /** The one class of the reward models that are made here. */
 export const rewardLabel = "reward";
 
+/** Whether a folder's head answers a task: classes, a choice or a score. */
+export function isClassifier(config: ModelConfig): boolean {
+  const [architecture = ""] = architecturesOf(config);
+  return /For(SequenceClassification|MultipleChoice)$/.test(architecture);
+}
+
 /**
  * Makes sure that a folder is asked for what it can say.
  *
@@ -26,7 +32,7 @@ export function refuseOtherHead(config: ModelConfig, path: string): void {
   if (/For(TokenClassification|QuestionAnswering|NextSentencePrediction)$/.test(architecture)) {
     throw new CheckpointError(`${path}: is a ${architecture}, which no command asks; take the folder of another model`);
   }
-  if (!/For(SequenceClassification|MultipleChoice)$/.test(architecture)) return;
+  if (!isClassifier(config)) return;
   const names = classNames(config);
   if (names.length === 1 && names[0] === rewardLabel) {
     throw new CheckpointError(

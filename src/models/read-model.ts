@@ -11,7 +11,7 @@ import { isAdapterPath } from "../nn/low-rank.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
 import { encoderDecoders } from "./encoder-decoders/index.ts";
 import { encoders } from "./encoders.ts";
-import type { AnyFamily, Architecture, ModelConfig, ModelFamily } from "./family.ts";
+import type { AnyFamily, Architecture, ModelConfig, ModelFamily, TensorBinding } from "./family.ts";
 import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
@@ -63,17 +63,24 @@ export interface MissingParts {
   readonly report: (names: readonly string[]) => void;
 }
 
+/** How the model of one family is read. */
+export interface ReadingChoice {
+  /** What becomes of heads that a folder lacks; without it, all must be there. */
+  readonly missing?: MissingParts | null;
+  /** How its matrices lie in memory: all but float32, the default, are frozen. */
+  readonly weights?: WeightChoice;
+}
+
 /**
  * {@link readModel} for a model that has to be of one family, whatever its architecture.
  *
  * @throws {CheckpointError} as there, and when it is of another family.
- * @param missing - Without it, all parts must be there.
  */
 export async function readModelOf<Settings, Model extends StoredModel>(
   family: ModelFamily<Settings, Model>,
   source: ModelSource,
   backend: Backend,
-  missing: MissingParts | null = null,
+  { missing = null, weights = "float32" }: ReadingChoice = {},
 ): Promise<Model> {
   const { config, path, tensors } = source;
   if (config.model_type !== family.modelType) {
@@ -81,12 +88,12 @@ export async function readModelOf<Settings, Model extends StoredModel>(
       `${path}: config.json has ${faultOf(config)}; a ${family.modelType} folder is wanted here`,
     );
   }
-  let model = await createEmpty(family, source, backend);
+  let model = await createEmpty(family, source, backend, null, weights);
   const lacking = missing ? lackingParts(family, modelPlacements(family, model), tensors) : [];
   if (lacking.length > 0) missing?.report(lacking);
   if (lacking.length > 0 && missing?.random) {
     for (const parameter of parameters(model).values()) parameter.release();
-    model = await createEmpty(family, source, backend, missing.random);
+    model = await createEmpty(family, source, backend, missing.random, weights);
   }
   await saying(config, loadTensors(family, model, tensors, lacking));
   return model;
@@ -195,8 +202,12 @@ export function storedTensors(family: AnyFamily, model: StoredModel): WritableTe
 
 /** Where every parameter of a model lies in its folder; adapters have files of their own. */
 export function modelPlacements(family: AnyFamily, model: StoredModel): Placement[] {
-  return family
-    .tensors(model)
+  return placementsOf(family.tensors(model));
+}
+
+/** {@link modelPlacements} of the parameters that are listed. */
+export function placementsOf(bindings: readonly TensorBinding[]): Placement[] {
+  return bindings
     .filter(({ name }) => !isAdapterPath(name))
     .map(({ parameter, ...stored }) => ({ ...stored, tensor: parameter }));
 }

@@ -94,26 +94,35 @@ export function isRewardModel(config: ModelConfig): boolean {
   return architecturesOf(config).some((name) => name.endsWith("ForSequenceClassification"));
 }
 
+/** How a reward model is opened. */
+export interface RewardOpening {
+  /** How the matrices of its body lie in memory: all but float32, the default, are frozen. */
+  readonly weights?: WeightChoice;
+  /** What is added to them, as {@link addAdapters} takes it. */
+  readonly adapters?: readonly string[];
+}
+
 /**
  * Opens the folder of a reward model or, where a generator is given, the one of a language model, which then gets a new
  * head.
  *
- * @param weights - How the matrices of its body lie in memory: all but float32 are frozen.
  * @throws {CheckpointError} when the folder is missing or damaged, or its head has another number of outputs than 1.
  */
 export async function loadRewardModel(
   path: string,
   backend: Backend,
   random: Random | null,
-  weights: WeightChoice = "float32",
+  { weights = "float32", adapters = [] }: RewardOpening = {},
 ): Promise<LoadedRewardModel> {
   const folder = await openModel(path);
   try {
-    if (random === null || isRewardModel(folder.config)) return await openRewardModel(folder, backend, weights);
+    if (random === null || isRewardModel(folder.config)) {
+      return await openRewardModel(folder, backend, { weights, adapters });
+    }
   } finally {
     await folder.close();
   }
-  const { model, family } = await loadModel(path, backend, weights);
+  const { model, family } = await loadModel(path, backend, weights, adapters);
   return { model: new RewardModel(model, random), family };
 }
 
@@ -121,7 +130,7 @@ export async function loadRewardModel(
 export async function openRewardModel(
   folder: ModelFolder,
   backend: Backend,
-  weights: WeightChoice = "float32",
+  { weights = "float32", adapters = [] }: RewardOpening = {},
 ): Promise<LoadedRewardModel> {
   const { config, path, tensors } = folder;
   if (!isRewardModel(config)) {
@@ -134,7 +143,9 @@ export async function openRewardModel(
   const model = new RewardModel(await createEmpty(family, folder, backend, null, weights), null);
   await loadRewardWeights({ model, family }, tensors);
   const placements = classifierPlacements(family, model.body, model.score);
-  await addAdapters({ family, model: model.body, placements, hasWhole: true }, folder.adapters ?? []);
+  const target = { family, model: model.body, placements };
+  await addAdapters({ ...target, hasWhole: true }, folder.adapters ?? []);
+  await addAdapters(target, adapters);
   model.shift = StoredShift.parse(config).task_specific_params.stemma.shift;
   return { model, family };
 }

@@ -171,6 +171,14 @@ export function isTaskModel(config: ModelConfig): boolean {
   return Stored.safeParse((config.task_specific_params as Record<string, unknown> | undefined)?.stemma).success;
 }
 
+/** How a fine-tuned model is opened. */
+export interface TaskOpening {
+  readonly weights: WeightChoice;
+  readonly headDropout?: number;
+  /** As {@link addAdapters} takes them. */
+  readonly adapters?: readonly string[];
+}
+
 /**
  * Opens a folder that `stemma finetune` has written.
  *
@@ -179,8 +187,7 @@ export function isTaskModel(config: ModelConfig): boolean {
 export async function openTaskModel(
   folder: ModelFolder,
   backend: Backend,
-  weights: WeightChoice,
-  headDropout = 0,
+  { weights, headDropout = 0, adapters = [] }: TaskOpening,
 ): Promise<LoadedTaskModel> {
   const { config, path, tensors } = folder;
   const family = familyOf(config, path);
@@ -189,7 +196,9 @@ export async function openTaskModel(
   const model = new DecoderTaskModel(description, body, null, headDropout);
   const placements = classifierPlacements(family, body, model.score);
   await loadClassifier(family, placements, tensors);
-  await addAdapters({ family, model: body, placements, hasWhole: true }, folder.adapters ?? []);
+  const target = { family, model: body, placements };
+  await addAdapters({ ...target, hasWhole: true }, folder.adapters ?? []);
+  await addAdapters(target, adapters);
   return { model, family };
 }
 

@@ -122,7 +122,7 @@ async function openTexts(start: EngineStart, backend: Backend, say: Say): Promis
 }
 
 async function openRewards(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
-  const { model } = await loadRewardModel(start.path, backend, null, start.weights);
+  const { model } = await loadRewardModel(start.path, backend, null, { weights: start.weights });
   const { context, vocabularySize } = model.body.settings;
   const rewards = async (inputs: readonly TextInput[]): Promise<Float32Array[]> => {
     const vectors: Float32Array[] = [];

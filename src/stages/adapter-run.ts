@@ -10,11 +10,14 @@ import { Random } from "../core/random.ts";
 import { writeFolderAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
 import { openTrainee, refuseOtherTokenizer } from "../generate/assistant.ts";
+import { isAdapterFolder } from "../models/adapter-folder.ts";
 import { AdapterOff } from "../models/adapter-off.ts";
+import type { AdapterTarget } from "../models/added-adapters.ts";
+import { withLowRankChanges } from "../models/added-adapters.ts";
 import type { TensorBinding } from "../models/family.ts";
 import type { LanguageModel, StoredModel } from "../models/language-model.ts";
 import type { LowRankOptions } from "../models/low-rank-adapters.ts";
-import { adapt } from "../models/low-rank-adapters.ts";
+import { adapt, linearsOf } from "../models/low-rank-adapters.ts";
 import type { WeightChoice } from "../models/weight-choice.ts";
 import type { AdapterTask } from "../models/write-adapters.ts";
 import { adapterContents } from "../models/write-adapters.ts";
@@ -52,6 +55,21 @@ export function weightsOf({ loraRank, weights }: Pick<AdapterChoice, "loraRank" 
 }
 
 /**
+ * Adapters are for models that exist.
+ *
+ * @throws {SettingsError} when there is nothing to adapt or to add to, or matrices that are trained are to lie in a format.
+ */
+export function refuseNewAdapted(settings: StartChoice, isNew: boolean): void {
+  weightsOf(settings);
+  const { loraRank, model, adapter = [] } = settings;
+  if (!isNew || (loraRank === 0 && adapter.length === 0)) return;
+  throw new SettingsError(
+    `${loraRank > 0 ? "lora-rank" : "adapter"}: a new ${model} has learned nothing that adapters could change; leave it ` +
+      "out, or name a folder with --model",
+  );
+}
+
+/**
  * The folder that a run's model is opened from. Checkpoints have the changes of adapters in the matrices: a run with
  * adapters goes on from where it started, and puts the adapters back.
  */
@@ -62,29 +80,63 @@ export function startOf(
   return loraRank > 0 ? model : (folder.checkpoint?.path ?? model);
 }
 
+/** What a run's settings say of its beginning. */
+export type StartChoice = Pick<AdapterChoice, "loraRank" | "weights" | "adapter"> & { readonly model: string };
+
+/** The adapters that are added to what {@link startOf} names: a checkpoint has them in its matrices. */
+export function addedAtStart(settings: StartChoice, environment: StageEnvironment): readonly string[] {
+  return startOf(settings, environment) === environment.folder.checkpoint?.path ? [] : (settings.adapter ?? []);
+}
+
+/**
+ * Makes sure that a run's own adapter can hold what was added to its model. Where matrices can only be read, that is not
+ * in them, but becomes a part of what the run writes.
+ *
+ * @throws {SettingsError} when the model is an adapter's folder too, or a change is of no layer.
+ * @throws {UnsupportedError} when an adapter holds tensors whole.
+ */
+export async function refuseUnkept(
+  target: Pick<AdapterTarget, "family" | "model" | "placements">,
+  settings: StartChoice,
+  environment: StageEnvironment,
+): Promise<void> {
+  const adapters = addedAtStart(settings, environment);
+  const format = readOnlyFormat(target.model);
+  if (adapters.length === 0 || format === null) return;
+  if (isAdapterFolder(settings.model)) {
+    throw new SettingsError(
+      `adapter: ${settings.model} is an adapter itself, of a base that lies as ${format}; name that base as --model, and ` +
+        "all adapters with --adapter",
+    );
+  }
+  const layers = new Set([...linearsOf(target.model).values()].map(({ weight }) => weight.storage));
+  for (const adapter of adapters) {
+    await withLowRankChanges(target, adapter, async (changes) => {
+      const other = changes.find(({ placement }) => !layers.has(placement.tensor.storage));
+      if (!other) return;
+      throw new SettingsError(
+        `adapter: ${adapter} changes ${other.placement.name}, which is no layer's matrix, and the others lie as ${format}; ` +
+          "add --weights float32",
+      );
+    });
+  }
+}
+
 /**
  * The model that a run works on: that of {@link startOf}, and where a run begins with the adapters that are added to it.
  *
  * @throws {CheckpointError} when a part is damaged, or an adapter is of another model.
- * @throws {SettingsError} when adapters are to be added to what can only be read: the run's own would not say so.
+ * @throws {SettingsError} as {@link refuseUnkept} does.
  */
 export async function openStart(
-  settings: Pick<AdapterChoice, "loraRank" | "weights"> & {
-    readonly model: string;
-    readonly adapter?: readonly string[];
-  },
+  settings: StartChoice,
   environment: StageEnvironment,
   backend: Backend,
 ): Promise<Assistant> {
   const start = startOf(settings, environment);
-  const adapters = start === environment.folder.checkpoint?.path ? [] : (settings.adapter ?? []);
-  const opened = await openTrainee(start, backend, adapters, weightsOf(settings));
-  const format = readOnlyFormat(opened.model);
-  if (adapters.length === 0 || format === null) return opened;
-  throw new SettingsError(
-    `adapter: matrices that lie as ${format} take up none for good; name the adapter's own folder as --model, which opens ` +
-      "with its base, or add --weights float32",
-  );
+  const opened = await openTrainee(start, backend, addedAtStart(settings, environment), weightsOf(settings));
+  await refuseUnkept(opened, settings, environment);
+  return opened;
 }
 
 /**
@@ -131,26 +183,29 @@ export function keepingOf(
   { folder, note }: StageEnvironment,
 ): AdapterKeeping | null {
   if (choice.loraRank === 0) return null;
+  const isReadOnly = readOnlyFormat(model) !== null;
+  const isAdded = (choice.adapter ?? []).length > 0;
   const adapter = (): AdapterContents => {
     const whole = [...head].map(([name, parameter]) => ({
       name: `base_model.model.${name}`,
       shape: parameter.shape,
       read: () => parameter.floats(),
     }));
-    const about = { ...optionsOf(choice), base: choice.model, taskType };
+    const about = { ...optionsOf(choice), base: choice.model, taskType, withAdded: isReadOnly && isAdded };
     return adapterContents(bindings(), model, about, whole, enlarged);
   };
-  const isReadOnly = readOnlyFormat(model) !== null;
   return {
     tensors: () => trainedParameters(model),
     contents: (merged) => (isReadOnly ? { ...merged, adapter: adapter() } : merged),
     async save() {
-      const also =
-        choice.adapter && choice.adapter.length > 0 ? `, to be added after ${choice.adapter.join(" and ")}` : "";
-      if (isReadOnly) return note(`${folder.finalPath} is an adapter of ${choice.model}, which stays as it is${also}`);
+      const added = choice.adapter?.join(" and ");
+      if (isReadOnly) {
+        const also = isAdded ? `; it holds the change of ${added}, too` : "";
+        return note(`${folder.finalPath} is an adapter of ${choice.model}, which stays as it is${also}`);
+      }
       const path = join(folder.path, "adapter");
       await writeFolderAtomic(path, (inside) => fillAdapterFolder(inside, adapter()));
-      note(`adapter in ${path}${also}`);
+      note(`adapter in ${path}${isAdded ? `, to be added after ${added}` : ""}`);
     },
   };
 }
@@ -181,11 +236,7 @@ export async function frozenReference(
     reference,
     model,
     ...choice
-  }: Pick<AdapterChoice, "loraRank" | "weights"> & {
-    readonly model: string;
-    readonly adapter: readonly string[];
-    readonly reference: string | null;
-  },
+  }: StartChoice & { readonly adapter: readonly string[]; readonly reference: string | null },
   backend: Backend,
 ): Promise<LanguageModel> {
   const isStart = (reference ?? model) === model;

@@ -192,7 +192,7 @@ test("adapters learn at ten times the rate of whole matrices, unless a rate is a
 
 test("what a classifier and a reward model learned on blocks, they say from their folders", async () => {
   const backend = openReference();
-  const judge = await loadRewardModel(at("reward-q8_0/final"), backend, null, "stored");
+  const judge = await loadRewardModel(at("reward-q8_0/final"), backend, null, { weights: "stored" });
   expect(
     (await judge.model.scores(Tensor.from(backend, Int32Array.of(5), [1, 1]), Int32Array.of(0)).read()).length,
   ).toBe(1);
@@ -228,9 +228,39 @@ test("blocks are for what stays as it is", async () => {
   await expect(run(sft, { ...given, loraRank: 0 })).rejects.toThrow(
     "weights: matrices that are trained are float32, q8_0 is for those that stay as they are; add --lora-rank 8",
   );
-  await expect(run(sft, { ...given, adapter: [at("sft-q8_0/final")] })).rejects.toThrow(
-    "adapter: matrices that lie as q8_0 take up none for good; name the adapter's own folder as --model",
+  const chain = { ...given, model: at("sft-q8_0/final"), adapter: [at("dpo-q8_0/final")] };
+  await expect(run(sft, chain)).rejects.toThrow(
+    `adapter: ${at("sft-q8_0/final")} is an adapter itself, of a base that lies as q8_0; name that base as --model`,
   );
+});
+
+test("on blocks, the adapter of a run holds what was added to the base before", async () => {
+  const [first, second] = [at("sft-q8_0/final"), at("sft/adapter")];
+  const given = { ...common, data: [at("talks.jsonl")], weights: "q8_0", chatTemplate: "none", maxNewTokens: 2 };
+  const added = { ...given, adapter: [first, `${second}=0.5`], loraTargets: "attention" };
+  await run(sft, { ...added, steps: 0, output: "kept" });
+  const { notes } = await run(sft, { ...added, output: "learned" });
+  expect(notes.join("\n")).toContain(`it holds the change of ${first} and ${second}=0.5, too`);
+  await run(sft, { ...added, output: "learned-resumed" });
+  for (const gone of ["final", "checkpoint-4"]) rmSync(at(`learned-resumed/${gone}`), { recursive: true });
+  await run(sft, { ...added, output: "learned-resumed", resume: true });
+  const file = "final/adapter_model.safetensors";
+  expect(readFileSync(at(`learned-resumed/${file}`)).equals(readFileSync(at(`learned/${file}`)))).toBe(true);
+  const backend = openReference();
+  const logits = async (adapters: readonly string[]): Promise<Float32Array> => {
+    const { model } = await loadModel(at("base"), backend, "q8_0", adapters);
+    return model.logits(model.forward(Tensor.from(backend, Int32Array.of(5, 6, 7), [1, 3]))).floats();
+  };
+  const before = await logits(added.adapter);
+  expectClose(await logits([at("kept/final")]), before, { absolute: 1e-5, relative: 1e-5 });
+  const after = await logits([at("learned/final")]);
+  expect(Math.max(...after.map((value, i) => Math.abs(value - (before[i] ?? 0))))).toBeGreaterThan(1e-3);
+  const config = JSON.parse(readFileSync(at("learned/final/adapter_config.json"), "utf8"));
+  expect(config.base_model_name_or_path).toBe(at("base"));
+  expect(config.rank_pattern).toMatchObject({
+    "model.layers.0.self_attn.q_proj": 6,
+    "model.layers.0.mlp.down_proj": 4,
+  });
 });
 
 /** The base with adapters is a final model. */
@@ -294,7 +324,5 @@ test("patience without evaluations, and adapters of what has learned nothing, ar
   );
   const fresh = { ...common, model: "llama", data: [at("text.txt")], output: "refused" };
   await expect(run(pretrain, fresh)).rejects.toThrow("lora-rank: a new llama has learned nothing");
-  await expect(run(pretrain, { ...fresh, model: "bert" })).rejects.toThrow(
-    "lora-rank: is for decoders, this is an encoder",
-  );
+  await expect(run(pretrain, { ...fresh, model: "bert" })).rejects.toThrow("lora-rank: a new bert has learned nothing");
 });

@@ -18,7 +18,7 @@ import { sharedLoss } from "../train/mean-loss.ts";
 import type { PredictionBatch } from "../train/objectives/next-token.ts";
 import type { MicroBatch } from "../train/run.ts";
 import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
-import { adapterSettings } from "./adapter-settings.ts";
+import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
 import { conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
 import { readFitting } from "./fitted-context.ts";
 import { longestContext } from "./row-settings.ts";
@@ -65,6 +65,7 @@ const DistillSettings = z.object({
     .default(0)
     .describe("share of the loss that is the ordinary one, of the tokens in the data; the rest is the teacher's")
     .meta({ group: "Distillation" }),
+  ...addedAdapterSettings,
   ...adapterSettings,
   ...runSettings,
   ...trainingSettingsWithoutSamples,
@@ -83,7 +84,7 @@ export const distill = defineStage({
   name: "distill",
   summary: "teach a small model what a larger one of the same tokenizer finds likely",
   settings: DistillSettings,
-  beginning: ["model"],
+  beginning: ["model", "adapter"],
   examples: [
     "stemma distill --model runs/small/final --teacher runs/large/final --data talks.jsonl --output runs/taught",
   ],

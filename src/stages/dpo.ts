@@ -10,7 +10,7 @@ import type { ChatEncoder } from "../text/encode-chat.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
 import type { AdapterChoice } from "./adapter-run.ts";
-import { adaptFor, keepingOfAssistant, openStart, weightsOf } from "./adapter-run.ts";
+import { adaptFor, keepingOfAssistant, openStart, refuseUnkept, weightsOf } from "./adapter-run.ts";
 import { rateOf } from "./adapter-settings.ts";
 import { DpoSettings, preferenceLoss, usualRate } from "./dpo-settings.ts";
 import { readFitting } from "./fitted-context.ts";
@@ -118,6 +118,7 @@ async function openPolicy<Item, Ready extends Item, Batch>(
   const isStart = settings.reference === null || settings.reference === settings.model;
   const from = settings.reference ?? settings.model;
   const reference = await openTrainee(from, backend, isStart ? settings.adapter : [], weightsOf(settings));
+  if (isStart) await refuseUnkept(reference, settings, environment);
   const data = await readFittingData(learning, settings, reference, environment);
   const options = { batchSize: settings.batchSize, context: data.context, signal: environment.signal };
   const training = await refer(reference.model, data.training, options);

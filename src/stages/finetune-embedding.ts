@@ -21,7 +21,7 @@ import type { EmbeddingLoss, EmbeddingTrainingBatch, EncodedRow } from "../train
 import { embeddingObjective, embeddingTrainingBatch } from "../train/embedding-batch.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import type { Metrics } from "../train/run.ts";
-import { adaptFor, keepingOf, startOf } from "./adapter-run.ts";
+import { adaptFor, addedAtStart, keepingOf, startOf } from "./adapter-run.ts";
 import { rateOf } from "./adapter-settings.ts";
 import { isScored, lossFor } from "./embedding-loss.ts";
 import type { FinetuneSettings } from "./finetune-settings.ts";
@@ -45,7 +45,8 @@ export async function prepareEmbedding(settings: FinetuneSettings, environment: 
   const { training, heldOut } = await readRows(settings, environment);
   const loss = lossFor(settings, training);
   const start = startOf(settings, environment);
-  const opened = await openEmbedder(start, backend, { pooling: settings.pooling, note: environment.note });
+  const adapters = addedAtStart(settings, environment);
+  const opened = await openEmbedder(start, backend, { pooling: settings.pooling, note: environment.note, adapters });
   const { body } = opened.model;
   if (settings.loraRank > 0) adaptFor(settings, body.model);
   else if (settings.freezeLayers > 0) freezeBottom(body.model, settings.freezeLayers);

@@ -46,8 +46,7 @@ const spread = 0.02;
  * Gives a pretrained model the three tokens that frame a task's inputs, and a head; a folder that was fine-tuned before
  * goes on as it is.
  *
- * @throws {SettingsError} when it was fine-tuned for another task or other classes, or is an encoder, whose matrices are
- * float32, and something else is asked for.
+ * @throws {SettingsError} when it was fine-tuned for another task or other classes.
  */
 export async function openSolver(
   path: string,
@@ -57,6 +56,7 @@ export async function openSolver(
     readonly seed: number;
     readonly headDropout: number;
     readonly weights: WeightChoice;
+    readonly adapters: readonly string[];
     readonly note: (line: string) => void;
   },
 ): Promise<Solver> {
@@ -68,13 +68,12 @@ export async function openSolver(
     return solver;
   }
   if (encoder) {
-    refuseFormat(path, options.weights);
     const description = { ...wanted, tokens: { start: "[CLS]", delimiter: "[SEP]", extract: "[SEP]" } };
     const random = new Random(options.seed);
     const model = await newEncoderTaskModel(encoder, path, description, backend, { ...options, random });
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
-  const assistant = await openTrainee(path, backend, [], options.weights);
+  const assistant = await openTrainee(path, backend, options.adapters, options.weights);
   const { family } = assistant;
   const tokenizer = assistant.encoder.tokenizer.withSpecialTokens(Object.values(tokens));
   const random = new Random(options.seed);
@@ -87,23 +86,30 @@ export async function openSolver(
 /**
  * Opens a model that `stemma finetune` has made, or anyone's classifier.
  *
- * @throws {SettingsError} as {@link openSolver} of an encoder.
+ * @throws {CheckpointError} when it is another kind of model, or damaged, or an adapter is of another one.
  */
 export async function openTrainedSolver(
   path: string,
   backend: Backend,
-  { headDropout = 0, weights = "stored" }: { readonly headDropout?: number; readonly weights?: WeightChoice } = {},
+  {
+    headDropout = 0,
+    weights = "stored",
+    adapters = [],
+  }: {
+    readonly headDropout?: number;
+    readonly weights?: WeightChoice;
+    readonly adapters?: readonly string[];
+  } = {},
 ): Promise<Solver> {
   const { config } = await readFolder(path);
   const encoder = encoderNamed(config);
   if (encoder) {
-    refuseFormat(path, weights);
-    const model = await openEncoderTaskModel(encoder, path, backend, headDropout);
+    const model = await openEncoderTaskModel(encoder, path, backend, { headDropout, weights, adapters });
     return encoderSolver(model, await loadTokenizerFor(model.body, path));
   }
   const folder = await openModel(path);
   try {
-    const { model, family } = await openTaskModel(folder, backend, weights, headDropout);
+    const { model, family } = await openTaskModel(folder, backend, { weights, headDropout, adapters });
     return solverOf(model, family, await loadTokenizerFor(model.body, path));
   } finally {
     await folder.close();
@@ -119,11 +125,6 @@ export function solverContents({ storage, tokenizer, files }: Solver): ModelCont
     tensors: storage.tensors(),
     extraFiles: files(),
   };
-}
-
-function refuseFormat(path: string, weights: WeightChoice): void {
-  if (weights === "stored" || weights === "float32") return;
-  throw new SettingsError(`weights: only decoders lie as ${weights}, ${path} is an encoder; leave it out`);
 }
 
 async function readFolder(path: string): Promise<Pick<ModelFolder, "config">> {

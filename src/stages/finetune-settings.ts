@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
 import type { TaskColumns, TaskKind } from "../data/task-examples.ts";
 import { defaultColumns, taskKinds } from "../data/task-examples.ts";
-import { adapterSettings, learningRateSetting } from "./adapter-settings.ts";
+import { adapterSettings, addedAdapterSettings, learningRateSetting } from "./adapter-settings.ts";
 import { embeddingSettings } from "./embedding-settings.ts";
 import { heldOutSettings } from "./held-out.ts";
 import { badRowSettings, contextSettings } from "./row-settings.ts";
@@ -83,6 +83,7 @@ export const FinetuneSettings = z.object({
     group: "Method",
   }),
   ...embeddingSettings,
+  ...addedAdapterSettings,
   ...adapterSettings,
   ...runSettings,
   ...trainingSettingsWithoutSamples,

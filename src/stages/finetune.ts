@@ -15,11 +15,12 @@ import { mainMetric, quickMetrics, reportLines, taskReport } from "../eval/task-
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { freezeBottom } from "../models/freeze-bottom.ts";
 import { familyIn } from "../models/load.ts";
+import { placementsOf } from "../models/read-model.ts";
 import type { TaskDescription } from "../models/task-model.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { readTask, taskObjective } from "../train/task-objective.ts";
 import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
-import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
+import { adaptFor, addedAtStart, keepingOf, refuseUnkept, startOf, weightsOf } from "./adapter-run.ts";
 import { rateOf } from "./adapter-settings.ts";
 import { refuseEmbeddingSettings } from "./embedding-settings.ts";
 import { prepareEmbedding } from "./finetune-embedding.ts";
@@ -43,7 +44,7 @@ export const finetune = defineStage({
   name: "finetune",
   summary: "teach a pretrained model a task: classification, entailment, similarity, multiple choice, embeddings",
   settings: FinetuneSettings,
-  beginning: ["task", "model"],
+  beginning: ["task", "model", "adapter"],
   examples: [
     "stemma finetune --task classification --model runs/base/final --data mails.csv --output runs/spam",
     "stemma finetune --task entailment --model runs/base/final --data pairs.jsonl --output runs/entail --freeze-body",
@@ -63,10 +64,13 @@ export const finetune = defineStage({
     const solver = await openSolver(startOf(settings, environment), wanted, backend, {
       ...settings,
       weights: weightsOf(settings),
+      adapters: addedAtStart(settings, environment),
       note: environment.note,
     });
-    chooseTrained(solver, settings);
     const family = await familyIn(settings.model);
+    const placements = placementsOf(solver.storage.bindings());
+    await refuseUnkept({ family, model: solver.model.body, placements }, settings, environment);
+    chooseTrained(solver, settings);
     const { examples, evaluation } = await readFitting(
       settings,
       environment,
@@ -238,8 +242,10 @@ function chooseTrained(
       "lora-rank: freezes the body's own weights already; leave out --freeze-body and --freeze-layers",
     );
   }
-  if (loraRank > 0) adaptFor(settings, model.body);
-  else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens?.extract ?? "") ?? 0);
+  if (loraRank > 0) {
+    adaptFor(settings, model.body);
+    for (const parameter of model.head.values()) parameter.requiresGrad = true;
+  } else if (freezeBody) model.freezeBody(tokenizer.idOf(model.description.tokens?.extract ?? "") ?? 0);
   else if (freezeLayers > 0) freezeBottom(model.body, freezeLayers);
 }
 

@@ -157,12 +157,12 @@ async function preparePpo(
 async function judgesOf(settings: PpoStageSettings, backend: Backend): Promise<Pick<Ppo, "reward" | "critic">> {
   const path = settings.critic ?? settings.reward;
   const weights = weightsOf(settings);
-  const critic = (await loadRewardModel(path, backend, new Random(settings.seed), weights)).model;
+  const critic = (await loadRewardModel(path, backend, new Random(settings.seed), { weights })).model;
   const isShared = settings.loraRank > 0 && path === settings.reward;
   adaptFor(settings, critic.body);
   const reward = isShared
     ? await withAdapterOff(critic)
-    : (await loadRewardModel(settings.reward, backend, null, weights)).model;
+    : (await loadRewardModel(settings.reward, backend, null, { weights })).model;
   critic.bias.requiresGrad = true;
   return { reward: freeze(reward), critic };
 }

@@ -95,7 +95,7 @@ async function openEntry(
     );
   }
   if (!statSync(path).isDirectory()) return moduleReward(path, weight);
-  const { model } = await loadRewardModel(path, backend, null, "stored");
+  const { model } = await loadRewardModel(path, backend, null, { weights: "stored" });
   refuseOtherTokenizer(`reward model ${path}`, tokenizer, (await encoderIn(path)).tokenizer);
   const own = basename(resolve(path));
   const name = own === "final" ? basename(dirname(resolve(path))) : own;

@@ -23,8 +23,13 @@ import { answerScores, readAnswers } from "../train/answers.ts";
 import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { rankingObjective, scoreRankings } from "../train/ranking-batch.ts";
 import type { AdapterChoice, AdapterKeeping } from "./adapter-run.ts";
-import { adaptFor, keepingOf, startOf, weightsOf } from "./adapter-run.ts";
-import { adapterSettingsWithoutDropout, learningRateSetting, rateOf } from "./adapter-settings.ts";
+import { adaptFor, addedAtStart, keepingOf, refuseUnkept, startOf, weightsOf } from "./adapter-run.ts";
+import {
+  adapterSettingsWithoutDropout,
+  addedAdapterSettings,
+  learningRateSetting,
+  rateOf,
+} from "./adapter-settings.ts";
 import { readFitting } from "./fitted-context.ts";
 import type { RowReader } from "./fitting-rows.ts";
 import { readHeldOutFittingRows } from "./fitting-rows.ts";
@@ -68,6 +73,7 @@ const RewardSettings = z.object({
   ...badRowSettings,
   ...contextSettings,
   longRows: z.enum(["error", "skip"]).default("error").describe("what to do with an answer longer than the context"),
+  ...addedAdapterSettings,
   ...adapterSettingsWithoutDropout,
   ...runSettings,
   ...trainingSettingsWithoutSamples,
@@ -89,7 +95,7 @@ export const reward = defineStage({
   name: "reward",
   summary: "learn from rankings which answer people prefer",
   settings: RewardSettings,
-  beginning: ["model"],
+  beginning: ["model", "adapter"],
   examples: [
     "stemma reward --model runs/sft/final --data rankings.jsonl --output runs/reward",
     "stemma reward --check --model runs/reward/final --data held-out.jsonl --output runs/check",
@@ -99,7 +105,11 @@ export const reward = defineStage({
     const from = startOf(settings, environment);
     const random = settings.check ? null : new Random(settings.seed);
     const weights = settings.check ? "stored" : weightsOf(settings);
-    const opened = await loadRewardModel(from, backend, random, weights);
+    const adapters = addedAtStart(settings, environment);
+    const opened = await loadRewardModel(from, backend, random, { weights, adapters });
+    if (!settings.check) {
+      await refuseUnkept({ family: opened.family, model: opened.model.body }, settings, environment);
+    }
     const own = await encoderIn(from);
     const encoder = settings.check ? own : withPaddingToken(own);
     const rows = opened.model.body.settings.vocabularySize;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
 import { heldOutSettings } from "./held-out.ts";
 import { shapeSettings } from "./pretrain/model.ts";
 import { badRowSettings } from "./row-settings.ts";
@@ -52,6 +53,8 @@ export const Seq2SeqSettings = z.object({
     )
     .meta({ placeholder: "name|folder", isPath: { unless: "^(characters|(bpe|unigram|wordpiece)-\\d+)$" } }),
   ...shapeSettings,
+  ...addedAdapterSettings,
+  ...adapterSettings,
   labelSmoothing: z
     .number()
     .min(0)

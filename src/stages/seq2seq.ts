@@ -14,6 +14,7 @@ import { withoutStart, writeTexts } from "../generate/text-to-text.ts";
 import type { EncoderDecoder } from "../models/encoder-decoder.ts";
 import type { EncoderDecoderFamily } from "../models/encoder-decoder-family.ts";
 import { asEncoderDecoder } from "../models/encoder-decoders/index.ts";
+import { otherFamilies } from "../models/index.ts";
 import { textToTextOperationsPerToken } from "../models/operations.ts";
 import { loadTensors } from "../models/read-model.ts";
 import { parameterCount, trainedParameters } from "../nn/parameters.ts";
@@ -22,6 +23,7 @@ import { epochBatches, epochSteps } from "../train/epoch-batches.ts";
 import { sharedLoss } from "../train/mean-loss.ts";
 import { textToTextLoss } from "../train/objectives/text-to-text.ts";
 import type { Metrics, MicroBatch } from "../train/run.ts";
+import { adaptFor, keepingOf, refuseNewAdapted } from "./adapter-run.ts";
 import { readHeldOut } from "./held-out.ts";
 import { familyOfRun, modelContents, openOtherModel } from "./pretrain/model.ts";
 import { noteLongRows, readNotingBad } from "./row-settings.ts";
@@ -41,16 +43,17 @@ export const seq2seq = defineStage({
   name: "seq2seq",
   summary: "teach an encoder-decoder to make one text of another: translation, summaries",
   settings: Seq2SeqSettings,
-  beginning: ["model", "tokenizer", "layers", "heads", "width", "dropout"],
+  beginning: ["model", "adapter", "tokenizer", "layers", "heads", "width", "dropout"],
   examples: [
     "stemma seq2seq --data pairs.csv --tokenizer bpe-4096 --epochs 5 --output runs/translate",
-    "stemma seq2seq --model path/to/flan-t5-small --data rows.jsonl --prefix 'summarize: ' --output runs/summaries",
+    "stemma seq2seq --model path/to/flan-t5-small --data rows.jsonl --prefix 'summarize: ' --lora-rank 8 --output runs/summaries",
   ],
   async prepare(settings, environment) {
     const backend = await openMachine(settings, environment);
     const { training, heldOut } = await readData(settings, environment);
     const writer = await openWriter(settings, training, environment, backend);
     const { model, family } = writer;
+    adaptFor(settings, model);
     const [pairs, evaluation] = [training, heldOut].map((rows) => encode(writer, rows, settings, environment)) as [
       EncodedPairs,
       EncodedPairs,
@@ -76,6 +79,11 @@ export const seq2seq = defineStage({
         evaluate: () => evaluate(model, evaluation.pairs, batchSize),
         sample: (step) => sample(writer, evaluation.rows.length > 0 ? evaluation : pairs, step, settings, environment),
         contents: () => modelContents(family, model, writer.tokenizer),
+        adapters: keepingOf(
+          { model, bindings: () => family.tensors(model), taskType: "SEQ_2_SEQ_LM" },
+          settings,
+          environment,
+        ),
         best: {
           isEvaluated: evaluation.pairs.length > 0,
           restore: (source) => loadTensors(family, model, source),
@@ -114,6 +122,7 @@ async function openWriter(
   backend: Backend,
 ): Promise<Writer> {
   const named = await familyOfRun(settings, environment);
+  refuseNewAdapted(settings, Object.hasOwn(otherFamilies, settings.model));
   const family = asEncoderDecoder(named);
   if (!family) {
     throw new SettingsError(
@@ -124,7 +133,7 @@ async function openWriter(
   const texts = rows.flatMap(({ source, target }) => [settings.prefix + source, target]);
   const { model, tokenizer } = await openOtherModel(
     family,
-    { ...settings, texts, textColumn: "", loraRank: 0, loraTargets: "all", tokenizerKind: "bpe" },
+    { ...settings, texts, textColumn: "", tokenizerKind: "bpe" },
     environment,
     backend,
     { complete: withWritingTokens, shape: withWritingIds },

@@ -47,7 +47,9 @@ async function computed(
     const logits = model.forward(ids, { lengths });
     return { logits, loss: classificationLoss(logits, targets), bindings: family.classifier.tensors(model), model };
   }
-  const model = await loadModelOf(family.words, folder, backend, { random: null, report: () => undefined });
+  const model = await loadModelOf(family.words, folder, backend, {
+    missing: { random: null, report: () => undefined },
+  });
   const logits = model.logits(model.forward(ids, { lengths }));
   const segments = new Int32Array(inputs.length);
   const masked = { batch, time, inputs, targets, lengths, segments, relationships: null };

@@ -20,7 +20,7 @@ const inputsOf = {
 
 async function open(fixture: Fixture, backend: Backend): Promise<DecoderTaskModel> {
   const folder = await openModelFolder(fixture.folder);
-  const { model } = await openTaskModel(folder, backend, "float32");
+  const { model } = await openTaskModel(folder, backend, { weights: "float32" });
   await folder.close();
   return model;
 }

@@ -55,7 +55,8 @@ const ours = {
   },
   async bert(folder: string): Promise<Outputs> {
     const missing: string[] = [];
-    const model = await loadModelOf(bert, folder, backend, { random: null, report: (names) => missing.push(...names) });
+    const report = (names: readonly string[]): unknown => missing.push(...names);
+    const model = await loadModelOf(bert, folder, backend, { missing: { random: null, report } });
     const hidden = model.forward(batch());
     const lacks = (part: string): boolean => missing.some((name) => name.startsWith(part));
     return {

@@ -6,8 +6,9 @@ Reads a JSON command a line and answers each with a line of JSON, {"error": "...
 {"op": "tokenize", "folder", "texts", "pairs"?}                 ids of each text as the folder's tokenizer frames it
 {"op": "classify", "folder", "texts", "pairs"?, "class"?}       logits of a batch that is padded
 {"op": "adapt", "base", "labels", "adapter", "folder", "texts"} logits of the base with PEFT's adapter, tokens as in folder
-{"op": "save", "folder", "class", "config": {...}, "inputs"?, "own_head"?, "tokenizer"?}
-        writes a model of random weights, with an output layer that its config says is tied where own_head is true
+{"op": "save", "folder", "class", "config": {...}, "inputs"?, "own_head"?, "tokenizer"?, "halves"?}
+        writes a model of random weights, with an output layer that its config says is tied where own_head is true, and
+        of numbers that bfloat16 has where halves is true
 {"op": "random_lora", "folder", "class", "config": {...}, "adapter", "lora": {...}, "inputs"}
         writes such a model and, beside it, an adapter of random numbers; outputs of both together
 {"op": "with_lora", "folder", "class", "adapter", "inputs"}      outputs of a model with PEFT's adapter
@@ -97,6 +98,9 @@ def save(command):
     model = getattr(transformers, command["class"])(config)
     for parameter in model.parameters():
         parameter.data += torch.randn_like(parameter) * 0.1
+    if command.get("halves"):
+        for parameter in model.parameters():
+            parameter.data = parameter.data.bfloat16().float()
     if command.get("own_head"):
         head = model.get_output_embeddings()
         head.weight = torch.nn.Parameter(torch.randn_like(head.weight) * 0.1)

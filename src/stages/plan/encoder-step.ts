@@ -5,10 +5,11 @@ import type { TaskBatch } from "../../data/task-inputs.ts";
 import type { BertForPretraining, BertSettings } from "../../models/bert.ts";
 import { bert, bertClassifier } from "../../models/bert-families.ts";
 import { EncoderTaskModel } from "../../models/encoder-task-model.ts";
-import { Initializer, parameters } from "../../nn/parameters.ts";
+import { freeze, Initializer, trainedParameters } from "../../nn/parameters.ts";
 import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
 import type { Objective } from "../../train/run.ts";
 import { taskObjective } from "../../train/task-objective.ts";
+import type { PlannedEncoder } from "./plan-models.ts";
 import type { Mark, PlannedRun, PreparedStep } from "./prepared-step.ts";
 import { adaptPlanned, plannedTask, someToken, trainingStep } from "./prepared-step.ts";
 
@@ -22,22 +23,21 @@ const isChosen = (place: number): boolean => place % 7 === 0;
  */
 export function prepareEncoderStep(
   backend: Backend,
-  settings: BertSettings,
+  { settings, formats = [] }: PlannedEncoder,
   run: PlannedRun,
   mark: Mark,
 ): PreparedStep {
-  if (run.stage === "pretrain") return maskedWordsStep(backend, settings, run, mark);
-  if (run.stage === "finetune") return taskStep(backend, settings, run, mark);
+  const init = new Initializer(backend, null, Number.POSITIVE_INFINITY, run.loraRank > 0 ? formats : []);
+  if (run.stage === "pretrain") return maskedWordsStep(init, settings, run, mark);
+  if (run.stage === "finetune") return taskStep(init, settings, run, mark);
   throw new SettingsError(`stage: BERT writes no text, so that there is no ${run.stage}; plan pretrain or finetune`);
 }
 
-function maskedWordsStep(
-  backend: Backend,
-  settings: BertSettings,
-  { batchSize, context, recompute }: PlannedRun,
-  mark: Mark,
-): PreparedStep {
-  const model = bert.create(settings, new Initializer(backend, null));
+function maskedWordsStep(init: Initializer, settings: BertSettings, run: PlannedRun, mark: Mark): PreparedStep {
+  const { batchSize, context, recompute } = run;
+  const model = bert.create(settings, init);
+  if (run.loraRank > 0) freeze(model);
+  adaptPlanned(model.body, run);
   const inputs = new Int32Array(batchSize * context).fill(someToken);
   const batch: MaskedBatch = {
     ...{ inputs, targets: inputs.map((id, i) => (isChosen(i) ? id : -1)), batch: batchSize, time: context },
@@ -47,13 +47,13 @@ function maskedWordsStep(
   };
   const objective: Objective<BertForPretraining, MaskedBatch> = (own, some, random) =>
     maskedWordsLoss(own, some, random, { recompute });
-  return trainingStep(model, model, parameters(model), { objective, batch, tokens: inputs.length }, mark);
+  return trainingStep(model, model, trainedParameters(model), { objective, batch, tokens: inputs.length }, mark);
 }
 
-function taskStep(backend: Backend, settings: BertSettings, run: PlannedRun, mark: Mark): PreparedStep {
+function taskStep(init: Initializer, settings: BertSettings, run: PlannedRun, mark: Mark): PreparedStep {
   const { description, batch } = plannedTask(run);
   const head = { task: "sequence-classification" as const, labels: [...description.labels] };
-  const classifier = bertClassifier.create({ ...settings, ...head }, new Initializer(backend, null));
+  const classifier = bertClassifier.create({ ...settings, ...head }, init);
   const model = new EncoderTaskModel(description, classifier, 0);
   adaptPlanned(model.body, run);
   if (run.loraRank === 0 && run.freezeBody) model.freezeBody();

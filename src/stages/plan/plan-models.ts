@@ -1,7 +1,9 @@
 import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { BertSettings } from "../../models/bert.ts";
+import { Bert } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
+import { EncoderDecoder } from "../../models/encoder-decoder.ts";
 import type { EncoderDecoderSettings } from "../../models/encoder-decoder-settings.ts";
 import type { AnyFamily, ModelFamily } from "../../models/family.ts";
 import { families } from "../../models/index.ts";
@@ -10,19 +12,33 @@ import { openModel } from "../../models/load.ts";
 import { anyFamilyIn, storedFormats } from "../../models/read-model.ts";
 import type { WeightChoice, WeightPlan } from "../../models/weight-choice.ts";
 import { formatsLike, uniformFormats } from "../../models/weight-choice.ts";
+import type { Initializer } from "../../nn/parameters.ts";
+
+/** An encoder as far as a plan needs it. */
+export interface PlannedEncoder extends PlannedFormats {
+  readonly kind: "encoder";
+  readonly settings: BertSettings;
+}
+
+/** An encoder-decoder as far as a plan needs it. */
+export interface PlannedTextToText extends PlannedFormats {
+  readonly kind: "encoder-decoder";
+  readonly settings: EncoderDecoderSettings;
+}
+
+interface PlannedFormats {
+  /** How its matrices lie in memory where they stay as they are; default: all float32. */
+  readonly formats?: WeightPlan["formats"];
+}
+
+interface PlannedDecoder extends PlannedFormats {
+  readonly kind: "decoder";
+  readonly family: ModelFamily;
+  readonly settings: unknown;
+}
 
 /** A model as far as a plan needs it: its settings without weights, of a family of decoders, of BERT or of T5. */
-export type PlannedModel = { readonly name: string } & (
-  | {
-      readonly kind: "decoder";
-      readonly family: ModelFamily;
-      readonly settings: unknown;
-      /** How its matrices lie in memory where they stay as they are; default: all float32. */
-      readonly formats?: WeightPlan["formats"];
-    }
-  | { readonly kind: "encoder"; readonly settings: BertSettings }
-  | { readonly kind: "encoder-decoder"; readonly settings: EncoderDecoderSettings }
-);
+export type PlannedModel = { readonly name: string } & (PlannedDecoder | PlannedEncoder | PlannedTextToText);
 
 /**
  * What a plan needs to know of a model of any family.
@@ -31,11 +47,20 @@ export type PlannedModel = { readonly name: string } & (
  */
 export function plannedModel(name: string, family: AnyFamily, settings: unknown, loaded?: StoredModel): PlannedModel {
   const { architecture = "decoder" } = family;
-  if (architecture === "encoder") return { name, kind: architecture, settings: settings as BertSettings };
-  if (architecture === "encoder-decoder")
-    return { name, kind: architecture, settings: settings as EncoderDecoderSettings };
+  const like = (create: (init: Initializer) => StoredModel, model = loaded): WeightPlan["formats"] =>
+    model ? formatsLike(model, create) : [];
+  if (architecture === "encoder") {
+    const own = settings as BertSettings;
+    // Its heads are made after the body, and lie as they please.
+    const { body = loaded } = (loaded ?? {}) as { readonly body?: StoredModel };
+    return { name, kind: architecture, settings: own, formats: like((init) => new Bert(own, init), body) };
+  }
+  if (architecture === "encoder-decoder") {
+    const own = settings as EncoderDecoderSettings;
+    return { name, kind: architecture, settings: own, formats: like((init) => new EncoderDecoder(own, init)) };
+  }
   const decoder = family as ModelFamily;
-  const formats = loaded ? formatsLike(loaded, (init) => decoder.create(settings, init)) : [];
+  const formats = like((init) => decoder.create(settings, init));
   return { name, kind: architecture, family: decoder, settings, formats };
 }
 

@@ -40,8 +40,8 @@ export function prepareStep(backend: Backend, planned: PlannedModel, run: Planne
         "planned; lower one of the two",
     );
   }
-  if (planned.kind === "encoder") return prepareEncoderStep(backend, planned.settings, run, mark);
-  if (planned.kind === "encoder-decoder") return prepareTextToTextStep(backend, planned.settings, run, mark);
+  if (planned.kind === "encoder") return prepareEncoderStep(backend, planned, run, mark);
+  if (planned.kind === "encoder-decoder") return prepareTextToTextStep(backend, planned, run, mark);
   const formats = run.loraRank > 0 ? planned.formats : [];
   const create = (): LanguageModel =>
     planned.family.create(planned.settings, new Initializer(backend, null, Number.POSITIVE_INFINITY, formats));

@@ -7,10 +7,11 @@ import type { BertForPretraining } from "../../models/bert.ts";
 import { bert } from "../../models/bert-families.ts";
 import { encoderOperationsPerToken } from "../../models/operations.ts";
 import { loadTensors } from "../../models/read-model.ts";
-import { parameters } from "../../nn/parameters.ts";
+import { freeze, trainedParameters } from "../../nn/parameters.ts";
 import type { Tokenizer, TokenRoles } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
 import { maskedWordsLoss } from "../../train/objectives/masked-words.ts";
+import { adaptFor, keepingOf } from "../adapter-run.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { modelContents, openOtherModel, usualContext } from "./model.ts";
 import { evaluationSteps, prepareText, pretrainingRun } from "./run.ts";
@@ -38,6 +39,8 @@ export async function pretrainEncoder(
       shape: (shaped, of) => ({ ...shaped, padding: idOf(of, "pad") }),
     },
   );
+  if (settings.loraRank > 0) freeze(model); // heads included, which have no adapters
+  adaptFor(settings, model.body);
   const tokens = maskingTokens(tokenizer);
   const context = settings.context ?? Math.min(model.settings.context, usualContext);
   // In token files a separator stands between documents.
@@ -54,7 +57,7 @@ export async function pretrainEncoder(
   const evaluation = held.length > 0 ? maskedWindows({ ...text, sources: held.map(equally), seed: 0 }) : null;
   return pretrainingRun(
     {
-      ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
+      ...{ model, data, parameters: trainedParameters(model), batchAt: windows.batchAt },
       objective: (of: BertForPretraining, batch: MaskedBatch, random) =>
         maskedWordsLoss(of, batch, random, { recompute }),
       tokensOf: ({ lengths }) => lengths.reduce((sum, length) => sum + length, 0),
@@ -65,6 +68,7 @@ export async function pretrainEncoder(
       },
       sample: (step) => sample(model, tokenizer, (evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(bert, model, tokenizer),
+      adapters: keepingOf({ model, bindings: () => bert.tensors(model), taskType: null }, settings, environment),
       best: { isEvaluated: evaluation !== null, restore: (source) => loadTensors(bert, model, source) },
       operationsPerToken: encoderOperationsPerToken(model, context, rate),
     },

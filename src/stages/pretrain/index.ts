@@ -3,7 +3,7 @@ import { openMachine } from "../../backend/machine-settings.ts";
 import { SettingsError } from "../../core/errors.ts";
 import type { AnyFamily, Architecture } from "../../models/family.ts";
 import { families, otherFamilies } from "../../models/index.ts";
-import { weightsOf } from "../adapter-run.ts";
+import { refuseNewAdapted } from "../adapter-run.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { defineStage } from "../stage.ts";
 import { pretrainDecoder } from "./decoder.ts";
@@ -34,7 +34,7 @@ export const pretrain = defineStage({
   name: "pretrain",
   summary: "train a language model on text",
   settings: PretrainSettings,
-  beginning: ["model", "objective", "tokenizer", "layers", "heads", "width", "dropout"],
+  beginning: ["model", "adapter", "objective", "tokenizer", "layers", "heads", "width", "dropout"],
   examples: [
     "stemma pretrain --model gpt2 --data book.txt --tokenizer bpe-2048 --steps 1000 --output runs/book",
     "stemma pretrain --model bert --data book.txt --whole-words --output runs/bert",
@@ -46,7 +46,7 @@ export const pretrain = defineStage({
     const family = await familyOfRun(settings, environment);
     const { architecture = "decoder" } = family;
     refuseOthers(settings, architecture, family.modelType);
-    refuseAdapters(settings, architecture);
+    refuseNewAdapted(settings, Object.hasOwn(families, settings.model) || Object.hasOwn(otherFamilies, settings.model));
     return pretrainings[architecture](settings, environment, backend);
   },
 });
@@ -65,25 +65,6 @@ function refuseOthers(
     );
     const whose = others.length > 0 ? others.map(([name]) => name).join(", ") : "decoders";
     throw new SettingsError(`${key}: is for ${whose}, this is a ${modelType}; leave it out`);
-  }
-}
-
-/**
- * Adapters are for models that exist and write; of the others `finetune` adapts encoders.
- *
- * @throws {SettingsError} when there is nothing to adapt, or matrices that are trained are to lie in a format.
- */
-function refuseAdapters(settings: PretrainSettings, architecture: Architecture): void {
-  const { loraRank, model } = settings;
-  weightsOf(settings);
-  if (loraRank === 0) return;
-  if (architecture !== "decoder") {
-    throw new SettingsError(`lora-rank: is for decoders, this is an ${architecture}; leave it out`);
-  }
-  if (Object.hasOwn(families, model)) {
-    throw new SettingsError(
-      `lora-rank: a new ${model} has learned nothing that adapters could change; leave it out, or name a folder with --model`,
-    );
   }
 }
 

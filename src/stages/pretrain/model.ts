@@ -19,7 +19,7 @@ import { ChatEncoder } from "../../text/encode-chat.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
 import type { AdapterChoice } from "../adapter-run.ts";
-import { startOf, weightsOf } from "../adapter-run.ts";
+import { addedAtStart, refuseUnkept, startOf, weightsOf } from "../adapter-run.ts";
 import { refuseLargeStep } from "../plan/fit.ts";
 import { plannedModel } from "../plan/plan-models.ts";
 import { plainRun } from "../plan/prepared-step.ts";
@@ -54,6 +54,7 @@ interface ModelSettings extends Shape, TrainingText {
   readonly loraRank: number;
   readonly loraTargets: LowRankOptions["targets"];
   readonly weights?: AdapterChoice["weights"];
+  readonly adapter: readonly string[];
 }
 
 /**
@@ -71,7 +72,8 @@ export async function openPretraining(
   if (existing === null) return createModel(settings, environment, backend);
   if (!existsSync(existing)) throw unknownModel(existing);
   if (!folder.checkpoint) refuseForExisting(existing, settings);
-  const opened = await openAssistant(existing, backend, weightsOf(settings));
+  const opened = await openAssistant(existing, backend, weightsOf(settings), addedAtStart(settings, environment));
+  await refuseUnkept(opened, settings, environment);
   if (!folder.checkpoint) refuseHeads(opened.family, settings);
   refuseOtherShape(existing, opened.model, settings);
   await refuseLargeRun(opened.family, opened.model.settings, settings, backend, opened.model);
@@ -121,15 +123,24 @@ export async function openOtherModel<Settings, Model extends TextModel>(
   { complete, shape }: OtherModel<Settings>,
 ): Promise<{ model: Model; tokenizer: Tokenizer }> {
   const { folder, note } = environment;
-  const existing = folder.checkpoint?.path ?? (isOtherFamily(settings.model) ? null : settings.model);
+  const isNew = isOtherFamily(settings.model);
+  const existing = isNew ? (folder.checkpoint?.path ?? null) : startOf(settings, environment);
   if (existing !== null) {
     if (!folder.checkpoint) refuseForExisting(existing, settings);
     const report = (lacking: readonly string[]): void => {
-      const parts = new Set(lacking.map((name) => name.split(".").slice(0, 2).join(".")));
-      note(`${existing}: has no ${[...parts].join(", ")}; what is missing starts from random numbers`);
+      const parts = [...new Set(lacking.map((name) => name.split(".").slice(0, 2).join(".")))].join(", ");
+      if (settings.loraRank > 0 && family.architecture === "encoder") {
+        throw new SettingsError(
+          `lora-rank: ${existing} has no ${parts}, which would start from random numbers and stay so beside adapters; ` +
+            "leave it out, or take a folder that has it",
+        );
+      }
+      note(`${existing}: has no ${parts}; what is missing starts from random numbers`);
     };
-    const random = new Random(settings.seed);
-    const model = await loadModelOf(family, existing, backend, { random, report });
+    const adapters = isNew ? [] : addedAtStart(settings, environment);
+    const missing = { random: new Random(settings.seed), report };
+    const model = await loadModelOf(family, existing, backend, { missing, weights: weightsOf(settings), adapters });
+    await refuseUnkept({ family, model }, settings, environment);
     refuseOtherShape(existing, model, settings);
     await refuseLargeRun(family, model.settings, settings, backend, model);
     return { model, tokenizer: await loadTokenizerFor(model, existing) };

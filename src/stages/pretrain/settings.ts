@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { adapterSettings } from "../adapter-settings.ts";
+import { adapterSettings, addedAdapterSettings } from "../adapter-settings.ts";
 import { badRowSettings } from "../row-settings.ts";
 import { runSettings, trainingSettings } from "../stage.ts";
 import { shapeSettings } from "./model.ts";
@@ -80,6 +80,7 @@ export const PretrainSettings = z.object({
     )
     .meta({ placeholder: "name|folder", isPath: { unless: "^(characters|(bpe|unigram|wordpiece)-\\d+)$" } }),
   ...shapeSettings,
+  ...addedAdapterSettings,
   ...adapterSettings,
   ...runSettings,
   ...trainingSettings,

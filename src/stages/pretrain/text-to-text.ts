@@ -7,10 +7,11 @@ import type { EncoderDecoder } from "../../models/encoder-decoder.ts";
 import { asEncoderDecoder } from "../../models/encoder-decoders/index.ts";
 import { textToTextOperationsPerToken } from "../../models/operations.ts";
 import { loadTensors } from "../../models/read-model.ts";
-import { parameters } from "../../nn/parameters.ts";
+import { trainedParameters } from "../../nn/parameters.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { meanLoss } from "../../train/mean-loss.ts";
 import { textToTextLoss } from "../../train/objectives/text-to-text.ts";
+import { adaptFor, keepingOf } from "../adapter-run.ts";
 import type { StageEnvironment, StageRun } from "../stage.ts";
 import { withWritingIds, withWritingTokens } from "../writing-tokens.ts";
 import { familyOfRun, modelContents, openOtherModel, usualContext } from "./model.ts";
@@ -43,6 +44,7 @@ export async function pretrainTextToText(
       shape: withWritingIds,
     },
   );
+  adaptFor(settings, model);
   const context = settings.context ?? Math.min(model.settings.context, usualContext);
   const data = await prepareText(settings, tokenizer, environment);
   const { batchSize, recompute, seed, maskRate: density = 0.15, spanLength: meanSpan = 3 } = settings;
@@ -55,7 +57,7 @@ export async function pretrainTextToText(
   const evaluation = held.length > 0 ? corruptedWindows({ ...text, sources, seed: 0 }) : null;
   return pretrainingRun(
     {
-      ...{ model, data, parameters: parameters(model), batchAt: windows.batchAt },
+      ...{ model, data, parameters: trainedParameters(model), batchAt: windows.batchAt },
       objective: (of: EncoderDecoder, pairs: TextPairs, random) => textToTextLoss(of, pairs, random, { recompute }),
       tokensOf: ({ batch, time, targetTime }) => batch * (time + targetTime),
       evaluate: async () => {
@@ -65,6 +67,11 @@ export async function pretrainTextToText(
       },
       sample: (step) => sample((evaluation ?? windows).batchAt(0, { batchSize: 1 })[0], step),
       contents: () => modelContents(family, model, tokenizer),
+      adapters: keepingOf(
+        { model, bindings: () => family.tensors(model), taskType: "SEQ_2_SEQ_LM" },
+        settings,
+        environment,
+      ),
       best: { isEvaluated: evaluation !== null, restore: (source) => loadTensors(family, model, source) },
       // T5's embeddings begin a hundred times the size of its queries.
       scaleParameter: model.settings.positions.kind === "relative",
