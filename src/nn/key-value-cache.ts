@@ -209,12 +209,11 @@ export class KeyValueCache {
    */
   latest(layer: number): { key: Tensor; value: Tensor } {
     const { slots, capacity, width } = this.shape;
-    const { lengths } = this.#pass;
-    const last = this.#pass.slots.map((slot, b) => {
-      const length = lengths[b] ?? 0;
-      return length > 0 ? slot * capacity + length - 1 : -1;
-    });
-    const rows = Tensor.from(this.#backend, last, [last.length]);
+    const last = (): Int32Array => {
+      const { slots: own, lengths } = this.#pass;
+      return own.map((slot, b) => ((lengths[b] ?? 0) > 0 ? slot * capacity + (lengths[b] ?? 0) - 1 : -1));
+    };
+    const rows = Tensor.given(this.#backend, last(), [this.#pass.slots.length], last);
     const of = (all: Tensor | undefined): Tensor => {
       if (!all) throw new ShapeError(`key-value cache: there is no layer ${layer} among ${this.shape.layers}`);
       return all.window(0, [slots * capacity, width]).gatherRows(rows);

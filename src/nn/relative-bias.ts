@@ -38,15 +38,23 @@ export class RelativeBias {
     this.#buckets = buckets;
   }
 
-  /** Bias of queries at `start`, `start` + 1, … for keys from 0 on: `[heads, queries, keys]`. */
-  forward(start: number, queries: number, keys: number): Tensor {
-    const ofDistance = Array.from({ length: queries + keys - 1 }, (_, i) =>
-      relativeBucket(i - (queries - 1) - start, this.#buckets),
-    );
-    const ids = Int32Array.from({ length: queries * keys }, (_, i) => {
-      const [query, key] = [Math.floor(i / keys), i % keys];
-      return ofDistance[key - query + queries - 1] ?? 0;
-    });
-    return this.table.gatherRows(Tensor.from(this.table.backend, ids, [queries, keys])).permute([2, 0, 1]);
+  /**
+   * Bias of queries at `start`, `start` + 1, … for keys from 0 on: `[heads, queries, keys]`.
+   *
+   * @param renew - Where queries start in a later pass like this one; see `PassCapture`.
+   */
+  forward(start: number, queries: number, keys: number, renew?: () => number): Tensor {
+    const bucketsFrom = (first: number): Int32Array => {
+      const ofDistance = Array.from({ length: queries + keys - 1 }, (_, i) =>
+        relativeBucket(i - (queries - 1) - first, this.#buckets),
+      );
+      return Int32Array.from({ length: queries * keys }, (_, i) => {
+        const [query, key] = [Math.floor(i / keys), i % keys];
+        return ofDistance[key - query + queries - 1] ?? 0;
+      });
+    };
+    const next = renew && ((): Int32Array => bucketsFrom(renew()));
+    const ids = Tensor.given(this.table.backend, bucketsFrom(start), [queries, keys], next);
+    return this.table.gatherRows(ids).permute([2, 0, 1]);
   }
 }
