@@ -99,7 +99,6 @@ export class Continuation {
     this.#generated.set(token, (this.#generated.get(token) ?? 0) + 1);
     if (this.of.ends.has(token)) return "stop";
     this.guide?.accept(token);
-    if (this.guide?.isFinished) return "stop";
     return this.tokens.length >= this.needs ? "length" : null;
   }
 }

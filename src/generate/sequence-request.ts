@@ -22,8 +22,6 @@ export interface TokenGuide {
   allowed(): Int32Array;
   /** Is told of each token that was chosen, but for an end token. */
   accept(token: number): void;
-  /** Whether nothing can follow what was accepted: it ends the continuation. */
-  readonly isFinished?: boolean;
 }
 
 /** What is asked of an engine: some continuations of one prompt. A plain record, which may come from another thread. */
