@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "kernels/functions.h"
+#include "kernels/activations.h"
 #include "kernels/unary.h"
 
 /** The functions of UnaryKind and their derivatives, as vectors. */
@@ -16,7 +16,7 @@ STEMMA_INLINE Vec eachLane(Vec x) {
   return result;
 }
 
-/** tanh's argument in the approximation of GELU. */
+/** tanh's argument in the approximation of GELU; (1 + tanh u) / 2 is σ(2u). */
 STEMMA_INLINE Vec geluTanhInner(Vec x) { return 0.7978845608f * fma(0.044715f * x * x, x, x); }
 
 /** Φ(x), the standard normal distribution function. */
@@ -28,14 +28,14 @@ STEMMA_INLINE Vec valueOf(Vec x) {
   if constexpr (kind == UnaryKind::abs) return abs(x);
   if constexpr (kind == UnaryKind::cos) return eachLane<cosf>(x);
   if constexpr (kind == UnaryKind::exp) return exp(x);
-  if constexpr (kind == UnaryKind::gelu) return x * normalCdf(x);
-  if constexpr (kind == UnaryKind::geluTanh) return x * sigmoid(2.0f * geluTanhInner(x));  // (1 + tanh u) / 2 = σ(2u)
+  if constexpr (kind == UnaryKind::gelu) return gelu(x);
+  if constexpr (kind == UnaryKind::geluTanh) return geluTanh(x);
   if constexpr (kind == UnaryKind::log) return log(x);
   if constexpr (kind == UnaryKind::logSigmoid) return min(zero, x) - log(1.0f + exp(-abs(x)));
-  if constexpr (kind == UnaryKind::relu) return select(x < zero, zero, x);
+  if constexpr (kind == UnaryKind::relu) return relu(x);
   if constexpr (kind == UnaryKind::rsqrt) return 1.0f / sqrt(x);
   if constexpr (kind == UnaryKind::sigmoid) return sigmoid(x);
-  if constexpr (kind == UnaryKind::silu) return x * sigmoid(x);
+  if constexpr (kind == UnaryKind::silu) return silu(x);
   if constexpr (kind == UnaryKind::sin) return eachLane<sinf>(x);
   if constexpr (kind == UnaryKind::sqrt) return sqrt(x);
   if constexpr (kind == UnaryKind::square) return x * x;

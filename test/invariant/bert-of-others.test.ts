@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openReference } from "../../src/backend/reference/index.ts";
+import { openGguf } from "../../src/checkpoint/gguf.ts";
 import { writeModelFolder } from "../../src/checkpoint/model-folder.ts";
 import type { WritableTensor } from "../../src/checkpoint/tensor-source.ts";
 import { exportModel } from "../../src/cli/export.ts";
@@ -108,13 +109,16 @@ test("pretrain goes on, and makes the heads that are missing", async () => {
   }
 });
 
-test("score and the export for llama.cpp say that it is no decoder; safetensors copy it", async () => {
+test("score says that it is no decoder; the export for llama.cpp takes its body, and safetensors copy it", async () => {
   await expect(runCommand(score, { model: at("masked"), text: "red" })).rejects.toThrow(
     /config\.json has model_type "bert", which is another shape of model .*; this is for decoders/,
   );
-  await expect(runCommand(exportModel, { model: at("masked"), output: at("x.gguf") })).rejects.toThrow(
-    /a model of type bert cannot be written for llama\.cpp/,
-  );
+  await runCommand(exportModel, { model: at("masked"), output: at("masked.gguf"), quantization: "f32" });
+  const file = await openGguf(at("masked.gguf"));
+  const written = file.names();
+  await file.close();
+  expect(written).toContain("blk.0.attn_q.weight");
+  expect(written.filter((name) => /cls|output\.weight$/.test(name))).toEqual(["blk.0.attn_output.weight"]);
   const copy = { model: at("masked"), format: "safetensors", output: at("copy"), quantization: "f32" };
   await runCommand(exportModel, copy);
   const weights = (name: string): Buffer => readFileSync(join(at(name), "model.safetensors"));
