@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { expectClose } from "../../test/closeness.ts";
 import { exact, read } from "../../test/exact.ts";
+import type { Backend } from "../backend/kernels.ts";
+import type { Renewal } from "../backend/passes.ts";
+import { openReference } from "../backend/reference/index.ts";
 import type { RotaryScaling } from "./rotary-table.ts";
 import { RotaryTable } from "./rotary-table.ts";
 
@@ -35,4 +38,20 @@ test("grows to the positions asked for", async () => {
   expect(far.cos.axis(0)).toBeGreaterThanOrEqual(1000);
   expect((await read(far.cos))[999]).toBeCloseTo(Math.cos(999), 6);
   expect(table.angles(100, null).positions).toBeNull();
+});
+
+test("a pass that was captured is not made again once its table was replaced by a longer one", () => {
+  const renewals: Renewal[] = [];
+  const backend: Backend = {
+    ...openReference(),
+    passes: { capture: () => null, write: (_storage, _offset, _values, renew) => void renewals.push(renew) },
+  };
+  const table = new RotaryTable(backend, 4, { base: 1e4, turned: 4, scaling: null });
+  const later = Int32Array.of(6);
+  table.angles(1, Int32Array.of(5), () => later);
+  expect(renewals[0]?.()).toEqual(later);
+  table.angles(1, Int32Array.of(200)); // longer than the first
+  expect(renewals[0]?.()).toBeNull();
+  table.angles(1, Int32Array.of(5), () => later);
+  expect(renewals[1]?.()).toEqual(later);
 });

@@ -84,11 +84,12 @@ export class RotaryTable {
       this.#tables.set(isLong, table);
     }
     if (!positions) return { ...table, positions: null };
-    const length = table.cos.axis(0);
+    const used = table;
+    // A pass that was captured reads this table by its memory, which it does not hold: with another it is made anew.
     const next = (): Int32Array | null => {
       const later = renew?.() ?? new Int32Array(0);
-      const end = endOf(later);
-      return end <= length && this.#isLong(end) === isLong ? later : null;
+      const isLater = this.#isLong(endOf(later));
+      return isLater === isLong && this.#tables.get(isLong) === used && endOf(later) <= used.cos.axis(0) ? later : null;
     };
     return { ...table, positions: Tensor.given(this.#backend, positions, [positions.length], renew && next) };
   }
