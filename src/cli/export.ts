@@ -4,6 +4,7 @@ import { z } from "zod";
 import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
 import type { FloatDtype } from "../checkpoint/tensor-source.ts";
+import { formatBytes } from "../core/byte-size.ts";
 import { SettingsError } from "../core/errors.ts";
 import { findLlamaCpp } from "../eval/llama-cpp.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
@@ -125,7 +126,7 @@ async function writeFile({ model, adapter, output, quantization }: Settings, io:
   const difference = await exportGguf(model, output, mixtures[quantization], adapter);
   if (difference !== null) io.note(`answers will differ: ${difference}`);
   const { size } = await stat(output);
-  io.print(`${output}: ${(size / 1e6).toFixed(1)} MB of ${quantization}; any program built on llama.cpp opens it`);
+  io.print(`${output}: ${formatBytes(size)} of ${quantization}; any program built on llama.cpp opens it`);
   return { bytes: size };
 }
 
