@@ -13,6 +13,11 @@ const sharded = /^model(-\d+-of-\d+\.safetensors|\.safetensors\.index\.json)$/;
 const beside = /^(adapter_model|\d+_[A-Za-z]+\/model)\.safetensors$/;
 const pickle = /\.(bin|pt|pth|ckpt|pkl|pickle)$/i;
 
+/** Whether a path is that of a GGUF file. */
+export function isGguf(path: string): boolean {
+  return /\.gguf$/i.test(path);
+}
+
 /**
  * The files to fetch: what describes a model, and its weights as safetensors; a GGUF file where it is asked for, or is
  * all there is. Files that run code as they are read never are.
@@ -47,7 +52,7 @@ function namedFile(at: string, files: readonly HubFile[], path: string): HubFile
 }
 
 function onlyGguf(at: string, files: readonly HubFile[]): HubFile {
-  const ggufs = files.filter(({ path }) => /\.gguf$/i.test(path));
+  const ggufs = files.filter(({ path }) => isGguf(path));
   const [first] = ggufs;
   if (first !== undefined && ggufs.length === 1) return first;
   if (first !== undefined) {

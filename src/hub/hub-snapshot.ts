@@ -1,29 +1,39 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
+import { writeFileAtomic } from "../files/atomic-write.ts";
 import { buildFolder } from "../files/build-folder.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
 import { linkAtomic } from "../files/link-atomic.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import type { ModelPart } from "./choose-files.ts";
+import { isGguf } from "./choose-files.ts";
 import type { HubReference } from "./hub-reference.ts";
 import { formatHubReference, hubPrefix, isCommit } from "./hub-reference.ts";
 import type { HubFile } from "./list-repository.ts";
 
 /**
  * One repository in the cache of `huggingface_hub`: contents in `blobs/` under their checksum, for every commit a folder
- * of links to them in `snapshots/`, and in `refs/` the commit that a branch or tag stood for when it was last asked for.
+ * of links to them in `snapshots/`, in `refs/` the commit that a branch or tag stood for when it was last asked for, and
+ * in `.no_exist/` for every commit an empty file by the name of each that the repository was found not to have.
  */
 export interface RepositoryCache {
   readonly folder: string;
   readonly blobs: string;
   readonly snapshots: string;
   readonly refs: string;
+  readonly absent: string;
 }
 
 /** Where a repository is in a cache. */
 export function repositoryCache(cache: string, name: string): RepositoryCache {
   const folder = join(cache, `models--${name.replaceAll("/", "--")}`);
-  return { folder, blobs: join(folder, "blobs"), snapshots: join(folder, "snapshots"), refs: join(folder, "refs") };
+  return {
+    folder,
+    blobs: join(folder, "blobs"),
+    snapshots: join(folder, "snapshots"),
+    refs: join(folder, "refs"),
+    absent: join(folder, ".no_exist"),
+  };
 }
 
 /** The commit that a revision stood for when someone last asked the hub, or null. */
@@ -55,11 +65,31 @@ export async function openable(
   const isModel = await has("config.json", "adapter_config.json");
   const hasWeights = (await has("model.safetensors", "adapter_model.safetensors")) || (await hasAllShards(snapshot));
   if (isModel && hasWeights) return snapshot;
-  const ggufs = [...names].filter((name) => /\.gguf$/i.test(name));
+  const ggufs = [...names].filter(isGguf);
   const [gguf] = ggufs;
   return gguf !== undefined && ggufs.length === 1 && (await isThere(join(snapshot, gguf)))
     ? join(snapshot, gguf)
     : null;
+}
+
+/** Files of which a repository that is opened as a folder has one. */
+const folderWeights = ["model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"] as const;
+
+/**
+ * Keeps that a commit has weights in no other form than GGUF: a snapshot alone does not tell, which may have been pulled
+ * for that one file.
+ *
+ * @throws {FileError} when the place is not writable.
+ */
+export async function markOnlyGguf({ absent }: RepositoryCache, commit: string): Promise<void> {
+  await makeFolder(join(absent, commit));
+  for (const name of folderWeights) await writeFileAtomic(join(absent, commit, name), "");
+}
+
+/** Whether a commit is known to have no weights but GGUF, from {@link markOnlyGguf} or from another program's look-ups. */
+export async function isOnlyGguf({ absent }: RepositoryCache, commit: string): Promise<boolean> {
+  for (const name of folderWeights) if (!(await isThere(join(absent, commit, name)))) return false;
+  return true;
 }
 
 /** Names of the files that an index of shards distributes a model over; null where it is none. */

@@ -94,6 +94,27 @@ test("only what turns text into tokens, then the rest", async () => {
   expect((await openHubModel("org/tiny", { settings: settings() })).fetched).toBe(300_000);
 });
 
+test("a repository's name alone is its folder of safetensors, whatever file of it was pulled before", async () => {
+  hub.repositories["org/tiny"] = { ...model, "model-Q4.gguf": "GGUF" };
+  const { path: gguf } = await pull("org/tiny:model-Q4.gguf");
+  expect(gguf).toBe(join(root(), "snapshots", commit, "model-Q4.gguf"));
+  const offline = { settings: settings(null, true) };
+  expect((await openHubModel("hub:org/tiny", offline)).path).toBe(gguf); // all there is without the hub
+  const { path } = await openHubModel("hub:org/tiny", { settings: settings() });
+  expect(path).toBe(join(root(), "snapshots", commit));
+  expect(weightsIn(path)).toBe("right");
+});
+
+test("a repository's only GGUF file is its name's, and the hub is asked once", async () => {
+  hub.repositories["org/tiny"] = { "README.md": "hello", "model-Q4.gguf": "GGUF" };
+  const path = join(root(), "snapshots", commit, "model-Q4.gguf");
+  await pull("org/tiny:model-Q4.gguf");
+  expect(await openHubModel("hub:org/tiny", { settings: settings() })).toMatchObject({ path, fetched: 0 });
+  const count = hub.asked.length;
+  expect(await openHubModel("hub:org/tiny", { settings: settings() })).toMatchObject({ path, fetched: 0 });
+  expect(hub.asked.length).toBe(count);
+});
+
 /** Breaks the weights off after so many bytes of each attempt, so many times. */
 function breaking(after: number, times: number): void {
   let left = times;

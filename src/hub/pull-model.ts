@@ -6,7 +6,7 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import { fileError } from "../files/file-error.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import type { ModelPart } from "./choose-files.ts";
-import { chooseFiles } from "./choose-files.ts";
+import { chooseFiles, isGguf } from "./choose-files.ts";
 import { fetchBlob } from "./fetch-blob.ts";
 import type { HubPatience } from "./hub-connection.ts";
 import { HubConnection } from "./hub-connection.ts";
@@ -15,7 +15,16 @@ import { formatHubReference, isCommit, parseHubReference } from "./hub-reference
 import type { HubSettings } from "./hub-settings.ts";
 import { hubSettings } from "./hub-settings.ts";
 import type { RepositoryCache } from "./hub-snapshot.ts";
-import { cachedCommit, linkSnapshot, openable, repositoryCache, shardsOf, sizeOf } from "./hub-snapshot.ts";
+import {
+  cachedCommit,
+  isOnlyGguf,
+  linkSnapshot,
+  markOnlyGguf,
+  openable,
+  repositoryCache,
+  shardsOf,
+  sizeOf,
+} from "./hub-snapshot.ts";
 import type { HubFile, Repository } from "./list-repository.ts";
 import { listRepository } from "./list-repository.ts";
 import { bytesKept } from "./partial-blob.ts";
@@ -62,6 +71,7 @@ export async function pullModel(text: string, options: PullOptions = {}): Promis
   const files = chooseFiles(repository, reference, part);
   const fetched = await fetchAll(connection, repository, files, cache, options);
   const snapshot = await linkSnapshot(cache, repository.commit, files);
+  if (reference.file === null && files.every(({ path }) => isGguf(path))) await markOnlyGguf(cache, repository.commit);
   if (!isCommit(reference.revision)) {
     await writeFileAtomic(join(cache.refs, ...reference.revision.split("/")), repository.commit);
   }
@@ -77,8 +87,19 @@ export async function pullModel(text: string, options: PullOptions = {}): Promis
 export async function openHubModel(text: string, options: PullOptions = {}): Promise<PulledModel> {
   const reference = parseHubReference(text);
   const { settings = await hubSettings(), part = "model" } = options;
-  const found = await inCache(reference, repositoryCache(settings.cache, reference.name), part);
-  return found ?? pullModel(text, { ...options, settings });
+  const cache = repositoryCache(settings.cache, reference.name);
+  const found = await inCache(reference, cache, part);
+  if (found === null || !(await isWhole(found, reference, cache))) return pullModel(text, { ...options, settings });
+  return found;
+}
+
+/** Whether what was found is what the hub would give: a GGUF file that nobody named may have been pulled by its name. */
+async function isWhole(
+  { path, commit }: PulledModel,
+  { file }: HubReference,
+  cache: RepositoryCache,
+): Promise<boolean> {
+  return file !== null || !isGguf(path) || isOnlyGguf(cache, commit);
 }
 
 async function inCache(reference: HubReference, cache: RepositoryCache, part: ModelPart): Promise<PulledModel | null> {
