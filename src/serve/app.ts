@@ -8,7 +8,7 @@ import { ApiError } from "./api-error.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import { readFields } from "./fields.ts";
 import { readJsonBody } from "./read-body.ts";
-import type { Asked, Route, Service } from "./route.ts";
+import type { Asked, Route, Service, UnderWay } from "./route.ts";
 
 /** What stands beside a request while it is handled. */
 interface Variables {
@@ -73,8 +73,23 @@ export function createApp(routes: readonly Route[], service: Service, doors: Doo
   return app;
 }
 
+/** Handles a request, as far as the beginning of its answer; a server that ends meanwhile says so in the answer's place. */
 async function handle(route: Route, context: RequestContext, service: Service): Promise<Response> {
   context.set("route", route.path);
+  let fail: UnderWay["fail"] = () => {};
+  const end = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  const request: UnderWay = { fail };
+  service.active.add(request);
+  try {
+    return await Promise.race([answerOf(route, context, service), end]);
+  } finally {
+    service.active.delete(request);
+  }
+}
+
+async function answerOf(route: Route, context: RequestContext, service: Service): Promise<Response> {
   const body = route.body === null ? undefined : readFields(route.body, await readJsonBody(context.req.raw));
   const asked: Asked = {
     service,

@@ -2,6 +2,7 @@ import type { EngineEvent, SequenceRequest } from "../generate/sequence-request.
 import { ApiError } from "./api-error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Metrics } from "./metrics.ts";
+import type { UnderWay } from "./route.ts";
 import type { ServedModel } from "./served-model.ts";
 
 /** What one prompt of a request asks for. */
@@ -28,11 +29,11 @@ let lastId = 0;
 export interface GenerationHost {
   readonly metrics: Metrics;
   /** All that go on, to be told when the server stops. */
-  readonly active: Set<Generation>;
+  readonly active: Set<UnderWay>;
 }
 
 /** All that is generated for one request. Ends once: when all is said, when it is closed, or by a failure. */
-export class Generation {
+export class Generation implements UnderWay {
   readonly #model: ServedModel;
   readonly #host: GenerationHost;
   readonly #owner: string;

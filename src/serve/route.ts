@@ -1,14 +1,19 @@
 import type { z } from "zod";
-import type { Generation } from "./generation.ts";
+import type { ApiError } from "./api-error.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelTable } from "./model-table.ts";
+
+/** Something that goes on, and is told when the server ends before it. */
+export interface UnderWay {
+  fail(error: ApiError): void;
+}
 
 /** What routes work with: one for each server. */
 export interface Service {
   readonly models: ModelTable;
   readonly metrics: Metrics;
-  /** What is being generated. */
-  readonly active: Set<Generation>;
+  /** Requests that are being read and handled, and whatever is being generated for those whose answer has begun. */
+  readonly active: Set<UnderWay>;
   /** Whether it takes no more requests. */
   readonly isStopping: () => boolean;
   /** Writes an error down that was not foreseen. */

@@ -6,12 +6,11 @@ import { getRequestListener } from "@hono/node-server";
 import { ApiError } from "./api-error.ts";
 import type { Doors } from "./app.ts";
 import { createApp } from "./app.ts";
-import type { Generation } from "./generation.ts";
 import { mostConnections, patience } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelSource } from "./model-source.ts";
 import { ModelTable } from "./model-table.ts";
-import type { Service } from "./route.ts";
+import type { Service, UnderWay } from "./route.ts";
 import { routes } from "./routes/index.ts";
 import type { EngineSettings } from "./served-model.ts";
 import { endStalledReaders } from "./stalled-readers.ts";
@@ -48,7 +47,7 @@ export async function startServer(
   address: { readonly host: string; readonly port: number },
 ): Promise<RunningServer> {
   const { engine, queue, doors, note } = settings;
-  const active = new Set<Generation>();
+  const active = new Set<UnderWay>();
   const known: { models: ModelTable | null; isStopping: boolean } = { models: null, isStopping: false };
   const sum = (of: (model: ReturnType<ModelTable["all"]>[number]) => number): number =>
     (known.models?.all() ?? []).reduce((total, model) => total + of(model), 0);
@@ -82,7 +81,7 @@ export async function startServer(
       const late = new ApiError(503, "the server stops before the answer is whole; ask again later", {
         code: "stopping",
       });
-      for (const generation of [...active]) generation.fail(late);
+      for (const one of [...active]) one.fail(late);
       const isClosed = new Promise<void>((done) => server.close(() => done()));
       server.closeIdleConnections();
       await Promise.race([isClosed, pause(1000)]); // answers are on their way

@@ -123,6 +123,24 @@ test("what is not whole when the time is up ends with an error", async () => {
   expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
 });
 
+test("whoever waits for a model that is still being opened when the time is up is told so", async (context) => {
+  context.skip(process.platform !== "linux", "finds the processes in /proc");
+  const one = await folder.start("--model", at("writer"), "--model", at("reader"), "--drain", "1");
+  const asked = [
+    one.post("/v1/completions", ask),
+    one.post("/v1/chat/completions", { messages: [{ role: "user", content: prompt }], stream: true }),
+    one.post("/v1/embeddings", { model: "reader", input: prompt }),
+  ];
+  await until(() => one.engines().length === 2);
+  for (const engine of one.engines()) process.kill(engine, "SIGSTOP"); // they never come to be open
+  one.child.kill("SIGTERM");
+  for (const { status, body } of await Promise.all(asked)) {
+    expect([status, body.error.code]).toEqual([503, "stopping"]);
+  }
+  await until(() => one.child.exitCode !== null);
+  expect(one.child.exitCode).toBe(143);
+});
+
 test("keys are asked for everywhere but for the health", async () => {
   writeFileSync(at("keys"), "a-key-that-is-long-enough\n");
   const one = await folder.start("--model", at("writer"), "--api-key-file", at("keys"));
