@@ -29,10 +29,18 @@ export const adapterSettings = {
     .meta({ group: "Adapters" }),
 } as const;
 
+/** The same for stages that compare log-probabilities or rewards with others, where nothing is dropped. */
+export const { loraDropout: _, ...adapterSettingsWithoutDropout } = adapterSettings;
+
 /** Adapters learn at ten times the rate of whole matrices: a rate of 1e-4 becomes 1e-3. */
 const adapterRateFactor = 10;
 
-/** `--learning-rate` of a stage that trains whole matrices at the rate `usual`, or adapters at ten times that. */
+/**
+ * `--learning-rate` of a stage that trains whole matrices of a pretrained model at the rate `usual`, or adapters at ten times
+ * that. `pretrain` and `seq2seq` do not have it: their defaults are for new models, and large enough for adapters as they
+ * are. Nor have `grpo` and `ppo`, of which none was measured: their rate bounds how far a policy goes from the one that
+ * wrote its answers.
+ */
 export function learningRateSetting(usual: number): z.ZodOptional<z.ZodNumber> {
   return z
     .number()
@@ -45,8 +53,8 @@ export function learningRateSetting(usual: number): z.ZodOptional<z.ZodNumber> {
 /**
  * The learning rate that settings of {@link learningRateSetting} come to.
  *
- * @see Schulman et al. (2025), "LoRA without regret", thinkingmachines.ai: the best rate of adapters is some ten times that
- * of training whole.
+ * @see Schulman & Thinking Machines Lab (2025), "LoRA without regret", https://thinkingmachines.ai/blog/lora: the best rate
+ * of adapters is some ten times that of training whole.
  */
 export function rateOf(
   { learningRate, loraRank }: { readonly learningRate?: number | undefined; readonly loraRank: number },
@@ -54,9 +62,6 @@ export function rateOf(
 ): number {
   return learningRate ?? (loraRank > 0 ? Number((adapterRateFactor * usual).toPrecision(3)) : usual);
 }
-
-/** The same for stages that compare log-probabilities or rewards with others, where nothing is dropped. */
-export const { loraDropout: _, ...adapterSettingsWithoutDropout } = adapterSettings;
 
 /** Adapters that are added to a model when it is opened, to spread into the schema of whatever opens one. */
 export const addedAdapterSettings = {

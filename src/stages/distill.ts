@@ -18,13 +18,16 @@ import { sharedLoss } from "../train/mean-loss.ts";
 import type { PredictionBatch } from "../train/objectives/next-token.ts";
 import type { MicroBatch } from "../train/run.ts";
 import { adaptFor, keepingOfAssistant, openStart } from "./adapter-run.ts";
-import { adapterSettings, addedAdapterSettings } from "./adapter-settings.ts";
+import { adapterSettings, addedAdapterSettings, learningRateSetting, rateOf } from "./adapter-settings.ts";
 import { conversationRows, conversationSettings, readTalks } from "./conversation-rows.ts";
 import { readFitting } from "./fitted-context.ts";
 import { longestContext } from "./row-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 import { defineStage, epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 import { trainStage } from "./train-stage.ts";
+
+/** Learning rate of models that are trained whole. */
+const usualRate = 2e-5;
 
 const DistillSettings = z.object({
   model: z.string().describe("student: model folder to start from").meta({ placeholder: "folder", isPath: true }),
@@ -69,7 +72,7 @@ const DistillSettings = z.object({
   ...adapterSettings,
   ...runSettings,
   ...trainingSettingsWithoutSamples,
-  learningRate: trainingSettings.learningRate.default(2e-5),
+  learningRate: learningRateSetting(usualRate),
   weightDecay: trainingSettings.weightDecay.default(0),
   ...epochSettings,
 });
@@ -105,7 +108,7 @@ export const distill = defineStage({
       (lessons) => ({ stage: "sft", name: "distill", ...settings, ...student, longest: lessons.context }),
     );
     const steps = epochSteps(count, settings);
-    const settled = { ...settings, steps, context };
+    const settled = { ...settings, steps, context, learningRate: rateOf(settings, usualRate) };
     return trainStage(
       {
         model: student.model,
