@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { SamplingSettings } from "../generate/sampling.ts";
 import { HttpScorer } from "./http-scorer.ts";
 
 const ignore = (): void => {};
@@ -54,12 +55,32 @@ function withValues(choice: Answer, of: (value: number | null) => number | null)
 /** How often each model was asked, how many requests are here, and how many were at most. */
 const [asked, load] = [new Map<string, number>(), { now: 0, most: 0 }];
 
-function reply(response: ServerResponse, body: string): void {
+/** Reads 8 tokens with what it writes; a token is a character, its id the code. */
+function replyShort(response: ServerResponse, { prompt, max_tokens: length = 0 }: ShortRequest, route: string): void {
+  const isIds = (list: readonly (string | number)[]): list is readonly number[] => typeof list[0] === "number";
+  const list = [prompt].flat();
+  const spelled = isIds(list) ? [String.fromCodePoint(...list)] : list.map(String);
+  const idsOf = (text: string): number[] => [...text].map((character) => character.codePointAt(0) ?? 0);
+  if (route === "/tokenize") {
+    response.end(JSON.stringify({ tokens: idsOf(spelled[0] ?? ""), max_model_len: 8 }));
+  } else if (spelled.some((text) => [...text].length + length > 8)) {
+    const error = { message: "too long", code: "context_length_exceeded" };
+    response.writeHead(400).end(JSON.stringify({ error }));
+  } else response.end(JSON.stringify({ choices: spelled.map(answerTo) }));
+}
+
+interface ShortRequest {
+  readonly prompt: string | (string | number)[];
+  readonly max_tokens?: number;
+}
+
+function reply(response: ServerResponse, body: string, route: string): void {
   const { prompt, model: name } = JSON.parse(body) as { prompt: string | string[]; model: string };
   const count = (asked.get(name) ?? 0) + 1;
   asked.set(name, count);
   if (name === "deadlocked") return;
-  if (name === "busy" && count < 3) {
+  if (name === "short") replyShort(response, JSON.parse(body), route);
+  else if (name === "busy" && count < 3) {
     response.writeHead(count === 1 ? 429 : 502, { "retry-after": "0" }).end("later");
   } else if (name === "flood") {
     response.writeHead(200);
@@ -90,7 +111,7 @@ const server = createServer((request, response) => {
   request.on("data", (part: string) => {
     body += part;
   });
-  request.on("end", () => reply(response, body));
+  request.on("end", () => reply(response, body, request.url ?? ""));
 });
 let baseUrl = "";
 beforeAll(async () => {
@@ -140,6 +161,38 @@ test("a token that a server sets before a text is no part of it", async () => {
   const [found] = await http.likelihoods([{ context: "abc", continuations: ["de"] }], ignore);
   expect(found?.[0]?.logProb).toBe(-3 - 4);
   expect(http.unscoredStarts).toBe(0);
+});
+
+test("prompts that are too long for a server lose their beginning, and are counted", async () => {
+  const http = scorer("short");
+  const asked = [
+    { context: "ab", continuations: ["cd", "ef"] },
+    { context: "abcdefg😀ij", continuations: ["kl", "k"] },
+    { context: "abcde", continuations: ["f", "ghi"] },
+  ];
+  // Seven places are read, the eighth is written: "fg😀ijkl", and "efg😀ijk".
+  expect((await http.likelihoods(asked, ignore)).map((all) => all.map(({ logProb }) => logProb))).toEqual([
+    [-2 - 3, -2 - 3],
+    [-5 - 6, -6],
+    [-5, -4 - 5 - 6],
+  ]);
+  expect([http.cutRequests, http.maxLength, http.unscoredStarts]).toEqual([2, 8, 0]);
+  const sampling = SamplingSettings.parse({});
+  const written = { context: "abcdefghij", until: [], maxNewTokens: 3, sampling };
+  expect(await http.continuations([written], ignore)).toEqual(["fghij"]);
+  expect(http.cutRequests).toBe(3);
+});
+
+test("texts that are too long for a server are read in windows, each token once", async () => {
+  const http = scorer("short");
+  // "abcdefg", and then the last seven, of which the last five are new.
+  expect(await http.textLikelihoods(["abcdefghijkl"], ignore)).toEqual([-21 - (2 + 3 + 4 + 5 + 6)]);
+  expect(http.unscoredStarts).toBe(1);
+});
+
+test("an answer that is longer than a server reads is refused", async () => {
+  const asked = scorer("short").likelihoods([{ context: "ab", continuations: ["cdefghi"] }], ignore);
+  await expect(asked).rejects.toThrow('eval: the answer "cdefghi…" is longer than the 8 tokens that short reads');
 });
 
 test.each(["unasked", "deaf", "deaf, placed", "empty", "holey", "single"])(

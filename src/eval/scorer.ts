@@ -28,10 +28,10 @@ export interface ContinuationRequest {
 export interface Scorer {
   /** As results name it. */
   readonly name: string;
-  /** Longest text in tokens; null where only the server knows. */
+  /** Longest text in tokens; null while only the server knows. */
   readonly maxLength: number | null;
   readonly parameterCount: number | null;
-  /** Requests so far whose beginning was cut off for being longer than the model reads; 0 where only the server knows. */
+  /** Requests so far whose beginning was cut off for being longer than the model reads. */
   readonly cutRequests: number;
   /** Texts so far whose first token has no probability, since a server sets none before it. */
   readonly unscoredStarts: number;

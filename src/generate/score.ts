@@ -37,12 +37,9 @@ export async function score(
     throw new SettingsError(`score: needs at least 2 tokens, got ${ids.length}; the first one has nothing before it`);
   }
   const logProbs: (number | null)[] = [null];
-  while (logProbs.length < ids.length) {
+  for (const { start, end, known } of scoredWindows(ids.length, context)) {
     signal?.throwIfAborted();
-    const known = logProbs.length;
-    const start = known === 1 ? 0 : Math.max(0, known - Math.max(1, Math.floor(context / 2)));
-    const window = ids.slice(start, start + context + 1);
-    const values = await windowLogProbs(model, window);
+    const values = await windowLogProbs(model, ids.slice(start, end));
     for (let i = known - start - 1; i < values.length; i++) logProbs.push(values[i] ?? 0);
   }
   const loss = -logProbs.reduce<number>((sum, value) => sum + (value ?? 0), 0) / (ids.length - 1);
@@ -52,6 +49,28 @@ export async function score(
     );
   }
   return { tokenIds: [...ids], logProbs, loss, perplexity: Math.exp(loss) };
+}
+
+/** A part of a sequence that is read at once, to score its tokens from `known` on. */
+export interface ScoredWindow {
+  readonly start: number;
+  readonly end: number;
+  readonly known: number;
+}
+
+/**
+ * Windows that score each token of a sequence but the first once. They overlap by half.
+ *
+ * @param length - Of the sequence, in tokens.
+ * @param context - Tokens before the last one of a window, at most.
+ */
+export function scoredWindows(length: number, context: number): ScoredWindow[] {
+  const windows: ScoredWindow[] = [];
+  for (let known = 1; known < length; known = windows.at(-1)?.end ?? length) {
+    const start = known === 1 ? 0 : Math.max(0, known - Math.max(1, Math.floor(context / 2)));
+    windows.push({ start, end: Math.min(length, start + context + 1), known });
+  }
+  return windows;
 }
 
 /** log p of tokens 1 … n − 1 of a window, each given those before it. */

@@ -56,6 +56,17 @@ const ChatEvent = z.object({
   ),
 });
 
+/** A server's refusal of a prompt that is longer than its model reads. */
+export class TooLongError extends NetworkError {
+  /** What the model reads, with what it writes, in tokens; null where the server does not say. */
+  readonly context: number | null;
+
+  constructor(message: string, context: number | null) {
+    super(message);
+    this.context = context;
+  }
+}
+
 /** Where a server answers: `completions`, `chat/completions`. */
 export function addressOf({ baseUrl }: RemoteServer, route: string): string {
   return `${baseUrl.replace(/\/+$/, "")}/${route}`;
@@ -64,6 +75,7 @@ export function addressOf({ baseUrl }: RemoteServer, route: string): string {
 /**
  * Answers of `/completions`, in the order of the prompts.
  *
+ * @throws {TooLongError} when the server says that a prompt is longer than its model reads.
  * @throws {NetworkError} naming the address, when the server is not reached, refuses, or answers something else.
  * @throws {unknown} the reason of the server's `signal` when that is aborted.
  */
@@ -120,12 +132,14 @@ async function* wholeAnswer(url: string, pieces: AsyncIterable<string>): AsyncGe
   yield parsed.data.choices[0]?.message.content ?? "";
 }
 
-function requestTo(server: RemoteServer, route: string, body: object): PostRequest {
+/** A request to one of a server's routes, with its key and its model's name. */
+export function requestTo(server: RemoteServer, route: string, body: object): PostRequest {
   const headers: Record<string, string> = server.apiKey ? { authorization: `Bearer ${server.apiKey}` } : {};
   return { url: addressOf(server, route), headers, body: { model: server.model, ...body } };
 }
 
-function limitsOf(server: RemoteServer): PostLimits {
+/** What a server gives, or the usual limits. */
+export function limitsOf(server: RemoteServer): PostLimits {
   const { timeoutMs = 120_000, retries = 3, retryDelayMs = 500, answerBytes = 64 * 2 ** 20, signal } = server;
   return { timeoutMs, retries, retryDelayMs, bytes: answerBytes, signal };
 }
@@ -134,7 +148,18 @@ function limitsOf(server: RemoteServer): PostLimits {
 function successful(url: string, { status, text, attempts }: PostAnswer): string {
   if (status >= 200 && status <= 299) return text;
   const often = attempts > 1 ? `, asked ${attempts} times` : "";
-  throw new NetworkError(`${url}: answers ${status}${often}: ${oneLine(text, 300)}; ${adviceOn(status)}`);
+  const message = `${url}: answers ${status}${often}: ${oneLine(text, 300)}; ${adviceOn(status)}`;
+  if (status === 400 && saysTooLong.test(text)) throw new TooLongError(message, contextIn(text));
+  throw new NetworkError(message);
+}
+
+/** How servers say that a prompt is too long: OpenAI's code and vLLM's sentence, llama.cpp's type. */
+const saysTooLong = /context_length_exceeded|maximum context length|exceed_context_size/;
+
+/** The context that a refusal names: as a number of its own, or in vLLM's sentence. */
+function contextIn(text: string): number | null {
+  const found = /"n_ctx":\s*(\d+)|maximum context length is (\d+)/.exec(text);
+  return found ? Number(found[1] ?? found[2]) : null;
 }
 
 function otherAnswer(url: string, text: string, what: string): NetworkError {
@@ -154,7 +179,8 @@ function adviceOn(status: number): string {
   return status >= 500 ? "the server failed; look at its log, or try again" : "check address, model and key";
 }
 
-function parseJson(text: string): unknown {
+/** A value of JSON; null where the text is none. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

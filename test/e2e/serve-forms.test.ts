@@ -119,14 +119,27 @@ test.each([
   expect(body.error.message).toMatch(message);
 });
 
+const baseFlags = (): string[] => ["--base-url", `${server.url}/v1`];
+
+async function json(...args: string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await stemma([...args, "--json"], { cwd: folder.path });
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+/** Two tasks with rows, in the folder. */
+function writeTasks(rows: readonly object[]): void {
+  writeFileSync(folder.at("rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const task = `task: endings\ndataset_path: json\ndataset_kwargs: {data_files: {test: rows.jsonl}}\ntest_split: test\noutput_type: multiple_choice
+doc_to_text: "{{start}}"\ndoc_to_choice: "{{choices}}"\ndoc_to_target: right\ntarget_delimiter: ""\nmetric_list: [{metric: acc}, {metric: acc_norm}, {metric: acc_mutual_info}]\n`;
+  writeFileSync(folder.at("endings.yaml"), task);
+  const rolling = `task: whole\ndataset_path: json\ndataset_kwargs: {data_files: {test: rows.jsonl}}\ntest_split: test\noutput_type: loglikelihood
+doc_to_text: "{{start}}"\ndoc_to_target: " God created the heaven"\ntarget_delimiter: ""\nmetric_list: [{metric: perplexity}, {metric: acc}]\n`;
+  writeFileSync(folder.at("whole.yaml"), rolling);
+}
+
 test("score and eval find at the server what they find in the folder", async () => {
-  const model = folder.at("writer");
-  const base = ["--base-url", `${server.url}/v1`];
-  const json = async (...args: string[]): Promise<Record<string, unknown>> => {
-    const { code, stdout, stderr } = await stemma([...args, "--json"], { cwd: folder.path });
-    if (code !== 0) throw new Error(stderr);
-    return JSON.parse(stdout);
-  };
+  const [model, base] = [folder.at("writer"), baseFlags()];
   const text = ["--text", "In the beginning God created the earth 𝄞."];
   const [here, there] = [
     await json("score", "--model", model, ...text),
@@ -138,13 +151,7 @@ test("score and eval find at the server what they find in the folder", async () 
     choices: [" the", " earth and", "."],
     right: i % 3,
   }));
-  writeFileSync(folder.at("rows.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-  const task = `task: endings\ndataset_path: json\ndataset_kwargs: {data_files: {test: rows.jsonl}}\ntest_split: test\noutput_type: multiple_choice
-doc_to_text: "{{start}}"\ndoc_to_choice: "{{choices}}"\ndoc_to_target: right\ntarget_delimiter: ""\nmetric_list: [{metric: acc}, {metric: acc_norm}, {metric: acc_mutual_info}]\n`;
-  writeFileSync(folder.at("endings.yaml"), task);
-  const rolling = `task: whole\ndataset_path: json\ndataset_kwargs: {data_files: {test: rows.jsonl}}\ntest_split: test\noutput_type: loglikelihood
-doc_to_text: "{{start}}"\ndoc_to_target: " God created the heaven"\ntarget_delimiter: ""\nmetric_list: [{metric: perplexity}, {metric: acc}]\n`;
-  writeFileSync(folder.at("whole.yaml"), rolling);
+  writeTasks(rows);
   const ask = async (...args: string[]): Promise<Record<string, Record<string, { value: number }>>> => {
     const { results } = await json("eval", "--tasks", "endings.yaml,whole.yaml", ...args);
     return Object.fromEntries(
@@ -182,4 +189,23 @@ doc_to_text: "{{start}}"\ndoc_to_target: " God created the heaven"\ntarget_delim
     "0",
   ]);
   expect([said.code, said.stdout]).toEqual([0, saidHere.stdout]);
+});
+
+test("score and eval shorten at the server what is too long for it", async () => {
+  const [model, base] = [folder.at("writer"), baseFlags()];
+  const long = ["--text", "In the beginning God created the heaven and the earth. ".repeat(60)];
+  const [longHere, longThere] = [
+    await json("score", "--model", model, ...long),
+    await json("score", "--model", "writer", ...base, ...long),
+  ];
+  // The server's windows are two tokens shorter, so that a few values have other tokens before them.
+  expect(longThere.logProbs).toHaveLength((longHere.logProbs as unknown[]).length);
+  expect(longThere.loss).toBeCloseTo(longHere.loss as number, 2);
+  writeTasks([{ start: long[1], choices: [" God", " the"], right: 0 }]);
+  const shortened = await stemma(["eval", "--tasks", "endings.yaml,whole.yaml", "--model", "writer", ...base], {
+    cwd: folder.path,
+  });
+  const note = "1 of 1 prompts with 0 examples are longer than the 512 tokens that the model reads, and lost their";
+  expect([shortened.code, shortened.stderr]).toEqual([0, expect.stringContaining(`endings: ${note} beginning`)]);
+  expect(shortened.stderr).toContain(`whole: ${note} beginning`);
 });
