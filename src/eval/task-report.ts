@@ -1,4 +1,5 @@
 import { counted } from "../core/counted.ts";
+import { mean } from "../core/mean.ts";
 import type { TaskDescription } from "../models/task-model.ts";
 import type { Estimate } from "./task-metrics.ts";
 import {
@@ -133,7 +134,7 @@ function meanLoss(answers: TaskAnswers): number {
     if (isScore(answers)) return ((row[0] ?? 0) - target) ** 2;
     return -Math.log(Math.max(softmax(row)[target] ?? 0, Number.MIN_VALUE));
   });
-  return losses.reduce((a, b) => a + b, 0) / losses.length;
+  return mean(losses);
 }
 
 /** Logits → probabilities. */
