@@ -1,3 +1,4 @@
+import { partitionPoint } from "../core/partition-point.ts";
 import type { MergeOrder } from "./merge-table.ts";
 
 /** A pair of tokens in a list of merges. */
@@ -85,13 +86,7 @@ export class ScoredMerges implements MergeOrder {
 
   rank(merged: number): number {
     const score = this.#scores[merged]!;
-    let [low, high] = [0, this.#order.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#order[middle]! > score) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return partitionPoint(this.#order.length, (place) => this.#order[place]! > score);
   }
 
   merged(merged: number): number {

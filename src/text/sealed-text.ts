@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { partitionPoint } from "../core/partition-point.ts";
 import { PieceTrie } from "./piece-trie.ts";
 
 /** Characters that Unicode will never give a meaning: no text has a use for them. */
@@ -89,6 +90,6 @@ export function openSeals(sealed: string, seal: string): OpenedText {
     length += piece.length;
     cuts.push(length);
   }
-  const place = (at: number): number => at - cuts.filter((cut, before) => cut + before < at).length;
+  const place = (at: number): number => at - partitionPoint(cuts.length, (before) => (cuts[before] ?? 0) + before < at);
   return { text: pieces.join(""), cuts, place };
 }
