@@ -22,6 +22,7 @@ export async function runCommand(
     fail: () => {},
     progress: () => ({ update() {}, stop() {} }),
     stopSignal: () => new AbortController().signal,
+    onInterrupt: () => () => undefined,
     ...outside,
   };
   return { result: await command.run(command.settings.parse(given), io), shown };

@@ -16,7 +16,9 @@ import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
-const help = "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends";
+const help =
+  "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends; " +
+  "Ctrl-C stops an answer, and where there is none the chat";
 
 const ChatSettings = z.object({
   model: z
@@ -55,7 +57,7 @@ export const chat = defineCommand({
     const { message } = settings;
     const conversation = await open(settings, io);
     if (message === undefined) await converse(conversation, io);
-    else await show(conversation.say(message), io);
+    else await show(conversation.say(message, io.stopSignal()), io);
     return { messages: conversation.messages };
   },
 });
@@ -64,7 +66,7 @@ async function open(settings: ChatSettings, io: Io): Promise<Conversation> {
   const { baseUrl, model: name, system, seed, adapter, weights, cacheType } = settings;
   if (baseUrl !== undefined) {
     refuseLocal(baseUrl, { adapter, weights, "cache-type": cacheType });
-    const server = await openRemote({ ...settings, baseUrl }, name, { note: io.note, signal: io.stopSignal() });
+    const server = await openRemote({ ...settings, baseUrl }, name, io);
     return new RemoteChat(server, settings);
   }
   const backend = await openMachine(settings, io);
@@ -78,37 +80,54 @@ async function open(settings: ChatSettings, io: Io): Promise<Conversation> {
 async function converse(conversation: Conversation, io: Io): Promise<void> {
   if (io.input.isTTY === true) io.note(help);
   const lines = createInterface({ input: io.input });
+  let answering: AbortController | null = null;
+  const release = io.onInterrupt(() => {
+    if (answering === null || answering.signal.aborted) return false;
+    answering.abort();
+    return true;
+  });
   try {
     io.write("> ");
     for await (const line of lines) {
       if (line.trim() === "/quit") break;
-      try {
-        if (line.trim() !== "") await follow(line.trim(), conversation, io);
-      } catch (error) {
-        if (!(error instanceof SettingsError || error instanceof NetworkError)) throw error;
-        io.note(error.message);
-      }
+      answering = new AbortController();
+      if (line.trim() !== "") await answer(line.trim(), conversation, answering.signal, io);
+      answering = null;
       io.write("> ");
     }
     io.write("\n");
   } finally {
+    release();
     lines.close(); // a terminal that is still read from keeps the process alive
   }
 }
 
-async function follow(line: string, conversation: Conversation, io: Io): Promise<void> {
+/** Follows a line. What cannot be answered is said, and ends nothing. */
+async function answer(line: string, conversation: Conversation, signal: AbortSignal, io: Io): Promise<void> {
+  try {
+    await follow(line, conversation, signal, io);
+  } catch (error) {
+    if (signal.aborted) io.write("\n");
+    else if (error instanceof SettingsError || error instanceof NetworkError) io.note(error.message);
+    else throw error;
+  }
+}
+
+async function follow(line: string, conversation: Conversation, signal: AbortSignal, io: Io): Promise<void> {
   const [command, ...rest] = line.split(/\s+/);
-  if (!line.startsWith("/")) return show(conversation.say(line), io);
+  if (!line.startsWith("/")) return show(conversation.say(line, signal), io);
   switch (command) {
     case "/reset":
       conversation.reset();
       return io.note("forgotten");
     case "/retry":
-      return show(conversation.retry(), io);
+      return show(conversation.retry(signal), io);
     case "/save":
       return save(rest.join(" "), conversation, io);
-    default:
+    case "/help":
       return io.note(help);
+    default:
+      return io.note(`${command} is unknown; ${help}`);
   }
 }
 

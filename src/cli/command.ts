@@ -23,6 +23,11 @@ export interface Io {
    * command can save first; a second one ends it at once. The command has to let the event loop turn to notice.
    */
   readonly stopSignal: () => AbortSignal;
+  /**
+   * Until what it gives is called, Ctrl-C calls `interrupt` instead of ending the process; it ends it, too, where that
+   * says by false that nothing was going on.
+   */
+  readonly onInterrupt: (interrupt: () => boolean) => () => void;
   /** The command did its work and found something wrong: its result is shown, and the exit code is 1. */
   readonly fail: () => void;
 }

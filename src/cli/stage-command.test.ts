@@ -64,6 +64,7 @@ async function run(given: Record<string, unknown>, stop = new AbortController())
       stop: () => void said.push("bar stopped"),
     }),
     stopSignal: () => stop.signal,
+    onInterrupt: () => () => undefined,
   };
   const settings = await resolveSettings({ command, given, config: null, json: false }, io);
   const result = await command.run(settings as z.output<typeof halving.settings>, io);

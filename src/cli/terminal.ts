@@ -130,6 +130,17 @@ export class Terminal implements Io {
     return this.#stop.signal;
   };
 
+  readonly onInterrupt = (interrupt: () => boolean): (() => void) => {
+    let heardAt = Number.NEGATIVE_INFINITY;
+    const handle = (): void => {
+      if (performance.now() - heardAt < sameWishMs) return;
+      heardAt = performance.now();
+      if (!interrupt()) this.#around.exit(signalCodes.SIGINT);
+    };
+    this.#around.onSignal("SIGINT", handle);
+    return () => this.#around.offSignal("SIGINT", handle);
+  };
+
   /** Gives the signals back. Streams stay watched: they may fail after the last write. */
   release(): void {
     for (const [signal, handle] of this.#handlers.splice(0)) this.#around.offSignal(signal, handle);

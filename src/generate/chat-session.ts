@@ -34,11 +34,17 @@ export class ChatSession extends Conversation {
   }
 
   /** @throws {SettingsError} when the last turn alone leaves no room for an answer. */
-  protected override async *answerTo(turns: readonly ChatMessage[]): AsyncGenerator<string, void, undefined> {
+  protected override async *answerTo(
+    turns: readonly ChatMessage[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<string, void, undefined> {
     const prompt = this.#promptOf(turns);
     const { sampling = {}, maxNewTokens, seed, cacheType } = this.#options;
     const endTokens = this.#encoder.endTokens();
-    const options = { sampling, maxNewTokens, endTokens, cacheType, seed: seed + this.#answers++, isAnswer: true };
+    const options = {
+      ...{ sampling, maxNewTokens, endTokens, cacheType, signal },
+      ...{ seed: seed + this.#answers++, isAnswer: true },
+    };
     for await (const { text } of generateText(this.#model, this.#encoder.tokenizer, [prompt], options)) yield text;
   }
 

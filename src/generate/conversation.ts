@@ -20,21 +20,23 @@ export abstract class Conversation {
    * The next turn of the assistant, piece by piece; what cannot be answered is refused before the first.
    *
    * @param turns - Without the system's.
+   * @param signal - Ends the answer, with its reason as the error.
    */
-  protected abstract answerTo(turns: readonly ChatMessage[]): AsyncIterable<string>;
+  protected abstract answerTo(turns: readonly ChatMessage[], signal: AbortSignal | undefined): AsyncIterable<string>;
 
   /**
-   * Says something and gives the answer, piece by piece. Leaving the loop early keeps what came so far as the answer. Where
-   * there is an error before anything came, the conversation is as before.
+   * Says something and gives the answer, piece by piece. Leaving the loop early keeps what came so far as the answer, and
+   * so does `signal`, whose reason is then the error. Where there is another error before anything came, the conversation
+   * is as before.
    */
-  async *say(text: string): AsyncGenerator<string, void, undefined> {
-    yield* this.#answer([...this.#turns, { role: "user", content: text }]);
+  async *say(text: string, signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
+    yield* this.#answer([...this.#turns, { role: "user", content: text }], signal);
   }
 
-  /** Takes the last answer back and gives another. Gives nothing when nothing was said yet. */
-  async *retry(): AsyncGenerator<string, void, undefined> {
+  /** Takes the last answer back and gives another. Gives nothing when nothing was said yet. See {@link say} for `signal`. */
+  async *retry(signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
     const turns = this.#turns.at(-1)?.role === assistantRole ? this.#turns.slice(0, -1) : this.#turns;
-    if (turns.length > 0) yield* this.#answer(turns);
+    if (turns.length > 0) yield* this.#answer(turns, signal);
   }
 
   /** Forgets everything but the system prompt. */
@@ -42,13 +44,16 @@ export abstract class Conversation {
     this.#turns = [];
   }
 
-  async *#answer(turns: readonly ChatMessage[]): AsyncGenerator<string, void, undefined> {
+  async *#answer(
+    turns: readonly ChatMessage[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<string, void, undefined> {
     const before = this.#turns;
     let content = "";
     let hasFailed = false;
     this.#turns = turns;
     try {
-      for await (const piece of this.answerTo(turns)) {
+      for await (const piece of this.answerTo(turns, signal)) {
         content += piece;
         if (piece !== "") yield piece;
       }
@@ -56,7 +61,7 @@ export abstract class Conversation {
       hasFailed = true;
       throw error;
     } finally {
-      const isNothing = hasFailed && content === "";
+      const isNothing = hasFailed && content === "" && signal?.aborted !== true;
       this.#turns = isNothing ? before : [...turns, { role: assistantRole, content }];
     }
   }

@@ -28,13 +28,16 @@ export class RemoteChat extends Conversation {
     this.#options = options;
   }
 
-  protected override answerTo(turns: readonly ChatMessage[]): AsyncIterable<string> {
+  protected override answerTo(turns: readonly ChatMessage[], signal: AbortSignal | undefined): AsyncIterable<string> {
     const { system, maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed } = this.#options;
     const head = system === "" ? [] : [{ role: "system", content: system }];
     const extra = { top_k: topK, min_p: minP, repetition_penalty: repetitionPenalty };
-    return chatPieces(this.#server, {
-      ...{ messages: [...head, ...turns], max_tokens: maxNewTokens, temperature, top_p: topP },
-      ...{ ...extra, seed: seed + this.#answers++ },
-    });
+    return chatPieces(
+      { ...this.#server, signal: signal ?? this.#server.signal },
+      {
+        ...{ messages: [...head, ...turns], max_tokens: maxNewTokens, temperature, top_p: topP },
+        ...{ ...extra, seed: seed + this.#answers++ },
+      },
+    );
   }
 }

@@ -50,7 +50,7 @@ export type RemoteSettings = z.output<typeof RemoteSettings>;
 export async function openRemote(
   { baseUrl, apiKeyFile, timeoutSeconds, retries }: RemoteSettings & { readonly baseUrl: string },
   model: string,
-  { note, signal }: { readonly note: (line: string) => void; readonly signal: AbortSignal },
+  { note, signal }: { readonly note: (line: string) => void; readonly signal?: AbortSignal },
 ): Promise<RemoteServer> {
   const { protocol, hostname } = addressIn(baseUrl);
   const apiKey = apiKeyFile === undefined ? (process.env[keyVariable] ?? null) : await keyIn(apiKeyFile);

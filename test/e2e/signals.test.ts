@@ -178,3 +178,34 @@ test.each([
   const { code, said } = await stopped(args.split(" "), "SIGINT", (text) => sign.test(text));
   expect([code, said]).toEqual([130, expect.stringContaining("stopping")]);
 });
+
+test("Ctrl-C stops an answer of a chat, which stays, and at the prompt ends the chat", async (context) => {
+  context.skip(process.platform === "win32", "signals end processes there");
+  const args = ["chat", "--model", "base/final", "--max-new-tokens", "100000000", "--temperature", "0"];
+  const child = spawn(process.execPath, [bin, ...args], { cwd: folder });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].on("data", (data: Buffer) => (said[name] += data.toString()));
+  }
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const prompts = (): number => said.stdout.split("> ").length - 1;
+  await expect.poll(prompts, { timeout: 30_000 }).toBe(1);
+  child.stdin.write("/nothing\n");
+  await expect.poll(prompts).toBe(2);
+  expect(said.stderr).toMatch(/^\/nothing is unknown; \/reset forgets .*Ctrl-C stops an answer/m);
+  child.stdin.write("the cat\n");
+  await expect.poll(() => said.stdout, { timeout: 30_000 }).toMatch(/> > [^>]/);
+  child.kill("SIGINT");
+  await expect.poll(prompts, { timeout: 30_000 }).toBe(3);
+  child.stdin.write("/save talk.jsonl\n");
+  await expect.poll(() => existsSync(at("talk.jsonl")) && prompts()).toBe(4);
+  const [, , answer = ""] = said.stdout.split("> ");
+  const { messages } = JSON.parse(readFileSync(at("talk.jsonl"), "utf8"));
+  expect(messages).toEqual([
+    { role: "user", content: "the cat" },
+    { role: "assistant", content: answer.replace(/\n$/, "") },
+  ]);
+  const again = setInterval(() => child.kill("SIGINT"), 200); // soon after the first it is the same wish
+  expect(await ended).toBe(130);
+  clearInterval(again);
+}, 90_000);
