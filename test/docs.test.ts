@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import * as browser from "../src/browser.ts";
-import { flagsOf } from "../src/cli/flags.ts";
 import { commands } from "../src/cli/index.ts";
 import { readCommandLine } from "../src/cli/program.ts";
+import { flagsOf } from "../src/core/flags.ts";
 import * as library from "../src/index.ts";
 
 const root = join(import.meta.dirname, "..");

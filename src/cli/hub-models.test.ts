@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { checksum, commit, FakeHub } from "../../test/fake-hub.ts";
-import { flagsOf } from "./flags.ts";
+import { flagsOf } from "../core/flags.ts";
 import { withHubModels } from "./hub-models.ts";
 
 const flags = flagsOf(

@@ -1,10 +1,10 @@
 import { formatBytes } from "../core/byte-size.ts";
 import { SettingsError } from "../core/errors.ts";
+import type { Flag } from "../core/flags.ts";
+import { nameOf } from "../core/flags.ts";
 import { isHubReference } from "../hub/hub-reference.ts";
 import type { PulledModel, PullOptions } from "../hub/pull-model.ts";
 import type { Io } from "./command.ts";
-import type { Flag } from "./flags.ts";
-import { nameOf } from "./flags.ts";
 import type { Progress } from "./progress.ts";
 
 /** What showing and stopping a download takes. */

@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
+import { shellLine } from "../core/shell-line.ts";
 import { importGguf } from "../models/gguf/files.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
-import { shellLine } from "./shell-line.ts";
 
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 

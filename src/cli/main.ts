@@ -1,10 +1,10 @@
 import process from "node:process";
 import { InterruptedError, SettingsError, StemmaError } from "../core/errors.ts";
 import { turnEventLoop } from "../core/event-loop.ts";
+import { kebabCase } from "../core/flags.ts";
 import { packageVersion } from "../train/machine.ts";
 import type { Command } from "./command.ts";
 import { releaseSignals } from "./early-stop.ts";
-import { kebabCase } from "./flags.ts";
 import { loadCommands } from "./load-commands.ts";
 import type { HelpOutput, Request } from "./program.ts";
 import { readCommandLine } from "./program.ts";

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
+import { shellLine } from "../core/shell-line.ts";
 import { isAdapterFolder } from "../models/adapter-folder.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { defineCommand } from "./command.ts";
 import { overwriteSetting, refuseTakenOutput } from "./free-output.ts";
-import { shellLine } from "./shell-line.ts";
 
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 

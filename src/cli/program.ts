@@ -1,9 +1,9 @@
 import { styleText } from "node:util";
 import { Argument, CommanderError, Option, Command as Program } from "commander";
+import type { Flag } from "../core/flags.ts";
+import { flagsOf } from "../core/flags.ts";
 import { suggestion } from "../core/nearest.ts";
 import type { Command } from "./command.ts";
-import type { Flag } from "./flags.ts";
-import { flagsOf } from "./flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What a command line asks for, before any check of the values. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { openBackend } from "../backend/index.ts";
 import { CheckpointError, InterruptedError, SettingsError } from "../core/errors.ts";
 import { nullIfAborted, turnEventLoop } from "../core/event-loop.ts";
+import { shellLine } from "../core/shell-line.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { formatJson } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
@@ -25,7 +26,6 @@ import { trainingSettings } from "../stages/stage.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 import { formatDuration } from "./progress.ts";
-import { shellLine } from "./shell-line.ts";
 import { stageWatcher } from "./stage-command.ts";
 
 const QuickstartSettings = z.object({

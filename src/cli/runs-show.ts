@@ -1,15 +1,15 @@
 import { join, relative } from "node:path";
 import { z } from "zod";
+import { kebabCase } from "../core/flags.ts";
+import { shellLine } from "../core/shell-line.ts";
 import { valueText } from "../train/run-differences.ts";
 import { runFiles } from "../train/run-folder.ts";
 import type { RunReport } from "../train/run-reader.ts";
 import { readRun, readSamples, readSeries } from "../train/run-reader.ts";
 import { defineCommand } from "./command.ts";
-import { kebabCase } from "./flags.ts";
 import { formatMetric, tellingNames } from "./metric-text.ts";
 import { formatDuration } from "./progress.ts";
 import { sizeText, stepsText } from "./runs.ts";
-import { shellLine } from "./shell-line.ts";
 import { sparkline } from "./sparkline.ts";
 import { tableLines } from "./table.ts";
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
+import { shellLine } from "../core/shell-line.ts";
 import type { EncodedPrompt } from "../data/encoded-rankings.ts";
 import { encodePrompts } from "../data/encoded-rankings.ts";
 import type { Prompt } from "../data/prompts.ts";
@@ -19,7 +20,6 @@ import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import { sampleAnswers } from "../train/sample-answers.ts";
 import { defineCommand } from "./command.ts";
-import { shellLine } from "./shell-line.ts";
 
 /** `stemma sample`: some answers to each prompt, to be ranked. */
 export const sample = defineCommand({

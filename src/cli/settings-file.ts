@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
+import type { Flag } from "../core/flags.ts";
+import { kebabCase } from "../core/flags.ts";
 import { suggestion } from "../core/nearest.ts";
-import type { Flag } from "./flags.ts";
-import { kebabCase } from "./flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 /**

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { listCheckpoints } from "../checkpoint/train-state.ts";
 import { SettingsError } from "../core/errors.ts";
+import { kebabCase } from "../core/flags.ts";
+import { shellLine } from "../core/shell-line.ts";
 import { absolutePaths } from "../stages/run-paths.ts";
 import type { Watcher } from "../stages/run-stage.ts";
 import { runStage } from "../stages/run-stage.ts";
@@ -11,11 +13,9 @@ import type { RunRecord } from "../train/run-folder.ts";
 import { readRunRecord, runFiles } from "../train/run-folder.ts";
 import type { Command, Io, Remembered } from "./command.ts";
 import { defineCommand } from "./command.ts";
-import { kebabCase } from "./flags.ts";
 import { progressFacts, resultFacts } from "./metric-text.ts";
 import type { Progress } from "./progress.ts";
 import { formatDuration } from "./progress.ts";
-import { shellLine } from "./shell-line.ts";
 
 /** The command that runs a stage, shows how it goes and stops it cleanly. */
 export function stageCommand<Settings extends z.ZodObject>(stage: Stage<Settings>): Command<Settings> {
