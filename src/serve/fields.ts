@@ -13,6 +13,9 @@ export function usually<Schema extends z.ZodType>(schema: Schema, value: z.outpu
   return schema.nullish().transform((given): z.output<Schema> => given ?? value);
 }
 
+/** The field of most requests that says which model is asked. */
+export const modelField = optional(z.string()).describe("name of a model; the first one where it is left out");
+
 /** A field that would change the answer if it were read, which it is not: anything but nothing is refused. */
 export const notBuilt = z.unknown().optional();
 

@@ -57,6 +57,14 @@ export function defineRoute<Body extends z.ZodType>(route: Route<Body>): Route<B
   return route;
 }
 
+/** A route that is asked with JSON, and answers with it. */
+export function definePost<Body extends z.ZodType>({
+  answer,
+  ...route
+}: Omit<Route<Body>, "method" | "answer"> & { readonly answer: z.ZodType }): Route<Body> {
+  return { ...route, method: "POST", answer: { type: "json", schema: answer } };
+}
+
 /** An answer as JSON. */
 export function json(value: object, status = 200): Response {
   return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json" } });

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { SequenceSampling } from "../generate/sequence-request.ts";
 import { wrongField } from "./api-error.ts";
-import { optional, usually } from "./fields.ts";
+import { modelField, optional, usually } from "./fields.ts";
 import { requestLimits } from "./limits.ts";
 import type { PromptText } from "./prompt-text.ts";
 
@@ -10,7 +10,7 @@ const stopText = z.string().max(requestLimits.stopCharacters);
 
 /** Fields that say how a text is written, the same for completions and for chats. */
 export const writingFields = {
-  model: optional(z.string()).describe("name of a model; the first one where it is left out"),
+  model: modelField,
   temperature: usually(z.number().min(0).max(100), 1).describe("divides the logits; 0 takes the likeliest token"),
   top_p: usually(z.number().min(0).max(1), 1).describe("the fewest tokens that hold this share of probability"),
   top_k: usually(z.int().min(-1), 0).describe("among so many of the likeliest tokens; 0 and -1 are all"),

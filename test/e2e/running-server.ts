@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import OpenAI from "openai";
 
 /** A server as a process of its own, as a user starts it. */
 export class RunningServer {
@@ -36,12 +37,22 @@ export class RunningServer {
 
   /** Sends a body, as JSON if it is no text, and gives the answer. */
   async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    const response = await fetch(this.url + path, {
+    return answerOf(await this.send(path, body, { headers }));
+  }
+
+  /** Sends a body as `post` does; the answer has begun, and may be a stream. */
+  send(path: string, body: unknown, init: Pick<RequestInit, "headers" | "signal"> = {}): Promise<Response> {
+    return fetch(this.url + path, {
+      ...init,
       method: "POST",
-      headers: { "content-type": "application/json", ...headers },
+      headers: { "content-type": "application/json", ...init.headers },
       body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
     });
-    return answerOf(response);
+  }
+
+  /** OpenAI's own client for it, which asks once only. */
+  client(apiKey = "none"): OpenAI {
+    return new OpenAI({ baseURL: `${this.url}/v1`, apiKey, maxRetries: 0 });
   }
 
   async get(path: string, headers: Record<string, string> = {}): Promise<Answer> {

@@ -1,5 +1,4 @@
-import OpenAI from "openai";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openReference } from "../../src/backend/reference/index.ts";
 import { encoderIn } from "../../src/generate/assistant.ts";
 import { embedTexts } from "../../src/generate/embed.ts";
@@ -7,20 +6,9 @@ import { openEmbedder } from "../../src/generate/embedder.ts";
 import { loadRewardModel } from "../../src/models/reward-model.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { endOfText, tokenizer } from "../small-model.ts";
-import type { RunningServer } from "./running-server.ts";
-import { ServedFolder } from "./served-folder.ts";
+import { serveSmallModels } from "./served-folder.ts";
 
-const folder = new ServedFolder();
-const at = (name: string): string => folder.at(name);
-let server: RunningServer;
-let openai: OpenAI;
-
-beforeAll(async () => {
-  await folder.write();
-  server = await folder.start();
-  openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
-}, 120_000);
-afterAll(() => folder.remove());
+const { at, server, openai } = await serveSmallModels();
 
 const prompt = "In the beginning";
 const messages = [{ role: "user" as const, content: "the heaven" }];

@@ -1,23 +1,11 @@
-import OpenAI from "openai";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openReference } from "../../src/backend/reference/index.ts";
 import { score } from "../../src/generate/score.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { tokenizer } from "../small-model.ts";
-import type { RunningServer } from "./running-server.ts";
-import { ServedFolder } from "./served-folder.ts";
+import { serveSmallModels } from "./served-folder.ts";
 
-const folder = new ServedFolder();
-const at = (name: string): string => folder.at(name);
-let server: RunningServer;
-let openai: OpenAI;
-
-beforeAll(async () => {
-  await folder.write();
-  server = await folder.start();
-  openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
-}, 120_000);
-afterAll(() => folder.remove());
+const { at, server, openai } = await serveSmallModels();
 
 const prompt = "In the beginning";
 const ask = { model: "writer", prompt, max_tokens: 12, seed: 5 };

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import OpenAI from "openai";
+import type OpenAI from "openai";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { gpt2 } from "../../src/models/gpt-families.ts";
 import { writeSmallModel } from "../small-model.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await writeSmallModel(folder.at("caller"), gpt2, { n_positions: 512 });
   writeFileSync(join(folder.at("caller"), "chat_template.jinja"), template);
   server = await folder.start("--model", folder.at("writer"), "--model", folder.at("caller"));
-  openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
+  openai = server.client();
 }, 120_000);
 afterAll(() => folder.remove());
 

@@ -1,23 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import OpenAI from "openai";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import type { RunningServer } from "./running-server.ts";
+import { expect, test } from "vitest";
 import { isAlive, until } from "./running-server.ts";
-import { ServedFolder } from "./served-folder.ts";
+import { serveSmallModels } from "./served-folder.ts";
 import { stemma } from "./stemma.ts";
 
-const folder = new ServedFolder();
-const at = (name: string): string => folder.at(name);
-let server: RunningServer;
-let openai: OpenAI;
-
-beforeAll(async () => {
-  await folder.write();
-  server = await folder.start();
-  openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
-}, 120_000);
-afterAll(() => folder.remove());
+const { folder, at, server, openai } = await serveSmallModels();
 
 const prompt = "In the beginning";
 const ask = { model: "writer", prompt, max_tokens: 12, seed: 5 };
@@ -32,14 +20,7 @@ test("a client that goes frees its slot: in a stream, in a whole answer, with ha
   stream.controller.abort();
   await until(isFree);
   const abort = new AbortController();
-  const whole = fetch(`${server.url}/v1/completions`, {
-    ...{
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(long),
-      signal: abort.signal,
-    },
-  });
+  const whole = server.send("/v1/completions", long, { signal: abort.signal });
   await until(async () => (await server.metric("slots_busy")) > 0);
   abort.abort();
   await expect(whole).rejects.toThrow();
@@ -90,13 +71,7 @@ test("an engine that is killed costs its requests a 500, and is replaced", async
 
 test("SIGTERM lets answers end, and refuses new ones", async () => {
   const one = await folder.start("--model", at("writer"));
-  const response = await fetch(`${one.url}/v1/completions`, {
-    ...{
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...long, stream: true }),
-    },
-  });
+  const response = await one.send("/v1/completions", { ...long, stream: true });
   one.child.kill("SIGTERM");
   await until(async () => (await one.get("/health")).status === 503);
   expect((await one.post("/v1/completions", ask)).body.error).toMatchObject({ code: "stopping" });
@@ -110,13 +85,7 @@ test("SIGTERM lets answers end, and refuses new ones", async () => {
 
 test("what is not whole when the time is up ends with an error", async () => {
   const one = await folder.start("--model", at("writer"), "--drain", "0");
-  const response = await fetch(`${one.url}/v1/completions`, {
-    ...{
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...long, stream: true }),
-    },
-  });
+  const response = await one.send("/v1/completions", { ...long, stream: true });
   one.child.kill("SIGTERM");
   const text = await response.text();
   expect(text).toContain('"code":"stopping"');
@@ -149,7 +118,7 @@ test("keys are asked for everywhere but for the health", async () => {
     const { status, body } = await one.get(path);
     expect([status, body.error.code]).toEqual([401, "invalid_api_key"]);
   }
-  const client = new OpenAI({ baseURL: `${one.url}/v1`, apiKey: "a-key-that-is-long-enough", maxRetries: 0 });
+  const client = one.client("a-key-that-is-long-enough");
   expect((await client.models.list()).data).toHaveLength(1);
   expect(one.said).not.toContain("long-enough");
 });

@@ -1,17 +1,9 @@
 import { connect } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import type { RunningServer } from "./running-server.ts";
-import { ServedFolder } from "./served-folder.ts";
+import { serveSmallModels } from "./served-folder.ts";
 
-const folder = new ServedFolder();
-let server: RunningServer;
-
-beforeAll(async () => {
-  await folder.write();
-  server = await folder.start();
-}, 120_000);
-afterAll(() => folder.remove());
+const { server } = await serveSmallModels();
 
 const messages = [{ role: "user" as const, content: "the heaven" }];
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { openReference } from "../../src/backend/reference/index.ts";
 import { writeModelFolder } from "../../src/checkpoint/model-folder.ts";
 import { Random } from "../../src/core/random.ts";
@@ -10,6 +11,15 @@ import { loadRewardModel } from "../../src/models/reward-model.ts";
 import { writeSmallEncoder } from "../small-encoder.ts";
 import { writeSmallModel } from "../small-model.ts";
 import { RunningServer } from "./running-server.ts";
+
+/** The small models and a server of all of them, for the tests of one file; taken away after these. */
+export async function serveSmallModels() {
+  const folder = new ServedFolder();
+  afterAll(() => folder.remove());
+  await folder.write();
+  const server = await folder.start();
+  return { folder, at: (name: string): string => folder.at(name), server, openai: server.client() };
+}
 
 /** Folders of small models, and servers that tests start with them. */
 export class ServedFolder {

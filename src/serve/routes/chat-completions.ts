@@ -12,7 +12,7 @@ import { Generation } from "../generation.ts";
 import { requestLimits } from "../limits.ts";
 import type { EncodedPrompt } from "../prompt-text.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute } from "../route.ts";
+import { definePost } from "../route.ts";
 import { streamAnswer, wholeAnswer } from "../send-answer.ts";
 import { TextEvents } from "../text-events.ts";
 import { endsOf, samplingOf, seedOf, stopsOf, writingFields } from "../writing-fields.ts";
@@ -35,12 +35,11 @@ const ChatRequest = z.object({
 type ChatRequest = z.output<typeof ChatRequest>;
 
 /** `POST /v1/chat/completions`: says what comes next in a conversation. */
-export const chatCompletions = defineRoute({
-  method: "POST",
+export const chatCompletions = definePost({
   path: "/v1/chat/completions",
   summary: "answer in a conversation",
   body: ChatRequest,
-  answer: { type: "json", schema: ChatCompletion },
+  answer: ChatCompletion,
   streams: true,
   async handle(asked: Asked<ChatRequest>) {
     refuseUnbuilt(asked.body);

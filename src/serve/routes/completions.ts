@@ -8,25 +8,18 @@ import { CompletionText } from "../completion-text.ts";
 import { notBuilt, optional, usually } from "../fields.ts";
 import type { GenerationTask } from "../generation.ts";
 import { Generation } from "../generation.ts";
+import { eachText, givenTexts } from "../given-texts.ts";
 import { requestLimits } from "../limits.ts";
 import type { EncodedPrompt } from "../prompt-text.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute } from "../route.ts";
+import { definePost } from "../route.ts";
 import { streamAnswer, wholeAnswer } from "../send-answer.ts";
 import { TextEvents } from "../text-events.ts";
 import { endsOf, samplingOf, seedOf, stopsOf, writingFields } from "../writing-fields.ts";
 
-const Ids = z.array(z.int().min(0)).min(1);
-const most = requestLimits.prompts;
-
 const CompletionRequest = z.object({
   ...writingFields,
-  prompt: usually(
-    z.union([z.string(), z.array(z.string()).min(1).max(most), Ids, z.array(Ids).min(1).max(most)], {
-      error: `must be a text, a list of 1 to ${most} texts, a list of token ids, or a list of 1 to ${most} such lists`,
-    }),
-    "",
-  ).describe("what is to be gone on with"),
+  prompt: usually(givenTexts(requestLimits.prompts), "").describe("what is to be gone on with"),
   max_tokens: usually(z.int().min(0), 16).describe("tokens of an answer, at most; 0 with echo scores the prompt alone"),
   logprobs: optional(z.int().min(0).max(requestLimits.alternatives)).describe(
     "log-probabilities of the tokens and of so many alternatives",
@@ -38,12 +31,11 @@ const CompletionRequest = z.object({
 type CompletionRequest = z.output<typeof CompletionRequest>;
 
 /** `POST /v1/completions`: goes on with texts. */
-export const completions = defineRoute({
-  method: "POST",
+export const completions = definePost({
   path: "/v1/completions",
   summary: "go on with a text, or score one",
   body: CompletionRequest,
-  answer: { type: "json", schema: Completion },
+  answer: Completion,
   streams: true,
   async handle(asked: Asked<CompletionRequest>) {
     const { body } = asked;
@@ -83,12 +75,10 @@ function refuseUnfit({ suffix, best_of: bestOf, n, stream }: CompletionRequest):
 }
 
 function promptsOf({ prompt }: CompletionRequest, { text, opened }: AskedModel): GivenPrompt[] {
-  const given = typeof prompt === "string" || typeof prompt[0] === "number" ? [prompt] : prompt;
-  return given.map((one, i): GivenPrompt => {
-    if (typeof one === "string") return { text: one, ...begunPrompt(one, text) };
-    const ids = one as readonly number[];
-    refuseOtherIds(ids, opened.vocabularySize, given.length > 1 ? `prompt[${i}]` : "prompt");
-    return { text: null, ...text.ofIds(ids) };
+  return eachText(prompt, "prompt").map(({ text: given, param }): GivenPrompt => {
+    if (typeof given === "string") return { text: given, ...begunPrompt(given, text) };
+    refuseOtherIds(given, opened.vocabularySize, param);
+    return { text: null, ...text.ofIds(given) };
   });
 }
 

@@ -6,34 +6,29 @@ import { unsupportedField, wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
 import { askModel, newId, refuseOtherIds } from "../asked-model.ts";
 import type { TextInput } from "../engine-messages.ts";
-import { optional, usually } from "../fields.ts";
+import { modelField, optional, usually } from "../fields.ts";
+import { eachText, givenTexts } from "../given-texts.ts";
 import { requestLimits } from "../limits.ts";
 import { readTexts } from "../read-texts.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { definePost, json } from "../route.ts";
 
 const most = requestLimits.texts;
-const Ids = z.array(z.int().min(0)).min(1);
 
 const EmbeddingRequest = z.object({
-  model: optional(z.string()).describe("name of a model; the first one where it is left out"),
-  input: z
-    .union([z.string(), z.array(z.string()).min(1).max(most), Ids, z.array(Ids).min(1).max(most)], {
-      error: `must be a text, a list of 1 to ${most} texts, a list of token ids, or a list of 1 to ${most} such lists`,
-    })
-    .describe("what is to be embedded"),
+  model: modelField,
+  input: givenTexts(most).describe("what is to be embedded"),
   encoding_format: usually(z.enum(["float", "base64"]), "float").describe("numbers, or base64 of their float32 bytes"),
   dimensions: optional(z.int().min(1)).describe("has to be the model's own"),
 });
 type EmbeddingRequest = z.output<typeof EmbeddingRequest>;
 
 /** `POST /v1/embeddings` */
-export const embeddings = defineRoute({
-  method: "POST",
+export const embeddings = definePost({
   path: "/v1/embeddings",
   summary: "texts as vectors",
   body: EmbeddingRequest,
-  answer: { type: "json", schema: Embeddings },
+  answer: Embeddings,
   handle: (asked: Asked<EmbeddingRequest>) =>
     askModel(asked, asked.body.model, "embedder", async (opened) => {
       const { body } = asked;
@@ -61,17 +56,13 @@ export const embeddings = defineRoute({
 });
 
 function inputsOf({ input }: EmbeddingRequest, { opened, text }: AskedModel): TextInput[] {
-  const given = typeof input === "string" || typeof input[0] === "number" ? [input] : input;
   const { modules, context } = opened;
   if (modules === null) throw new Error("internal: an embedding model without its modules");
   const embedder = { model: { modules }, tokenizer: text.tokenizer, maxLength: context };
   const prompt = modules.defaultPrompt === null ? "" : (modules.prompts[modules.defaultPrompt] ?? "");
-  return given.map((one, i) => {
-    const param = given.length > 1 ? `input[${i}]` : "input";
+  return eachText(input, "input").map(({ text: given, param }) => {
     const found =
-      typeof one === "string"
-        ? embeddingInput(embedder, one, prompt)
-        : ofIds(one as readonly number[], opened.vocabularySize, param);
+      typeof given === "string" ? embeddingInput(embedder, given, prompt) : ofIds(given, opened.vocabularySize, param);
     if (found.ids.length === 0) throw wrongField(param, `${param}: has no tokens, and so no embedding; leave it out`);
     if (found.ids.length > context) {
       throw wrongField(
@@ -105,12 +96,11 @@ const ScoreRequest = z.object({
 type ScoreRequest = z.output<typeof ScoreRequest>;
 
 /** `POST /v1/score/evaluation`: rewards, as LLaMA-Factory's server gives them. */
-export const scoreEvaluation = defineRoute({
-  method: "POST",
+export const scoreEvaluation = definePost({
   path: "/v1/score/evaluation",
   summary: "rewards of texts",
   body: ScoreRequest,
-  answer: { type: "json", schema: Scores },
+  answer: Scores,
   handle: (asked: Asked<ScoreRequest>) =>
     askModel(asked, asked.body.model, "reward", async (opened) => {
       const { tokenizer } = opened.text;

@@ -3,10 +3,8 @@ import type { TokenRole } from "../../text/tokenizer.ts";
 import { wrongField } from "../api-error.ts";
 import { refuseOtherIds } from "../asked-model.ts";
 import { Messages, readMessages, written } from "../chat-messages.ts";
-import { optional, usually } from "../fields.ts";
-import { defineRoute, json } from "../route.ts";
-
-const modelField = optional(z.string()).describe("name of a model; the first one where it is left out");
+import { modelField, optional, usually } from "../fields.ts";
+import { definePost, defineRoute, json } from "../route.ts";
 
 /** `GET /tokenizer_info` */
 export const tokenizerInfo = defineRoute({
@@ -43,15 +41,11 @@ const TokenizeRequest = z.object({
 });
 
 /** `POST /tokenize` */
-export const tokenize = defineRoute({
-  method: "POST",
+export const tokenize = definePost({
   path: "/tokenize",
   summary: "token ids of a text, or of a conversation",
   body: TokenizeRequest,
-  answer: {
-    type: "json",
-    schema: z.object({ tokens: z.array(z.int()), count: z.int(), max_model_len: z.int().nullable() }),
-  },
+  answer: z.object({ tokens: z.array(z.int()), count: z.int(), max_model_len: z.int().nullable() }),
   async handle({ service, body: { model: name, prompt, messages, add_special_tokens: isWhole } }) {
     const model = service.models.get(name);
     const text = await model.text();
@@ -66,12 +60,11 @@ export const tokenize = defineRoute({
 });
 
 /** `POST /detokenize` */
-export const detokenize = defineRoute({
-  method: "POST",
+export const detokenize = definePost({
   path: "/detokenize",
   summary: "the text of token ids",
   body: z.object({ model: modelField, tokens: z.array(z.int().min(0)) }),
-  answer: { type: "json", schema: z.object({ prompt: z.string() }) },
+  answer: z.object({ prompt: z.string() }),
   async handle({ service, body: { model, tokens } }) {
     const { tokenizer } = await service.models.get(model).text();
     refuseOtherIds(tokens, tokenizer.vocabularySize, "tokens");
@@ -80,12 +73,11 @@ export const detokenize = defineRoute({
 });
 
 /** `POST /apply-template` */
-export const applyTemplate = defineRoute({
-  method: "POST",
+export const applyTemplate = definePost({
   path: "/apply-template",
   summary: "a conversation as the text that a model reads",
   body: z.object({ model: modelField, messages: Messages }),
-  answer: { type: "json", schema: z.object({ prompt: z.string() }) },
+  answer: z.object({ prompt: z.string() }),
   async handle({ service, body: { model, messages } }) {
     const text = await service.models.get(model).text();
     return json({ prompt: written(() => text.chatText(readMessages(messages))) });
