@@ -51,9 +51,9 @@ function bodyOf(i: number, length = promptTokens): object {
 async function measure(): Promise<void> {
   await closedLoop(url, bodyOf, slots, slots); // opens the model
   const alone = await closedLoop(url, bodyOf, 4, 1);
-  row("one request at a time", alone, rate(alone));
+  row("one request at a time", alone, rate(alone, 1));
   const full = await closedLoop(url, bodyOf, slots * Math.max(4, Math.ceil(seconds / 4)), slots);
-  const capacity = rate(full);
+  const capacity = rate(full, slots);
   row(`${slots} at a time`, full, capacity);
   const half = await openLoop({ url, body: bodyOf, rate: capacity / tokens / 2, seconds, seed: 1 });
   row("half of that, at random moments", half, delivered(half, seconds));
@@ -83,38 +83,23 @@ async function overload(capacity: number): Promise<void> {
   isOver = true;
   const served = flood.filter(({ status }) => status === 200);
   const refused = flood.filter(({ status }) => status === 429);
+  const refusals = refused.map(({ end }) => end);
   row("ten times as much", served, delivered(served, took));
   print(
     [
       `${flood.length} requests: ${served.length} answered (${served.filter(({ isWhole }) => isWhole).length} whole), ` +
         `${refused.length} refused with Retry-After (${refused.filter(({ retryAfter }) => retryAfter !== null).length}), ` +
         `${flood.length - served.length - refused.length} otherwise`,
-      `refusals p50 ${ms(
-        quantile(
-          refused.map(({ end }) => end),
-          0.5,
-        ),
-      )}, p99 ${ms(
-        quantile(
-          refused.map(({ end }) => end),
-          0.99,
-        ),
-      )}`,
+      `refusals p50 ${ms(quantile(refusals, 0.5))}, p99 ${ms(quantile(refusals, 0.99))}`,
       `/health p99 ${ms(quantile(await health, 0.99))}`,
       `memory of the server + ${((residentBytes() - before) / 1e6).toFixed(0)} MB`,
     ].join("; "),
   );
 }
 
-/** Tokens a second of requests that followed each other without a pause. */
-function rate(outcomes: readonly Outcome[]): number {
-  const count = outcomes.reduce((sum, outcome) => sum + outcome.tokens.length, 0);
-  return count / (outcomes.reduce((sum, { end }) => sum + end, 0) / 1000 / Math.min(slots, concurrencyOf(outcomes)));
-}
-
-/** Side by side: one where there are fewer requests than slots. */
-function concurrencyOf(outcomes: readonly Outcome[]): number {
-  return outcomes.length < slots ? 1 : slots;
+/** Tokens a second of requests that followed each other without a pause, so many of them side by side. */
+function rate(outcomes: readonly Outcome[], concurrency: number): number {
+  return delivered(outcomes, outcomes.reduce((sum, { end }) => sum + end, 0) / 1000 / concurrency);
 }
 
 function delivered(outcomes: readonly Outcome[], overSeconds: number): number {
