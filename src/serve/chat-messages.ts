@@ -9,11 +9,11 @@ import { requestLimits } from "./limits.ts";
 
 const Part = z.looseObject({ type: z.string(), text: optional(z.string()) });
 
+const contentDemand = "must be a text, a list of parts {type, text}, or null";
+
 const Message = z.object({
   role: z.enum(["system", "developer", "user", "assistant", "tool"]),
-  content: z
-    .union([z.string(), z.array(Part)], { error: "must be a text, a list of parts {type, text}, or null" })
-    .nullish(),
+  content: z.union([z.string(), z.array(Part)], { error: contentDemand }).nullish(),
   name: optional(z.string()),
   tool_call_id: optional(z.string()),
   tool_calls: z.array(z.looseObject({})).max(requestLimits.messages).nullish(),
@@ -28,23 +28,30 @@ export const Messages = z
 /**
  * Messages as chat templates read them: parts are one text, and a developer is the system.
  *
- * @throws {ApiError} 400 when a part is no text, or two turns of the assistant follow each other.
+ * @throws {ApiError} 400 when a message has no content and calls no tools, a part is no text, or two turns of the assistant
+ *   follow each other.
  */
 export function readMessages(messages: z.output<typeof Messages>): ChatMessage[] {
-  const turns = messages.map(({ role, content, name, tool_call_id: answered, tool_calls: calls }, i) => {
+  const turns = messages.map((message, i) => {
     const place = `messages[${i}]`;
-    if (role === "assistant" && messages[i - 1]?.role === "assistant") {
+    if (message.role === "assistant" && messages[i - 1]?.role === "assistant") {
       throw wrongField(`${place}.role`, `${place}.role: two turns of the assistant follow each other; join them`);
     }
-    return {
-      role: role === "developer" ? "system" : role,
-      content: contentOf(content ?? "", place),
-      ...(name === null ? {} : { name }),
-      ...(answered === null ? {} : { tool_call_id: answered }),
-      ...(calls ? { tool_calls: calls as Json } : {}),
-    };
+    return readMessage(message, place);
   });
   return fieldsFault(() => templateTurns(turns));
+}
+
+function readMessage(message: z.output<typeof Message>, place: string) {
+  const { role, content, name, tool_call_id: answered, tool_calls: calls } = message;
+  const isCall = role === "assistant" && (calls ?? []).length > 0; // whoever calls need not speak
+  return {
+    role: role === "developer" ? "system" : role,
+    content: contentOf(isCall ? (content ?? null) : content, place),
+    ...(name === null ? {} : { name }),
+    ...(answered === null ? {} : { tool_call_id: answered }),
+    ...(calls ? { tool_calls: calls as Json } : {}),
+  };
 }
 
 /** What functions make of fields whose complaints begin with the name of the field. */
@@ -58,7 +65,9 @@ export function fieldsFault<Result>(read: () => Result): Result {
   }
 }
 
-function contentOf(content: string | readonly z.output<typeof Part>[], place: string): string {
+function contentOf(content: z.output<typeof Message>["content"], place: string): string {
+  if (content === undefined) throw wrongField(`${place}.content`, `${place}.content is missing; it ${contentDemand}`);
+  if (content === null) return "";
   if (typeof content === "string") return content;
   return content
     .map(({ type, text }, i) => {
