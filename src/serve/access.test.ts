@@ -12,7 +12,7 @@ const rules = { hosts: ["box.lan"], origins: ["https://chat.example"] };
 
 test.each(["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000", "LOCALHOST:1", "box.lan:8000"])(
   "host %s is this server's",
-  (host) => expect(() => checkHost(host, rules)).not.toThrow(),
+  (host) => expect(() => checkHost(host, rules, "127.0.0.1")).not.toThrow(),
 );
 
 test.each([
@@ -24,8 +24,20 @@ test.each([
   "127.0.0.1:8000@evil",
   "[::1]x",
 ])("host %j is not", (host) =>
-  expect(() => checkHost(host, rules)).toThrow(/is not a name of this server; start it with --allow-host/),
+  expect(() => checkHost(host, rules, "127.0.0.1")).toThrow(/is not a name of this server; start it with --allow-host/),
 );
+
+test("the address that the connection came in on is this server's, another one is not", () => {
+  for (const [host, address] of [
+    ["192.168.1.5:8000", "192.168.1.5"],
+    ["192.168.1.5", "::ffff:192.168.1.5"],
+    ["[FD00::5]:8000", "fd00::5"],
+  ] as const) {
+    expect(() => checkHost(host, rules, address)).not.toThrow();
+    expect(() => checkHost(host, rules, "192.168.1.6")).toThrow(/is not a name/);
+    expect(() => checkHost(host, rules, undefined)).toThrow(/is not a name/);
+  }
+});
 
 const from = (headers: Record<string, string>): string | null =>
   checkOrigin(new Headers({ host: "localhost:8000", ...headers }), rules);

@@ -12,15 +12,20 @@ const ownNames = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
  * Makes sure that a request is meant for this server. A web page can give a name of its own this machine's address (DNS
- * rebinding) and then ask the server as if it were the page's own: the name that it is addressed by tells.
+ * rebinding) and then ask the server as if it were the page's own: the name that it is addressed by tells. The bare address
+ * that the connection came in on is no such name.
  *
+ * @param localAddress - This end of the connection, as `net.Socket` gives it; undefined where it has gone already.
  * @throws {ApiError} 403 naming the host.
  */
-export function checkHost(host: string | null, { hosts }: AccessRules): void {
+export function checkHost(host: string | null, { hosts }: AccessRules, localAddress: string | undefined): void {
   const name = hostName(host ?? "");
-  if (name !== null && [...ownNames, ...hosts].includes(name)) return;
+  const address = localAddress?.replace(/^::ffff:(?=\d+\.)/, ""); // IPv4 that comes in on a socket for both
+  const addresses = address === undefined ? [] : [address, `[${address}]`];
+  if (name !== null && [...ownNames, ...hosts, ...addresses].includes(name)) return;
   const shown = JSON.stringify((host ?? "").slice(0, 100));
-  throw new ApiError(403, `host ${shown} is not a name of this server; start it with --allow-host to allow it`, {
+  const remedy = name === null ? "--allow-host NAME, and ask it by that" : `--allow-host ${name} to allow it`;
+  throw new ApiError(403, `host ${shown} is not a name of this server; start it with ${remedy}`, {
     code: "host_not_allowed",
   });
 }

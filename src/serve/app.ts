@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { Hono } from "hono";
 import { StemmaError } from "../core/errors.ts";
@@ -9,10 +10,12 @@ import type { ApiKeys } from "./api-keys.ts";
 import { readFields } from "./fields.ts";
 import { readJsonBody } from "./read-body.ts";
 import type { Asked, Route, Service, UnderWay } from "./route.ts";
+import { shownPath } from "./route.ts";
 
 /** What stands beside a request while it is handled. */
 interface Variables {
   readonly Variables: { owner: string; route: string };
+  readonly Bindings: HttpBindings;
 }
 type RequestContext = Context<Variables>;
 
@@ -44,7 +47,7 @@ export function createApp(routes: readonly Route[], service: Service, doors: Doo
   });
   app.use(async (context, next) => {
     const { headers } = context.req.raw;
-    checkHost(headers.get("host"), doors.rules);
+    checkHost(headers.get("host"), doors.rules, context.env.incoming.socket.localAddress);
     const cors = corsHeaders(checkOrigin(headers, doors.rules));
     for (const [name, value] of Object.entries(cors)) context.header(name, value);
     if (context.req.method === "OPTIONS" && cors["access-control-allow-origin"] !== undefined) {
@@ -64,8 +67,9 @@ export function createApp(routes: readonly Route[], service: Service, doors: Doo
   for (const path of new Set(routes.map((route) => route.path))) {
     const allowed = routes.filter((route) => route.path === path).map(({ method }) => method);
     app.all(path, (context) => {
-      context.set("route", path);
-      throw otherMethod(context.req.method, path, allowed);
+      const shown = shownPath({ path });
+      context.set("route", shown);
+      throw otherMethod(context.req.method, shown, allowed);
     });
   }
   app.notFound((context) => failure(context, noRoute(context)));
@@ -75,7 +79,7 @@ export function createApp(routes: readonly Route[], service: Service, doors: Doo
 
 /** Handles a request, as far as the beginning of its answer; a server that ends meanwhile says so in the answer's place. */
 async function handle(route: Route, context: RequestContext, service: Service): Promise<Response> {
-  context.set("route", route.path);
+  context.set("route", shownPath(route));
   let fail: UnderWay["fail"] = () => {};
   const end = new Promise<never>((_, reject) => {
     fail = reject;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { packageVersion } from "../train/machine.ts";
 import { Failure } from "./answers.ts";
 import type { Route } from "./route.ts";
+import { shownPath } from "./route.ts";
 
 const statuses: Readonly<Record<string, string>> = {
   400: "A field is wrong, or would change the answer and is not built.",
@@ -19,7 +20,7 @@ const statuses: Readonly<Record<string, string>> = {
 export function openApi(routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
-    const path = route.path.replaceAll(/:(\w+)(\{[^}]*\})?/g, "{$1}");
+    const path = shownPath(route);
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, path) };
   }
   return {

@@ -52,6 +52,11 @@ export interface Route<Body extends z.ZodType = z.ZodType> {
   handle(asked: Asked<z.output<Body>>): Promise<Response> | Response;
 }
 
+/** A route's path as it is shown: `/v1/models/{id}`. */
+export function shownPath({ path }: Pick<Route, "path">): string {
+  return path.replaceAll(/:(\w+)(\{[^}]*\})?/g, "{$1}");
+}
+
 /** Gives a route literal its types, and nothing else. */
 export function defineRoute<Body extends z.ZodType>(route: Route<Body>): Route<Body> {
   return route;

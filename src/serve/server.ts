@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { HttpBindings } from "@hono/node-server";
 import { getRequestListener } from "@hono/node-server";
 import { ApiError } from "./api-error.ts";
 import type { Doors } from "./app.ts";
@@ -65,7 +66,11 @@ export async function startServer(
     defect: (where, error) => note(`${where}: unexpected failure: ${placeOf(error)}`),
   };
   const app = createApp(routes, service, doors);
-  const server = httpServer(getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false }));
+  const listener = getRequestListener(
+    (request, connection) => app.fetch(request, connection as HttpBindings), // of HTTP/1.1, which is all that it gets
+    { overrideGlobalObjects: false },
+  );
+  const server = httpServer(listener);
   const watch = endStalledReaders(server);
   await listen(server, address).catch((error: unknown) => {
     clearInterval(watch);

@@ -1,6 +1,8 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import OpenAI from "openai";
 
@@ -48,6 +50,20 @@ export class RunningServer {
       headers: { "content-type": "application/json", ...init.headers },
       body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
     });
+  }
+
+  /** A connection on which some bytes were sent. */
+  open(bytes: string): Socket {
+    const socket = connect({ port: this.port, host: "127.0.0.1", allowHalfOpen: true }, () => socket.write(bytes));
+    return socket.on("error", () => {}).setEncoding("latin1");
+  }
+
+  /** Sends bytes that may be no HTTP, and gives what is answered until the server ends the connection. */
+  async talk(bytes: string): Promise<string> {
+    const socket = this.open(bytes);
+    let answer = "";
+    for await (const chunk of socket) answer += chunk;
+    return answer;
   }
 
   /** OpenAI's own client for it, which asks once only. */

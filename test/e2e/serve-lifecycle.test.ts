@@ -123,6 +123,17 @@ test("keys are asked for everywhere but for the health", async () => {
   expect(one.said).not.toContain("long-enough");
 });
 
+test("a server for other machines is addressed by the address that they reach it at", async (context) => {
+  context.skip(process.platform !== "linux", "takes a second address of the machine for granted");
+  writeFileSync(at("keys"), "a-key-that-is-long-enough\n");
+  const one = await folder.start("--model", at("writer"), "--host", "0.0.0.0", "--api-key-file", at("keys"));
+  expect((await fetch(`http://127.0.0.2:${one.port}/health`)).status).toBe(200);
+  const other = await one.talk("GET /health HTTP/1.1\r\nHost: 127.0.0.2\r\nConnection: close\r\n\r\n");
+  expect(other).toMatch(
+    /^HTTP\/1.1 403 .*127.0.0.2.* is not a name of this server; start it with --allow-host 127.0.0.2 /s,
+  );
+});
+
 test("what cannot be is said in one line", async () => {
   const run = async (...args: string[]) => (await stemma(["serve", "--model", at("writer"), ...args])).stderr;
   expect(await run("--port", String(server.port))).toMatch(

@@ -1,4 +1,3 @@
-import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import { serveSmallModels } from "./served-folder.ts";
@@ -74,14 +73,20 @@ test.each(cases)("%s %#", async (path, body, status, param, message) => {
 test("methods, content types, hosts and pages", async () => {
   const wrong = await server.get("/v1/completions");
   expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "POST"]);
+  const place = await server.post("/v1/models/writer", {});
+  expect(place.body.error.message).toBe("/v1/models/{id} is asked with GET, not with POST");
+  expect((await server.get("/v1/models/writer")).status).toBe(200);
+  expect((await server.get("/metrics")).body).toMatch(
+    /^stemma_requests_total\{route="\/v1\/models\/\{id\}",status="200"\} 1$/m,
+  );
   const text = await server.post("/v1/completions", "{}", { "content-type": "text/plain" });
   expect([text.status, text.body.error.code]).toEqual([415, "unsupported_media_type"]);
   const page = await server.post("/v1/completions", {}, { origin: "http://evil.example" });
   expect([page.status, page.body.error.code]).toEqual([403, "origin_not_allowed"]);
-  const raw = await talk("GET /health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+  const raw = await server.talk("GET /health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
   expect(raw).toMatch(/^HTTP\/1.1 403 [\s\S]*host_not_allowed/);
-  expect(await talk("nonsense\r\n\r\n")).toMatch(/^HTTP\/1.1 400 [\s\S]*"type":"invalid_request_error"/);
-  expect(await talk(`GET / HTTP/1.1\r\nX: ${"a".repeat(20_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 431 /);
+  expect(await server.talk("nonsense\r\n\r\n")).toMatch(/^HTTP\/1.1 400 [\s\S]*"type":"invalid_request_error"/);
+  expect(await server.talk(`GET / HTTP/1.1\r\nX: ${"a".repeat(20_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 431 /);
 });
 
 test("fifteen hundred bodies that nobody expects: refused or answered, never a failure", async () => {
@@ -122,15 +127,3 @@ test("fifteen hundred bodies that nobody expects: refused or answered, never a f
   expect([...statuses.keys()].filter((status) => status >= 500)).toEqual([]);
   expect((await server.get("/health")).status).toBe(200);
 });
-
-/** What the server answers to some bytes. */
-function talk(bytes: string, port = server.port): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
-    let answer = "";
-    socket.setEncoding("utf8").on("data", (data: string) => {
-      answer += data;
-    });
-    socket.on("error", reject).on("close", () => resolve(answer));
-  });
-}
