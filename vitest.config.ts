@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           ...commands,
           name: "e2e-reference",
-          exclude: ["test/e2e/{build-native,command-line,serve-lifecycle,serve-refusals,tokenizer}.test.ts"],
+          exclude: ["test/e2e/{build-native,command-line,serve-app,serve-lifecycle,serve-refusals,tokenizer}.test.ts"],
           env: { STEMMA_BACKEND: "reference" },
         },
       },

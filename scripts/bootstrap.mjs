@@ -1,6 +1,6 @@
 /**
  * Makes a checkout ready to run with nothing but Node: installs the packages of package-lock.json, builds the native
- * addon and compiles the sources, each only when missing or out of date. Says one line for each thing it does, on
+ * addon, compiles the sources and builds the browser app, each only when missing or out of date. Says one line for each thing it does, on
  * standard error, and is silent when there is nothing to do.
  *
  *     node scripts/bootstrap.mjs            what is needed
@@ -9,7 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { addonIsSettled } from "./build-native.mjs";
 import { lock } from "./lock.mjs";
@@ -33,13 +33,14 @@ export async function bootstrap({ force = false } = {}) {
     if (!packagesAreCurrent()) installPackages();
     if (force || !addonIsSettled()) buildAddon(force);
     if (force || !sourcesAreCurrent()) compileSources();
+    if (force || !webIsCurrent()) buildWeb();
   } finally {
     unlock();
   }
 }
 
 function isCurrent() {
-  return packagesAreCurrent() && addonIsSettled() && sourcesAreCurrent();
+  return packagesAreCurrent() && addonIsSettled() && sourcesAreCurrent() && webIsCurrent();
 }
 
 function checkNode() {
@@ -61,7 +62,7 @@ export function packagesAreCurrent(folder = root) {
   return Object.entries(wanted).every(([path, { version, integrity, optional, devOptional, link }]) => {
     if (path === "" || link) return true;
     const found = installed[path];
-    if (found === undefined) return Boolean(optional || devOptional) || !path.startsWith("node_modules/");
+    if (found === undefined) return Boolean(optional || devOptional) || !path.includes("node_modules/");
     const isThere = existsSync(join(folder, path, "package.json"));
     return isThere && found.version === version && found.integrity === integrity;
   });
@@ -98,15 +99,20 @@ function buildAddon(force) {
 // Sources
 
 const dist = join(root, "dist");
+const web = join(dist, "web");
 const sourcesStamp = ".stemma-sources";
 
 function sourcesAreCurrent() {
   return readText(join(dist, sourcesStamp)) === stampOf(dist, sourcesFingerprint());
 }
 
-/** What a folder of compiled sources was made from, and how many files that made: one that lost some is made again. */
+/**
+ * What a folder of compiled sources was made from, and how many files that made: one that lost some is made again. The
+ * browser app inside it has a stamp of its own.
+ */
 export function stampOf(folder, print) {
-  const files = filesUnder(folder).filter((file) => !file.endsWith(sourcesStamp));
+  const others = join(folder, "web") + sep;
+  const files = filesUnder(folder).filter((file) => !file.endsWith(sourcesStamp) && !file.startsWith(others));
   return `${print} ${files.length}`;
 }
 
@@ -115,7 +121,7 @@ function sourcesFingerprint() {
   return fingerprint(["src", "tsconfig.json", "tsconfig.build.json"], `typescript ${compiler}`);
 }
 
-/** Compiles beside dist/ and swaps, so that dist/ is always whole. */
+/** Compiles beside dist/ and swaps, so that dist/ is always whole; the browser app in it moves along. */
 function compileSources() {
   const print = sourcesFingerprint();
   const [fresh, old] = [`${dist}.${process.pid}.new`, `${dist}.${process.pid}.old`];
@@ -127,8 +133,58 @@ function compileSources() {
   try {
     if (!compiled) throw new Error("the sources do not compile (see above); `npx tsc` shows the errors again");
     writeFileSync(join(fresh, sourcesStamp), stampOf(fresh, print));
+    if (existsSync(web)) renameSync(web, join(fresh, "web"));
     if (existsSync(dist)) renameSync(dist, old);
     renameSync(fresh, dist);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    rmSync(old, { recursive: true, force: true });
+  }
+}
+
+// Browser app
+
+function webIsCurrent() {
+  return readText(join(web, sourcesStamp)) === stampOf(web, webFingerprint());
+}
+
+function webFingerprint() {
+  const names = readdirSync(join(root, "web")).filter((name) => name !== "node_modules");
+  const own = names.map((name) => join("web", name));
+  const builder = readJson(join(root, "node_modules", "vite", "package.json"))?.version;
+  return fingerprint([...own, ...importedBy(own)], `vite ${builder}`);
+}
+
+/** Sources outside of web/ that it imports, and what those import: paths from the root, in order. */
+function importedBy(own) {
+  const found = new Set();
+  const follow = (file) => {
+    for (const [, to] of readFileSync(file, "utf8").matchAll(/\bfrom "(\.[^"]+\.ts)"/g)) {
+      const path = relative(root, join(dirname(file), to));
+      if (found.has(path) || path.startsWith(`web${sep}`) || !existsSync(join(root, path))) continue;
+      found.add(path);
+      follow(join(root, path));
+    }
+  };
+  for (const path of own) filesUnder(join(root, path)).forEach(follow);
+  return [...found].sort();
+}
+
+/** Builds beside the app and swaps, so that a server that starts meanwhile finds a whole one. */
+function buildWeb() {
+  const print = webFingerprint();
+  const [fresh, old] = [`${web}.${process.pid}.new`, `${web}.${process.pid}.old`];
+  const builder = join(root, "node_modules", "vite", "bin", "vite.js");
+  const args = [builder, "build", join(root, "web"), "--outDir", fresh, "--emptyOutDir", "--logLevel", "warn"];
+  const env = { ...process.env, NODE_ENV: "production" }; // whoever calls: a test runner has another one
+  const isBuilt = step("building the browser app", () =>
+    spawnSync(process.execPath, args, { cwd: join(root, "web"), encoding: "utf8", env }),
+  );
+  try {
+    if (!isBuilt) throw new Error("the browser app does not build (see above); `npm run build -w web` shows it again");
+    writeFileSync(join(fresh, sourcesStamp), stampOf(fresh, print));
+    if (existsSync(web)) renameSync(web, old);
+    renameSync(fresh, web);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });

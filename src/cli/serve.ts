@@ -17,6 +17,12 @@ const ServeSettings = z.object({
     .min(1)
     .describe("model folder, GGUF file or run under way; name=FOLDER gives it a name; may be given more than once")
     .meta({ placeholder: "folder", commas: false }),
+  runs: z
+    .string()
+    .min(1)
+    .default("runs")
+    .describe("folder whose runs the browser app shows")
+    .meta({ placeholder: "folder" }),
   host: z
     .string()
     .min(1)
@@ -96,6 +102,7 @@ async function serverSettings(settings: ServeSettings, io: Io): Promise<ServerSe
   const named = isLocal || /^(0\.0\.0\.0|::)$/.test(host) ? [] : [host.includes(":") ? `[${host}]` : host];
   return {
     models: modelSources(settings.model),
+    runs: settings.runs,
     memory: bytes,
     engine: {
       slots: settings.slots,

@@ -11,6 +11,7 @@ import { readFields } from "./fields.ts";
 import { readJsonBody } from "./read-body.ts";
 import type { Asked, Route, Service, UnderWay } from "./route.ts";
 import { shownPath } from "./route.ts";
+import type { StaticFiles } from "./static-files.ts";
 
 /** What stands beside a request while it is handled. */
 interface Variables {
@@ -26,7 +27,14 @@ export interface Doors {
   readonly keys: ApiKeys | null;
 }
 
-/** Headers of every answer: it is data, for whoever asked, now. */
+/** What a server knows how to answer. */
+export interface Offer {
+  readonly routes: readonly Route[];
+  /** Files of the browser app, for which no key is asked. */
+  readonly files: StaticFiles;
+}
+
+/** Headers of every answer that has none of its own: it is data, for whoever asked, now. */
 const safeHeaders = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
@@ -37,9 +45,9 @@ const safeHeaders = {
  * The server as a function of requests. In this order: the name it is addressed by, the page that asks, the key, the route,
  * the body.
  */
-export function createApp(routes: readonly Route[], service: Service, doors: Doors): Hono<Variables> {
+export function createApp({ routes, files }: Offer, service: Service, doors: Doors): Hono<Variables> {
   const app = new Hono<Variables>();
-  const openPaths = new Set(routes.filter(({ isOpen }) => isOpen).map(({ path }) => path));
+  const openPaths = new Set([...routes.filter(({ isOpen }) => isOpen).map(({ path }) => path), ...files.paths]);
   app.use(async (context, next) => {
     context.set("route", "none");
     await next();
@@ -63,9 +71,16 @@ export function createApp(routes: readonly Route[], service: Service, doors: Doo
     }
     return next();
   });
+  for (const path of files.paths) {
+    app.get(path, (context) => {
+      context.set("route", "app");
+      return files.answer(path, context.req.raw.headers);
+    });
+  }
   for (const route of routes) app.on(route.method, route.path, (context) => handle(route, context, service));
-  for (const path of new Set(routes.map((route) => route.path))) {
-    const allowed = routes.filter((route) => route.path === path).map(({ method }) => method);
+  const methods = [...routes, ...files.paths.map((path) => ({ path, method: "GET" }))];
+  for (const path of new Set(methods.map((route) => route.path))) {
+    const allowed = methods.filter((route) => route.path === path).map(({ method }) => method);
     app.all(path, (context) => {
       const shown = shownPath({ path });
       context.set("route", shown);
@@ -109,7 +124,9 @@ async function answerOf(route: Route, context: RequestContext, service: Service)
 /** What every answer has, and is counted by. */
 function finish(context: RequestContext, { metrics }: Service): void {
   context.header("x-request-id", `req-${randomBytes(12).toString("hex")}`);
-  for (const [name, value] of Object.entries(safeHeaders)) context.header(name, value);
+  for (const [name, value] of Object.entries(safeHeaders)) {
+    if (!context.res.headers.has(name)) context.header(name, value);
+  }
   metrics.requests.add(1, { route: context.get("route"), status: String(context.res.status) });
 }
 

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { ApiError } from "./api-error.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelTable } from "./model-table.ts";
+import type { RunTable } from "./run-table.ts";
 
 /** Something that goes on, and is told when the server ends before it. */
 export interface UnderWay {
@@ -12,6 +13,7 @@ export interface UnderWay {
 export interface Service {
   readonly models: ModelTable;
   readonly metrics: Metrics;
+  readonly runs: RunTable;
   /** Requests that are being read and handled, and whatever is being generated for those whose answer has begun. */
   readonly active: Set<UnderWay>;
   /** Whether it takes no more requests. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import type { HttpBindings } from "@hono/node-server";
 import { getRequestListener } from "@hono/node-server";
 import { ApiError } from "./api-error.ts";
@@ -13,12 +14,19 @@ import type { ModelSource } from "./model-source.ts";
 import { ModelTable } from "./model-table.ts";
 import type { Service, UnderWay } from "./route.ts";
 import { routes } from "./routes/index.ts";
+import { RunTable } from "./run-table.ts";
 import type { EngineSettings } from "./served-model.ts";
 import { endStalledReaders } from "./stalled-readers.ts";
+import { readStaticFiles } from "./static-files.ts";
+
+/** The built browser app, in the package and in a checkout. */
+const appFolder = fileURLToPath(new URL("../../dist/web", import.meta.url));
 
 /** How a server is started. */
 export interface ServerSettings {
   readonly models: readonly ModelSource[];
+  /** The folder whose runs it shows. */
+  readonly runs: string;
   /** Bytes that open models may take together. */
   readonly memory: number;
   readonly engine: EngineSettings;
@@ -61,11 +69,11 @@ export async function startServer(
   const models = await ModelTable.from(settings.models, settings.memory, { engine, limits, metrics, note });
   known.models = models;
   const service: Service = {
-    ...{ models, metrics, active },
+    ...{ models, metrics, active, runs: new RunTable(settings.runs) },
     isStopping: () => known.isStopping,
     defect: (where, error) => note(`${where}: unexpected failure: ${placeOf(error)}`),
   };
-  const app = createApp(routes, service, doors);
+  const app = createApp({ routes, files: readStaticFiles(appFolder) }, service, doors);
   const listener = getRequestListener(
     (request, connection) => app.fetch(request, connection as HttpBindings), // of HTTP/1.1, which is all that it gets
     { overrideGlobalObjects: false },

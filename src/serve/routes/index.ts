@@ -1,3 +1,4 @@
+import { apiRoutes } from "../api/index.ts";
 import { openApi } from "../open-api.ts";
 import type { Route } from "../route.ts";
 import { defineRoute, json } from "../route.ts";
@@ -21,6 +22,7 @@ const described: readonly Route[] = [
   applyTemplate,
   health,
   metrics,
+  ...apiRoutes,
 ];
 
 /** `GET /openapi.json`: all other routes, described from their own schemas. */

@@ -1,0 +1,14 @@
+import type { Component } from "svelte";
+
+/** A page of the app. Its address begins with `path`; what follows there is the page's own. */
+export interface Page {
+  readonly path: string;
+  readonly title: string;
+  readonly group: "Talk" | "Train" | "Look inside" | "Run";
+  readonly load: () => Promise<{ readonly default: Component }>;
+}
+
+/** Every page, in the order of the navigation. The first is shown where the address names none. */
+export const pages: readonly Page[] = [
+  { path: "runs", title: "Runs", group: "Train", load: () => import("./pages/Runs.svelte") },
+];

@@ -1,0 +1,35 @@
+/** How the page is to look: as the system says, or as was chosen. */
+export type Theme = "system" | "light" | "dark";
+
+const key = "stemma-theme";
+const chosen = $state({ theme: stored() });
+
+/** The choice, which components may show. */
+export function theme(): Theme {
+  return chosen.theme;
+}
+
+/** Chooses, for this browser. */
+export function chooseTheme(next: Theme): void {
+  chosen.theme = next;
+  try {
+    localStorage.setItem(key, next);
+  } catch {
+    // A browser that keeps nothing: it holds for this page.
+  }
+  applyTheme();
+}
+
+/** Lets the style sheet know: `data-theme` on the document. */
+export function applyTheme(): void {
+  document.documentElement.dataset.theme = chosen.theme;
+}
+
+function stored(): Theme {
+  try {
+    const value = localStorage.getItem(key);
+    return value === "light" || value === "dark" ? value : "system";
+  } catch {
+    return "system";
+  }
+}
