@@ -129,7 +129,7 @@ test("an encoder is refused where a decoder is wanted, in the terms of the comma
   const io = { note: () => undefined, stopSignal: () => new AbortController().signal } as unknown as Io;
   const scored = Promise.resolve(score.run(score.settings.parse({ model: encoder, text: "the", threads: 1 }), io));
   await expect(scored).rejects.toThrow(
-    /"bert", which is another shape of model \(BERT: .*\); this is for decoders; stemma finetune teaches this one/,
+    /"bert", which is another shape of model \(BERT: .*\); this is for decoders; stemma embed makes vectors with this one/,
   );
   await expect(exportGguf(writer, join(root, "x.gguf"), "F32")).rejects.toThrow(
     /gguf: a model of type t5 cannot be written for llama\.cpp; those that can are gpt2, .*llama, .*bert$/,

@@ -127,7 +127,7 @@ function needsWords({ description }: EncoderFamily, folder: string): (lacking: r
     const canLearn = Object.values(otherFamilies).some((family) => family.modelType === modelType);
     const teach = canLearn ? `, or teach this one: stemma pretrain --model ${folder}` : "";
     throw new CheckpointError(
-      `${folder}: has no head that names masked words (${name}); take a folder of ${wanted}${teach}`,
+      `${folder}: has no head that names masked words (${name}); stemma embed makes vectors with it; to fill in masks take a folder of ${wanted}${teach}`,
     );
   };
 }

@@ -257,7 +257,7 @@ export function familyOf(config: ModelConfig, path: string): ModelFamily {
 
 /** What a model that is no decoder is for. */
 const usesOf: Readonly<Record<Exclude<Architecture, "decoder">, string>> = {
-  encoder: "stemma finetune teaches this one, stemma generate fills in its masks",
+  encoder: "stemma embed makes vectors with this one, stemma finetune teaches it, stemma generate fills in its masks",
   "encoder-decoder": "stemma seq2seq teaches this one, stemma generate asks it",
 };
 
