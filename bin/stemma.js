@@ -17,7 +17,8 @@ try {
   process.exit(1);
 }
 
-const { holdSignals } = await import(at("dist/cli/early-stop.js"));
+const { followShell, holdSignals } = await import(at("dist/cli/early-stop.js"));
 holdSignals();
+followShell(process.env);
 const { main } = await import(at("dist/cli/main.js"));
 process.exitCode = await main(process.argv.slice(2));

@@ -22,6 +22,21 @@ export function releaseSignals(): void {
   for (const signal of stopSignals) process.off(signal, endAtOnce);
 }
 
+/**
+ * Under `npx` the parent is a shell that dies of SIGTERM without passing it on, and the command would go on without anybody
+ * knowing: when that shell is gone, SIGTERM is sent on. Looked at twice a second; keeps no process alive.
+ */
+export function followShell(environment: NodeJS.ProcessEnv): void {
+  const shell = process.ppid;
+  if (environment.npm_command !== "exec" || shell === 1) return;
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, 500);
+  timer.unref();
+}
+
 function endAtOnce(signal: NodeJS.Signals): void {
   process.stderr.write("stemma: stopped while it was starting; nothing was begun\n");
   process.exit(signalCodes[signal as StopSignal]);

@@ -1,5 +1,5 @@
+import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { isAlive, until } from "./running-server.ts";
 import { serveSmallModels } from "./served-folder.ts";
@@ -27,8 +27,7 @@ test("a client that goes frees its slot: in a stream, in a whole answer, with ha
   await until(isFree);
   const body = JSON.stringify({ ...long, stream: true });
   const head = `POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
-  const socket = connect(server.port, "127.0.0.1", () => socket.write(head + body));
-  socket.on("error", () => {});
+  const socket = server.open(head + body);
   await new Promise((resolve) => socket.once("data", resolve));
   socket.destroy();
   await until(isFree);
@@ -81,6 +80,18 @@ test("SIGTERM lets answers end, and refuses new ones", async () => {
   ]);
   await until(() => one.child.exitCode !== null);
   expect(one.child.exitCode).toBe(143);
+});
+
+test("SIGTERM to npx, whose shell does not pass it on, ends the server too", async (context) => {
+  context.skip(process.platform === "win32", "the shell is another one there");
+  const command = `"${process.execPath}" bin/stemma.js serve --port 0 --model "${at("writer")}"; true`;
+  const shell = spawn("sh", ["-c", command], { env: { ...process.env, npm_command: "exec" } });
+  let said = "";
+  for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (data: Buffer) => (said += data.toString()));
+  await until(() => said.includes("listening on"));
+  shell.kill("SIGTERM");
+  await new Promise((resolve) => shell.once("close", resolve)); // its pipes are the server's, and open as long
+  expect(said).toContain("answers under way have 30 s");
 });
 
 test("what is not whole when the time is up ends with an error", async () => {
