@@ -6,7 +6,7 @@ import { StemmaError } from "../core/errors.ts";
 import { bitsOf } from "../core/float-formats.ts";
 import { writeStream } from "../files/atomic-write.ts";
 import type { ModelContents } from "./model-folder.ts";
-import { openModelFolder, writeModelFolder } from "./model-folder.ts";
+import { openAdapterWeights, openModelFolder, writeModelFolder } from "./model-folder.ts";
 import type { FloatDtype, WritableTensor } from "./tensor-source.ts";
 
 let root = "";
@@ -206,4 +206,20 @@ describe("opening says what is wrong:", () => {
     await model.close();
     expect(await readdir(root)).toEqual(["model"]);
   });
+});
+
+test.each([
+  ["weights.pt", "is a pickle, which is never opened; convert it to safetensors"],
+  ["model.gguf", "is a GGUF file; make a folder of it first (stemma import --model"],
+])("the file %s is no folder", async (name, message) => {
+  await writeFile(join(root, name), "");
+  await expect(openModelFolder(join(root, name))).rejects.toThrow(message);
+});
+
+test("an adapter that PyTorch pickled is refused", async () => {
+  await mkdir(join(root, "adapter"));
+  await writeFile(join(root, "adapter/adapter_model.bin"), "");
+  await expect(openAdapterWeights(join(root, "adapter"))).rejects.toThrow(
+    "adapter: has adapter_model.bin but no adapter_model.safetensors; convert it to safetensors",
+  );
 });

@@ -52,6 +52,8 @@ export interface AdapterContents {
 }
 
 const configFile = "config.json";
+/** A pickle may hold programs, so that none is opened. */
+const toSafetensors = "convert it to safetensors (in Python: model.save_pretrained(folder, safe_serialization=True))";
 /** The weights of an adapter, as PEFT calls their file. */
 export const adapterFile = "adapter_model.safetensors";
 const generationFile = "generation_config.json";
@@ -71,7 +73,7 @@ export async function openModelFolder(path: string, mayBeAdapter = false): Promi
   const config = await readJsonObject(join(path, configFile));
   const generationConfig = names.includes(generationFile) ? await readJsonObject(join(path, generationFile)) : null;
   const isAdapter = mayBeAdapter && names.includes(adapterFile);
-  const tensors = isAdapter ? await openSafetensors(join(path, adapterFile)) : await openWeights(path, names);
+  const tensors = isAdapter ? await openAdapterWeights(path) : await openWeights(path, names);
   return { path, config, generationConfig, tensors, close: () => tensors.close() };
 }
 
@@ -151,6 +153,20 @@ async function listFolder(path: string): Promise<string[]> {
   });
 }
 
+/**
+ * Opens the tensors of an adapter's folder.
+ *
+ * @throws {CheckpointError} when they are missing, damaged, or a pickle.
+ */
+export async function openAdapterWeights(path: string): Promise<TensorSource> {
+  const names = await listFolder(path);
+  const pickle = names.find((name) => name === "adapter_model.bin");
+  if (pickle !== undefined && !names.includes(adapterFile)) {
+    throw new CheckpointError(`${path}: has ${pickle} but no ${adapterFile}; ${toSafetensors}`);
+  }
+  return openSafetensors(join(path, adapterFile));
+}
+
 async function openWeights(path: string, names: readonly string[]): Promise<TensorSource> {
   if (names.includes(weightsFile)) return openSafetensors(join(path, weightsFile));
   if (names.includes(indexFile)) return openShards(join(path, indexFile));
@@ -163,9 +179,7 @@ async function openWeights(path: string, names: readonly string[]): Promise<Tens
       `${path}: holds an adapter (${other}), not a whole model; give the folder of its base model`,
     );
   }
-  const remedy = other.endsWith(".safetensors")
-    ? `rename it, or add ${indexFile}`
-    : "convert it to safetensors (in Python: model.save_pretrained(folder, safe_serialization=True))";
+  const remedy = other.endsWith(".safetensors") ? `rename it, or add ${indexFile}` : toSafetensors;
   throw new CheckpointError(`${path}: has ${other} but no ${weightsFile}; ${remedy}`);
 }
 
@@ -182,5 +196,10 @@ function noConfig(path: string, names: readonly string[]): string {
 }
 
 function isAFile(path: string): CheckpointError {
+  const [, ending = ""] = /\.(gguf|bin|pt|pth|ckpt|pkl)$/.exec(path) ?? [];
+  if (ending === "gguf") {
+    return new CheckpointError(`${path}: is a GGUF file; make a folder of it first (stemma import --model ${path})`);
+  }
+  if (ending !== "") return new CheckpointError(`${path}: is a pickle, which is never opened; ${toSafetensors}`);
   return new CheckpointError(`${path}: is a file (${basename(path)}); give the folder of the model`);
 }

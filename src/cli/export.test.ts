@@ -34,6 +34,21 @@ test("a model goes out as GGUF and comes back", async () => {
   await folder.close();
 });
 
+test("what a format does to a model is said", async () => {
+  const noted = async (model: string, quantization: string): Promise<string> =>
+    (await run(exportModel, { model, quantization, output: at("noted.gguf"), overwrite: true })).shown;
+  expect(await noted(at("model"), "q8_0")).toMatch(/^\S+noted\.gguf: \d+ kB of q8_0;/);
+  // Of each layer only the second feed-forward matrix has rows of 4 · 64.
+  expect(await noted(at("model"), "q4_k_m")).toMatch(
+    /^q4_k_m: rows of 8 of 10 matrices \(token_embd\.weight: 64\) are no multiple of its blocks of 256; these are q8_0, f32, q5_0\n/,
+  );
+  await run(exportModel, { model: at("model"), quantization: "q4_0", output: at("blocks.gguf") });
+  expect(await noted(at("blocks.gguf"), "f32")).not.toContain("anew");
+  expect(await noted(at("blocks.gguf"), "q8_0")).toMatch(
+    /^\S+blocks\.gguf: has blocks \(q8_0, q4_0\) that are rounded anew; f32 keeps them\n/,
+  );
+});
+
 test("a folder is written with another dtype in smaller files", async () => {
   const given = {
     model: at("model"),

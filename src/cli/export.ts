@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
+import { openGguf } from "../checkpoint/gguf.ts";
 import type { FloatDtype } from "../checkpoint/tensor-source.ts";
 import { formatBytes } from "../core/byte-size.ts";
 import { SettingsError } from "../core/errors.ts";
@@ -11,8 +12,9 @@ import { writeFileAtomic } from "../files/atomic-write.ts";
 import { exportGgufAdapter } from "../models/gguf/adapter.ts";
 import { exportGguf, modelfileFor } from "../models/gguf/files.ts";
 import type { GgufMixture } from "../models/gguf/mixtures.ts";
+import { blockOf } from "../models/gguf/mixtures.ts";
 import type { Modelfile } from "../models/gguf/modelfile.ts";
-import { isGgufPath } from "../models/load.ts";
+import { isGgufPath, openModel } from "../models/load.ts";
 import { mergeAdapters } from "../models/merge-adapters.ts";
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
@@ -26,7 +28,7 @@ const mixtures = {
 } satisfies Record<string, GgufMixture>;
 
 const settings = z.object({
-  model: z.string().min(1).describe("model folder").meta({ placeholder: "folder", isPath: true }),
+  model: z.string().min(1).describe("model folder, or GGUF file").meta({ placeholder: "path", isPath: true }),
   ...addedAdapterSettings,
   format: z
     .enum(["gguf", "gguf-adapter", "safetensors"])
@@ -123,11 +125,38 @@ function isFloat(mixture: GgufMixture): mixture is FloatDtype {
 }
 
 async function writeFile({ model, adapter, output, quantization }: Settings, io: Io): Promise<object> {
+  const blocks = blockOf(mixtures[quantization]) > 1 ? await blocksIn(model) : [];
+  if (blocks.length > 0) io.note(`${model}: has blocks (${blocks.join(", ")}) that are rounded anew; f32 keeps them`);
   const difference = await exportGguf(model, output, mixtures[quantization], adapter);
   if (difference !== null) io.note(`answers will differ: ${difference}`);
+  const narrow = await narrowMatrices(output, blockOf(mixtures[quantization]));
+  if (narrow !== null) io.note(`${quantization}: ${narrow}`);
   const { size } = await stat(output);
   io.print(`${output}: ${formatBytes(size)} of ${quantization}; any program built on llama.cpp opens it`);
   return { bytes: size };
+}
+
+/** Formats of blocks that a model's matrices lie in. */
+async function blocksIn(model: string): Promise<string[]> {
+  const { tensors, close } = await openModel(model);
+  await close();
+  const formats = new Set(tensors.names().map((name) => tensors.info(name).dtype));
+  return [...formats].filter((format) => format.startsWith("Q")).map((format) => format.toLowerCase());
+}
+
+/** Which matrices of a file are of another format since their rows are no whole blocks, or null. */
+async function narrowMatrices(path: string, block: number): Promise<string | null> {
+  const file = await openGguf(path);
+  await file.close();
+  const matrices = file.names().filter((name) => file.info(name).shape.length > 1);
+  const narrow = matrices.filter((name) => (file.info(name).shape.at(-1) ?? 0) % block !== 0);
+  const [first] = narrow;
+  if (first === undefined) return null;
+  const instead = [...new Set(narrow.map((name) => file.info(name).dtype.toLowerCase()))].join(", ");
+  return (
+    `rows of ${narrow.length} of ${matrices.length} matrices (${first}: ${file.info(first).shape.at(-1)}) are no multiple ` +
+    `of its blocks of ${block}; these are ${instead}`
+  );
 }
 
 async function writeAdapter(

@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runCommand } from "../../test/run-command.ts";
+import { writeSmallModel } from "../../test/small-model.ts";
 import { openNative } from "../backend/native/index.ts";
+import { families } from "../models/index.ts";
 import { plan } from "./plan.ts";
 
 interface Planned {
@@ -55,4 +60,18 @@ test.each([
   [{ layers: 100_000 }, "2000"],
 ])("sizes that would be planned for minutes are refused: %j", async (given, message) => {
   await expect(planned({ peakOperations: 1, ...given })).rejects.toThrow(message);
+});
+
+test("a folder of this place needs no ./ before it", async () => {
+  const root = mkdtempSync(join(tmpdir(), "stemma-plan-"));
+  const before = process.cwd();
+  try {
+    process.chdir(root);
+    await writeSmallModel("mine", families.gpt2);
+    const { shown } = await runCommand(plan, { model: "mine", stage: "finetune", peakOperations: 1 });
+    expect(shown).toMatch(/^mine: 1\d\d k parameters/);
+  } finally {
+    process.chdir(before);
+    rmSync(root, { recursive: true });
+  }
 });

@@ -1,15 +1,12 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError, SettingsError } from "../core/errors.ts";
 import type { JsonObject } from "../files/json.ts";
-import { baseOfAdapter, isAdapterFolder } from "../models/adapter-folder.ts";
+import { encoderIn } from "../models/encoder-in.ts";
 import type { ModelFamily, SpecialIds } from "../models/family.ts";
 import { generationConfig } from "../models/generation-config.ts";
-import { loadGgufEncoder } from "../models/gguf/encoder.ts";
 import type { LanguageModel, TextModel } from "../models/language-model.ts";
-import { isGgufPath, loadModel } from "../models/load.ts";
+import { loadModel } from "../models/load.ts";
 import { prefixKey, storedTensors } from "../models/read-model.ts";
 import { resizeVocabulary } from "../models/resize-vocabulary.ts";
 import type { RewardModel } from "../models/reward-model.ts";
@@ -18,7 +15,6 @@ import type { WeightChoice } from "../models/weight-choice.ts";
 import { ChatTemplate, chatMl, chatMlTokens } from "../text/chat-template.ts";
 import { chatTemplateFile } from "../text/chat-template-file.ts";
 import { ChatEncoder } from "../text/encode-chat.ts";
-import { loadChatEncoder } from "../text/load-chat-encoder.ts";
 import { namedChatTemplate } from "../text/named-chat-template.ts";
 import { paddingOf, withPadding } from "../text/padding.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -49,18 +45,6 @@ export async function openAssistant(
   const { model, family } = await loadModel(path, backend, weights, adapters);
   refuseLarger(path, encoder.tokenizer, model);
   return { model, family, encoder };
-}
-
-/**
- * What a model's folder, or a GGUF file, reads conversations with; of an adapter's folder that has no tokenizer, what its
- * base does.
- *
- * @throws {CheckpointError} when it is missing or damaged.
- */
-export async function encoderIn(path: string): Promise<ChatEncoder> {
-  if (isGgufPath(path)) return loadGgufEncoder(path);
-  const isBare = isAdapterFolder(path) && !existsSync(join(path, "tokenizer.json"));
-  return isBare ? encoderIn(await baseOfAdapter(path)) : loadChatEncoder(path);
 }
 
 /**

@@ -2,8 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
-import { adapterFile } from "../checkpoint/model-folder.ts";
-import { openSafetensors } from "../checkpoint/safetensors-file.ts";
+import { openAdapterWeights } from "../checkpoint/model-folder.ts";
 import type { TakePiece, TensorInfo, TensorSource } from "../checkpoint/tensor-source.ts";
 import { CheckpointError } from "../core/errors.ts";
 import { readJsonIfThere, readJsonObject } from "../files/json-file.ts";
@@ -43,7 +42,7 @@ export async function baseOfAdapter(path: string): Promise<string> {
 export async function adapterAsFolder(path: string, base: ModelFolder): Promise<ModelFolder> {
   const config = (await readJsonIfThere(join(path, "config.json"))) ?? base.config;
   const generationConfig = (await readJsonIfThere(join(path, "generation_config.json"))) ?? base.generationConfig;
-  const tensors = new LayeredTensors(base.tensors, await openSafetensors(join(path, adapterFile)));
+  const tensors = new LayeredTensors(base.tensors, await openAdapterWeights(path));
   return {
     ...{ path, config, generationConfig, tensors },
     adapters: [...(base.adapters ?? []), path],

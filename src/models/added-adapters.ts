@@ -4,8 +4,7 @@ import { z } from "zod";
 import { isWeightFormat } from "../backend/weight-formats.ts";
 import type { Placement } from "../checkpoint/assign-tensors.ts";
 import { fromStored } from "../checkpoint/assign-tensors.ts";
-import { adapterFile } from "../checkpoint/model-folder.ts";
-import { openSafetensors } from "../checkpoint/safetensors-file.ts";
+import { openAdapterWeights } from "../checkpoint/model-folder.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { CheckpointError, SettingsError, UnsupportedError } from "../core/errors.ts";
 import { parseContents } from "../core/parse-contents.ts";
@@ -137,7 +136,7 @@ async function withAdapter<Result>(
   use: (changes: PlannedChanges) => Promise<Result>,
 ): Promise<Result> {
   const config = await readConfig(path);
-  const source = await openSafetensors(join(path, adapterFile));
+  const source = await openAdapterWeights(path);
   try {
     return await use(planChanges(target, source, { path, weight, config }));
   } finally {

@@ -169,6 +169,21 @@ const refusals: [string, Partial<ModelContents>, string][] = [
     "and 9 more are not part of the model; the file has 2 layers under transformer.h, the model has 1",
   ],
   [
+    "weights that GPTQ packed",
+    { tensors: [...tensors.slice(1), integers("transformer.h.0.attn.c_attn.qweight", [1, 24])] },
+    "transformer.h.0.attn.c_attn.qweight is of weights packed as GPTQ or AWQ, which is not supported; take the model's own",
+  ],
+  [
+    "weights that bitsandbytes packed",
+    { tensors: [...tensors, extra("transformer.h.0.attn.c_attn.weight.absmax", [3])] },
+    "transformer.h.0.attn.c_attn.weight.absmax is of weights packed as bitsandbytes",
+  ],
+  [
+    "weights of eight bits with a scale beside them",
+    { tensors: [...tensors, extra("transformer.h.0.attn.c_attn.weight_scale", [1])] },
+    "weight_scale is of weights packed as 8-bit floats or packed integers",
+  ],
+  [
     "a tensor of integers",
     { tensors: [...tensors.slice(1), integers("transformer.wte.weight", [11, 8])] },
     "transformer.wte.weight: is stored as I32, which cannot be read as floats",

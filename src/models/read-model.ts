@@ -16,6 +16,7 @@ import { families, otherFamilies } from "./index.ts";
 import type { LanguageModel, StoredModel } from "./language-model.ts";
 import { mergedTensors } from "./low-rank-adapters.ts";
 import { refuseOtherHead } from "./other-heads.ts";
+import { refuseQuantizedWeights } from "./quantized-weights.ts";
 import { describeConfig } from "./telling-keys.ts";
 import { holdsOwnHead, lackingParts, refuseOtherCopies, renaming } from "./tensor-names.ts";
 import type { WeightChoice, WeightPlan } from "./weight-choice.ts";
@@ -190,6 +191,7 @@ export async function loadTensors(
   source: TensorSource,
   lacking: readonly string[] = [],
 ): Promise<void> {
+  refuseQuantizedWeights(source);
   await refuseOtherCopies(family, source);
   const placements = modelPlacements(family, model).filter(({ name }) => !lacking.includes(name));
   await assignTensors(placements, source, renaming(family, placements, source));

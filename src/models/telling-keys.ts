@@ -33,10 +33,13 @@ const tellingKeys: Readonly<Record<string, IsNeutral>> = {
   use_qk_norm: isOff,
 };
 
+/** What to do about weights that a program packed in its own way. */
+export const ownWeights =
+  "take the model's own weights (the repository without GPTQ, AWQ or bnb in its name), or its GGUF file";
+
 /** What to do about a key, where it is something else than to choose another model. */
 const remedies: Readonly<Record<string, string>> = {
-  quantization_config:
-    "take the model's own weights (the repository without GPTQ, AWQ or bnb in its name), or its GGUF file",
+  quantization_config: ownWeights,
 };
 
 /**
@@ -58,7 +61,8 @@ export function refuseUnsupportedKeys(config: ModelConfig, own: readonly string[
 export function describeConfig(config: ModelConfig): string {
   const isUnused: IsNeutral = (_, { use_sliding_window: isUsed }) => isUsed === false;
   const more = { attention_bias: isOff, mlp_bias: isOff, rope_scaling: never, sliding_window: isUnused };
-  const keys = { ...tellingKeys, ...more };
+  const { quantization_config: _, ...told } = tellingKeys; // refused before anything else is said
+  const keys = { ...told, ...more };
   const apart = Object.entries(keys).filter(
     ([key, isNeutral]) => config[key] !== undefined && config[key] !== null && !isNeutral(config[key], config),
   );

@@ -52,6 +52,8 @@ export interface WeightPlan {
  * Finds out in which format each matrix of a model is to lie, by making the model where nothing is held. A format whose
  * blocks do not fill a matrix's rows gives way: of blocks of 256 to one of blocks of 32, that to bfloat16. As stored, blocks
  * that memory does not know, and those of matrices made of several kinds, become q8_0, which rounds less than any of them did.
+ *
+ * @throws {SettingsError} when no matrix can lie as was asked for.
  */
 export function planWeights<Model extends StoredModel>(
   create: (on: Backend, formats: WeightPlan["formats"]) => { readonly model: Model; readonly init: Initializer },
@@ -76,6 +78,7 @@ export function planWeights<Model extends StoredModel>(
   if (choice !== "stored" && formats.length === 0) {
     throw new SettingsError(`weights: a ${family.modelType} has no matrices that could lie as ${choice}; leave it out`);
   }
+  demandSome(choice, formats, init.matrices);
   const counting = new CountingBackend();
   create(counting, formats);
   return { formats, bytes: counting.counts().inUse };
@@ -104,7 +107,9 @@ export function uniformFormats<Settings>(
   if (choice === "float32" || choice === "stored") return [];
   const init = new Initializer(new CountingBackend(), null);
   create(settings, init);
-  return init.matrices.map((matrix) => formatOf(matrix, choice, new Set()));
+  const formats = init.matrices.map((matrix) => formatOf(matrix, choice, new Set()));
+  demandSome(choice, formats, init.matrices);
+  return formats;
 }
 
 /** What {@link planWeights} looks at. */
@@ -129,6 +134,17 @@ function formatOf(matrix: Parameter, choice: WeightChoice, stored: ReadonlySet<S
 
 function fitting(wanted: WeightFormatName, rowLength: number): WeightFormatName {
   return fitsFormat(wanted, rowLength) ? wanted : fitting(instead[wanted] ?? "bfloat16", rowLength);
+}
+
+/** @throws {SettingsError} when a format was asked for, and there is no matrix whose rows its blocks fill. */
+function demandSome(choice: WeightChoice, formats: WeightPlan["formats"], matrices: readonly Parameter[]): void {
+  const [first] = formats;
+  if (choice === "stored" || choice === "float32" || !first || formats.includes(choice)) return;
+  const rows = [...new Set(matrices.map((matrix) => matrix.axis(-1)))].join(", ");
+  throw new SettingsError(
+    `weights: ${choice} has blocks of ${weightFormats[choice].block} numbers, rows of this model's matrices have ${rows}; ` +
+      `take ${first}`,
+  );
 }
 
 /** The format of a matrix whose parts a file stores so. */

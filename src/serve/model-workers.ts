@@ -1,11 +1,11 @@
 import process from "node:process";
 import type { Backend } from "../backend/kernels.ts";
 import { SettingsError } from "../core/errors.ts";
-import { encoderIn } from "../generate/assistant.ts";
 import { embedInputs } from "../generate/embed.ts";
 import { openEmbedder } from "../generate/embedder.ts";
 import { Engine } from "../generate/engine.ts";
 import { matchersFor } from "../generate/grammar/grammar-matcher.ts";
+import { encoderIn } from "../models/encoder-in.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadModel } from "../models/load.ts";
 import type { RewardModel } from "../models/reward-model.ts";

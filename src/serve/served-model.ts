@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { formatBytes } from "../core/byte-size.ts";
-import { encoderIn } from "../generate/assistant.ts";
 import type { EngineEvent, EngineState } from "../generate/sequence-request.ts";
+import { encoderIn } from "../models/encoder-in.ts";
 import type { ChatEncoder } from "../text/encode-chat.ts";
 import { ApiError } from "./api-error.ts";
 import { Engine } from "./engine.ts";

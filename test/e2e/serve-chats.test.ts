@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { openReference } from "../../src/backend/reference/index.ts";
-import { encoderIn } from "../../src/generate/assistant.ts";
 import { embedTexts } from "../../src/generate/embed.ts";
 import { openEmbedder } from "../../src/generate/embedder.ts";
+import { encoderIn } from "../../src/models/encoder-in.ts";
 import { loadRewardModel } from "../../src/models/reward-model.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { endOfText, tokenizer } from "../small-model.ts";

@@ -76,6 +76,13 @@ describe.each(exported)("%s", (name, family) => {
     expect(withoutName(two.metadata)).toEqual(withoutName(one.metadata));
     await Promise.all([one.close(), two.close()]);
   });
+
+  test("a file leaves as a file, without a folder between", async () => {
+    const [file, copy] = [join(root, `${name}.gguf`), join(root, `${name}-copy.gguf`)];
+    await exportGguf(folder, file, "F32");
+    await exportGguf(file, copy, "F32");
+    expect((await readFile(copy)).equals(await readFile(file))).toBe(true);
+  });
 });
 
 /** One of each kind: matrices turned, rows in another order, experts stacked. */

@@ -103,6 +103,14 @@ test("a GGUF file has its tokenizer and chat template with it", async () => {
   expect(own.encoder.endTokens()).toEqual(folder.encoder.endTokens());
 });
 
+test("a format whose blocks fill no row is refused, and says which does", async () => {
+  const load = (choice: "q4_k" | "q6_k") => loadModel(join(root, "llama"), openReference(), choice);
+  await expect(load("q4_k")).rejects.toThrow(
+    "weights: q4_k has blocks of 256 numbers, rows of this model's matrices have 64, 176; take q5_0",
+  );
+  await expect(load("q6_k")).rejects.toThrow("have 64, 176; take q8_0");
+});
+
 test("a model without such matrices says so", async () => {
   await writeSmallModel(join(root, "lstm"), families.lstm);
   await expect(loadModel(join(root, "lstm"), openReference(), "q8_0")).rejects.toThrow(SettingsError);

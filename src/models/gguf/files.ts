@@ -14,15 +14,14 @@ import { writeModelFolder } from "../../checkpoint/model-folder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { JsonObject } from "../../files/json.ts";
 import { chatTemplateFile } from "../../text/chat-template-file.ts";
-import { loadChatEncoder } from "../../text/load-chat-encoder.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { tokenizerFiles } from "../../text/tokenizer-files.ts";
+import { encoderIn } from "../encoder-in.ts";
 import { encoderNamed } from "../encoders.ts";
 import { generationConfig } from "../generation-config.ts";
-import { isGgufPath, loadModel, openModel, speakingFamilyIn } from "../load.ts";
+import { loadModel, openModel, speakingFamilyIn } from "../load.ts";
 import { createEmpty, familyOf, loadTensors, storedTensors } from "../read-model.ts";
 import { ggufContents } from "./contents.ts";
-import { loadGgufEncoder } from "./encoder.ts";
 import { exportEncoder } from "./encoder-file.ts";
 import { ggufAsFolder } from "./folder.ts";
 import type { GgufMixture } from "./mixtures.ts";
@@ -31,29 +30,30 @@ import { modelfile } from "./modelfile.ts";
 import { layoutsFor } from "./plan.ts";
 
 /**
- * Writes a model folder as a GGUF file with its tokenizer and chat template. Atomic.
+ * Writes a model as a GGUF file with its tokenizer and chat template. Atomic.
  *
+ * @param source - A model folder, an adapter's, or another GGUF file.
  * @param adapters - What is added to the model, as {@link addAdapters} takes it.
  * @returns why the file will answer otherwise than the folder, or null.
  * @throws {UnsupportedError} when llama.cpp has no such model or tokenizer.
  * @throws {CheckpointError} when the folder is damaged, or a value does not fit the type.
  */
 export async function exportGguf(
-  folder: string,
+  source: string,
   path: string,
   mixture: GgufMixture,
   adapters: readonly string[] = [],
 ): Promise<string | null> {
-  layoutsFor((await speakingFamilyIn(folder)).modelType); // before a large model is read in vain
-  const { config, close } = await openModel(folder);
+  layoutsFor((await speakingFamilyIn(source)).modelType); // before a large model is read in vain
+  const { config, close } = await openModel(source);
   await close();
   const own = encoderNamed(config);
-  if (own) return exportEncoder({ family: own, folder, adapters, name: nameOf(folder) }, path, mixture);
-  const { model, family } = await loadModel(folder, openReference(), "float32", adapters);
-  const encoder = await loadChatEncoder(folder);
+  if (own) return exportEncoder({ family: own, folder: source, adapters, name: nameOf(source) }, path, mixture);
+  const { model, family } = await loadModel(source, openReference(), "float32", adapters);
+  const encoder = await encoderIn(source);
   const contents = await ggufContents(
     {
-      ...{ name: nameOf(folder), family, tokenizer: encoder.tokenizer },
+      ...{ name: nameOf(source), family, tokenizer: encoder.tokenizer },
       tokenizerMetadata: (rows) => tokenizerMetadata(encoder, rows),
       settings: model.settings,
       tensors: storedTensors(family, model),
@@ -82,8 +82,11 @@ export async function modelfileFor(
     const way = relative(dirname(path), file);
     return way.startsWith("..") ? resolve(file) : `./${way}`;
   };
-  const encoder = await (isGgufPath(source) ? loadGgufEncoder(source) : loadChatEncoder(source));
-  return modelfile(encoder, { model: beside(model), adapter: adapter === null ? null : beside(adapter), system });
+  return modelfile(await encoderIn(source), {
+    model: beside(model),
+    adapter: adapter === null ? null : beside(adapter),
+    system,
+  });
 }
 
 /**
@@ -141,8 +144,8 @@ function readTokenizer(
 }
 
 /** The name of the run, for a model that is called `final` or by its step. */
-function nameOf(folder: string): string {
-  const path = resolve(folder);
-  const name = basename(path);
+function nameOf(model: string): string {
+  const path = resolve(model);
+  const name = basename(path, ".gguf");
   return /^(final|checkpoint-\d+)$/.test(name) ? basename(dirname(path)) : name;
 }

@@ -85,6 +85,11 @@ function deservesMore(layer: number, layers: number): boolean {
   return layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2;
 }
 
+/** How many neighbours in a row share a scale in most matrices of a mixture; 1 where every number has its own. */
+export function blockOf(mixture: GgufMixture): number {
+  return mixture === "F32" || mixture === "F16" || mixture === "BF16" ? 1 : ggmlTypes[usual[mixture]].block;
+}
+
 function fits({ shape }: Matrix, dtype: GgufDtype): boolean {
   return (shape.at(-1) ?? 1) % ggmlTypes[dtype].block === 0;
 }

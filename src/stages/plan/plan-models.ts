@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { SettingsError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { BertSettings } from "../../models/bert.ts";
@@ -139,7 +140,7 @@ export async function planModel(
     const settings = { ...(family.shaped(shape) as object), ...(isOwnWidth ? more : {}) };
     return { name, kind: "decoder", family, settings, formats: uniformFormats(family, settings, weights) };
   }
-  if (!/[/\\.]/.test(name)) {
+  if (!/[/\\.]/.test(name) && !existsSync(name)) {
     const near = nearest(name, publishedNames);
     throw new SettingsError(
       `model: there is none called ${name}${near ? `; did you mean ${near}?` : ""}; known are ${publishedNames.join(", ")}, or give a model folder`,
