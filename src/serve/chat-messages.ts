@@ -81,9 +81,9 @@ function contentOf(content: z.output<typeof Message>["content"], place: string):
 }
 
 /** What a chat template makes of messages; that it refuses them is the request's fault. */
-export function written<Result>(write: () => Result): Result {
+export async function written<Result>(text: Promise<Result>): Promise<Result> {
   try {
-    return write();
+    return await text;
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     throw new ApiError(400, error.message, { param: "messages", code: "template_refused" });

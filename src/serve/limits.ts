@@ -30,6 +30,8 @@ export const patience = {
   readerMs: 60_000,
   /** An engine that has work and makes no step. */
   engineMs: 30_000,
+  /** A chat template that writes one conversation. */
+  templateMs: 1_000,
   headersMs: 10_000,
   requestMs: 60_000,
   keepAliveMs: 5_000,
@@ -40,3 +42,6 @@ export const mostUnread = 2 ** 20;
 
 /** Connections at one time, at most. */
 export const mostConnections = 1024;
+
+/** Conversations that wait for the template of one model, at most. */
+export const mostTemplates = 128;

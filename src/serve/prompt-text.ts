@@ -1,16 +1,15 @@
+import { DataError, UnsupportedError } from "../core/errors.ts";
 import type { ToolStyle } from "../generate/tool-calls/tool-style.ts";
-import { toolStyle } from "../generate/tool-calls/tool-style.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import { assistantRole } from "../text/chat-message.ts";
-import { ChatTemplate } from "../text/chat-template.ts";
+import type { TemplateVariables } from "../text/chat-template.ts";
 import { continuationDecoder } from "../text/continuation-decoder.ts";
-import { ChatEncoder } from "../text/encode-chat.ts";
+import type { ChatEncoder } from "../text/encode-chat.ts";
 import { begun } from "../text/text-bounds.ts";
 import type { StreamDecoder, Tokenizer } from "../text/tokenizer.ts";
+import type { TemplateMarks } from "./template-messages.ts";
+import { TemplateThread } from "./template-thread.ts";
 import { TokenTexts } from "./token-texts.ts";
-
-/** How long a chat template may take for one conversation. */
-const templateMs = 1000;
 
 /** A prompt as a model reads it. */
 export interface EncodedPrompt {
@@ -21,20 +20,45 @@ export interface EncodedPrompt {
   readonly decoder: () => StreamDecoder;
 }
 
-/** What the texts of a model are read and written with. */
+/**
+ * What the texts of a model are read and written with. Its chat template runs in a {@link TemplateThread}; all else is done
+ * here.
+ */
 export class PromptText {
   readonly tokenizer: Tokenizer;
   readonly tokens: TokenTexts;
   /** Tokens that end what it writes. */
   readonly endTokens: readonly number[];
   readonly #encoder: ChatEncoder;
+  readonly #thread: TemplateThread | null;
+  readonly #marks: TemplateMarks;
 
-  constructor({ tokenizer, template, folderIds }: ChatEncoder) {
-    const timed = template && new ChatTemplate(template.source, "chat template", templateMs);
-    this.#encoder = new ChatEncoder(tokenizer, timed, folderIds);
-    this.tokenizer = tokenizer;
-    this.tokens = new TokenTexts(tokenizer);
-    this.endTokens = [...this.#encoder.endTokens()];
+  private constructor(encoder: ChatEncoder, thread: TemplateThread | null, marks: TemplateMarks) {
+    this.#encoder = encoder;
+    this.#thread = thread;
+    this.#marks = marks;
+    this.tokenizer = encoder.tokenizer;
+    this.tokens = new TokenTexts(encoder.tokenizer);
+    this.endTokens = [...encoder.endTokensWith(marks.mark)];
+  }
+
+  /** Of a model whose template may do what it likes: one that fails at once shows nothing of the model. */
+  static async of(encoder: ChatEncoder): Promise<PromptText> {
+    const { template, texts } = encoder.writer;
+    if (!template) return new PromptText(encoder, null, unmarked("the model has no chat template"));
+    const thread = new TemplateThread({ source: template.source, texts });
+    try {
+      const marks = await thread.ask({ kind: "marks", messages: [], variables: {} });
+      return new PromptText(encoder, thread, marks);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      return new PromptText(encoder, thread, unmarked(error.message));
+    }
+  }
+
+  /** Ends its thread, once nobody waits for that any more. */
+  close(): void {
+    this.#thread?.close();
   }
 
   /** The template's own text; null where turns are joined as they are. */
@@ -61,7 +85,9 @@ export class PromptText {
    * @throws {UnsupportedError} when its template does not know them.
    */
   toolStyle(): ToolStyle {
-    return toolStyle(this.#encoder);
+    const { tools, refusal } = this.#marks;
+    if (tools) return tools;
+    throw new UnsupportedError(refusal ?? "");
   }
 
   /**
@@ -69,14 +95,14 @@ export class PromptText {
    *
    * @throws {DataError} when the template refuses the conversation, or takes too long.
    */
-  chat(messages: readonly ChatMessage[], variables: Readonly<Record<string, unknown>> = {}): EncodedPrompt {
+  async chat(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Promise<EncodedPrompt> {
     const last = messages.at(-1);
     if (last?.role !== assistantRole) {
-      const ids = this.#encoder.encodeForeignPrompt(messages, variables);
+      const ids = await this.#foreign(messages, variables);
       const skipSpecialTokens = variables.tools === undefined; // calls may have such marks
       return { ids, added: 0, decoder: () => this.tokenizer.streamDecoder({ skipSpecialTokens }) };
     }
-    const before = this.#encoder.encodeForeignPrompt(messages.slice(0, -1), variables);
+    const before = await this.#foreign(messages.slice(0, -1), variables);
     const begin = this.tokenizer.encode(last.content, { recognizeSpecialTokens: false, continues: true });
     return this.ofIds([...before, ...begin]);
   }
@@ -86,9 +112,24 @@ export class PromptText {
    *
    * @throws {DataError} when the model has no template, or it refuses the conversation.
    */
-  chatText(messages: readonly ChatMessage[], variables: Readonly<Record<string, unknown>> = {}): string {
+  async chatText(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Promise<string> {
     const last = messages.at(-1);
-    if (last?.role !== assistantRole) return this.#encoder.promptText(messages, variables);
-    return this.#encoder.promptText(messages.slice(0, -1), variables) + last.content;
+    if (last?.role !== assistantRole) return this.#text(messages, variables);
+    return (await this.#text(messages.slice(0, -1), variables)) + last.content;
   }
+
+  async #foreign(messages: readonly ChatMessage[], variables: TemplateVariables): Promise<Int32Array> {
+    if (!this.#thread) return this.#encoder.encodeForeignPrompt(messages, variables);
+    const { seal, ...sealed } = this.#encoder.seal(messages, variables);
+    return this.#encoder.encodeSealed(await this.#thread.ask({ kind: "prompt", ...sealed }), seal);
+  }
+
+  async #text(messages: readonly ChatMessage[], variables: TemplateVariables): Promise<string> {
+    if (!this.#thread) return this.#encoder.promptText(messages, variables);
+    return this.#thread.ask({ kind: "text", messages, variables });
+  }
+}
+
+function unmarked(why: string): TemplateMarks {
+  return { mark: null, tools: null, refusal: `tools: ${why}; leave tools out` };
 }

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { formatBytes } from "../core/byte-size.ts";
 import type { EngineEvent, EngineState } from "../generate/sequence-request.ts";
 import { encoderIn } from "../models/encoder-in.ts";
-import type { ChatEncoder } from "../text/encode-chat.ts";
 import { ApiError } from "./api-error.ts";
 import { Engine } from "./engine.ts";
 import type { EngineStart, OpenedModel } from "./engine-messages.ts";
@@ -123,7 +122,7 @@ export class ServedModel {
    * @throws {ApiError} 500 when the tokenizer or the chat template is damaged.
    */
   async text(): Promise<PromptText> {
-    this.#text ??= encoderIn(this.#found.path).then((encoder: ChatEncoder) => new PromptText(encoder));
+    this.#text ??= encoderIn(this.#found.path).then((encoder) => PromptText.of(encoder));
     try {
       return await this.#text;
     } catch (error) {
@@ -176,6 +175,7 @@ export class ServedModel {
     if (this.#users > 0 || (found.path === this.#found.path && found.created === this.#found.created)) return;
     this.#host.note(`${this.name}: ${found.path} is newer`);
     this.close();
+    void this.#text?.then((text) => text.close()).catch(() => {}); // whoever asked for it heard of it
     this.#text = null;
     this.#found = found;
   }

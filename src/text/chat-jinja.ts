@@ -1,6 +1,5 @@
 import { pythonJson, pythonStr } from "./jinja/python-text.ts";
-import type { Filter, Limits } from "./jinja/runtime.ts";
-import { usualLimits } from "./jinja/runtime.ts";
+import type { Filter } from "./jinja/runtime.ts";
 import { strftime } from "./jinja/strftime.ts";
 import { Template } from "./jinja/template.ts";
 import type { Value } from "./jinja/values.ts";
@@ -14,11 +13,11 @@ const longestTemplate = 2 ** 20;
  *
  * @throws {JinjaError} naming the line, when it is not valid, or too long.
  */
-export function readChatJinja(source: string, limits: Limits = usualLimits): Template {
+export function readChatJinja(source: string): Template {
   if (source.length > longestTemplate) {
     throw new JinjaError(`has ${source.length} characters, a template may have ${longestTemplate}`);
   }
-  return new Template(source, { trimBlocks: true, lstripBlocks: true, filters: { tojson }, limits });
+  return new Template(source, { trimBlocks: true, lstripBlocks: true, filters: { tojson } });
 }
 
 /** Functions that chat templates may call beside Jinja's own. */

@@ -2,7 +2,6 @@ import { DataError } from "../core/errors.ts";
 import { chatFunctions, readChatJinja } from "./chat-jinja.ts";
 import type { ChatMessage } from "./chat-message.ts";
 import { assistantRole } from "./chat-message.ts";
-import { usualLimits } from "./jinja/runtime.ts";
 import type { Rendered, Template } from "./jinja/template.ts";
 
 /** ChatML, the commonest shape of a conversation, with marks around what the assistant says. */
@@ -57,14 +56,12 @@ export class ChatTemplate {
 
   /**
    * @param where - How messages name it: a path, or the name of a built-in template.
-   * @param milliseconds - How long one text may take; without, as long as Jinja's own limits let it.
    * @throws {DataError} when it is not valid Jinja.
    */
-  constructor(source: string, where = "chat template", milliseconds: number | null = null) {
+  constructor(source: string, where = "chat template") {
     this.source = source;
-    const limits = milliseconds === null ? usualLimits : { ...usualLimits, milliseconds };
     try {
-      this.#template = readChatJinja(source, limits);
+      this.#template = readChatJinja(source);
     } catch (error) {
       throw new DataError(`${where}: is not a valid Jinja template (${reasonOf(error)}); correct it`, {
         cause: error,

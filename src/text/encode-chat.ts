@@ -1,7 +1,8 @@
-import { DataError } from "../core/errors.ts";
 import type { ChatMessage } from "./chat-message.ts";
 import { assistantRole, isLearnt } from "./chat-message.ts";
-import type { ChatTemplate, TemplateVariables, TextSpan } from "./chat-template.ts";
+import type { ChatTemplate, RenderedChat, TemplateVariables } from "./chat-template.ts";
+import type { SpecialTexts } from "./chat-writer.ts";
+import { ChatWriter } from "./chat-writer.ts";
 import { encodeParts } from "./encode-parts.ts";
 import type { FolderIds } from "./folder-ids.ts";
 import { noFolderIds } from "./folder-ids.ts";
@@ -16,33 +17,31 @@ export interface EncodedChat {
   readonly isAnswer: Uint8Array;
 }
 
-/** A conversation as text, and which parts of it the assistant wrote. */
-interface Written {
-  readonly text: string;
-  readonly answers: readonly TextSpan[];
+/** What strangers say, their texts sealed so that none spells a special token. */
+export interface SealedChat {
+  readonly messages: readonly ChatMessage[];
+  readonly variables: TemplateVariables;
+  /** The character that does it; no text had it. */
+  readonly seal: string;
 }
 
 /** Turns conversations into token ids, always in the same way: in training, when sampling, and in a chat. */
 export class ChatEncoder {
   readonly tokenizer: Tokenizer;
-  /** Without one, turns are joined as they are and the end-of-text token follows what the assistant says. */
-  readonly template: ChatTemplate | null;
+  readonly writer: ChatWriter;
   /** What the model's folder says of tokens beside its tokenizer. */
   readonly folderIds: FolderIds;
-  readonly #variables: TemplateVariables;
-  /** What a template writes behind each answer, where that is a special token; undefined until asked for. */
-  #endMark: number | null | undefined;
   #breaker: TokenBreaker | null = null;
 
   constructor(tokenizer: Tokenizer, template: ChatTemplate | null, folderIds: FolderIds = noFolderIds) {
     this.tokenizer = tokenizer;
-    this.template = template;
     this.folderIds = folderIds;
-    const { bos, eos } = tokenizer.roles;
-    this.#variables = {
-      ...(bos === undefined ? {} : { bos_token: bos }),
-      ...(eos === undefined ? {} : { eos_token: eos }),
-    };
+    this.writer = new ChatWriter(template, specialTexts(tokenizer, folderIds));
+  }
+
+  /** Without one, turns are joined as they are and the end-of-text token follows what the assistant says. */
+  get template(): ChatTemplate | null {
+    return this.writer.template;
   }
 
   /** The token that begins a text, as the tokenizer names it or else the model's folder; or null. */
@@ -60,7 +59,7 @@ export class ChatEncoder {
    * @throws {DataError} as the template does.
    */
   encode(messages: readonly ChatMessage[], variables: TemplateVariables = {}): EncodedChat {
-    return join(learntParts(this.#parts(this.#written(messages, variables)), messages));
+    return join(learntParts(this.#parts(this.writer.whole(messages, variables)), messages));
   }
 
   /**
@@ -69,13 +68,12 @@ export class ChatEncoder {
    * @throws {DataError} as the template does, or when there is none.
    */
   promptText(messages: readonly ChatMessage[], variables: TemplateVariables = {}): string {
-    if (!this.template) throw new DataError("chat template: the model has none; turns have no text of their own");
-    return this.template.render(messages, { ...this.#variables, ...variables }, true);
+    return this.writer.promptText(messages, variables);
   }
 
   /** A conversation up to where the assistant's next turn begins, as token ids. */
   encodePrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
-    return join(this.#parts(this.#writtenPrompt(messages, variables))).ids;
+    return join(this.#parts(this.writer.prompt(messages, variables))).ids;
   }
 
   /**
@@ -85,11 +83,21 @@ export class ChatEncoder {
    * @throws {DataError} as the template does.
    */
   encodeForeignPrompt(messages: readonly ChatMessage[], variables: TemplateVariables = {}): Int32Array {
+    const sealed = this.seal(messages, variables);
+    return this.encodeSealed(this.writer.prompt(sealed.messages, sealed.variables), sealed.seal);
+  }
+
+  /** The first half of {@link encodeForeignPrompt}, for whoever has its text written elsewhere. */
+  seal(messages: readonly ChatMessage[], variables: TemplateVariables = {}): SealedChat {
     const seal = sealFor({ messages, variables });
     this.#breaker ??= new TokenBreaker(this.tokenizer.specialTokens.keys());
     const breaker = this.#breaker;
     const sealed = <Value>(value: Value): Value => withTexts(value, (text) => breaker.seal(text, seal));
-    const { text, answers } = this.#writtenPrompt(sealed(messages), sealed(variables));
+    return { messages: sealed(messages), variables: sealed(variables), seal };
+  }
+
+  /** The second half: the ids of what a {@link ChatWriter} made of sealed messages as a prompt. */
+  encodeSealed({ text, answers }: RenderedChat, seal: string): Int32Array {
     const opened = openSeals(text, seal);
     const cuts = [...opened.cuts, ...answers.flatMap(({ start, end }) => [opened.place(start), opened.place(end)])];
     const parts = encodeParts(
@@ -106,91 +114,35 @@ export class ChatEncoder {
    * those that the model's folder names.
    */
   endTokens(): ReadonlySet<number> {
-    const ids = [this.tokenizer.endOfText, this.template && this.#markOfTemplate(), ...this.folderIds.ends];
+    return this.endTokensWith(this.writer.mark);
+  }
+
+  /** {@link endTokens} where the last of what the template writes is known already. */
+  endTokensWith(mark: string | null): ReadonlySet<number> {
+    const { endOfText, specialTokens } = this.tokenizer;
+    const ids = [endOfText, mark === null ? null : (specialTokens.get(mark) ?? null), ...this.folderIds.ends];
     return new Set(ids.filter((id) => id !== null));
   }
 
-  #writtenPrompt(messages: readonly ChatMessage[], variables: TemplateVariables): Written {
-    if (!this.template) return this.#written(messages, variables);
-    const text = this.promptText(this.#unended(messages), variables);
-    const answered = messages.some(({ role }) => role === assistantRole);
-    return { text, answers: answered ? this.#written(messages, variables).answers : [] };
-  }
-
-  #written(messages: readonly ChatMessage[], variables: TemplateVariables): Written {
-    const turns = this.#unended(messages);
-    return this.template
-      ? this.template.renderMarked(turns, { ...this.#variables, ...variables })
-      : plainText(turns, this.#endOfText());
-  }
-
   /** What lies between the answers of a text, and the answers. */
-  #parts({ text, answers }: Written): Part[] {
+  #parts({ text, answers }: RenderedChat): Part[] {
     const cuts = answers.flatMap(({ start, end }) => [start, end]);
     const parts = encodeParts(this.tokenizer, text, cuts).map((ids, i) => ({ ids, isAnswer: i % 2 === 1 }));
     // A template writes how a text begins by itself.
     const [first, ...others] = parts;
     return this.template || !first ? parts : [{ ...first, ids: begun(this.tokenizer, first.ids) }, ...others];
   }
-
-  /** The messages without the end marks that are going to be written behind them. */
-  #unended(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-    const special = [...this.tokenizer.specialTokens.keys(), this.#endOfText()];
-    const hasMark = ({ role, content }: ChatMessage): boolean =>
-      role === assistantRole && special.some((token) => token !== "" && content.trimEnd().endsWith(token));
-    if (!messages.some(hasMark)) return messages;
-    const id = this.template ? this.#markOfTemplate() : null;
-    const mark = this.template ? id !== null && this.tokenizer.tokenOf(id) : this.#endOfText();
-    if (!mark) return messages;
-    return messages.map((message) => {
-      const content = message.content.trimEnd();
-      return message.role === assistantRole && content.endsWith(mark)
-        ? { ...message, content: content.slice(0, -mark.length) }
-        : message;
-    });
-  }
-
-  /** The end-of-text token as text; empty where there is none. */
-  #endOfText(): string {
-    const { endOfText } = this.tokenizer;
-    return endOfText === null ? "" : (this.tokenizer.tokenOf(endOfText) ?? "");
-  }
-
-  /** The special token that the template writes last for an answer, or null. */
-  #markOfTemplate(): number | null {
-    if (this.#endMark === undefined) {
-      const end = this.#lastOfAnswer();
-      const isMark = end !== undefined && [...this.tokenizer.specialTokens.values()].includes(end);
-      this.#endMark = isMark ? end : null;
-    }
-    return this.#endMark;
-  }
-
-  /** The last token of an answer, as far as the template writes one for the shortest of conversations. */
-  #lastOfAnswer(): number | undefined {
-    try {
-      const { ids, isAnswer } = this.encode([
-        { role: "user", content: "?" },
-        { role: assistantRole, content: "!" },
-      ]);
-      return ids[isAnswer.lastIndexOf(1)];
-    } catch (error) {
-      if (error instanceof DataError) return undefined;
-      throw error;
-    }
-  }
 }
 
-/** Turns one after the other, with `end` behind each of the assistant's. */
-function plainText(messages: readonly ChatMessage[], end: string): Written {
-  let text = "";
-  const answers: TextSpan[] = [];
-  for (const { role, content } of messages) {
-    const start = text.length;
-    text += role === assistantRole ? content + end : content;
-    if (role === assistantRole) answers.push({ start, end: text.length });
-  }
-  return { text, answers };
+function specialTexts(tokenizer: Tokenizer, { ends }: FolderIds): SpecialTexts {
+  const { bos, eos } = tokenizer.roles;
+  const textOf = (id: number | null): string => (id === null ? "" : (tokenizer.tokenOf(id) ?? ""));
+  return {
+    variables: { ...(bos === undefined ? {} : { bos_token: bos }), ...(eos === undefined ? {} : { eos_token: eos }) },
+    special: [...tokenizer.specialTokens.keys()],
+    endOfText: textOf(tokenizer.endOfText),
+    ends: [...ends].map(textOf),
+  };
 }
 
 interface Part {

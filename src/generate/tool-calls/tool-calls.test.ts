@@ -114,21 +114,21 @@ function callOf(id: number, name: string, given: object): ToolCall {
 
 describe("how a template writes calls", () => {
   test("is found by rendering them", () => {
-    expect(toolStyle(encoderOf(hermes))).toEqual({
+    expect(toolStyle(encoderOf(hermes).writer)).toEqual({
       head: '<tool_call>\n{"name": "',
       middle: '", "arguments": ',
       tail: "}\n</tool_call>",
       between: '}\n</tool_call>\n<tool_call>\n{"name": "',
       mark: "<tool_call>",
     });
-    expect(toolStyle(encoderOf(llama))).toEqual({
+    expect(toolStyle(encoderOf(llama).writer)).toEqual({
       head: '{"name": "',
       middle: '", "parameters": ',
       tail: "}",
       between: null,
       mark: null,
     });
-    expect(toolStyle(encoderOf(list))).toEqual({
+    expect(toolStyle(encoderOf(list).writer)).toEqual({
       head: '<tool_call>[{"name": "',
       middle: '", "arguments": ',
       tail: "}]</tool_call>",
@@ -138,12 +138,12 @@ describe("how a template writes calls", () => {
   });
 
   test("a template without tools is refused", () => {
-    expect(() => toolStyle(encoderOf(chatMl))).toThrow(/^tools: the model's chat template does not know them/);
+    expect(() => toolStyle(encoderOf(chatMl).writer)).toThrow(/^tools: the model's chat template does not know them/);
   });
 });
 
 describe("reading answers", () => {
-  const style = toolStyle(encoderOf(hermes));
+  const style = toolStyle(encoderOf(hermes).writer);
   const two =
     'Let me see.\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "U}\\"lm"}}\n</tool_call>\n' +
     '<tool_call>\n{"name":"now","arguments":{}}\n</tool_call>';
@@ -164,7 +164,7 @@ describe("reading answers", () => {
   });
 
   test("an answer that begins like a call without a mark is one if it is complete", () => {
-    const bare = toolStyle(encoderOf(llama));
+    const bare = toolStyle(encoderOf(llama).writer);
     const call = '{"name": "now", "parameters": {}}';
     for (const size of [1, 5, 100]) {
       expect(readBy(bare, call, size)).toEqual({ content: "", calls: [callOf(0, "now", {})] });
@@ -198,7 +198,7 @@ describe("what must be called", () => {
     ["in a list", list, []],
   ])("calls %s fit their schemas, whatever the logits", (_, template, marks) => {
     const encoder = encoderOf(template, marks);
-    const style = toolStyle(encoder);
+    const style = toolStyle(encoder.writer);
     const choice = choose({ tool_choice: "required" });
     const grammar = choice && toolGrammar(style, choice);
     if (!grammar) throw new Error("there is no grammar");
@@ -225,8 +225,8 @@ describe("what must be called", () => {
   test("an answer that may call may also only speak; without a mark nothing is held", () => {
     const choice = choose({});
     if (!choice) throw new Error("no tool may be called");
-    expect(toolGrammar(toolStyle(encoderOf(llama)), choice)).toBeNull();
-    const grammar = toolGrammar(toolStyle(encoderOf(hermes)), choice);
+    expect(toolGrammar(toolStyle(encoderOf(llama).writer), choice)).toBeNull();
+    const grammar = toolGrammar(toolStyle(encoderOf(hermes).writer), choice);
     const matcher =
       grammar && new CompiledGrammar(grammar, new TokenVocabulary(encoderOf(hermes).tokenizer, 300)).begin([257]);
     if (!matcher) throw new Error("there is no grammar");

@@ -1,7 +1,7 @@
 import { DataError, UnsupportedError } from "../../core/errors.ts";
 import type { ChatMessage } from "../../text/chat-message.ts";
 import { assistantRole } from "../../text/chat-message.ts";
-import type { ChatEncoder } from "../../text/encode-chat.ts";
+import type { ChatWriter } from "../../text/chat-writer.ts";
 
 /** What a chat template writes around calls of tools, which is what its model writes: `head name middle arguments tail`. */
 export interface ToolStyle {
@@ -21,31 +21,28 @@ const tools = names.map((name) => ({
   function: { name, description: "Qzdescription", parameters: { type: "object", properties: {} } },
 }));
 
-const known = new WeakMap<ChatEncoder, ToolStyle | null>();
-
 /**
  * Finds out how a model calls tools by rendering conversations in which it did, whatever its template looks like.
  *
  * @throws {UnsupportedError} beginning with `tools:`, when the template does not know them, or writes calls otherwise
  * than as a name and arguments in JSON.
  */
-export function toolStyle(encoder: ChatEncoder): ToolStyle {
-  const found = known.get(encoder) ?? styleOf(encoder);
-  known.set(encoder, found);
+export function toolStyle(writer: ChatWriter): ToolStyle {
+  const found = styleOf(writer);
   if (found) return found;
   throw new UnsupportedError(
     "tools: the model's chat template does not know them; leave tools out, or take a model that was trained with them",
   );
 }
 
-function styleOf(encoder: ChatEncoder): ToolStyle | null {
-  if (!encoder.template || !rendered(encoder, [question])?.includes(names[0])) return null;
-  const one = answerText(encoder, 1);
+function styleOf(writer: ChatWriter): ToolStyle | null {
+  if (!writer.template || !rendered(writer, [question])?.includes(names[0])) return null;
+  const one = answerText(writer, 1);
   const first = one && cut(one, 0);
   if (!first) return null;
   const { before: head, middle, behind } = first;
-  const tail = withoutEnd(encoder, behind);
-  const two = answerText(encoder, 2);
+  const tail = withoutEnd(writer, behind);
+  const two = answerText(writer, 2);
   const isSame = two?.startsWith(`${head}${names[0]}${middle}`) ?? false;
   const second = two && isSame ? cut(two.slice(head.length + names[0].length + middle.length), 1) : null;
   const begin = second?.before.search(/\}/) ?? -1;
@@ -67,14 +64,14 @@ function cut(text: string, call: 0 | 1): { before: string; middle: string; behin
 }
 
 /** What the template writes for an answer of so many calls, its end included; null where it refuses. */
-function answerText(encoder: ChatEncoder, count: number): string | null {
+function answerText(writer: ChatWriter, count: number): string | null {
   const calls = names.slice(0, count).map((name, i) => ({
     ...{ id: `call0000${i}`, type: "function" },
     function: { name, arguments: { qz_key: "Qzvalue" } },
   }));
-  const before = rendered(encoder, [question]);
+  const before = rendered(writer, [question]);
   const turns = [question, { role: assistantRole, content: "", tool_calls: calls }];
-  const after = rendered(encoder, [
+  const after = rendered(writer, [
     ...turns,
     { role: "tool", name: names[0], tool_call_id: "call00000", content: "Qzresult" },
   ]);
@@ -91,9 +88,9 @@ function sharedLength(a: string, b: string): number {
   return shared;
 }
 
-function rendered(encoder: ChatEncoder, messages: readonly ChatMessage[]): string | null {
+function rendered(writer: ChatWriter, messages: readonly ChatMessage[]): string | null {
   try {
-    return encoder.promptText(messages, { tools });
+    return writer.promptText(messages, { tools });
   } catch (error) {
     if (error instanceof DataError) return null;
     throw error;
@@ -101,10 +98,9 @@ function rendered(encoder: ChatEncoder, messages: readonly ChatMessage[]): strin
 }
 
 /** What stands behind the arguments, up to where the turn ends: at a special token that ends answers. */
-function withoutEnd(encoder: ChatEncoder, text: string): string {
-  const ends = [...encoder.endTokens(), ...encoder.tokenizer.specialTokens.values()].flatMap((id) => {
-    const token = encoder.tokenizer.tokenOf(id);
-    const at = token === null || /tool/i.test(token) ? -1 : text.indexOf(token);
+function withoutEnd(writer: ChatWriter, text: string): string {
+  const ends = [...writer.ends, ...writer.texts.special].flatMap((token) => {
+    const at = /tool/i.test(token) ? -1 : text.indexOf(token);
     return at < 0 ? [] : [at];
   });
   return text.slice(0, Math.min(...ends, text.length)).trimEnd();

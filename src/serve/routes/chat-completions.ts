@@ -44,9 +44,10 @@ export const chatCompletions = definePost({
   async handle(asked: Asked<ChatRequest>) {
     refuseUnbuilt(asked.body);
     const messages = readMessages(asked.body.messages);
-    return askModel(asked, asked.body.model, "decoder", (opened) => {
+    return askModel(asked, asked.body.model, "decoder", async (opened) => {
       const form = answerForm(asked.body, opened.text);
-      const prompt = written(() => opened.text.chat(messages, form.tools === null ? {} : { tools: form.tools }));
+      const prompt = await written(opened.text.chat(messages, form.tools === null ? {} : { tools: form.tools }));
+      asked.signal.throwIfAborted();
       return answer(asked, opened, prompt, form);
     });
   },

@@ -49,12 +49,12 @@ export const tokenize = definePost({
   async handle({ service, body: { model: name, prompt, messages, add_special_tokens: isWhole } }) {
     const model = service.models.get(name);
     const text = await model.text();
-    const ids = (): Int32Array => {
-      if (messages !== null) return written(() => text.chat(readMessages(messages))).ids;
+    const ids = async (): Promise<Int32Array> => {
+      if (messages !== null) return (await written(text.chat(readMessages(messages)))).ids;
       if (prompt === null) throw wrongField("prompt", "prompt is missing; give it, or messages");
       return isWhole ? text.completion(prompt).ids : text.tokenizer.encode(prompt);
     };
-    const tokens = [...ids()];
+    const tokens = [...(await ids())];
     return json({ tokens, count: tokens.length, max_model_len: model.opened?.context ?? null });
   },
 });
@@ -80,6 +80,6 @@ export const applyTemplate = definePost({
   answer: z.object({ prompt: z.string() }),
   async handle({ service, body: { model, messages } }) {
     const text = await service.models.get(model).text();
-    return json({ prompt: written(() => text.chatText(readMessages(messages))) });
+    return json({ prompt: await written(text.chatText(readMessages(messages))) });
   },
 });

@@ -36,50 +36,27 @@ export class Given {
   }
 }
 
-/** What a template may do at most, so that none runs for ever. */
-export interface Limits {
-  /** Statements, expressions and items. */
-  readonly steps: number;
-  /** Characters of all texts that it makes. */
-  readonly characters: number;
-  /** Without it, as long as the steps take: what it gives then never depends on the machine. */
-  readonly milliseconds?: number;
-}
-
-/** Far more than a prompt or a conversation needs; less than a second. */
-export const usualLimits: Limits = { steps: 2_000_000, characters: 50_000_000 };
-
-/** Steps after which the time is looked at. */
-const stepsBetweenLooks = 256;
+/**
+ * What a template may do at most, so that none runs for ever: far more than a prompt or a conversation needs, and the same on
+ * every machine. Steps are statements, expressions and items; characters those of all texts that it makes.
+ */
+const most = { steps: 2_000_000, characters: 50_000_000 };
 
 /** Counts what a template does. */
 export class Budget {
-  readonly #limits: Limits;
-  readonly #end: number;
   #steps = 0;
-  #nextLook = stepsBetweenLooks;
   #characters = 0;
-
-  constructor(limits: Limits) {
-    this.#limits = limits;
-    this.#end = performance.now() + (limits.milliseconds ?? Number.POSITIVE_INFINITY);
-  }
 
   /** @throws {JinjaError} beyond the limit. */
   step(count = 1): void {
     this.#steps += count;
-    if (this.#steps > this.#limits.steps) throw new JinjaError(`takes more than ${this.#limits.steps} steps`);
-    if (this.#steps < this.#nextLook) return;
-    this.#nextLook = this.#steps + stepsBetweenLooks;
-    if (performance.now() > this.#end) throw new JinjaError(`takes more than ${this.#limits.milliseconds} ms`);
+    if (this.#steps > most.steps) throw new JinjaError(`takes more than ${most.steps} steps`);
   }
 
   /** @throws {JinjaError} beyond the limit. */
   write(characters: number): void {
     this.#characters += characters;
-    if (this.#characters > this.#limits.characters) {
-      throw new JinjaError(`makes more than ${this.#limits.characters} characters`);
-    }
+    if (this.#characters > most.characters) throw new JinjaError(`makes more than ${most.characters} characters`);
   }
 }
 

@@ -2,8 +2,8 @@ import { Evaluator, Scope } from "./evaluator.ts";
 import { globals, loopAttributes } from "./globals.ts";
 import { parseTemplate } from "./parser.ts";
 import { pythonStr } from "./python-text.ts";
-import type { Filter, Limits } from "./runtime.ts";
-import { Budget, callableOf, Given, itemsOf, usualLimits } from "./runtime.ts";
+import type { Filter } from "./runtime.ts";
+import { Budget, callableOf, Given, itemsOf } from "./runtime.ts";
 import type { Block, MacroBody, Statement, Target } from "./syntax.ts";
 import { blockText } from "./syntax.ts";
 import type { WhiteSpace } from "./tokens.ts";
@@ -29,7 +29,6 @@ export interface TemplateOptions extends Partial<WhiteSpace> {
   readonly isStrict?: boolean;
   /** Filters beside Jinja's own, or instead of them. */
   readonly filters?: Readonly<Record<string, Filter>>;
-  readonly limits?: Limits;
 }
 
 /**
@@ -51,11 +50,11 @@ export class Template {
   /**
    * The text for these variables; functions among them are called with plain arguments.
    *
-   * @throws {JinjaError} when it fails, or does more than its limits allow.
+   * @throws {JinjaError} when it fails, or does more than any template needs.
    */
   render(variables: Readonly<Record<string, unknown>>): Rendered {
-    const { isStrict = false, filters = {}, limits = usualLimits } = this.#options;
-    const budget = new Budget(limits);
+    const { isStrict = false, filters = {} } = this.#options;
+    const budget = new Budget();
     const scope = new Scope(new Scope(null, globals(budget)));
     for (const [name, value] of Object.entries(variables)) scope.set(name, toValue(value));
     const output = new Output(budget);
