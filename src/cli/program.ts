@@ -153,8 +153,9 @@ function addFlag(leaf: Program, flag: Flag, given: Record<string, unknown>): voi
 }
 
 function explainFlag(flag: Flag): string {
-  const { defaultValue: value, choices } = flag;
-  const description = [flag.description, ...(choices.length > 0 ? [choices.join(", ")] : [])].join(": ");
+  const { defaultValue: value, choices, placeholder } = flag;
+  const areShown = choices.every((choice) => placeholder.includes(choice));
+  const description = [flag.description, ...(areShown ? [] : [choices.join(", ")])].join(": ");
   if (flag.isRequired) return `${description} (required)`;
   const isTelling = value !== undefined && value !== null && value !== false && String(value) !== "";
   return isTelling ? `${description} (default: ${value === true ? "yes" : String(value)})` : description;

@@ -8,6 +8,7 @@ import { modelSources } from "../serve/model-source.ts";
 import { portOwner } from "../serve/port-owner.ts";
 import type { RunningServer, ServerSettings } from "../serve/server.ts";
 import { startServer } from "../serve/server.ts";
+import { stages } from "../stages/index.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
@@ -23,6 +24,12 @@ const ServeSettings = z.object({
     .default("runs")
     .describe("folder whose runs the browser app shows")
     .meta({ placeholder: "folder" }),
+  allowJobs: z
+    .boolean()
+    .default(false)
+    .describe(
+      "let whoever may ask the server start, stop and resume training: stages as processes, in the folder of runs",
+    ),
   host: z
     .string()
     .min(1)
@@ -103,6 +110,7 @@ async function serverSettings(settings: ServeSettings, io: Io): Promise<ServerSe
   return {
     models: modelSources(settings.model),
     runs: settings.runs,
+    jobs: settings.allowJobs ? stages : null,
     memory: bytes,
     engine: {
       slots: settings.slots,

@@ -50,7 +50,7 @@ export interface Flag {
   readonly placeholder: string;
   readonly group: string;
   readonly description: string;
-  /** Values that it chooses among, where the placeholder has no room for them. */
+  /** Values that it chooses among. */
   readonly choices: readonly string[];
   readonly defaultValue: unknown;
   /** The value that a text stands for; the text itself when it fits nothing, for validation to complain about. */
@@ -80,7 +80,7 @@ export function flagsOf(schema: z.ZodObject): readonly Flag[] {
       isPositional: property.positional === true,
       isPath: /\b(folder|file|path|checkpoint|run)\b/.test(property.placeholder ?? ""),
       placeholder,
-      choices: choices.every((choice) => placeholder.includes(choice)) ? [] : choices,
+      choices,
       group: property.group ?? "Flags",
       description: property.description ?? "",
       defaultValue: property.default,

@@ -2,12 +2,15 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HttpBindings } from "@hono/node-server";
 import { getRequestListener } from "@hono/node-server";
 import { ApiError } from "./api-error.ts";
 import type { Doors } from "./app.ts";
 import { createApp } from "./app.ts";
+import { JobTable } from "./jobs/job-table.ts";
+import type { JobStage } from "./jobs/stage-form.ts";
 import { mostConnections, patience } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelSource } from "./model-source.ts";
@@ -27,6 +30,8 @@ export interface ServerSettings {
   readonly models: readonly ModelSource[];
   /** The folder whose runs it shows. */
   readonly runs: string;
+  /** Stages that may be started as jobs, in the folder of runs; null where none may. */
+  readonly jobs: readonly JobStage[] | null;
   /** Bytes that open models may take together. */
   readonly memory: number;
   readonly engine: EngineSettings;
@@ -43,6 +48,13 @@ export interface RunningServer {
   readonly models: ModelTable;
   /** Takes no more requests, lets those under way end for so long, tells the others, and ends. */
   stop(drainMs: number): Promise<void>;
+}
+
+/** Models that are served may be named by jobs, too, wherever they lie. */
+function jobTable({ jobs: stages, runs: root, models }: ServerSettings): JobTable | null {
+  if (stages === null) return null;
+  const others = models.map(({ path }) => ({ name: path, path: resolve(path), kind: "model" as const }));
+  return new JobTable({ root, stages, others });
 }
 
 /**
@@ -69,7 +81,7 @@ export async function startServer(
   const models = await ModelTable.from(settings.models, settings.memory, { engine, limits, metrics, note });
   known.models = models;
   const service: Service = {
-    ...{ models, metrics, active, runs: new RunTable(settings.runs) },
+    ...{ models, metrics, active, runs: new RunTable(settings.runs), jobs: jobTable(settings) },
     isStopping: () => known.isStopping,
     defect: (where, error) => note(`${where}: unexpected failure: ${placeOf(error)}`),
   };

@@ -92,6 +92,17 @@ export async function readRun(path: string): Promise<RunReport> {
 }
 
 /**
+ * Whether a run has begun and ended, from two small files: what of {@link RunReport} may be asked often. A run that a process
+ * writes may have ended before, and goes on.
+ */
+export async function readRunEnd(path: string): Promise<{ readonly hasBegun: boolean; readonly isFinished: boolean }> {
+  const record = await readSettings(path).catch(() => null);
+  if (record === null) return { hasBegun: false, isFinished: false };
+  const isFinished = textOf(record.finishedAt) !== null || (await exists(join(path, runFiles.final, "config.json")));
+  return { hasBegun: true, isFinished };
+}
+
+/**
  * The runs in a folder and in the folders inside it, in alphabetical order; a folder that is a run is the only one.
  *
  * @throws {FileError} when the folder does not exist or cannot be read.
