@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const e2e = "test/e2e/**/*.test.ts";
+const browserApp = "test/browser-app/**/*.test.ts";
 
 /** They start processes that compute, and wait for them. */
 const commands = { include: [e2e], globalSetup: ["test/e2e/build.ts"], testTimeout: 120_000 };
@@ -16,11 +17,22 @@ export default defineConfig({
         test: {
           name: "sources",
           include: ["{src,test,bench,examples,recipes}/**/*.test.ts"],
-          exclude: [e2e],
+          exclude: [e2e, browserApp],
           testTimeout: 20_000,
         },
       },
       { extends: true, test: { ...commands, name: "e2e" } },
+      {
+        // In the system's browser, as a person sees it.
+        extends: true,
+        test: {
+          name: "browser-app",
+          include: [browserApp],
+          globalSetup: ["test/e2e/build.ts", "test/browser-app/chromium.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         // What a user has where no compiler is. Tests that compute nothing need not run twice.
         extends: true,
