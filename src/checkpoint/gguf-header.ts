@@ -5,6 +5,7 @@ import { elementCount, formatShape } from "../core/shape.ts";
 import type { GgmlTypeName, GgufArray, GgufType, GgufValue } from "./gguf-values.ts";
 import { ggmlTypes, isNumberType, numberArrays, valueTypes } from "./gguf-values.ts";
 import type { HeaderCursor } from "./header-cursor.ts";
+import { otherQuantization } from "./tensor-source.ts";
 
 /** Where a tensor lies in its file. */
 export interface GgufEntry {
@@ -126,10 +127,16 @@ function parseEntry(cursor: HeaderCursor, name: string, expectedBegin: number): 
   const id = cursor.uint32();
   const dtype = (Object.keys(ggmlTypes) as GgmlTypeName[]).find((type) => ggmlTypes[type].id === id);
   if (dtype === undefined) {
-    throw new CheckpointError(`${cursor.name}: ${JSON.stringify(name)} is of ggml type ${id}, which is not known`);
+    throw new CheckpointError(
+      `${cursor.name}: ${JSON.stringify(name)} is of ggml type ${id}, which is not known; ${otherQuantization}`,
+    );
   }
   const bytes = ggmlBytes(dtype, shape);
-  if (bytes === null) throw cursor.damaged(`${JSON.stringify(name)} cannot be ${dtype} ${formatShape(shape)}`);
+  if (bytes === null) {
+    const { block } = ggmlTypes[dtype];
+    const why = block > 1 ? `, whose rows have to be multiples of ${block}` : "";
+    throw cursor.damaged(`${JSON.stringify(name)} cannot be ${dtype} ${formatShape(shape)}${why}`);
+  }
   const begin = cursor.uint64("offset");
   if (begin !== expectedBegin) {
     throw cursor.damaged(`${JSON.stringify(name)} starts at ${begin} of the data, ${expectedBegin} is expected`);

@@ -237,11 +237,13 @@ test("a missing file, and reading what a tensor is not", async () => {
     patched([
       [m + 4, 256n],
       [m + 12, 0n],
-      [m + 20, 10],
+      [m + 20, 16],
       [h + 16, 0n],
     ]),
   );
-  await expect(exotic.read("m")).rejects.toThrow("is stored as Q2_K, which cannot be read as floats");
+  await expect(exotic.read("m")).rejects.toThrow(
+    "is stored as IQ2_XXS, which cannot be read as floats; take a file of another quantization, such as Q8_0 or Q4_K_M",
+  );
 });
 
 /** A header whose one value is a list in a list in a list … */

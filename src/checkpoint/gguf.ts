@@ -1,5 +1,6 @@
 import { dequantizeQ4, dequantizeQ8, dequantizeQ41, dequantizeQ50, dequantizeQ51 } from "../core/block-quantization.ts";
 import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "../core/k-decoding.ts";
+import { dequantizeIQ4NL, dequantizeIQ4XS, dequantizeQ2K, dequantizeQ3K } from "../core/read-only-blocks.ts";
 import { elementCount } from "../core/shape.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { readInPieces } from "./byte-source.ts";
@@ -24,11 +25,15 @@ const decoders: ReadonlyMap<string, FloatDecoder> = new Map([
   ["Q4_K", dequantizeQ4K],
   ["Q5_K", dequantizeQ5K],
   ["Q6_K", dequantizeQ6K],
+  ["Q2_K", dequantizeQ2K],
+  ["Q3_K", dequantizeQ3K],
+  ["IQ4_NL", dequantizeIQ4NL],
+  ["IQ4_XS", dequantizeIQ4XS],
 ]);
 
 /**
  * An open GGUF file. Its metadata are in memory, its tensors are read on demand: float formats, blocks of 4, 5 and 8
- * bits, and the K formats of 4, 5 and 6 bits as floats. Shapes are row-major, outermost axis first, like everywhere else here.
+ * bits, the K formats of 2 to 6 bits, and IQ4_NL and IQ4_XS as floats. Shapes are row-major, outermost axis first, like everywhere else here.
  */
 export class GgufFile implements TensorSource {
   readonly name: string;

@@ -69,11 +69,14 @@ export function noSuchTensor(source: TensorSource, name: string): CheckpointErro
   return new CheckpointError(`${source.name}: there is no tensor ${name} among ${source.names().length}${hint}`);
 }
 
+/** What to do about blocks of ggml that are not read here. */
+export const otherQuantization = "take a file of another quantization, such as Q8_0 or Q4_K_M";
+
 /** The error of a tensor whose dtype cannot be read as what was asked for. */
 export function unreadable(source: TensorSource, name: string, wanted: "floats" | "integers"): CheckpointError {
   const { dtype } = source.info(name);
-  const remedy =
-    wanted === "floats" ? "store it as float32, float16 or bfloat16" : "check that this is the file of the model";
+  const floats = /^I?Q|^TQ|^MX/.test(dtype) ? otherQuantization : "store it as float32, float16 or bfloat16";
+  const remedy = wanted === "floats" ? floats : "check that this is the file of the model";
   return new CheckpointError(
     `${source.name}: ${name}: is stored as ${dtype}, which cannot be read as ${wanted}; ${remedy}`,
   );

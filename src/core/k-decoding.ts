@@ -41,7 +41,8 @@ export function dequantizeQ6K(from: Uint8Array, to: Float32Array): void {
   });
 }
 
-function forSuperBlocks(
+/** Calls `decode` with each super-block of `bytes`, and the 256 numbers that it holds. */
+export function forSuperBlocks(
   from: Uint8Array,
   to: Float32Array,
   bytes: number,
