@@ -17,8 +17,12 @@ export interface WatchedBackend {
   readonly backend: Backend;
   /** From now on no maps are made: what is on the backend is computed as fast as without. Maps made before stay to be taken. */
   stop(): void;
-  /** Goes on with maps after {@link stop}. */
-  start(): void;
+  /**
+   * Goes on with maps after {@link stop}.
+   *
+   * @param calls - Which calls of attention are looked at, counted from 0 from now on; all when left out.
+   */
+  start(calls?: ReadonlySet<number> | null): void;
   /** A map for each call of attention since maps were last taken, in order. */
   takeMaps(): Promise<AttentionMap[]>;
 }
@@ -30,22 +34,27 @@ export interface WatchedBackend {
 export function watchAttention(backend: Backend): WatchedBackend {
   let taken: Promise<AttentionMap>[] = [];
   let isWatching = true;
-  const { passes: _, ...rest } = backend; // a pass made again would not be looked at
+  let wanted: ReadonlySet<number> | null = null;
+  let call = 0;
+  const { passes, ...rest } = backend;
   const attention = (own: Attention): void => {
     backend.all.attention(own);
-    if (isWatching) taken.push(mapOf(backend, own));
+    if (isWatching && (wanted?.has(call++) ?? true)) taken.push(mapOf(backend, own));
   };
+  const watched: Backend = {
+    ...rest,
+    fused: { ...backend.fused, attention },
+    all: { ...backend.all, attention },
+  };
+  // A pass made again would not be looked at.
+  if (passes) Object.defineProperty(watched, "passes", { get: () => (isWatching ? undefined : passes) });
   return {
-    backend: {
-      ...rest,
-      fused: { ...backend.fused, attention },
-      all: { ...backend.all, attention },
-    },
+    backend: watched,
     stop() {
       isWatching = false;
     },
-    start() {
-      isWatching = true;
+    start(calls = null) {
+      [isWatching, wanted, call] = [true, calls, 0];
     },
     takeMaps() {
       const maps = Promise.all(taken);

@@ -53,6 +53,10 @@ export class AdapterOff implements LanguageModel {
     }
   }
 
+  finish(states: Tensor): Tensor {
+    return this.#adapted.finish(states);
+  }
+
   logits(hidden: Tensor): Tensor {
     return this.#adapted.logits(hidden);
   }

@@ -118,13 +118,18 @@ export class TransformerDecoder implements LanguageModel {
       if (block.experts) {
         const routed = block.route(x, places, options);
         x = routed.x;
+        options.afterBlock?.(x);
         routerLogits.push(routed.routerLogits);
       } else x = throughBlocks([block], x, options, (one, input, own) => one.forward(input, places, own));
     });
     options.cache?.commit();
+    return { hidden: this.finish(x), routerLogits };
+  }
+
+  finish(states: Tensor): Tensor {
     const { logits: scale } = this.settings.scales;
-    const last = this.finalNorm?.forward(x) ?? x;
-    return { hidden: scale === 1 ? last : last.mul(scale), routerLogits };
+    const last = this.finalNorm?.forward(states) ?? states;
+    return scale === 1 ? last : last.mul(scale);
   }
 
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */

@@ -90,7 +90,11 @@ export class Gpt implements LanguageModel {
     x = dropOut(x, this.settings.embeddingDropout, random);
     x = throughBlocks(this.blocks, x, options, (block, input, own) => block.forward(input, mask, own));
     options.cache?.commit();
-    return this.finalNorm ? this.finalNorm.forward(x) : x;
+    return this.finish(x);
+  }
+
+  finish(states: Tensor): Tensor {
+    return this.finalNorm?.forward(states) ?? states;
   }
 
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */

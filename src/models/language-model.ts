@@ -44,6 +44,8 @@ export interface LanguageModel extends TextModel {
   forward(ids: Tensor, options?: ForwardOptions): Tensor;
   /** {@link forward} and a penalty of the model's own: routed experts have one, that they be equally busy. */
   forwardTraining?(ids: Tensor, options?: ForwardOptions): TrainingPass;
+  /** What a block gives, `[…, width]` → what {@link forward} would give if that block were the last: its norm and its scale. */
+  finish(states: Tensor): Tensor;
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */
   logits(hidden: Tensor): Tensor;
   /** An empty cache for up to `slots` sequences of up to `capacity` tokens, kept as float32 unless said otherwise. */

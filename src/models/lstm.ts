@@ -127,16 +127,21 @@ export class Lstm implements RecurrentModel {
   read(
     ids: Tensor,
     before: readonly LstmState[] | null,
-    { random = null, embedded }: ForwardOptions = {},
+    { random = null, embedded, afterBlock }: ForwardOptions = {},
   ): { hidden: Tensor; states: readonly LstmState[] } {
     const { dropout } = this.settings;
     let x = swapped(embedded ?? this.tokenEmbedding.gatherRows(ids)); // [time, batch, width]
     const states = this.layers.map((layer, i) => {
       const all = layer.forward(dropOut(x, dropout, random), before?.[i] ?? null);
       x = all.hidden;
+      afterBlock?.(swapped(x));
       return all;
     });
     return { hidden: swapped(dropOut(x, dropout, random)), states };
+  }
+
+  finish(states: Tensor): Tensor {
+    return states;
   }
 
   /** Hidden states `[…, width]` → logits `[…, vocabularySize]`. */

@@ -25,6 +25,8 @@ export interface ForwardOptions {
   readonly positions?: Int32Array;
   /** `[batch, time, width]`, read instead of the embeddings of the ids. */
   readonly embedded?: Tensor;
+  /** Is shown what each block or layer gives, `[batch, time, width]`, in their order; what it wants to have later it keeps. */
+  readonly afterBlock?: ((states: Tensor) => void) | undefined;
 }
 
 /** Sizes and start of a {@link SelfAttention}. */

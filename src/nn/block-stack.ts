@@ -18,8 +18,10 @@ export function throughBlocks<Block extends object>(
 ): Tensor {
   return blocks.reduce((input, block) => {
     const run = (): Tensor => forward(block, input, { ...options, random: options.random?.split() ?? null });
-    if (!isDifferentiated(block, input)) return tensorScope(run);
-    return options.recompute ? forgetting(run) : run();
+    const computed = (): Tensor => (options.recompute ? forgetting(run) : run());
+    const output = isDifferentiated(block, input) ? computed() : tensorScope(run);
+    options.afterBlock?.(output);
+    return output;
   }, x);
 }
 
