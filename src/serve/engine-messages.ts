@@ -1,6 +1,7 @@
 import type { EngineEvent, EngineState, SequenceRequest } from "../generate/sequence-request.ts";
 import type { SentenceModules } from "../models/sentence-modules.ts";
 import type { WeightChoice } from "../models/weight-choice.ts";
+import type { Inspected, Question } from "./inspection.ts";
 
 /** What a model is good for. */
 export type ModelKind = "decoder" | "embedder" | "reward";
@@ -30,6 +31,8 @@ export interface OpenedModel {
   readonly notes: readonly string[];
   /** How texts become an embedding; null where none do. */
   readonly modules: SentenceModules | null;
+  /** Null where it has none. */
+  readonly attention: { readonly layers: number; readonly heads: number } | null;
 }
 
 /** A text as the engine of an embedding model, or of a reward model, reads it. */
@@ -45,7 +48,9 @@ export type ToEngine =
   /** Ends one copy of a request, or all. */
   | { readonly type: "cancel"; readonly id: number; readonly copy: number | null }
   /** Asks for a vector of each text, or for its reward as a vector of one number. */
-  | { readonly type: "read"; readonly id: number; readonly inputs: readonly TextInput[] };
+  | { readonly type: "read"; readonly id: number; readonly inputs: readonly TextInput[] }
+  /** Asks about the model itself. */
+  | { readonly type: "inspect"; readonly id: number; readonly question: Question };
 
 /** What an engine says. */
 export type FromEngine =
@@ -55,5 +60,8 @@ export type FromEngine =
   /** A step was made; this happened in it. */
   | { readonly type: "step"; readonly events: readonly EngineEvent[]; readonly state: EngineState }
   | { readonly type: "vectors"; readonly id: number; readonly vectors: readonly Float32Array[] }
+  /** Something takes more than a moment, and goes on. */
+  | { readonly type: "working" }
+  | { readonly type: "inspected"; readonly id: number; readonly answer: Inspected }
   /** A request cannot be done; it may be its own fault. */
   | { readonly type: "refused"; readonly id: number; readonly message: string; readonly isOwnFault: boolean };

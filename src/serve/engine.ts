@@ -4,13 +4,15 @@ import { fileURLToPath } from "node:url";
 import type { EngineEvent, EngineState, SequenceRequest } from "../generate/sequence-request.ts";
 import { ApiError } from "./api-error.ts";
 import type { EngineStart, FromEngine, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
+import type { Inspected, Question, Subject } from "./inspection.ts";
 import { patience } from "./limits.ts";
 
 /** Whoever asked for something, and waits for it. */
 interface Asker {
   /** What happens to a request; of the last it is told with `failed`, or by what the last token says. */
   readonly event: (event: EngineEvent) => void;
-  readonly vectors: (vectors: readonly Float32Array[]) => void;
+  /** Is told the answer, where that is all that there is to say. */
+  readonly answered: (answer: readonly Float32Array[] | Inspected) => void;
   readonly failed: (error: ApiError) => void;
 }
 
@@ -81,7 +83,7 @@ export class Engine {
   }
 
   generate(request: SequenceRequest, asker: Pick<Asker, "event" | "failed">): void {
-    this.#ask(request.id, { ...asker, vectors: () => {} }, { type: "generate", request });
+    this.#ask(request.id, { ...asker, answered: () => {} }, { type: "generate", request });
   }
 
   /** Ends one copy of a request, or all of it; nothing follows. */
@@ -102,8 +104,21 @@ export class Engine {
    * @throws {ApiError} 500 when the engine is lost meanwhile.
    */
   read(id: number, inputs: readonly TextInput[]): Promise<readonly Float32Array[]> {
-    return new Promise((vectors, failed) => {
-      this.#ask(id, { vectors, failed, event: () => {} }, { type: "read", id, inputs });
+    return new Promise((answered, failed) => {
+      const take = answered as Asker["answered"];
+      this.#ask(id, { answered: take, failed, event: () => {} }, { type: "read", id, inputs });
+    });
+  }
+
+  /**
+   * Asks about the model itself.
+   *
+   * @throws {ApiError} 500 when the engine is lost meanwhile.
+   */
+  inspect<About extends Subject>(id: number, question: Question & { about: About }): Promise<Inspected<About>> {
+    return new Promise((answered, failed) => {
+      const take = answered as Asker["answered"];
+      this.#ask(id, { answered: take, failed, event: () => {} }, { type: "inspect", id, question });
     });
   }
 
@@ -135,7 +150,11 @@ export class Engine {
         for (const event of said.events) this.#askers.get(event.id)?.event(event);
         break;
       case "vectors":
-        this.#askers.get(said.id)?.vectors(said.vectors);
+        this.#askers.get(said.id)?.answered(said.vectors);
+        this.#askers.delete(said.id);
+        break;
+      case "inspected":
+        this.#askers.get(said.id)?.answered(said.answer);
         this.#askers.delete(said.id);
         break;
       case "refused":

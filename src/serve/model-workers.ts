@@ -1,5 +1,6 @@
 import process from "node:process";
 import type { Backend } from "../backend/kernels.ts";
+import { watchAttention } from "../backend/watch-attention.ts";
 import { SettingsError } from "../core/errors.ts";
 import { embedInputs } from "../generate/embed.ts";
 import { openEmbedder } from "../generate/embedder.ts";
@@ -8,12 +9,18 @@ import { matchersFor } from "../generate/grammar/grammar-matcher.ts";
 import { encoderIn } from "../models/encoder-in.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadModel } from "../models/load.ts";
+import { listParameters } from "../models/parameter-list.ts";
+import { modelPlacements, placementsOf } from "../models/read-model.ts";
 import type { RewardModel } from "../models/reward-model.ts";
 import { loadRewardModel } from "../models/reward-model.ts";
+import { classifierPlacements } from "../models/sequence-classifier.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { EngineStart, FromEngine, ModelKind, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
+import type { Inspected } from "./inspection.ts";
+import type { Inspectable } from "./inspector.ts";
+import { attentionSize, Inspector } from "./inspector.ts";
 
 /** Computes what a model is asked, one step at a time. */
 export interface Worker {
@@ -52,20 +59,23 @@ export function openWorker(start: EngineStart, backend: Backend, say: Say): Prom
 async function openDecoder(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
   const encoder = await encoderIn(start.path);
   const { tokenizer } = encoder;
-  const { model } = await loadModel(start.path, backend, start.weights);
+  const watched = watchAttention(backend);
+  const { model, family } = await loadModel(start.path, watched.backend, start.weights);
   const perToken = bytesOfToken(model);
   const fitting = Math.max(256, Math.floor(start.cacheBytes / (start.slots * perToken)));
   const capacity = Math.min(model.settings.context, start.context ?? fitting);
   const guideOf = matchersFor(tokenizer, model.settings.vocabularySize);
   const engine = new Engine(model, { slots: start.slots, capacity, tokenizer, guideOf });
+  const parameters = listParameters(model, modelPlacements(family, model));
   return {
-    worker: generating(engine, say),
+    worker: inspecting(generating(engine, say), { watched, parameters, body: model, writer: model, judge: null }, say),
     model: {
       bytes: process.memoryUsage.rss(),
       context: capacity,
       vocabularySize: model.settings.vocabularySize,
       notes: [],
       modules: null,
+      attention: attentionSize(model),
     },
   };
 }
@@ -103,35 +113,45 @@ function generating(engine: Engine, say: Say): Worker {
 }
 
 async function openTexts(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
-  const { model, maxLength } = await openEmbedder(start.path, backend);
+  const watched = watchAttention(backend);
+  const { model, maxLength } = await openEmbedder(start.path, watched.backend);
   const vectors = (inputs: readonly TextInput[]): Promise<Float32Array[]> =>
     embedInputs(
       model,
       inputs.map((input) => ({ ...input, tokens: input.ids.length })),
     );
+  const body = model.body.model;
+  const parameters = listParameters(body, placementsOf(model.body.bindings()));
   return {
-    worker: reading(vectors, say),
+    worker: inspecting(reading(vectors, say), { watched, parameters, body, writer: null, judge: null }, say),
     model: {
       bytes: process.memoryUsage.rss(),
       context: maxLength,
-      vocabularySize: model.body.model.settings.vocabularySize,
+      vocabularySize: body.settings.vocabularySize,
       notes: [],
       modules: model.modules,
+      attention: attentionSize(body),
     },
   };
 }
 
 async function openRewards(start: EngineStart, backend: Backend, say: Say): Promise<OpenedWorker> {
-  const { model } = await loadRewardModel(start.path, backend, null, { weights: start.weights });
-  const { context, vocabularySize } = model.body.settings;
+  const watched = watchAttention(backend);
+  const { model, family } = await loadRewardModel(start.path, watched.backend, null, { weights: start.weights });
+  const { body } = model;
+  const { context, vocabularySize } = body.settings;
   const rewards = async (inputs: readonly TextInput[]): Promise<Float32Array[]> => {
     const vectors: Float32Array[] = [];
     for (const { ids } of inputs) vectors.push(await rewardOf(model, ids));
     return vectors;
   };
+  const parameters = listParameters(model, classifierPlacements(family, body, model.score));
   return {
-    worker: reading(rewards, say),
-    model: { bytes: process.memoryUsage.rss(), context, vocabularySize, notes: [], modules: null },
+    worker: inspecting(reading(rewards, say), { watched, parameters, body, writer: null, judge: model }, say),
+    model: {
+      ...{ bytes: process.memoryUsage.rss(), context, vocabularySize, notes: [], modules: null },
+      attention: attentionSize(body),
+    },
   };
 }
 
@@ -162,6 +182,41 @@ function reading(vectorsOf: (inputs: readonly TextInput[]) => Promise<Float32Arr
         say({ type: "vectors", id: next.id, vectors: await vectorsOf(next.inputs) });
       } catch (error) {
         say({ type: "refused", id: next.id, ...reasonOf(error) });
+      }
+    },
+  };
+}
+
+/** A worker that also answers questions about its model: a step of an answer follows each step of its other work. */
+function inspecting(worker: Worker, model: Inspectable, say: Say): Worker {
+  const inspector = new Inspector(model);
+  const waiting: { readonly id: number; readonly answer: AsyncGenerator<void, Inspected> }[] = [];
+  const drop = (id: number): void => {
+    const at = waiting.findIndex((one) => one.id === id);
+    if (at >= 0) void waiting.splice(at, 1)[0]?.answer.return([]);
+  };
+  return {
+    take(message) {
+      if (message.type === "inspect") waiting.push({ id: message.id, answer: inspector.answer(message.question) });
+      else worker.take(message);
+      if (message.type === "cancel") drop(message.id);
+    },
+    get isIdle() {
+      return worker.isIdle && waiting.length === 0;
+    },
+    async step() {
+      if (!worker.isIdle) await worker.step();
+      const [first] = waiting;
+      if (first === undefined) return;
+      const { id } = first;
+      try {
+        const { done, value } = await first.answer.next();
+        if (!done) return say({ type: "working" });
+        drop(id);
+        say({ type: "inspected", id, answer: value });
+      } catch (error) {
+        drop(id);
+        say({ type: "refused", id, ...reasonOf(error) });
       }
     },
   };

@@ -1,5 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import { byteLevelAlphabet, bytesOfSpelling, spellBytes } from "./byte-alphabet.ts";
+import type { CutWord } from "./cut-word.ts";
+import { mergeSteps, plainCut } from "./cut-word.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
 import { IntList } from "./int-list.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
@@ -133,6 +135,20 @@ export class ByteLevelBpe extends VocabularyTokenizer {
       out.appendFrom(this.#wordIds, word === 0 ? 0 : this.#wordEnds.at(word - 1), this.#wordEnds.at(word));
       if (known >= mostRemembered) this.#forget();
     }
+  }
+
+  protected override cutSegment(text: string): CutWord[] {
+    const scanner = this.#preTokenizer.scan(text, false);
+    const words: CutWord[] = [];
+    while (scanner.next()) {
+      const bytes = scanner.bytes.subarray(scanner.start, scanner.end);
+      const spelled = spellBytes(bytes);
+      const ids = this.#scratch.slice(0, this.#encodeWord(bytes, 0, bytes.length));
+      const isWhole = this.#parts.ignoreMerges && this.#parts.vocabulary.has(spelled);
+      const first = Array.from(bytes, (byte) => this.#byteIds[byte]!);
+      words.push(isWhole ? plainCut(spelled, ids) : mergeSteps(spelled, first, this.#merges));
+    }
+    return words;
   }
 
   #remember(bytes: Uint8Array, start: number, end: number): void {

@@ -1,5 +1,7 @@
 import { CheckpointError, DataError } from "../core/errors.ts";
 import { BertWords, readBertWords } from "./bert-words.ts";
+import type { CutWord } from "./cut-word.ts";
+import { mergeSteps } from "./cut-word.ts";
 import type { IntList } from "./int-list.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
 import { mergeWord } from "./merge-word.ts";
@@ -104,11 +106,19 @@ export class Gpt1Bpe extends VocabularyTokenizer {
     return this.#words.cutPoint(text);
   }
 
+  protected override cutSegment(text: string): CutWord[] {
+    return [...this.#words.words(text)].map((word) => mergeSteps(word, this.#characterIds(word), this.#merges));
+  }
+
   #encodeWord(word: string): readonly number[] {
+    const ids = this.#characterIds(word);
+    return [...ids.subarray(0, mergeWord(ids, ids.length, this.#merges))];
+  }
+
+  #characterIds(word: string): Int32Array {
     const characters = [...word];
     characters.push(`${characters.pop()}${endOfWord}`);
-    const ids = Int32Array.from(characters, (character) => this.#characterId(character));
-    return [...ids.subarray(0, mergeWord(ids, ids.length, this.#merges))];
+    return Int32Array.from(characters, (character) => this.#characterId(character));
   }
 
   #characterId(character: string): number {

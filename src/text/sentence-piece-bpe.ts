@@ -1,5 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import { ByteTokens } from "./byte-tokens.ts";
+import type { CutWord } from "./cut-word.ts";
+import { mergeSteps } from "./cut-word.ts";
 import type { IntList } from "./int-list.ts";
 import type { MergeOrder } from "./merge-table.ts";
 import { MergeTable, mergeIds } from "./merge-table.ts";
@@ -111,6 +113,16 @@ export class SentencePieceBpe extends VocabularyTokenizer {
     return this.#cutsWords && spacePrefix === "never" && normalizer === null ? lastWordBoundary(text) : 0;
   }
 
+  protected override cutSegment(text: string, isFirst: boolean): CutWord[] {
+    const whole = this.#prefixed(text, isFirst);
+    const stretches = this.#cutsWords ? (whole.match(words) ?? []) : [whole];
+    const cuts = stretches.map((word) => mergeSteps(word, this.#firstIds(word), this.#merges));
+    // Neighbouring unknown tokens that become one are told as they are.
+    return this.#parts.fusesUnknown && cuts.some(({ ids }) => ids.includes(this.unknown ?? -1))
+      ? super.cutSegment(text, isFirst)
+      : cuts;
+  }
+
   #prefixed(text: string, isFirst: boolean): string {
     const { spacePrefix } = this.#parts;
     const isPrefixed = spacePrefix === "unless there" || (spacePrefix === "first, unless there" && isFirst);
@@ -123,8 +135,12 @@ export class SentencePieceBpe extends VocabularyTokenizer {
   }
 
   #encodeWord(word: string): readonly number[] {
-    const ids = Int32Array.from([...word].flatMap((character) => this.#characterIds(character)));
+    const ids = this.#firstIds(word);
     return [...ids.subarray(0, mergeWord(ids, ids.length, this.#merges))];
+  }
+
+  #firstIds(word: string): Int32Array {
+    return Int32Array.from([...word].flatMap((character) => this.#characterIds(character)));
   }
 
   #characterIds(character: string): number[] {

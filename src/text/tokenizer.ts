@@ -1,4 +1,5 @@
 import type { AddedToken } from "./added-token.ts";
+import type { CutWord } from "./cut-word.ts";
 
 /** The families of tokenizers, by how they cut text. */
 export type TokenizerKind =
@@ -92,6 +93,14 @@ export interface Tokenizer {
    * @throws {DataError} when the text holds something that the vocabulary cannot express.
    */
   encode(text: string, options?: EncodeOptions): Int32Array;
+
+  /**
+   * How {@link encode} cuts a text: stretches whose ids, one after the other, are those of the text. Takes a time that
+   * grows with the square of a word's length.
+   *
+   * @throws {DataError} as there.
+   */
+  cutWords(text: string): CutWord[];
 
   /**
    * Text of token ids; bytes that are no valid UTF-8 become U+FFFD. An id that no token has, such as a row by which an

@@ -1,5 +1,7 @@
 import { CheckpointError, DataError } from "../core/errors.ts";
 import { ByteTokens } from "./byte-tokens.ts";
+import type { CutWord } from "./cut-word.ts";
+import { plainCut } from "./cut-word.ts";
 import type { IntList } from "./int-list.ts";
 import type { MetaspaceWords } from "./metaspace.ts";
 import { metaspace, metaspaceWords } from "./metaspace.ts";
@@ -115,6 +117,15 @@ export class Unigram extends VocabularyTokenizer {
     // Behind other characters than these, such as U+200B, the normalizer may leave a space.
     const ends = [...text.matchAll(/[\p{L}\p{Nd}](?= )/gu)].at(-1);
     return ends ? ends.index + ends[0].length : 0;
+  }
+
+  protected override cutSegment(text: string, isFirst: boolean): CutWord[] {
+    const { pieces, words } = this.#parts;
+    return [...metaspaceWords(words, text, isFirst, false)].map((word) => {
+      const ids = this.#encodeWord(word);
+      const scores = ids.map((id) => pieces[id]?.[1] ?? Number.NEGATIVE_INFINITY);
+      return { ...plainCut(word, ids), scores };
+    });
   }
 
   #encodeWord(word: string): readonly number[] {

@@ -1,5 +1,7 @@
 import type { AddedToken } from "./added-token.ts";
 import { addedTokensToJson } from "./added-token.ts";
+import type { CutWord } from "./cut-word.ts";
+import { plainCut } from "./cut-word.ts";
 import { IntList } from "./int-list.ts";
 import type { SequenceTemplate } from "./sequence-template.ts";
 import { plainSequence } from "./sequence-template.ts";
@@ -86,6 +88,16 @@ export abstract class VocabularyTokenizer implements Tokenizer {
     return ids.toArray();
   }
 
+  cutWords(text: string): CutWord[] {
+    const words: CutWord[] = [];
+    for (const segment of this.#segmenter.segments(text)) {
+      const isFirst = words.every(({ ids }) => ids.length === 0);
+      if (typeof segment === "number") words.push(plainCut(this.tokenOf(segment) ?? "", [segment]));
+      else words.push(...this.cutSegment(segment, isFirst));
+    }
+    return words;
+  }
+
   decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
     const stream = this.streamDecoder(options);
     let text = "";
@@ -126,6 +138,14 @@ export abstract class VocabularyTokenizer implements Tokenizer {
 
   /** Adds the ids of text between added tokens, already normalized, to `out`. `continues` is of {@link EncodeOptions}. */
   protected abstract encodeSegment(text: string, out: IntList, continues: boolean): void;
+
+  /** As {@link encodeSegment}, telling how. */
+  protected cutSegment(text: string, isFirst: boolean): CutWord[] {
+    const ids = new IntList(text.length);
+    if (!isFirst) ids.push(-1); // something stands before it
+    this.encodeSegment(text, ids, false);
+    return [plainCut(text, ids.toArray().subarray(isFirst ? 0 : 1))];
+  }
 
   /** As {@link Tokenizer.cutPoint}, for text without added tokens. */
   protected abstract wordBoundary(text: string): number;

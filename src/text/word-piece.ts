@@ -2,6 +2,8 @@ import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
 import { parseContents } from "../core/parse-contents.ts";
 import { BertWords, readBertWords } from "./bert-words.ts";
+import type { CutWord } from "./cut-word.ts";
+import { plainCut } from "./cut-word.ts";
 import type { IntList } from "./int-list.ts";
 import { readTemplate } from "./sequence-template-json.ts";
 import type { DecodeOptions, StreamDecoder, TokenizerJson, TokenRoles } from "./tokenizer.ts";
@@ -106,6 +108,10 @@ export class WordPiece extends VocabularyTokenizer {
 
   protected override wordBoundary(text: string): number {
     return this.#words.cutPoint(text);
+  }
+
+  protected override cutSegment(text: string): CutWord[] {
+    return [...this.#words.words(text)].map((word) => plainCut(word, this.#encodeWord(word)));
   }
 
   /** A token behind others: with a space before it, unless it continues a word or is a mark that closes up. */
