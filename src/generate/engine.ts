@@ -105,6 +105,9 @@ export class Engine {
     const waiting = this.#waiting.all().filter(isWanted);
     return {
       ...{ slots: this.#options.slots, slotsBusy: this.#slots.busy, waiting: waiting.length },
+      busy: this.#running.flatMap(({ slot, copy, of }) =>
+        slot === null ? [] : [{ slot, id: of.request.id, copy, tokens: this.#decoder.length(slot) }],
+      ),
       waitingTokens: waiting.reduce((sum, { needs }) => sum + needs, 0),
       ...this.#counts,
     };

@@ -77,9 +77,21 @@ export type EngineEvent =
   /** Nothing follows of any of its copies. */
   | { readonly type: "failed"; readonly id: number; readonly message: string };
 
+/** A sequence in its slot. */
+export interface BusySlot {
+  readonly slot: number;
+  /** Of the request. */
+  readonly id: number;
+  readonly copy: number;
+  /** Tokens that have been read, of the prompt and of what follows it. */
+  readonly tokens: number;
+}
+
 /** How busy an engine is. */
 export interface EngineState {
   readonly slots: number;
+  /** Who is where, in the order in which they came. */
+  readonly busy: readonly BusySlot[];
   readonly slotsBusy: number;
   /** Continuations without a slot. */
   readonly waiting: number;

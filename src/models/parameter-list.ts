@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 export interface ListedParameter {
   /** As its folder calls it; what the folder has no name for, such as an adapter, by its path through the model. */
   readonly name: string;
+  /** As its folder has it. */
   readonly shape: readonly number[];
   /** How its numbers lie in memory. */
   readonly format: Dtype;
@@ -21,12 +22,18 @@ export function listParameters(model: object, placements: readonly Placement[]):
   const placed = new Set(placements.map(({ tensor }) => tensor.storage));
   const others = [...parameters(model)].filter(([, { storage }]) => !placed.has(storage));
   return [
-    ...placements.map(({ name, tensor }) => entryOf(name, tensor)),
-    ...others.map(([name, tensor]) => entryOf(name, tensor)),
+    ...placements.map(({ name, tensor, transposed = false }) => entryOf(name, tensor, transposed)),
+    ...others.map(([name, tensor]) => entryOf(name, tensor, false)),
   ];
 }
 
-function entryOf(name: string, tensor: Tensor): ListedParameter {
+function entryOf(name: string, tensor: Tensor, transposed: boolean): ListedParameter {
   const { shape, dtype, size } = tensor;
-  return { name, shape, format: dtype, bytes: storedBytes(dtype, size), tensor };
+  return {
+    name,
+    shape: transposed ? [...shape].reverse() : shape,
+    format: dtype,
+    bytes: storedBytes(dtype, size),
+    tensor,
+  };
 }

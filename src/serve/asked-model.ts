@@ -28,11 +28,11 @@ const remedies: Readonly<Record<ModelKind, string>> = {
 export async function askModel<Result>(
   { service, signal }: Pick<Asked, "service" | "signal">,
   name: string | null,
-  kind: ModelKind,
+  kinds: ModelKind | readonly ModelKind[],
   use: (asked: AskedModel) => Promise<Result>,
 ): Promise<Result> {
   const model = service.models.get(name);
-  if (model.found.kind !== kind) {
+  if (![kinds].flat().includes(model.found.kind)) {
     throw wrongField("model", `model ${model.name} cannot answer this; ${remedies[model.found.kind]}`, "wrong_model");
   }
   model.queue.refuseIfFull();

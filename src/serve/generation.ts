@@ -20,6 +20,8 @@ interface Part {
   readonly left: Set<number>;
   /** When each copy had its last token, in milliseconds. */
   readonly lastToken: Map<number, number>;
+  /** Tokens that each copy has so far. */
+  readonly written: Map<number, number>;
   isStarted: boolean;
 }
 
@@ -32,11 +34,30 @@ export interface GenerationHost {
   readonly active: Set<UnderWay>;
 }
 
+/** Whose request it is, and what its answer is called. */
+export interface Requester {
+  readonly owner: string;
+  readonly id: string;
+}
+
+/** One of the sequences of a request that are not done. */
+export interface SequenceStatus {
+  /** By which the engine knows its prompt. */
+  readonly part: number;
+  readonly copy: number;
+  readonly promptTokens: number;
+  readonly newTokens: number;
+  readonly mostNewTokens: number;
+  readonly isStarted: boolean;
+}
+
 /** All that is generated for one request. Ends once: when all is said, when it is closed, or by a failure. */
 export class Generation implements UnderWay {
   readonly #model: ServedModel;
   readonly #host: GenerationHost;
-  readonly #owner: string;
+  readonly owner: string;
+  /** What the answer is called, for those who see it. */
+  readonly id: string;
   readonly #events = new EventQueue<TaskEvent>();
   readonly #parts: readonly Part[];
   readonly #release: () => void;
@@ -53,13 +74,14 @@ export class Generation implements UnderWay {
   constructor(
     model: ServedModel,
     tasks: readonly GenerationTask[],
-    owner: string,
+    { owner, id }: Requester,
     host: GenerationHost,
     release: () => void,
   ) {
     this.#model = model;
     this.#host = host;
-    this.#owner = owner;
+    this.owner = owner;
+    this.id = id;
     this.#release = release;
     this.#parts = tasks.map((task, index) => partOf(task, index, owner));
     host.active.add(this);
@@ -82,6 +104,30 @@ export class Generation implements UnderWay {
   /** What happens, until all is said. A failure comes as an error, an {@link ApiError}. */
   get events(): AsyncIterable<TaskEvent> {
     return this.#events;
+  }
+
+  /** Counts the requests of a server; higher ones came later. */
+  get number(): number {
+    return this.#parts[0]?.id ?? 0;
+  }
+
+  get model(): string {
+    return this.#model.name;
+  }
+
+  /** Milliseconds since it was asked for. */
+  get age(): number {
+    return performance.now() - this.#asked;
+  }
+
+  /** What is under way. */
+  sequences(): SequenceStatus[] {
+    return this.#parts.flatMap(({ id, left, request, written, isStarted }) =>
+      [...left].map((copy) => ({
+        ...{ part: id, copy, promptTokens: request.prompt.length, isStarted },
+        ...{ newTokens: written.get(copy) ?? 0, mostNewTokens: request.maxNewTokens },
+      })),
+    );
   }
 
   /** Ends one copy, before its next token. */
@@ -143,12 +189,13 @@ export class Generation implements UnderWay {
     if (before === undefined) metrics.firstToken.observe((now - this.#asked) / 1000);
     else metrics.betweenTokens.observe((now - before) / 1000);
     part.lastToken.set(copy, now);
+    part.written.set(copy, (part.written.get(copy) ?? 0) + 1);
   }
 
   #leave(part: Part, copy: number): void {
     part.left.delete(copy);
     if (part.left.size === 0) this.#model.engine?.forget(part.id);
-    this.#model.queue.leave(this.#owner);
+    this.#model.queue.leave(this.owner);
     if (this.#parts.every(({ left }) => left.size === 0)) this.#end(null);
   }
 
@@ -159,7 +206,7 @@ export class Generation implements UnderWay {
     for (const part of this.#parts) {
       if (!part.isStarted || part.left.size === 0) continue;
       this.#model.engine?.cancel(part.id);
-      this.#model.queue.leave(this.#owner, part.left.size);
+      this.#model.queue.leave(this.owner, part.left.size);
     }
     this.#events.end(error);
     this.#host.active.delete(this);
@@ -171,7 +218,7 @@ function partOf(task: GenerationTask, index: number, owner: string): Part {
   lastId += 1;
   const left = new Set(Array.from({ length: task.copies }, (_, copy) => copy));
   return {
-    ...{ id: lastId, task: index, left, lastToken: new Map(), isStarted: false },
+    ...{ id: lastId, task: index, left, lastToken: new Map(), written: new Map(), isStarted: false },
     request: { ...task, id: lastId, owner },
   };
 }

@@ -15,6 +15,12 @@ export const requestLimits = {
   messages: 4096,
   /** Texts to embed or to score. */
   texts: 256,
+  /** Characters of a text that is looked at: how it is cut, what the model makes of it. */
+  lookedAt: 8192,
+  /** Tokens of a text whose states are looked at behind each layer. */
+  lensTokens: 256,
+  /** Weights of attention in an answer. */
+  attentionWeights: 2 ** 20,
 } as const;
 
 /** What one key may have under way, where there are keys. */

@@ -21,6 +21,11 @@ export class Counter {
     this.#values.set(key, (this.#values.get(key) ?? 0) + count);
   }
 
+  /** Over all labels. */
+  get total(): number {
+    return [...this.#values.values()].reduce((sum, value) => sum + value, 0);
+  }
+
   lines(): string[] {
     const { name } = this.#family;
     return [...heading(this.#family, "counter"), ...[...this.#values].map(([key, value]) => `${name}${key} ${value}`)];
@@ -60,6 +65,28 @@ export class Histogram {
     const bucket = at < 0 ? this.#bounds.length : at;
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#sum += value;
+  }
+
+  /** Values so far. */
+  get count(): number {
+    return this.#counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /**
+   * The value below which a share of all lies, as far as the bounds tell: values are taken to lie evenly between two of
+   * them, as Prometheus does. What is above the last bound counts as that. Null without any value.
+   */
+  quantile(share: number): number | null {
+    let left = share * this.count;
+    if (this.count === 0) return null;
+    for (const [i, count] of this.#counts.entries()) {
+      const to = this.#bounds[i];
+      if (to === undefined) break;
+      const from = this.#bounds[i - 1] ?? 0;
+      if (count > 0 && left <= count) return from + (to - from) * (left / count);
+      left -= count;
+    }
+    return this.#bounds.at(-1) ?? null;
   }
 
   lines(): string[] {

@@ -8,10 +8,11 @@ import { ServedModel } from "./served-model.ts";
 /** Every model of a server, in the order of its command line. */
 export class ModelTable {
   readonly #models = new Map<string, ServedModel>();
-  readonly #memory: number;
+  /** Bytes that open models may take together. */
+  readonly memory: number;
 
   private constructor(memory: number) {
-    this.#memory = memory;
+    this.memory = memory;
   }
 
   /**
@@ -62,7 +63,7 @@ export class ModelTable {
   /** @throws {ApiError} 503 when models that are in use take the memory. */
   #makeRoom(wanted: ServedModel, bytes: number): void {
     const others = this.all().filter((model) => model !== wanted && model.isOpen);
-    let free = this.#memory - others.reduce((sum, model) => sum + model.bytes, 0);
+    let free = this.memory - others.reduce((sum, model) => sum + model.bytes, 0);
     for (const idle of others.toSorted((a, b) => a.lastUsed - b.lastUsed)) {
       if (free >= bytes) return;
       if (idle.users > 0) continue;
@@ -72,7 +73,7 @@ export class ModelTable {
     if (free >= bytes || others.every((model) => !model.isOpen)) return; // alone it may try
     const message =
       `model ${wanted.name} needs ${formatBytes(bytes)}, models in use leave ${formatBytes(Math.max(free, 0))} of ` +
-      `${formatBytes(this.#memory)}; try again later, or start the server with more --memory`;
+      `${formatBytes(this.memory)}; try again later, or start the server with more --memory`;
     throw new ApiError(503, message, { code: "loading", retryAfter: 5 });
   }
 }

@@ -108,6 +108,19 @@ export class PromptText {
   }
 
   /**
+   * A conversation with what the assistant says last, the mark that ends it included: what a reward model reads.
+   *
+   * @returns also where the answer begins.
+   * @throws {DataError} as {@link chat}.
+   */
+  answered(messages: readonly ChatMessage[], answer: string): { readonly ids: Int32Array; readonly start: number } {
+    const { ids: before } = this.chat(messages);
+    const own = this.tokenizer.encode(answer, { recognizeSpecialTokens: false, continues: true });
+    const end = this.#encoder.endMark();
+    return { ids: Int32Array.of(...before, ...own, ...(end === null ? [] : [end])), start: before.length };
+  }
+
+  /**
    * The text of a conversation up to where the assistant's next turn begins.
    *
    * @throws {DataError} when the model has no template, or it refuses the conversation.

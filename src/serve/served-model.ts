@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { formatBytes } from "../core/byte-size.ts";
-import type { EngineEvent, EngineState } from "../generate/sequence-request.ts";
+import type { BusySlot, EngineEvent, EngineState } from "../generate/sequence-request.ts";
 import { encoderIn } from "../models/encoder-in.ts";
 import { ApiError } from "./api-error.ts";
 import { Engine } from "./engine.ts";
@@ -48,7 +48,7 @@ export class ServedModel {
   #opening: Promise<ReadyModel> | null = null;
   #ready: ReadyModel | null = null;
   #engine: Engine | null = null;
-  #busySlots = 0;
+  #busySlots: readonly BusySlot[] = [];
   readonly #source: ModelSource;
   readonly #host: ModelHost;
   readonly #pace = new Pace();
@@ -73,8 +73,19 @@ export class ServedModel {
     return this.#ready?.opened ?? null;
   }
 
-  get busySlots(): number {
+  /** Who is in which slot. */
+  get busySlots(): readonly BusySlot[] {
     return this.#busySlots;
+  }
+
+  /** Slots that it has once it is open. */
+  get slots(): number {
+    return this.#host.limits.slots;
+  }
+
+  /** Tokens a second of late, read and written. */
+  get tokensPerSecond(): number {
+    return this.#pace.tokensPerSecond;
   }
 
   get isStuck(): boolean {
@@ -212,7 +223,7 @@ export class ServedModel {
 
   #step(events: readonly EngineEvent[], state: EngineState): void {
     const { metrics } = this.#host;
-    this.#busySlots = state.slotsBusy;
+    this.#busySlots = state.busy;
     this.#pace.count(state.promptTokens + state.generatedTokens);
     const tokens = events.filter(({ type }) => type === "token").length;
     if (tokens > 0) metrics.batchRows.observe(tokens);
@@ -224,7 +235,7 @@ export class ServedModel {
     this.#engine = null;
     this.#ready = null;
     this.#opening = null;
-    this.#busySlots = 0;
+    this.#busySlots = [];
     this.#pace.restart();
     if (!wasReady || reason === "was ended") return;
     this.#host.metrics.engineFailures.add(1);

@@ -75,7 +75,7 @@ export async function startServer(
   const metrics = new Metrics({
     running: () => sum((model) => model.queue.running),
     waiting: () => sum((model) => model.queue.waiting),
-    busySlots: () => sum((model) => model.busySlots),
+    busySlots: () => sum((model) => model.busySlots.length),
   });
   const limits = { slots: engine.slots, queue, hasKeys: doors.keys !== null };
   const models = await ModelTable.from(settings.models, settings.memory, { engine, limits, metrics, note });

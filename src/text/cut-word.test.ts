@@ -62,17 +62,20 @@ function replayed({ merging, ids }: CutWord): readonly number[] {
   return merging.steps.reduce<number[]>((pieces, { at, id }) => pieces.toSpliced(at, 2, id), [...merging.first]);
 }
 
-test.each(tokenizers)("%s: words have the ids of the text, and merging them step by step gives these", (_, tokenizer) => {
-  const known = fc.array(fc.constantFrom(...text.split(/(?= )/)), { maxLength: 12 }).map((words) => words.join(""));
-  fc.assert(
-    fc.property(tokenizer.kind === "characters" ? known : fc.oneof(anyText, known), (sample) => {
-      const words = tokenizer.cutWords(sample);
-      expect(words.flatMap(({ ids }) => ids)).toEqual([...tokenizer.encode(sample)]);
-      for (const word of words) expect(replayed(word)).toEqual(word.ids);
-    }),
-    { numRuns: 60 },
-  );
-});
+test.each(tokenizers)(
+  "%s: words have the ids of the text, and merging them step by step gives these",
+  (_, tokenizer) => {
+    const known = fc.array(fc.constantFrom(...text.split(/(?= )/)), { maxLength: 12 }).map((words) => words.join(""));
+    fc.assert(
+      fc.property(tokenizer.kind === "characters" ? known : fc.oneof(anyText, known), (sample) => {
+        const words = tokenizer.cutWords(sample);
+        expect(words.flatMap(({ ids }) => ids)).toEqual([...tokenizer.encode(sample)]);
+        for (const word of words) expect(replayed(word)).toEqual(word.ids);
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
 
 test("merges are told in their order, the leftmost of equal ones first", () => {
   const [word, ...others] = sentencePiece.cutWords("thethe");

@@ -74,10 +74,11 @@ async function answer(
     promptLogprobs: false,
     grammar,
   };
-  const generation = new Generation(model, [task], owner, service, release);
+  const id = newId("chatcmpl");
+  const generation = new Generation(model, [task], { owner, id }, service, release);
   const events = new TextEvents(generation, [prompt], stopsOf(body), task.endTokens);
   const head = {
-    id: newId("chatcmpl"),
+    id,
     created: nowInSeconds(),
     model: model.name,
     system_fingerprint: model.fingerprint,

@@ -49,10 +49,11 @@ async function complete(asked: Asked<CompletionRequest>, opened: AskedModel): Pr
   const { model, text, release } = opened;
   const prompts = promptsOf(body, opened);
   const tasks = prompts.map((prompt) => taskOf(prompt, body, opened));
-  const generation = new Generation(model, tasks, owner, service, release);
+  const id = newId("cmpl");
+  const generation = new Generation(model, tasks, { owner, id }, service, release);
   const events = new TextEvents(generation, prompts, stopsOf(body), endsOf(body, text));
   const form = new CompletionText(prompts, text.tokens, body, {
-    id: newId("cmpl"),
+    id,
     object: "text_completion",
     created: nowInSeconds(),
     model: model.name,

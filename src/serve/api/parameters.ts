@@ -1,0 +1,56 @@
+import { ApiError } from "../api-error.ts";
+import { askModel } from "../asked-model.ts";
+import type { ModelKind } from "../engine-messages.ts";
+import { inspect } from "../read-texts.ts";
+import { defineRoute, json } from "../route.ts";
+import { ParameterSummary, ParameterTable } from "./look-answers.ts";
+
+/** Every kind of model. */
+export const anyKind: readonly ModelKind[] = ["decoder", "embedder", "reward"];
+
+/** `GET /api/parameters` */
+export const parameters = defineRoute({
+  method: "GET",
+  path: "/api/parameters",
+  summary: "the parameters of a model, and its size (?model=name)",
+  body: null,
+  answer: { type: "json", schema: ParameterTable },
+  handle: (asked) =>
+    askModel(asked, asked.query("model") ?? null, anyKind, async (opened) => {
+      const { model, opened: known } = opened;
+      const [found = []] = await inspect<"parameters">(asked, opened, 0, [{ about: "parameters" }]);
+      return json({
+        ...{ model: model.name, kind: model.found.kind, process_bytes: known.bytes, context: known.context },
+        ...{ vocabulary_size: known.vocabularySize, attention: known.attention },
+        parameters: found.map(({ name, shape, format, bytes }) => ({
+          ...{ name, shape: [...shape], format, bytes },
+          count: shape.reduce((product, size) => product * size, 1),
+        })),
+      } satisfies ParameterTable);
+    }),
+});
+
+/** `GET /api/parameter` */
+export const parameter = defineRoute({
+  method: "GET",
+  path: "/api/parameter",
+  summary: "the numbers of one parameter in a few (?model=name&name=parameter)",
+  body: null,
+  answer: { type: "json", schema: ParameterSummary },
+  handle: (asked) =>
+    askModel(asked, asked.query("model") ?? null, anyKind, async (opened) => {
+      const name = asked.query("name") ?? "";
+      const [summary] = await inspect<"parameter">(asked, opened, 0, [{ about: "parameter", name }]);
+      if (!summary) {
+        const shown = JSON.stringify(name.slice(0, 100));
+        throw new ApiError(404, `${opened.model.name} has no parameter ${shown}; /api/parameters lists them`, {
+          ...{ param: "name", code: "parameter_not_found" },
+        });
+      }
+      const { standardDeviation, notFinite, ...rest } = summary;
+      return json({
+        ...{ name, ...rest, standard_deviation: standardDeviation, not_finite: notFinite },
+        histogram: { ...rest.histogram, counts: [...rest.histogram.counts] },
+      } satisfies ParameterSummary);
+    }),
+});
