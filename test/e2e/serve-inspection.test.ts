@@ -5,7 +5,6 @@ import { Random } from "../../src/core/random.ts";
 import { encodeAnswer } from "../../src/data/encoded-rankings.ts";
 import { encoderIn } from "../../src/generate/assistant.ts";
 import { score } from "../../src/generate/score.ts";
-import { gpt2 } from "../../src/models/gpt-families.ts";
 import { loadModel } from "../../src/models/load.ts";
 import { loadRewardModel } from "../../src/models/reward-model.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
@@ -30,8 +29,8 @@ const ids = [...tokenizer.encode(prompt)];
 test("parameters are those of the folder, their numbers those of the weights", async () => {
   const { body } = await server.get("/api/parameters?model=writer");
   expect(body).toMatchObject({ model: "writer", kind: "decoder", attention: { layers: 2, heads: 4 } });
-  const { model } = await loadModel(folder.at("writer"), backend);
-  const bindings = gpt2.tensors(model);
+  const { model, family } = await loadModel(folder.at("writer"), backend);
+  const bindings = family.tensors(model);
   expect(body.parameters.map(({ name }: { name: string }) => name)).toEqual(bindings.map(({ name }) => name));
   const [table] = body.parameters;
   const { vocabularySize } = model.settings;
