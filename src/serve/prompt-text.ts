@@ -20,6 +20,13 @@ export interface EncodedPrompt {
   readonly decoder: () => StreamDecoder;
 }
 
+/** A conversation and an answer to it. */
+export interface AnsweredPrompt {
+  readonly ids: Int32Array;
+  /** Where the answer begins. */
+  readonly start: number;
+}
+
 /**
  * What the texts of a model are read and written with. Its chat template runs in a {@link TemplateThread}; all else is done
  * here.
@@ -110,13 +117,14 @@ export class PromptText {
   /**
    * A conversation with what the assistant says last, the mark that ends it included: what a reward model reads.
    *
-   * @returns also where the answer begins.
    * @throws {DataError} as {@link chat}.
    */
-  answered(messages: readonly ChatMessage[], answer: string): { readonly ids: Int32Array; readonly start: number } {
-    const { ids: before } = this.chat(messages);
+  async answered(messages: readonly ChatMessage[], answer: string): Promise<AnsweredPrompt> {
+    const { ids: before } = await this.chat(messages);
     const own = this.tokenizer.encode(answer, { recognizeSpecialTokens: false, continues: true });
-    const end = this.#encoder.endMark();
+    const { mark } = this.#marks;
+    const ofTemplate = mark === null ? null : this.tokenizer.idOf(mark);
+    const end = this.#thread ? ofTemplate : this.tokenizer.endOfText;
     return { ids: Int32Array.of(...before, ...own, ...(end === null ? [] : [end])), start: before.length };
   }
 

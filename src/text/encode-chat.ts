@@ -109,11 +109,6 @@ export class ChatEncoder {
     return this.template ? ids : begun(this.tokenizer, ids);
   }
 
-  /** The token that stands behind what the assistant says: the template's mark, or else the end of text; null without. */
-  endMark(): number | null {
-    return this.template ? this.#markOfTemplate() : this.tokenizer.endOfText;
-  }
-
   /**
    * Tokens that end a turn of the assistant: the end of text, the last token of what the template writes for a turn, and
    * those that the model's folder names.

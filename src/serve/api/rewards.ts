@@ -5,6 +5,7 @@ import { askModel } from "../asked-model.ts";
 import { Messages, readMessages, written } from "../chat-messages.ts";
 import { optional } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
+import type { AnsweredPrompt } from "../prompt-text.ts";
 import { inspect } from "../read-texts.ts";
 import type { Asked } from "../route.ts";
 import { defineRoute, json } from "../route.ts";
@@ -29,11 +30,12 @@ export const rewards = defineRoute({
     askModel(asked, asked.body.model, "reward", async (opened) => {
       const { text } = opened;
       const messages = readMessages(asked.body.messages);
-      const encoded = asked.body.answers.map((answer, i) => {
-        const found = written(() => text.answered(messages, answer));
+      const encoded: AnsweredPrompt[] = [];
+      for (const [i, answer] of asked.body.answers.entries()) {
+        const found = await written(text.answered(messages, answer));
         refuseLong(found.ids.length, opened, `answers[${i}]`);
-        return found;
-      });
+        encoded.push(found);
+      }
       const tokens = encoded.reduce((sum, { ids }) => sum + ids.length, 0);
       const questions = encoded.map(({ ids }) => ({ about: "rewards", ids }) as const);
       const found = await inspect<"rewards">(asked, opened, tokens, questions);
