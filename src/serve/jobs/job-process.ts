@@ -34,7 +34,7 @@ export async function startProcess(folder: string, args: readonly string[]): Pro
     const child = spawn(process.execPath, [program, ...args], {
       detached: true,
       stdio: ["ignore", log.fd, log.fd],
-      env: { ...process.env, NO_COLOR: "1" },
+      env: { ...process.env, NO_COLOR: "1", npm_command: undefined }, // with it, it ends when `npx` does
       windowsHide: true,
     });
     const end = new Promise<ProcessEnd>((resolve) => {
