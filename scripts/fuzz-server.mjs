@@ -1,50 +1,31 @@
 /**
  * Asks a server what nobody would: bodies of random fields and values, cut, doubled and with bytes changed. Each has to be
- * answered or refused; none may make the server fail, and it has to work at the end.
+ * answered or refused; none may make the server fail or leave a slot busy, and it has to say at the end what it said before.
  *
  *     node scripts/fuzz-server.mjs FOLDER [bodies=100000] [seed=1]
  */
-import { spawn } from "node:child_process";
-import { Agent, request } from "node:http";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { Agent } from "node:http";
+import { ServedProcess, seeded } from "./served-process.mjs";
 
 const [model, bodies = "100000", seed = "1"] = process.argv.slice(2);
 if (model === undefined) throw new Error("give the folder of a small model");
 
-const bin = join(dirname(dirname(fileURLToPath(import.meta.url))), "bin", "stemma.js");
-const server = spawn(process.execPath, [bin, "serve", "--model", model, "--port", "0", "--queue", "1000"]);
+const server = await ServedProcess.start("--model", model, "--queue", "1000", "--threads", "1");
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
-const url = await new Promise((resolve, reject) => {
-  let said = "";
-  for (const stream of [server.stdout, server.stderr]) {
-    stream.on("data", (data) => {
-      said += data;
-      const found = /listening on (\S+)/.exec(said)?.[1];
-      if (found !== undefined) resolve(found);
-    });
-  }
-  server.on("exit", () => reject(new Error(said)));
-});
-
-let state = Number(seed) >>> 0;
-/** A number below `count` (mulberry32). */
-function below(count) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let x = Math.imul(state ^ (state >>> 15), state | 1);
-  x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-  return ((x ^ (x >>> 14)) >>> 0) % count;
-}
+const below = seeded(seed);
 const pick = (items) => items[below(items.length)];
 
-const paths = [
-  "/v1/completions",
-  "/v1/chat/completions",
-  "/v1/embeddings",
-  "/tokenize",
-  "/detokenize",
-  "/apply-template",
-];
+const conversation = { messages: [{ role: "user", content: "a" }] };
+/** What is asked where, and a body that is right there. */
+const starts = {
+  "/v1/completions": { prompt: "a", max_tokens: 1 },
+  "/v1/chat/completions": { ...conversation, max_tokens: 1 },
+  "/v1/embeddings": { input: "a" },
+  "/tokenize": { prompt: "a" },
+  "/detokenize": { tokens: [1, 2] },
+  "/apply-template": conversation,
+};
+const paths = Object.keys(starts);
 const fields = "prompt messages model n best_of stop seed logprobs top_logprobs echo stream stream_options logit_bias";
 const more = "max_tokens temperature top_p top_k min_p tools tool_choice response_format input tokens suffix __proto__";
 const names = [...fields.split(" "), ...more.split(" ")];
@@ -83,6 +64,21 @@ const values = [
   ],
 ];
 
+/** Values that are right, so that what comes behind the checks of each field is met, too. */
+const right = {
+  ...{ n: [1, 2, 3], best_of: [1, 2, 4], seed: [0, 5], logprobs: [0, 3, true], top_logprobs: [0, 2], echo: [true] },
+  ...{ stream: [true], stream_options: [{ include_usage: true }], logit_bias: [{ 5: 1, 6: -100 }], min_p: [0.1] },
+  ...{ max_tokens: [0, 1, 4], temperature: [0, 0.7, 2], top_p: [0.5, 1], top_k: [1, 5], stop: ["e", ["th", "\ufffd"]] },
+  ...{ prompt: ["the", ["the", "God"], [1, 2], [[1], [2, 3]], ""], tokens: [[1, 2, 3]], input: ["the"] },
+  ...{ response_format: [{ type: "json_object" }, { type: "json_schema", json_schema: { schema: { enum: [1, 2] } } }] },
+  messages: [
+    [
+      { role: "system", content: "a" },
+      { role: "assistant", content: [{ type: "text", text: "the" }] },
+    ],
+  ],
+};
+
 function nestedValue(depth = 0) {
   if (depth < 4 && below(4) === 0) return Array.from({ length: below(4) }, () => nestedValue(depth + 1));
   if (depth < 4 && below(6) === 0) return { [pick(names)]: nestedValue(depth + 1) };
@@ -90,13 +86,12 @@ function nestedValue(depth = 0) {
 }
 
 /** Mostly close to a request that is right. */
-function nextBody() {
-  const start = pick([
-    { prompt: "a", max_tokens: 1 },
-    { messages: [{ role: "user", content: "a" }], max_tokens: 1 },
-    {},
-  ]);
-  const changes = Array.from({ length: below(4) }, () => [pick(names), nestedValue()]);
+function nextBody(path) {
+  const start = starts[below(4) === 0 ? pick(paths) : path];
+  const changes = Array.from({ length: below(4) }, () => {
+    const name = pick(names);
+    return [name, name in right && below(2) === 0 ? pick(right[name]) : nestedValue()];
+  });
   const bytes = Buffer.from(JSON.stringify({ ...start, ...Object.fromEntries(changes) }));
   const how = below(10);
   if (how === 0) return bytes.subarray(0, below(bytes.length + 1));
@@ -105,34 +100,31 @@ function nextBody() {
   return bytes;
 }
 
-function post(path, body) {
-  const headers = { "content-type": "application/json", "content-length": body.length };
-  return new Promise((resolve, reject) => {
-    const sent = request(url + path, { method: "POST", agent, headers }, (response) => {
-      response
-        .resume()
-        .on("end", () => resolve(response.statusCode))
-        .on("error", reject);
-    });
-    sent.on("error", reject).end(body);
-  });
-}
-
+const known = { prompt: "In the beginning", max_tokens: 20, seed: 7 };
+const said = async () => JSON.parse((await server.post("/v1/completions", known)).text).choices?.[0].text;
+const before = await said();
 const counts = new Map();
 const failures = [];
 let left = Number(bodies);
 async function work() {
   while (left-- > 0) {
-    const [path, body] = [pick(paths), nextBody()];
-    const status = await post(path, body).catch((error) => error.code);
+    const path = pick(paths);
+    const body = nextBody(path);
+    const { status } = await server.post(path, body, agent);
     counts.set(status, (counts.get(status) ?? 0) + 1);
     if (!(status >= 200 && status < 500)) failures.push(`${status} ${path} ${body.toString().slice(0, 300)}`);
   }
 }
 await Promise.all(Array.from({ length: 32 }, work));
-const health = await fetch(`${url}/health`);
 agent.destroy();
-server.kill("SIGTERM");
-process.stdout.write(`${JSON.stringify(Object.fromEntries(counts))}, health ${health.status}\n`);
+const busy = await server.settle();
+if (busy > 0) failures.push(`${busy} sequences are still under way`);
+if ((await said()) !== before) failures.push("the same question has another answer than before");
+if ((await server.health()) !== 200) failures.push("the server is not well");
+const lost = await server.metric("engine_failures_total");
+if (lost > 0) failures.push(`engines were lost: ${lost}`);
+await server.stop();
+process.stdout.write(`answers by status: ${JSON.stringify(Object.fromEntries(counts))}\n`);
 for (const failure of failures.slice(0, 20)) process.stdout.write(`${failure}\n`);
-process.exitCode = failures.length > 0 || health.status !== 200 ? 1 : 0;
+process.stdout.write(failures.length > 0 ? `${failures.length} failures\n` : "nothing failed\n");
+process.exitCode = failures.length > 0 ? 1 : 0;
