@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { Hono } from "hono";
@@ -8,6 +7,7 @@ import { checkHost, checkOrigin, corsHeaders, preflightHeaders } from "./access.
 import { ApiError } from "./api-error.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import { readFields } from "./fields.ts";
+import { newId } from "./new-id.ts";
 import { readJsonBody } from "./read-body.ts";
 import type { Asked, Route, Service, UnderWay } from "./route.ts";
 import { shownPath } from "./route.ts";
@@ -77,7 +77,13 @@ export function createApp({ routes, files }: Offer, service: Service, doors: Doo
       return files.answer(path, context.req.raw.headers);
     });
   }
-  for (const route of routes) app.on(route.method, route.path, (context) => handle(route, context, service));
+  for (const route of routes) {
+    const shown = shownPath(route);
+    app.on(route.method, route.path, (context) => {
+      context.set("route", shown);
+      return handle(route, context, service);
+    });
+  }
   const methods = [...routes, ...files.paths.map((path) => ({ path, method: "GET" }))];
   for (const path of new Set(methods.map((route) => route.path))) {
     const allowed = methods.filter((route) => route.path === path).map(({ method }) => method);
@@ -94,7 +100,6 @@ export function createApp({ routes, files }: Offer, service: Service, doors: Doo
 
 /** Handles a request, as far as the beginning of its answer; a server that ends meanwhile says so in the answer's place. */
 async function handle(route: Route, context: RequestContext, service: Service): Promise<Response> {
-  context.set("route", shownPath(route));
   let fail: UnderWay["fail"] = () => {};
   const end = new Promise<never>((_, reject) => {
     fail = reject;
@@ -109,7 +114,7 @@ async function handle(route: Route, context: RequestContext, service: Service): 
 }
 
 async function answerOf(route: Route, context: RequestContext, service: Service): Promise<Response> {
-  const body = route.body === null ? undefined : readFields(route.body, await readJsonBody(context.req.raw));
+  const body = route.body === null ? undefined : readFields(route.body, await readJsonBody(context.env.incoming));
   const asked: Asked = {
     service,
     body,
@@ -123,7 +128,7 @@ async function answerOf(route: Route, context: RequestContext, service: Service)
 
 /** What every answer has, and is counted by. */
 function finish(context: RequestContext, { metrics }: Service): void {
-  context.header("x-request-id", `req-${randomBytes(12).toString("hex")}`);
+  context.header("x-request-id", newId("req"));
   for (const [name, value] of Object.entries(safeHeaders)) {
     if (!context.res.headers.has(name)) context.header(name, value);
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { ApiError, wrongField } from "./api-error.ts";
 import type { ModelKind, OpenedModel } from "./engine-messages.ts";
 import type { PromptText } from "./prompt-text.ts";
@@ -74,11 +73,6 @@ export function refuseLong(length: number, context: number, needed: number, para
     `${param}: has ${length} tokens, the model reads ${context} with what it writes; shorten it`,
     { param, code: "context_length_exceeded", more: { n_prompt_tokens: length, n_ctx: context } },
   );
-}
-
-/** A name for an answer: `cmpl-…` */
-export function newId(prefix: string): string {
-  return `${prefix}-${randomBytes(12).toString("hex")}`;
 }
 
 /** Seconds since 1970. */

@@ -1,3 +1,4 @@
+import { getPriority, setPriority } from "node:os";
 import process from "node:process";
 import { openMachine } from "../backend/machine-settings.ts";
 import { StemmaError } from "../core/errors.ts";
@@ -20,6 +21,7 @@ async function run(start: EngineStart): Promise<void> {
   process.on("disconnect", () => process.exit(0));
   process.on("SIGINT", () => {});
   process.on("SIGTERM", () => {});
+  yieldToServer();
   const opened = await open(start);
   if (opened === null) return;
   say({ type: "ready", model: opened.model });
@@ -33,6 +35,18 @@ async function run(start: EngineStart): Promise<void> {
         if (waiting.length > 0) resolve();
       });
     }
+  }
+}
+
+/**
+ * What an engine computes takes every processor for as long as it has work; what the server says is short, and waited for.
+ * Threads that are started later have the same priority.
+ */
+function yieldToServer(): void {
+  try {
+    setPriority(Math.min(getPriority() + 5, 19));
+  } catch {
+    // Some sandboxes forbid it. Then both take turns as before.
   }
 }
 

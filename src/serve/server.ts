@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
@@ -15,6 +14,7 @@ import { mostConnections, patience } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelSource } from "./model-source.ts";
 import { ModelTable } from "./model-table.ts";
+import { newId } from "./new-id.ts";
 import type { Service, UnderWay } from "./route.ts";
 import { routes } from "./routes/index.ts";
 import { RunTable } from "./run-table.ts";
@@ -86,9 +86,9 @@ export async function startServer(
     defect: (where, error) => note(`${where}: unexpected failure: ${placeOf(error)}`),
   };
   const app = createApp({ routes, files: readStaticFiles(appFolder) }, service, doors);
+  // Its Request and Response take the place of this process's own: answers that are whole go out without a stream of the web.
   const listener = getRequestListener(
     (request, connection) => app.fetch(request, connection as HttpBindings), // of HTTP/1.1, which is all that it gets
-    { overrideGlobalObjects: false },
   );
   const server = httpServer(listener);
   const watch = endStalledReaders(server);
@@ -120,7 +120,10 @@ export async function startServer(
 
 function httpServer(listener: Parameters<typeof createServer>[1]): Server {
   const server = createServer(
-    { maxHeaderSize: 16 * 1024, requireHostHeader: false, keepAliveTimeout: patience.keepAliveMs },
+    {
+      ...{ maxHeaderSize: 16 * 1024, requireHostHeader: false, keepAliveTimeout: patience.keepAliveMs },
+      connectionsCheckingInterval: patience.headersMs / 5, // Node's own makes 60 s up to 90
+    },
     listener,
   );
   server.headersTimeout = patience.headersMs;
@@ -146,7 +149,7 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}`,
     "content-type: application/json",
     `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: req-${randomBytes(12).toString("hex")}`,
+    `x-request-id: ${newId("req")}`,
     "x-should-retry: false",
     "connection: close",
   ];
