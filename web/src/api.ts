@@ -7,11 +7,14 @@ export class RequestError extends Error {
   readonly status: number;
   /** The server's word for what is wrong, such as `model_not_found`. */
   readonly code: string | null;
+  /** What else the server said of it, such as what is wrong with each field. */
+  readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(message: string, status: number, code: string | null = null) {
+  constructor(message: string, status: number, code: string | null = null, details = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.details = details;
   }
 }
 
@@ -66,7 +69,7 @@ async function send(path: string, { body, signal, headers }: RequestOptions, key
 
 async function errorOf(response: Response): Promise<RequestError> {
   const body = await response.json().catch(() => null);
-  const { message, code } = body?.error ?? {};
+  const { message, code, ...details } = body?.error ?? {};
   const text = typeof message === "string" ? message : `the server answered with status ${response.status}`;
-  return new RequestError(text, response.status, typeof code === "string" ? code : null);
+  return new RequestError(text, response.status, typeof code === "string" ? code : null, details);
 }

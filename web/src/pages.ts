@@ -11,4 +11,5 @@ export interface Page {
 /** Every page, in the order of the navigation. The first is shown where the address names none. */
 export const pages: readonly Page[] = [
   { path: "runs", title: "Runs", group: "Train", load: () => import("./pages/Runs.svelte") },
+  { path: "jobs", title: "Jobs", group: "Train", load: () => import("./pages/Jobs.svelte") },
 ];

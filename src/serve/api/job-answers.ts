@@ -16,6 +16,8 @@ export const FormField = z.object({
   isList: z.boolean(),
   /** `run`: the name of a new run. `model`, `adapter`, `file`: what the server lists, or a word that stands for something. */
   takes: z.enum(["run", ...PlaceKind.options, "switch", "choice", "number", "text"]),
+  /** Whether a word may stand where a path may: the name of a family for a new model. */
+  takesWords: z.boolean(),
   /** Values that it chooses among. */
   choices: z.array(z.string()),
   /** What it is where it is left out, as it would be typed; null where nothing says. */

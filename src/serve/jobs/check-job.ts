@@ -3,7 +3,7 @@ import { flagProblem } from "../../core/flag-problem.ts";
 import type { Flag } from "../../core/flags.ts";
 import { nameOf } from "../../core/flags.ts";
 import { shortened } from "../../core/schema-demand.ts";
-import { shellLine } from "../../core/shell-line.ts";
+import { flagWords, shellLine } from "../../core/shell-line.ts";
 import type { Place } from "./places.ts";
 import type { JobStage } from "./stage-form.ts";
 import { jobFlags, takenBy } from "./stage-form.ts";
@@ -157,12 +157,7 @@ function commandOf(
     commandLine: shellLine(
       "stemma",
       stage.name,
-      ...typed.flatMap((setting) => shown(setting).flatMap((text) => flagWords(setting.flag, text))),
+      ...typed.flatMap((setting) => shown(setting).flatMap((text) => flagWords(setting.flag.name, text))),
     ),
   };
-}
-
-/** A value that looks like a flag is joined to its own. */
-function flagWords({ name }: Flag, text: string): readonly string[] {
-  return text.startsWith("-") ? [`--${name}=${text}`] : [`--${name}`, text];
 }

@@ -21,6 +21,7 @@ export function stageForm(stage: JobStage): FormField[] {
   return jobFlags(stage).map((flag) => ({
     ...{ key: flag.key, flag: flag.name, group: flag.group, description: flag.description },
     ...{ isRequired: flag.isRequired, isList: flag.isList, takes: takenBy(flag, stage), choices: [...flag.choices] },
+    takesWords: typeof stage.settings.shape[flag.key]?.meta()?.isPath === "object",
     default: defaultText(flag.defaultValue),
     isCommon: flag.isRequired || flag.group === "Flags" || common.has(flag.key),
   }));
