@@ -47,10 +47,7 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
     request.on("data", (part: Buffer) => {
       size += part.length;
       if (size <= most) parts.push(part);
-      else {
-        request.pause();
-        fail(tooLarge());
-      }
+      else fail(tooLarge()); // what follows is read and dropped: whoever still sends could not hear of it otherwise
     });
     request.once("end", () => done(Buffer.concat(parts)));
     const breakOff = (): void =>
@@ -62,7 +59,6 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
 function tooLarge(): ApiError {
   return new ApiError(413, `the body is larger than ${requestLimits.bodyBytes} bytes; ask for less at a time`, {
     code: "body_too_large",
-    headers: { connection: "close" }, // what is left of it is not read
   });
 }
 
