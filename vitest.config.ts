@@ -39,7 +39,9 @@ export default defineConfig({
         test: {
           ...commands,
           name: "e2e-reference",
-          exclude: ["test/e2e/{build-native,command-line,serve-app,serve-lifecycle,serve-refusals,tokenizer}.test.ts"],
+          exclude: [
+            "test/e2e/{build-native,command-line,serve-app,serve-hostile,serve-lifecycle,serve-refusals,serve-slots,tokenizer}.test.ts",
+          ],
           env: { STEMMA_BACKEND: "reference" },
         },
       },

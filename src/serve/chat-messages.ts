@@ -11,13 +11,16 @@ const Part = z.looseObject({ type: z.string(), text: optional(z.string()) });
 
 const contentDemand = "must be a text, a list of parts {type, text}, or null";
 
-const Message = z.object({
-  role: z.enum(["system", "developer", "user", "assistant", "tool"]),
-  content: z.union([z.string(), z.array(Part)], { error: contentDemand }).nullish(),
-  name: optional(z.string()),
-  tool_call_id: optional(z.string()),
-  tool_calls: z.array(z.looseObject({})).max(requestLimits.messages).nullish(),
-});
+const Message = z.object(
+  {
+    role: z.enum(["system", "developer", "user", "assistant", "tool"]),
+    content: z.union([z.string(), z.array(Part)], { error: contentDemand }).nullish(),
+    name: optional(z.string()),
+    tool_call_id: optional(z.string()),
+    tool_calls: z.array(z.looseObject({})).max(requestLimits.messages).nullish(),
+  },
+  { error: "must be an object with a role and a content" },
+);
 
 /** The `messages` of a request. */
 export const Messages = z

@@ -54,8 +54,9 @@ export class RunningServer {
 
   /** A connection on which some bytes were sent. */
   open(bytes: string): Socket {
-    const socket = connect({ port: this.port, host: "127.0.0.1", allowHalfOpen: true }, () => socket.write(bytes));
-    return socket.on("error", () => {}).setEncoding("latin1");
+    const socket = connect({ port: this.port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {});
+    socket.write(bytes);
+    return socket.setEncoding("utf8");
   }
 
   /** Sends bytes that may be no HTTP, and gives what is answered until the server ends the connection. */

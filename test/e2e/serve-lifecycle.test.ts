@@ -129,6 +129,10 @@ test("keys are asked for everywhere but for the health", async () => {
     const { status, body } = await one.get(path);
     expect([status, body.error.code]).toEqual([401, "invalid_api_key"]);
   }
+  for (const authorization of ["", "Bearer ", "Bearer a-key-that-is-long-enougH", "Basic a-key-that-is-long-enough"]) {
+    const { status, body } = await one.post("/v1/completions", ask, { authorization });
+    expect([status, body.error.type]).toEqual([401, "authentication_error"]);
+  }
   const client = one.client("a-key-that-is-long-enough");
   expect((await client.models.list()).data).toHaveLength(1);
   expect(one.said).not.toContain("long-enough");
