@@ -53,6 +53,18 @@ export class Continuation {
     return this.copy === 0 && this.of.request.promptLogprobs;
   }
 
+  /**
+   * Whether it is known what may come next; otherwise that is worked on until a time of `performance.now`.
+   */
+  isGuided(until: number): boolean {
+    try {
+      return this.guide?.prepare?.(until) ?? true;
+    } catch (error) {
+      if (!(error instanceof StemmaError)) throw error;
+      return true; // the same is said when the token is chosen
+    }
+  }
+
   /** How its next token is chosen; `allowed` is what has a name at all. */
   nextChoice(allowed: Int32Array | null): TokenChoice {
     const { sampling, logprobs } = this.of.request;

@@ -137,6 +137,26 @@ test("a bias, penalties and a guide decide what comes; an end token ends", async
   ]);
 });
 
+test("who waits for what may come next keeps nobody waiting, and then says the same", async () => {
+  const allowed = Int32Array.of((1 << 5) | (1 << 6) | (1 << 7));
+  const guided = async (waits: number): Promise<EngineEvent[][]> => {
+    let left = waits;
+    const prepare = (): boolean => left-- <= 0;
+    const engine = newEngine({ slots: 2, guideOf: () => ({ prepare, allowed: () => allowed, accept: () => {} }) });
+    engine.add(ask({ id: 1, grammar: { kind: "literal", text: "x" }, endTokens: [22] }));
+    engine.add(ask({ id: 2 }));
+    const steps: EngineEvent[][] = [];
+    while (!engine.isIdle) steps.push(await engine.step());
+    return steps;
+  };
+  const [ready, late] = [await guided(0), await guided(3)];
+  const firstOf = (steps: EngineEvent[][], id: number): number =>
+    steps.findIndex((events) => events.some((event) => event.id === id && event.type === "token"));
+  expect([firstOf(ready, 1), firstOf(ready, 2)]).toEqual([0, 0]);
+  expect([firstOf(late, 1), firstOf(late, 2)]).toEqual([3, 0]);
+  for (const id of [1, 2]) expect(tokensOf(late.flat(), id)).toEqual(tokensOf(ready.flat(), id));
+});
+
 test.each([
   [{ id: 7 }, "a request with the id 7 is under way"],
   [{ prompt: [] }, "the prompt has no tokens"],

@@ -172,6 +172,7 @@ export class Engine {
 
   async #advance(): Promise<EngineEvent[]> {
     const { parts, rows, finished } = this.#plan();
+    if (parts.length === 0) return []; // all of them are still being prepared
     this.#counts.batchRows = parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const chosen = await this.#decoder.pass(parts, (logits, first) => {
       const choices = rows.slice(first, first + logits.axis(0)).map((row) => this.#choiceOf(row));
@@ -196,18 +197,19 @@ export class Engine {
       isReading: tokens.length === of.prompt.length,
     }));
     const counts = planStep(pending, this.#model.readsPrefix ?? false);
+    const until = performance.now() + preparationMs;
     this.#running.forEach((continuation, i) => {
       const [start, count] = [lengths[i] ?? 0, counts[i] ?? 0];
       const { tokens, of, slot } = continuation;
       if (count === 0 || slot === null) return;
       const end = start + count;
-      const given = continuation.scoresPrompt && start < of.prompt.length ? tokens.slice(start + 1, end + 1) : [];
       const draws = end === tokens.length && of.request.maxNewTokens > 0;
-      const own: Row[] = given.map((token) => ({ continuation, given: token }));
-      if (draws) own.push({ continuation, given: null });
+      if (draws && !continuation.isGuided(until)) return; // it goes on in a later pass
+      const own = rowsOf(continuation, start, end, draws);
       rows.push(...own);
       // Where nothing follows the prompt, its last row tells of nothing.
-      parts.push({ slot, tokens: tokens.slice(start, end), first: given.length > 0 ? 0 : count - 1, rows: own.length });
+      const first = continuation.scoresPrompt && start < of.prompt.length ? 0 : count - 1;
+      parts.push({ slot, tokens: tokens.slice(start, end), first, rows: own.length });
       if (end === of.prompt.length) finished.push(continuation);
     });
     return { parts, rows, finished };
@@ -253,6 +255,17 @@ export class Engine {
     if (copies.size === 0) this.#requests.delete(request.id);
   }
 }
+
+/** The rows of tokens `start` … `end` that count: those that score what follows in a prompt, and one that draws. */
+function rowsOf(continuation: Continuation, start: number, end: number, draws: boolean): Row[] {
+  const { scoresPrompt, tokens, of } = continuation;
+  const given = scoresPrompt && start < of.prompt.length ? tokens.slice(start + 1, end + 1) : [];
+  const rows: Row[] = given.map((token) => ({ continuation, given: token }));
+  return draws ? [...rows, { continuation, given: null }] : rows;
+}
+
+/** How long the others wait in a step for what may come next to be worked out. */
+const preparationMs = 8;
 
 const notNumbers = "generate: the model gives NaN instead of logits; its weights are damaged";
 

@@ -14,6 +14,8 @@ export interface SequenceSampling extends SamplingSettings {
 
 /** Says, token by token, which ones may come next. One belongs to one continuation. */
 export interface TokenGuide {
+  /** Works on what `allowed` gives until a time of `performance.now`; true once it is there. Without it, it always is. */
+  prepare?(until: number): boolean;
   /**
    * A bit for each token, from the lowest bit of the first word on: 1 where it may come next. At least one is.
    *

@@ -1,11 +1,12 @@
 import process from "node:process";
 import type { Backend } from "../backend/kernels.ts";
 import { watchAttention } from "../backend/watch-attention.ts";
-import { SettingsError } from "../core/errors.ts";
+import { SettingsError, UnsupportedError } from "../core/errors.ts";
 import { embedInputs } from "../generate/embed.ts";
 import { openEmbedder } from "../generate/embedder.ts";
 import { Engine } from "../generate/engine.ts";
 import { matchersFor } from "../generate/grammar/grammar-matcher.ts";
+import { TokenVocabulary } from "../generate/grammar/token-vocabulary.ts";
 import { encoderIn } from "../models/encoder-in.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadModel } from "../models/load.ts";
@@ -17,6 +18,7 @@ import { classifierPlacements } from "../models/sequence-classifier.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import type { EngineStart, FromEngine, ModelKind, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
 import type { Inspected } from "./inspection.ts";
 import type { Inspectable } from "./inspector.ts";
@@ -64,7 +66,8 @@ async function openDecoder(start: EngineStart, backend: Backend, say: Say): Prom
   const perToken = bytesOfToken(model);
   const fitting = Math.max(256, Math.floor(start.cacheBytes / (start.slots * perToken)));
   const capacity = Math.min(model.settings.context, start.context ?? fitting);
-  const guideOf = matchersFor(tokenizer, model.settings.vocabularySize);
+  const { vocabularySize } = model.settings;
+  const guideOf = matchersFor(tokenizer, vocabularySize, vocabularyOf(tokenizer, vocabularySize));
   const engine = new Engine(model, { slots: start.slots, capacity, tokenizer, guideOf });
   const parameters = listParameters(model, modelPlacements(family, model));
   return {
@@ -72,12 +75,22 @@ async function openDecoder(start: EngineStart, backend: Backend, say: Say): Prom
     model: {
       bytes: process.memoryUsage.rss(),
       context: capacity,
-      vocabularySize: model.settings.vocabularySize,
+      vocabularySize,
       notes: [],
       modules: null,
       attention: attentionSize(model),
     },
   };
+}
+
+/** The tokens as grammars read them, made while nobody waits; null where they are no bytes, which a grammar is refused for. */
+function vocabularyOf(tokenizer: Tokenizer, rows: number): TokenVocabulary | null {
+  try {
+    return new TokenVocabulary(tokenizer, rows);
+  } catch (error) {
+    if (error instanceof UnsupportedError) return null;
+    throw error;
+  }
 }
 
 /** Bytes of keys and values of a token. */

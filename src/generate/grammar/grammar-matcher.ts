@@ -64,6 +64,14 @@ export class GrammarMatcher {
   }
 
   /**
+   * Works on what {@link allowed} gives, up to a time of `performance.now`; true once that is there. The first mask of a
+   * state takes a walk through the vocabulary, which others need not wait for.
+   */
+  prepare(until: number): boolean {
+    return this.#isEnded || this.#parts.masks.find(this.#state, until) !== null;
+  }
+
+  /**
    * The tokens that may come next, `[⌈rows / 32⌉]`: bit `token % 32` of entry `token >> 5`.
    *
    * @throws {DataError} when there is none: the vocabulary lacks a byte or character that must come.
@@ -125,16 +133,18 @@ export class GrammarMatcher {
 }
 
 /**
- * Makes matchers for a model whose logits have so many rows; what that takes of the vocabulary is worked out when one is
- * first asked for.
+ * Makes matchers for a model whose logits have so many rows.
+ *
+ * @param vocabulary - What that takes of the tokenizer; worked out when a matcher is first asked for where it is left out.
  */
 export function matchersFor(
   tokenizer: Tokenizer,
   rows: number,
+  vocabulary: TokenVocabulary | null = null,
 ): (grammar: AnswerGrammar, endTokens: Iterable<number>) => GrammarMatcher {
   let compiler: GrammarCompiler | null = null;
   return (grammar, endTokens) => {
-    compiler ??= new GrammarCompiler(new TokenVocabulary(tokenizer, rows));
+    compiler ??= new GrammarCompiler(vocabulary ?? new TokenVocabulary(tokenizer, rows));
     return compiler.compile(grammar).begin(endTokens);
   };
 }
