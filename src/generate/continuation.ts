@@ -1,7 +1,7 @@
 import type { ChosenToken, TokenAmounts, TokenChoice } from "../backend/token-choice.ts";
 import { StemmaError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import { choiceOf } from "./sampling.ts";
+import { choiceOf, givenChoice } from "./sampling.ts";
 import type { ScoredToken, SequenceRequest, TokenGuide } from "./sequence-request.ts";
 
 /** What all copies of a request share. */
@@ -96,12 +96,7 @@ export class Continuation {
 
   /** How a token of the prompt is scored. */
   scored(token: number): TokenChoice {
-    const { sampling, logprobs } = this.of.request;
-    const none = { ids: new Int32Array(0), amounts: new Float64Array(0) };
-    return {
-      ...{ ...sampling, seen: none.ids, bias: none, lowered: none, allowed: null, uniform: 0 },
-      ...{ given: token, alternatives: logprobs ?? 0 },
-    };
+    return givenChoice(token, this.of.request.logprobs ?? 0);
   }
 
   /** Takes a token, and says whether it is the last, and why. */

@@ -33,6 +33,11 @@ export class Decoder {
     this.#step = new DecodingStep(model, this.#cache);
   }
 
+  /** Whether the model sees all of a prompt at once. */
+  get readsPrefix(): boolean {
+    return this.#model.readsPrefix ?? false;
+  }
+
   /** Positions a slot holds. */
   length(slot: number): number {
     return this.#cache.lengths[slot] ?? 0;
@@ -52,18 +57,20 @@ export class Decoder {
    * Takes one pass through the model. `read` is given the logits `[rows, vocabularySize]` that are wanted, in the order of
    * the parts, some rows at a time; they are gone when it is done.
    *
+   * @param isPrompt - Whether a prefix model sees at once what is put into empty slots.
    * @returns what `read` made of each row.
    */
   async pass<Result>(
     parts: readonly PassPart[],
     read: (logits: Tensor, firstRow: number) => Promise<readonly Result[]>,
+    isPrompt = true,
   ): Promise<Result[]> {
     if (parts.every(({ tokens, rows }) => tokens.length === 1 && rows === 1)) {
       const slots = Int32Array.from(parts, ({ slot }) => slot);
       const tokens = Int32Array.from(parts, (part) => part.tokens[0] ?? 0);
       return [...(await this.#step.run(slots, tokens, (logits) => read(logits, 0)))];
     }
-    const { hidden, rows } = this.#forward(parts);
+    const { hidden, rows } = this.#forward(parts, isPrompt);
     const step = Math.max(1, Math.floor(logitElements / this.#model.settings.vocabularySize));
     const results: Result[] = [];
     try {
@@ -100,7 +107,7 @@ export class Decoder {
   }
 
   /** Hidden states `[Σ tokens, width]` of all parts, and the rows whose logits are wanted. */
-  #forward(parts: readonly PassPart[]): { hidden: Tensor; rows: Int32Array } {
+  #forward(parts: readonly PassPart[], isPrompt: boolean): { hidden: Tensor; rows: Int32Array } {
     const counts = Int32Array.from(parts, ({ tokens }) => tokens.length);
     const total = counts.reduce((sum, count) => sum + count, 0);
     const ids = new Int32Array(total);
@@ -114,7 +121,7 @@ export class Decoder {
     const slots = Int32Array.from(parts, ({ slot }) => slot);
     const hidden = withoutGradients(() =>
       tensorScope(() => {
-        this.#cache.extendRows(slots, counts, this.#model.readsPrefix);
+        this.#cache.extendRows(slots, counts, isPrompt && this.readsPrefix);
         const states = this.#model.forward(Tensor.from(this.#model.backend, ids, [1, total]), { cache: this.#cache });
         return states.reshape([total, -1]);
       }),

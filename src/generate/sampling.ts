@@ -61,6 +61,14 @@ export function choiceOf(
   };
 }
 
+/** What scores a token that is there already, with so many of the likeliest of its place. */
+export function givenChoice(token: number, alternatives: number): TokenChoice {
+  return {
+    ...{ temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seen: nothing.ids, uniform: 0 },
+    ...{ bias: nothing, lowered: nothing, allowed: null, given: token, alternatives },
+  };
+}
+
 /** Chooses the next token from logits, as {@link TokenChoice} says. */
 export function sampleToken(
   logits: Float32Array,
