@@ -40,7 +40,7 @@ export default defineConfig({
           ...commands,
           name: "e2e-reference",
           exclude: [
-            "test/e2e/{build-native,command-line,serve-app,serve-hostile,serve-lifecycle,serve-refusals,serve-slots,tokenizer}.test.ts",
+            "test/e2e/{build-native,command-line,jobs,serve-app,serve-hostile,serve-lifecycle,serve-refusals,serve-slots,tokenizer,ui}.test.ts",
           ],
           env: { STEMMA_BACKEND: "reference" },
         },

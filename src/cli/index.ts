@@ -25,6 +25,7 @@ import { stageCommand } from "./stage-command.ts";
 import { tokenizerDecode } from "./tokenizer-decode.ts";
 import { tokenizerEncode } from "./tokenizer-encode.ts";
 import { tokenizerTrain } from "./tokenizer-train.ts";
+import { ui } from "./ui.ts";
 
 /** Every command, in the order of the help. Stages come as commands by themselves. */
 export const commands: readonly Command[] = [
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   score,
   chat,
   serve,
+  ui,
   sample,
   plan,
   predict,

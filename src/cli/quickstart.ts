@@ -161,6 +161,12 @@ function showBase({ result, corpus }: Base, io: Io): void {
   );
 }
 
+/** The command that shows a quickstart: runs are looked for in `runs`. */
+function uiLine(output: string): string {
+  const isUsual = usualOutputs.includes(output);
+  return shellLine("stemma", "ui", ...(isUsual ? [] : ["--runs", output]));
+}
+
 interface Finished {
   readonly output: string;
   readonly start: number;
@@ -181,5 +187,6 @@ function finish({ start, ...result }: Finished, io: Io): object {
   ];
   io.print(`done in ${formatDuration(seconds)}; try next:`);
   for (const line of next) io.print(`  npx ${line}`);
+  io.print(`and see its models and runs in a browser: npx ${uiLine(result.output)}`);
   return { ...result, seconds };
 }

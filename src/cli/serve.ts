@@ -12,7 +12,8 @@ import { stages } from "../stages/index.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
 
-const ServeSettings = z.object({
+/** What `stemma serve` is asked with. */
+export const ServeSettings = z.object({
   model: z
     .array(z.string().min(1))
     .min(1)
@@ -69,7 +70,7 @@ const ServeSettings = z.object({
     group: "Machine",
   }),
 });
-type ServeSettings = z.output<typeof ServeSettings>;
+export type ServeSettings = z.output<typeof ServeSettings>;
 
 /** `stemma serve`: an OpenAI-compatible server. */
 export const serve = defineCommand({
@@ -81,21 +82,35 @@ export const serve = defineCommand({
     "stemma serve --model runs/quickstart/ppo/final",
     "stemma serve --model chat=runs/sft/final --model minilm --port 8080 --api-key-file keys.txt",
   ],
-  async run(settings, io) {
-    const signal = io.stopSignal();
-    const server = await start(await serverSettings(settings, io), settings);
-    const { host, drain } = settings;
-    io.print(`listening on http://${host.includes(":") ? `[${host}]` : host}:${server.port}`);
-    for (const { name, found } of server.models.all()) io.print(`model ${name}: ${found.kind}, ${found.path}`);
-    await new Promise<void>((stopped) => {
-      if (signal.aborted) stopped();
-      signal.addEventListener("abort", () => stopped(), { once: true });
-    });
-    io.note(`answers under way have ${drain} s`);
-    await server.stop(drain * 1000);
-    return { port: server.port };
-  },
+  run: (settings, io) => serveUntilStopped(settings, io),
 });
+
+/**
+ * Serves until a signal comes.
+ *
+ * @param listens - Is told the address as soon as the server answers.
+ * @throws {SettingsError} when it cannot listen there, saying who does.
+ */
+export async function serveUntilStopped(
+  settings: ServeSettings,
+  io: Io,
+  listens: (url: string) => Promise<void> | void = () => {},
+): Promise<{ readonly port: number }> {
+  const signal = io.stopSignal();
+  const server = await start(await serverSettings(settings, io), settings);
+  const { host, drain } = settings;
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
+  io.print(`listening on ${url}`);
+  for (const { name, found } of server.models.all()) io.print(`model ${name}: ${found.kind}, ${found.path}`);
+  await listens(url);
+  await new Promise<void>((stopped) => {
+    if (signal.aborted) stopped();
+    signal.addEventListener("abort", () => stopped(), { once: true });
+  });
+  io.note(`answers under way have ${drain} s`);
+  await server.stop(drain * 1000);
+  return { port: server.port };
+}
 
 async function serverSettings(settings: ServeSettings, io: Io): Promise<ServerSettings> {
   const { host, apiKeyFile, allowHost, allowOrigin, memory } = settings;

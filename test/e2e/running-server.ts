@@ -13,10 +13,10 @@ export class RunningServer {
   said = "";
   port = 0;
 
-  private constructor(args: readonly string[]) {
+  private constructor(command: string, args: readonly string[]) {
     const bin = join(import.meta.dirname, "../../bin/stemma.js");
     const environment = { ...process.env, NO_COLOR: "1" };
-    this.child = spawn(process.execPath, [bin, "serve", "--port", "0", ...args], { env: environment });
+    this.child = spawn(process.execPath, [bin, command, "--port", "0", ...args], { env: environment });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding("utf8").on("data", (chunk: string) => {
         this.said += chunk;
@@ -25,8 +25,13 @@ export class RunningServer {
   }
 
   /** Starts one on a free port and waits until it listens. */
-  static async start(...args: string[]): Promise<RunningServer> {
-    const server = new RunningServer(args);
+  static start(...args: string[]): Promise<RunningServer> {
+    return RunningServer.startBy("serve", ...args);
+  }
+
+  /** The same with another command that serves. */
+  static async startBy(command: string, ...args: string[]): Promise<RunningServer> {
+    const server = new RunningServer(command, args);
     await until(() => /listening on/.test(server.said) || server.child.exitCode !== null);
     server.port = Number(/listening on http:\/\/\S+:(\d+)/.exec(server.said)?.[1]);
     if (Number.isNaN(server.port)) throw new Error(`the server did not start: ${server.said}`);
