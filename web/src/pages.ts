@@ -12,4 +12,8 @@ export interface Page {
 export const pages: readonly Page[] = [
   { path: "runs", title: "Runs", group: "Train", load: () => import("./pages/Runs.svelte") },
   { path: "jobs", title: "Jobs", group: "Train", load: () => import("./pages/Jobs.svelte") },
+  { path: "model", title: "Model", group: "Look inside", load: () => import("./pages/Model.svelte") },
+  { path: "tokenizer", title: "Tokenizer", group: "Look inside", load: () => import("./pages/Tokenizer.svelte") },
+  { path: "reward", title: "Reward", group: "Look inside", load: () => import("./pages/Reward.svelte") },
+  { path: "server", title: "Server", group: "Run", load: () => import("./pages/Server.svelte") },
 ];
