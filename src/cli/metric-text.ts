@@ -1,51 +1,32 @@
+import { metricEntry, tellingMetrics } from "../train/metric-table.ts";
 import type { Metrics } from "../train/run.ts";
-
-/** Metrics that tell how a run of any stage goes, the most telling first: their names in the file, and in words. */
-const telling: ReadonlyMap<string, string> = new Map([
-  ["loss", "loss"],
-  ["eval_loss", "eval loss"],
-  ["objective/scores", "reward"],
-  ["objective/kl", "KL"],
-  ["reward", "reward"],
-  ["kl", "KL"],
-  ["rewards/accuracies", "accuracy"],
-  ["rewards/margins", "margin"],
-  ["accuracy", "accuracy"],
-  ["eval_rewards/accuracies", "eval accuracy"],
-  ["eval_rewards/margins", "eval margin"],
-  ["eval_accuracy", "eval accuracy"],
-  ["eval_pearson", "eval correlation"],
-  ["eval_spearman", "eval rank correlation"],
-  ["eval_mrr_10", "eval MRR"],
-  ["eval_recall_1", "eval recall at 1"],
-]);
 
 /** Metrics of a finished run that are worth a word at its end, beside the telling ones. */
 const final = ["eval_perplexity", "eval_bits_per_character"];
 
 /** The few metrics that stand beside a progress bar, in words. */
 export function progressFacts(metrics: Metrics): string[] {
-  return factsOf(metrics, [...telling.keys(), "tokens_per_second", "peak_share"]);
+  return factsOf(metrics, [...tellingMetrics, "tokens_per_second", "peak_share"]);
 }
 
 /** Names of the metrics that tell how a run went, as far as it has them, the most telling first. */
 export function tellingNames(metrics: Metrics): string[] {
-  return [...telling.keys()].filter((name) => metrics[name] !== undefined);
+  return tellingMetrics.filter((name) => metrics[name] !== undefined);
 }
 
 /** The metrics that tell how a run went, in words. */
 export function tellingFacts(metrics: Metrics): string[] {
-  return factsOf(metrics, [...telling.keys()]);
+  return factsOf(metrics, tellingMetrics);
 }
 
 /** A metric's name as people say it: `KL`, `eval loss`. */
 export function metricWords(name: string): string {
-  return telling.get(name) ?? name.replaceAll("_", " ");
+  return metricEntry(name).words;
 }
 
 /** What a run came to, in words. */
 export function resultFacts(metrics: Metrics): string[] {
-  return factsOf(metrics, [...telling.keys(), ...final]);
+  return factsOf(metrics, [...tellingMetrics, ...final]);
 }
 
 function factsOf(metrics: Metrics, names: readonly string[]): string[] {
@@ -59,8 +40,12 @@ function factsOf(metrics: Metrics, names: readonly string[]): string[] {
 export function formatMetric(name: string, value: number): string {
   if (name === "tokens_per_second") return `${formatCount(value)} tokens/s`;
   if (name === "peak_share") return `${Math.round(value * 100)}% of peak`;
-  const words = metricWords(name);
-  return `${words} ${words.endsWith("accuracy") ? `${(100 * value).toFixed(1)}%` : formatNumber(value)}`;
+  return `${metricWords(name)} ${formatValue(name, value)}`;
+}
+
+/** A metric's value alone, as a person reads it: `1.832`, `62.5%`. */
+export function formatValue(name: string, value: number): string {
+  return metricEntry(name).unit === "%" ? `${(100 * value).toFixed(1)}%` : formatNumber(value);
 }
 
 /** Whole, with commas between thousands. */
@@ -69,7 +54,7 @@ function formatCount(value: number): string {
 }
 
 /** Four digits that matter; very small and very large ones with an exponent. */
-function formatNumber(value: number): string {
+export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
   return size >= 1000 ? value.toFixed(0) : value.toPrecision(4);

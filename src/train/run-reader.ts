@@ -12,7 +12,7 @@ import { isJsonObject } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
 import { followLog } from "./follow-log.ts";
 import type { LogRecord } from "./log.ts";
-import { summariseLog } from "./log-summary.ts";
+import { MetricLog } from "./metric-log.ts";
 import type { Metrics } from "./run.ts";
 import { runFiles } from "./run-folder.ts";
 import { isRunLocked } from "./run-lock.ts";
@@ -58,20 +58,21 @@ export interface RunReport {
 
 /**
  * Reads a run folder: its own record, the log, and the headers of its model. Changes nothing, and takes what there is:
- * a run that is going on, one that was killed, one that lost files.
+ * a run that is going on, one that was killed, one that lost files. A log that was read before is only read on.
  *
  * @throws {DataError} when there is no run in the folder.
  * @throws {FileError} when its log cannot be read.
  */
-export async function readRun(path: string): Promise<RunReport> {
+export async function readRun(path: string, log = metricLogOf(path)): Promise<RunReport> {
   if (!(await isRun(path))) {
     throw new DataError(`${path} holds no run; give a folder that was --output of a stage (stemma runs lists them)`);
   }
   const troubles: string[] = [];
   const record = await attempt(readSettings(path), {}, troubles);
   const { command, version, startedAt, finishedAt, settings, machine } = record;
-  const log = await summariseLog(join(path, runFiles.metrics));
-  if (log.damagedLines > 0) troubles.push(`${log.damagedLines} lines of ${runFiles.metrics} are no records`);
+  await log.update();
+  const { damagedLines, step, metrics, seconds } = log.summary;
+  if (damagedLines > 0) troubles.push(`${damagedLines} lines of ${runFiles.metrics} are no records`);
   const checkpoints = await listCheckpoints(path);
   const final = join(path, runFiles.final);
   const model = (await exists(join(final, "config.json"))) ? final : null;
@@ -83,12 +84,17 @@ export async function readRun(path: string): Promise<RunReport> {
     settings: isJsonObject(settings) ? settings : {},
     machine: isJsonObject(machine) ? machine : {},
     state: isRunLocked(path) ? "running" : model === null && textOf(finishedAt) === null ? "stopped" : "finished",
-    step: log.step,
+    step,
     steps: asked ?? (await attempt(stepsOf(checkpoints), null, troubles)),
-    ...{ metrics: log.metrics, trainingSeconds: log.seconds },
+    ...{ metrics, trainingSeconds: seconds },
     parameters: newest === null ? null : await attempt(countParameters(newest), null, troubles),
     ...{ checkpoints, model, troubles },
   };
+}
+
+/** The log of metrics of the run in a folder, of which nothing is read yet. */
+export function metricLogOf(path: string): MetricLog {
+  return new MetricLog(join(path, runFiles.metrics));
 }
 
 /**
