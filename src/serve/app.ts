@@ -122,6 +122,8 @@ async function answerOf(route: Route, context: RequestContext, service: Service)
     signal: context.req.raw.signal,
     parameter: (name) => context.req.param(name) ?? "",
     query: (name) => context.req.query(name),
+    queries: (name) => context.req.queries(name) ?? [],
+    header: (name) => context.req.raw.headers.get(name),
   };
   return route.handle(asked);
 }

@@ -36,6 +36,9 @@ export interface Asked<Body = unknown> {
   /** What stands in the path in the place of a name. */
   readonly parameter: (name: string) => string;
   readonly query: (name: string) => string | undefined;
+  /** All values of a name in the query, in order. */
+  readonly queries: (name: string) => readonly string[];
+  readonly header: (name: string) => string | null;
 }
 
 /** What a route answers with, as its description says it. */

@@ -1,31 +1,134 @@
-import { existsSync } from "node:fs";
-import { relative } from "node:path";
-import { findRuns, readRun } from "../train/run-reader.ts";
+import { existsSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { StemmaError } from "../core/errors.ts";
+import type { MetricLog } from "../train/metric-log.ts";
+import { runFiles } from "../train/run-folder.ts";
+import { isRunLocked } from "../train/run-lock.ts";
+import type { RunReport } from "../train/run-reader.ts";
+import { findRuns, metricLogOf, readRun } from "../train/run-reader.ts";
 import type { RunEntry } from "./api/run-answers.ts";
+import { ApiError } from "./api-error.ts";
+import { runOrigins } from "./run-origins.ts";
 
-/** The runs that a server shows: those in one folder. Links are not followed, so nothing outside of it is shown. */
+/** How old what is known may be, in milliseconds: of runs that there are, and of which there are. */
+const freshness = { runsMs: 400, foldersMs: 2000 };
+
+/** A run that is shown. */
+export interface KnownRun {
+  readonly id: string;
+  readonly path: string;
+  readonly log: MetricLog;
+  readonly report: RunReport;
+  /** Grows with every change of what is known of it. */
+  readonly version: number;
+}
+
+/**
+ * The runs that a server shows: those in one folder, read again only as far as they changed. Links are not followed, so nothing
+ * outside of it is shown; a name that is asked for is looked up here and never made a path.
+ */
 export class RunTable {
   readonly folder: string;
+  readonly #runs = new Map<string, KnownRun & { readonly stamp: string }>();
+  readonly #read = { runs: Number.NEGATIVE_INFINITY, folders: Number.NEGATIVE_INFINITY };
+  #reading: Promise<void> | null = null;
+  #version = 0;
 
   constructor(folder: string) {
     this.folder = folder;
   }
 
   /**
-   * Every run, with its last numbers; none where there is no folder yet.
+   * Every run as it is now, in alphabetical order; none where there is no folder yet.
    *
    * @throws {FileError} when the folder cannot be read.
    */
-  async list(): Promise<RunEntry[]> {
-    if (!existsSync(this.folder)) return [];
-    const entries: RunEntry[] = [];
-    for (const path of await findRuns(this.folder)) {
-      const { command, state, startedAt, step, steps, parameters, trainingSeconds, metrics, troubles } =
-        await readRun(path);
-      const id = relative(this.folder, path).replaceAll("\\", "/") || ".";
-      const numbers = { step, steps, parameters, trainingSeconds, metrics: { ...metrics } };
-      entries.push({ id, command, state, startedAt, ...numbers, troubles: [...troubles] });
+  async all(): Promise<KnownRun[]> {
+    if (performance.now() - this.#read.runs > freshness.runsMs) {
+      this.#reading ??= this.#refresh().finally(() => {
+        this.#reading = null;
+        this.#read.runs = performance.now();
+      });
     }
-    return entries;
+    await this.#reading;
+    return [...this.#runs.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
+
+  /**
+   * One of them.
+   *
+   * @throws {ApiError} 404 when there is none with that id.
+   */
+  async get(id: string): Promise<KnownRun> {
+    await this.all();
+    if (!this.#runs.has(id)) {
+      // It may have begun just now.
+      Object.assign(this.#read, { runs: Number.NEGATIVE_INFINITY, folders: Number.NEGATIVE_INFINITY });
+      await this.all();
+    }
+    const run = this.#runs.get(id);
+    if (run !== undefined) return run;
+    const shown = JSON.stringify(id.slice(0, 100));
+    throw new ApiError(404, `there is no run ${shown}; GET /api/runs lists those that there are`, {
+      code: "run_not_found",
+    });
+  }
+
+  /** What the list says of a run. */
+  entryOf({ id, report }: KnownRun): RunEntry {
+    const { command, state, startedAt, step, steps, parameters, trainingSeconds, metrics, settings, troubles } = report;
+    const pace = step > 0 && trainingSeconds > 0 ? trainingSeconds / step : null;
+    const isGoing = state === "running" && steps !== null && pace !== null;
+    return {
+      ...{ id, command, state, startedAt, step, steps, parameters, trainingSeconds },
+      secondsLeft: isGoing ? Math.max(0, (steps - step) * pace) : null,
+      origins: runOrigins(settings, [...this.#runs.values()]).map((origin) => ({ ...origin })),
+      metrics: { ...metrics },
+      troubles: [...troubles],
+    };
+  }
+
+  async #refresh(): Promise<void> {
+    if (performance.now() - this.#read.folders > freshness.foldersMs) {
+      const paths = existsSync(this.folder) ? await findRuns(this.folder) : [];
+      const found = new Map(paths.map((path) => [relative(this.folder, path).replaceAll("\\", "/") || ".", path]));
+      for (const id of this.#runs.keys()) if (!found.has(id)) this.#runs.delete(id);
+      for (const [id, path] of found) await this.#look(id, path);
+      this.#read.folders = performance.now();
+      return;
+    }
+    for (const { id, path } of [...this.#runs.values()]) await this.#look(id, path);
+  }
+
+  /** Reads a run again where something of it changed. */
+  async #look(id: string, path: string): Promise<void> {
+    const known = this.#runs.get(id);
+    const stamp = stampOf(path);
+    if (known?.stamp === stamp) return;
+    const log = known?.log ?? metricLogOf(path);
+    const report = await readRun(path, log).catch((error: unknown) => {
+      if (error instanceof StemmaError) return damaged(path, error.message);
+      throw error;
+    });
+    this.#version += 1;
+    this.#runs.set(id, { id, path, log, report, stamp, version: this.#version });
+  }
+}
+
+/** Changes with whatever a run writes. */
+function stampOf(path: string): string {
+  const files = [".", runFiles.metrics, runFiles.settings, runFiles.final].map((name) => {
+    const there = statSync(join(path, name), { throwIfNoEntry: false });
+    return there === undefined ? "" : `${there.ino} ${there.size} ${there.mtimeMs}`;
+  });
+  return [...files, isRunLocked(path)].join("|");
+}
+
+/** What is shown of a run that cannot be read. */
+function damaged(path: string, trouble: string): RunReport {
+  return {
+    ...{ path, command: null, version: null, startedAt: null, settings: {}, machine: {}, state: "stopped" },
+    ...{ step: 0, steps: null, metrics: {}, trainingSeconds: 0, parameters: null, checkpoints: [], model: null },
+    troubles: [trouble],
+  };
 }

@@ -20,11 +20,27 @@ export const streamHeaders = {
 
 const encoder = new TextEncoder();
 
+/** An event with a type, and with the id that a reader who lost the stream goes on from. */
+export interface TypedEvent {
+  readonly type: string;
+  readonly id: string;
+  readonly data: object;
+}
+
+/** A typed event as it is sent. Neither its type nor its id may have line breaks. */
+export function typedEvent({ type, id, data }: TypedEvent): string {
+  return `event: ${type}\nid: ${id}\n${dataLine(data)}`;
+}
+
 /**
- * Server-sent events: a line of JSON for each item, `[DONE]` at the end. A failure midway is an item with its error. A reader
+ * Server-sent events: a line of JSON for each item, or what `write` makes of it, `[DONE]` at the end. A failure midway is an item with its error. A reader
  * that takes nothing while a megabyte waits for it is given up.
  */
-export function eventStream(items: AsyncIterable<object>, reader: StreamReader): ReadableStream<Uint8Array> {
+export function eventStream<Item extends object>(
+  items: AsyncIterable<Item>,
+  reader: StreamReader,
+  write: (item: Item) => string = dataLine,
+): ReadableStream<Uint8Array> {
   let isOver = false;
   let ping: NodeJS.Timeout | undefined;
   const cleanUp = (): void => {
@@ -47,7 +63,7 @@ export function eventStream(items: AsyncIterable<object>, reader: StreamReader):
     ping = setTimeout(send, patience.pingMs, ": ping\n\n");
     reader.signal.addEventListener("abort", cleanUp, { once: true });
     if (reader.signal.aborted) cleanUp();
-    void sendAll(items, send, reader).then(() => {
+    void sendAll(textsOf(items, write), send, reader).then(() => {
       const isWhole = !isOver;
       cleanUp();
       if (isWhole) controller.close();
@@ -56,14 +72,18 @@ export function eventStream(items: AsyncIterable<object>, reader: StreamReader):
   return new ReadableStream({ start, cancel: cleanUp }, new ByteLengthQueuingStrategy({ highWaterMark: 0 }));
 }
 
+async function* textsOf<Item>(items: AsyncIterable<Item>, write: (item: Item) => string): AsyncGenerator<string> {
+  for await (const item of items) yield write(item);
+}
+
 /** Never fails: whatever happens is said in the stream. */
 async function sendAll(
-  items: AsyncIterable<object>,
+  texts: AsyncIterable<string>,
   send: (text: string) => void,
   reader: StreamReader,
 ): Promise<void> {
   try {
-    for await (const item of items) send(dataLine(item));
+    for await (const text of texts) send(text);
   } catch (error) {
     send(dataLine((error instanceof ApiError ? error : reader.defect(error)).body));
   }

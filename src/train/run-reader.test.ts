@@ -5,7 +5,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
 import { DataError, FileError } from "../core/errors.ts";
 import { lockRun } from "./run-lock.ts";
-import { findRuns, readRun, readSamples, readSeries } from "./run-reader.ts";
+import { findRuns, readRun, readSeries } from "./run-reader.ts";
+import { readSamples } from "./run-samples.ts";
 
 let folder = "";
 beforeEach(() => {

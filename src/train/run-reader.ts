@@ -11,7 +11,6 @@ import type { JsonObject } from "../files/json.ts";
 import { isJsonObject } from "../files/json.ts";
 import { readJsonIfThere } from "../files/json-file.ts";
 import { followLog } from "./follow-log.ts";
-import type { LogRecord } from "./log.ts";
 import { MetricLog } from "./metric-log.ts";
 import type { Metrics } from "./run.ts";
 import { runFiles } from "./run-folder.ts";
@@ -149,26 +148,6 @@ export async function readSeries(path: string, metric: string): Promise<{ step: 
     }
   }
   return [...values].map(([step, value]) => ({ step, value })).sort((a, b) => a.step - b.step);
-}
-
-/** A text that a model made while it was trained. */
-export interface LoggedSample {
-  readonly step: number;
-  readonly prompt: string;
-  readonly text: string;
-}
-
-/** The newest samples of a run, oldest first. */
-export async function readSamples(path: string, count: number): Promise<LoggedSample[]> {
-  let samples: LoggedSample[] = [];
-  for await (const { records } of followLog(join(path, runFiles.samples))) {
-    samples = [...samples, ...records.flatMap(sampleOf)].slice(-count);
-  }
-  return samples;
-}
-
-function sampleOf({ step, prompt, text }: LogRecord): LoggedSample[] {
-  return typeof prompt === "string" && typeof text === "string" ? [{ step, prompt, text }] : [];
 }
 
 /** A run has a record of its own, or at least a log. */

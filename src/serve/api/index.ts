@@ -1,16 +1,17 @@
 import type { Route } from "../route.ts";
 import { attention } from "./attention.ts";
+import { events } from "./events.ts";
 import { jobLog, jobs, killJob, resumeJob, stages, startJob, stopJob } from "./jobs.ts";
 import { lens } from "./lens.ts";
 import { parameter, parameters } from "./parameters.ts";
 import { rewards } from "./rewards.ts";
-import { runs } from "./runs.ts";
+import { run, runMetrics, runSamples, runs } from "./runs.ts";
 import { cancel, server } from "./server.ts";
 import { words } from "./words.ts";
 
 /** Routes of the browser app, in the order of their description; a file each resource. */
 export const apiRoutes: readonly Route[] = [
-  runs,
+  ...[runs, run, runMetrics, runSamples, events],
   ...[stages, jobs, startJob, stopJob, killJob, resumeJob, jobLog],
   ...[server, cancel],
   ...[parameters, parameter, lens, attention, words, rewards],

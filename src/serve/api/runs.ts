@@ -1,5 +1,9 @@
+import type { LogPlace } from "../../train/follow-log.ts";
+import { readSampleSteps, readSamplesOf } from "../../train/run-samples.ts";
+import { wrongField } from "../api-error.ts";
+import type { Asked } from "../route.ts";
 import { defineRoute, json } from "../route.ts";
-import { RunList } from "./run-answers.ts";
+import { RunDetail, RunList, RunMetrics, RunSamples } from "./run-answers.ts";
 
 /** `GET /api/runs` */
 export const runs = defineRoute({
@@ -8,7 +12,84 @@ export const runs = defineRoute({
   summary: "the runs in the folder of runs, with their last numbers",
   body: null,
   answer: { type: "json", schema: RunList },
-  async handle({ service }) {
-    return json({ folder: service.runs.folder, runs: await service.runs.list() } satisfies RunList);
+  async handle({ service: { runs: table } }) {
+    const all = await table.all();
+    return json({ folder: table.folder, runs: all.map((run) => table.entryOf(run)) } satisfies RunList);
   },
 });
+
+/** `GET /api/runs/{id}` */
+export const run = defineRoute({
+  method: "GET",
+  path: "/api/runs/:id",
+  summary: "one run: settings, machine, checkpoints, which steps have samples",
+  body: null,
+  answer: { type: "json", schema: RunDetail },
+  async handle({ service: { runs: table }, parameter }) {
+    const known = await table.get(parameter("id"));
+    const { path, report } = known;
+    const { version, settings, machine, model } = report;
+    return json({
+      ...{ run: table.entryOf(known), path, version, settings, machine, model },
+      checkpoints: report.checkpoints.map((checkpoint) => ({ step: checkpoint.step, path: checkpoint.path })),
+      sampleSteps: await readSampleSteps(path),
+    } satisfies RunDetail);
+  },
+});
+
+/** `GET /api/runs/{id}/metrics` */
+export const runMetrics = defineRoute({
+  method: "GET",
+  path: "/api/runs/:id/metrics",
+  summary: "metrics of a run in at most 2048 buckets of its steps, or of the steps from `from` to `to`, exactly",
+  body: null,
+  answer: { type: "json", schema: RunMetrics },
+  async handle(asked) {
+    const { log } = await asked.service.runs.get(asked.parameter("id"));
+    const [from, to] = [stepAsked(asked, "from"), stepAsked(asked, "to")];
+    const names = asked.query("metrics")?.split(",");
+    if (from === null && to === null) {
+      await log.update();
+      return json({ place: placeText(log.place), ...log.buckets.state(names) } satisfies RunMetrics);
+    }
+    const [first, last] = [from ?? 0, to ?? log.summary.step];
+    if (last < first) throw wrongField("to", `to must be at least from, ${first}, got ${last}`);
+    const buckets = await log.range(first, last);
+    return json({ place: placeText(log.place), ...buckets.state(names) } satisfies RunMetrics);
+  },
+});
+
+/** `GET /api/runs/{id}/samples` */
+export const runSamples = defineRoute({
+  method: "GET",
+  path: "/api/runs/:id/samples",
+  summary: "texts that the model of a run made after the step `step`, the newest ones without it",
+  body: null,
+  answer: { type: "json", schema: RunSamples },
+  async handle(asked) {
+    const { path } = await asked.service.runs.get(asked.parameter("id"));
+    const step = stepAsked(asked, "step") ?? (await readSampleSteps(path)).at(-1)?.step ?? null;
+    const samples = step === null ? [] : await readSamplesOf(path, step);
+    return json({ step, samples: RunSamples.shape.samples.parse(samples) } satisfies RunSamples);
+  },
+});
+
+/** @throws {ApiError} 400 when it is none. */
+function stepAsked({ query }: Asked, name: string): number | null {
+  const text = query(name);
+  if (text === undefined) return null;
+  const step = Number(text);
+  if (text !== "" && Number.isSafeInteger(step) && step >= 0) return step;
+  throw wrongField(name, `${name} must be a step, a whole number from 0 on, got ${JSON.stringify(text.slice(0, 40))}`);
+}
+
+/** How far a log was read, as a stream of events takes it: byte offset and file. */
+export function placeText(place: LogPlace | null): string {
+  return place === null ? "" : `${place.offset}-${place.file}`;
+}
+
+/** Null for what is no such text. */
+export function placeFrom(text: string): LogPlace | null {
+  const [, offset, file] = /^(\d{1,15})-(\d{1,20})$/.exec(text) ?? [];
+  return offset === undefined || file === undefined ? null : { offset: Number(offset), file };
+}

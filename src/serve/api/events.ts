@@ -1,0 +1,29 @@
+import { ApiError } from "../api-error.ts";
+import { defineRoute } from "../route.ts";
+import { runEvents } from "../run-events.ts";
+import { eventStream, streamHeaders, typedEvent } from "../sse.ts";
+
+/** Runs whose lines one stream sends, at most. */
+const mostRuns = 32;
+
+/** `GET /api/events`: one stream for all that a page shows. */
+export const events = defineRoute({
+  method: "GET",
+  path: "/api/events",
+  summary:
+    "server-sent events: runs that changed, and the new metrics of those named by `run`, from `last-event-id` on",
+  body: null,
+  answer: { type: "text" },
+  streams: true,
+  handle({ service, signal, queries, header }) {
+    const ids = queries("run").slice(0, mostRuns);
+    const isOver = (): boolean => signal.aborted || service.isStopping();
+    const stream = runEvents(service.runs, ids, { lastId: header("last-event-id"), isOver });
+    const defect = (error: unknown): ApiError => {
+      service.defect("/api/events", error);
+      return new ApiError(500, "the events failed; ask again", { code: "internal_error" });
+    };
+    const reader = { signal, close: () => {}, defect };
+    return new Response(eventStream(stream, reader, typedEvent), { headers: streamHeaders });
+  },
+});
