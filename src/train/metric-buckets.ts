@@ -10,9 +10,9 @@ export interface BucketColumns {
   readonly steps: readonly number[];
   readonly means: readonly number[];
   /** Left out where every bucket has one value. */
-  readonly counts?: readonly number[];
-  readonly lows?: readonly number[];
-  readonly highs?: readonly number[];
+  readonly counts?: readonly number[] | undefined;
+  readonly lows?: readonly number[] | undefined;
+  readonly highs?: readonly number[] | undefined;
 }
 
 /** The metrics of a run, or of a part of it, as they travel. */
