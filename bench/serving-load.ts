@@ -41,18 +41,18 @@ export async function openLoop({ url, body, rate, seconds, seed }: Load): Promis
   return all;
 }
 
-/** Keeps so many requests under way: what a server gives at most. */
+/** Keeps so many requests under way until a function of how many were sent says that it is enough: what a server gives at most. */
 export async function closedLoop(
   url: string,
   body: (i: number) => object,
-  count: number,
   concurrency: number,
+  isEnough: (asked: number) => boolean,
 ): Promise<Outcome[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const outcomes: Outcome[] = [];
   let next = 0;
   const work = async (): Promise<void> => {
-    while (next < count) outcomes.push(await ask(url, body(next++), agent));
+    while (!isEnough(next)) outcomes.push(await ask(url, body(next++), agent));
   };
   await Promise.all(Array.from({ length: concurrency }, work));
   agent.destroy();
