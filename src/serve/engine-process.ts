@@ -44,7 +44,7 @@ async function run(start: EngineStart): Promise<void> {
  */
 function yieldToServer(): void {
   try {
-    setPriority(Math.min(getPriority() + 5, 19));
+    setPriority(Math.min(getPriority() + 3, 19));
   } catch {
     // Some sandboxes forbid it. Then both take turns as before.
   }
