@@ -10,9 +10,11 @@ export class ModelTable {
   readonly #models = new Map<string, ServedModel>();
   /** Bytes that open models may take together. */
   readonly memory: number;
+  readonly #host: ModelHost;
 
-  private constructor(memory: number) {
+  private constructor(memory: number, host: Omit<ModelHost, "makeRoom">) {
     this.memory = memory;
+    this.#host = { ...host, makeRoom: (model, bytes) => this.#makeRoom(model, bytes) };
   }
 
   /**
@@ -26,12 +28,19 @@ export class ModelTable {
     memory: number,
     host: Omit<ModelHost, "makeRoom">,
   ): Promise<ModelTable> {
-    const table = new ModelTable(memory);
-    const whole: ModelHost = { ...host, makeRoom: (model, bytes) => table.#makeRoom(model, bytes) };
-    for (const source of sources) {
-      table.#models.set(source.name, new ServedModel(source, await findModel(source), whole));
-    }
+    const table = new ModelTable(memory, host);
+    for (const source of sources) await table.add(source);
     return table;
+  }
+
+  /**
+   * Takes one more, unless one is called so.
+   *
+   * @throws {CheckpointError} when it is no model, or one that a server is not asked.
+   */
+  async add(source: ModelSource): Promise<void> {
+    const found = await findModel(source);
+    if (!this.#models.has(source.name)) this.#models.set(source.name, new ServedModel(source, found, this.#host));
   }
 
   all(): readonly ServedModel[] {

@@ -50,11 +50,16 @@ export interface RunningServer {
   stop(drainMs: number): Promise<void>;
 }
 
-/** Models that are served may be named by jobs, too, wherever they lie. */
-function jobTable({ jobs: stages, runs: root, models }: ServerSettings): JobTable | null {
+/** Models that are served may be named by jobs, too, wherever they lie, and what jobs make is served. */
+function jobTable({ jobs: stages, runs: root, models }: ServerSettings, table: ModelTable): JobTable | null {
   if (stages === null) return null;
+  const made = async (model: ModelSource): Promise<void> => {
+    const isThere = models.some(({ path }) => resolve(path) === resolve(model.path));
+    // What cannot be served, such as an encoder-decoder, is a good model all the same.
+    if (!isThere) await table.add(model).catch(() => {});
+  };
   const others = models.map(({ path }) => ({ name: path, path: resolve(path), kind: "model" as const }));
-  return new JobTable({ root, stages, others });
+  return new JobTable({ root, stages, others, made });
 }
 
 /**
@@ -81,7 +86,7 @@ export async function startServer(
   const models = await ModelTable.from(settings.models, settings.memory, { engine, limits, metrics, note });
   known.models = models;
   const service: Service = {
-    ...{ models, metrics, active, runs: new RunTable(settings.runs), jobs: jobTable(settings) },
+    ...{ models, metrics, active, runs: new RunTable(settings.runs), jobs: jobTable(settings, models) },
     isStopping: () => known.isStopping,
     defect: (where, error) => note(`${where}: unexpected failure: ${placeOf(error)}`),
   };

@@ -115,6 +115,8 @@ test("a job that ends is finished, one whose data is wrong failed with its reaso
     next: log.next,
   });
   const { body: forms } = await server.get("/api/stages");
+  // It is served, and another job may begin with it.
+  expect((await server.get("/v1/models")).body.data).toContainEqual(expect.objectContaining({ id: "short" }));
   expect(forms.places).toContainEqual({ name: join(runs, "short/final"), kind: "model" });
   writeFileSync(join(runs, "wrong.jsonl"), '{"text": 1}\n');
   await start("wrong", { ...long, data: [join(runs, "wrong.jsonl")] });

@@ -1,14 +1,16 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { shellLine } from "../../core/shell-line.ts";
 import { fileError, systemCode } from "../../files/file-error.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { isAlive } from "../../files/process-mark.ts";
-import { readRunRecord } from "../../train/run-folder.ts";
+import { readRunRecord, runFiles } from "../../train/run-folder.ts";
 import { isRunLocked } from "../../train/run-lock.ts";
 import { readRunEnd } from "../../train/run-reader.ts";
 import type { Job, LogPart } from "../api/job-answers.ts";
 import { ApiError } from "../api-error.ts";
+import type { ModelSource } from "../model-source.ts";
 import type { RefusedJob, TypedSettings } from "./check-job.ts";
 import { checkJob } from "./check-job.ts";
 import { readLastLine, readLog } from "./job-log.ts";
@@ -26,6 +28,8 @@ export interface JobSettings {
   readonly stages: readonly JobStage[];
   /** Models and files outside of the folder that may be named, too. */
   readonly others: readonly Place[];
+  /** Is told the folder of a model that a job ended in, once, and what to call it. */
+  readonly made: (model: ModelSource) => Promise<void>;
 }
 
 /** Jobs that run at the same time, at most. */
@@ -42,6 +46,8 @@ export class JobTable {
   readonly #settings: JobSettings;
   /** Processes that were told to stop. */
   readonly #stopping = new Set<number>();
+  /** Runs whose models were told of. */
+  readonly #told = new Set<string>();
   /** Runs that are being started or resumed. */
   readonly #starting = new Set<string>();
 
@@ -194,6 +200,13 @@ export class JobTable {
     }
   }
 
+  async #tell(run: string, folder: string): Promise<void> {
+    const path = join(folder, runFiles.final);
+    if (this.#told.has(run) || !existsSync(join(path, "config.json"))) return;
+    this.#told.add(run);
+    await this.#settings.made({ name: run.replaceAll("/", "-"), path });
+  }
+
   async #existing(run: string, folder: string): Promise<Job> {
     const job = await this.#read(run, folder);
     if (job === null) throw notHere("job", run, "its folder was deleted");
@@ -203,20 +216,26 @@ export class JobTable {
   async #read(run: string, folder: string): Promise<Job | null> {
     const record = await readJobRecord(folder);
     if (record === null) return null;
-    const { command, commandLine, settings, startedAt, process: mark, ended } = record;
+    const { command, commandLine, settings, startedAt, process: mark } = record;
     const isRunning = this.#starting.has(run) || (mark !== null && isAlive(mark)) || isRunLocked(folder);
     const { hasBegun, isFinished } = await readRunEnd(folder);
     const isStopping = mark !== null && this.#stopping.has(mark.pid);
-    const hasFailed = ended === null ? !hasBegun : ended.signal === null && !stoppedCodes.includes(ended.code);
-    const endedState = isFinished ? "finished" : hasFailed ? "failed" : "stopped";
+    if (isFinished && !isRunning) await this.#tell(run, folder);
     return {
       ...{ run, command, commandLine, settings, startedAt },
-      state: isRunning ? (isStopping ? "stopping" : "running") : endedState,
+      state: isRunning ? (isStopping ? "stopping" : "running") : endOf(record, hasBegun, isFinished),
       canResume: !isRunning && hasBegun && !isFinished,
-      endedAt: ended?.at ?? null,
+      endedAt: record.ended?.at ?? null,
       lastLine: await readLastLine(folder),
     };
   }
+}
+
+/** What a job is that does not run: how its process ended tells, where a server saw it. */
+function endOf({ ended }: JobRecord, hasBegun: boolean, isFinished: boolean): "finished" | "failed" | "stopped" {
+  if (isFinished) return "finished";
+  const hasFailed = ended === null ? !hasBegun : ended.signal === null && !stoppedCodes.includes(ended.code);
+  return hasFailed ? "failed" : "stopped";
 }
 
 /** Makes the folder of a new run; false where there is something of that name. */
