@@ -1,13 +1,9 @@
 import { createInterface } from "node:readline";
 import { z } from "zod";
 import { counted } from "../core/counted.ts";
-import { DataError } from "../core/errors.ts";
-import { Random } from "../core/random.ts";
-import type { BadRows } from "../data/bad-rows.ts";
-import type { JsonlRow } from "../data/jsonl.ts";
 import type { Candidates } from "../data/ranking-file.ts";
 import { parseOrder, RankingFile } from "../data/ranking-file.ts";
-import { readRecords } from "../data/records.ts";
+import { readCandidates, shownOrder } from "../data/ranking-tasks.ts";
 import { badRowSettings, readNotingBad } from "../stages/row-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
@@ -27,18 +23,22 @@ export const rank = defineCommand({
       .default("rankings.jsonl")
       .describe("rankings file to add to; stemma reward and stemma dpo read it")
       .meta({ placeholder: "file" }),
+    rater: z.string().optional().describe("who ranks, written beside each ranking").meta({ placeholder: "name" }),
     seed: z.int().nonnegative().default(1).describe("number that the order of the answers follows from"),
     ...badRowSettings,
   }),
   examples: ["stemma rank --samples samples.jsonl --output rankings.jsonl"],
-  async run({ samples, output, seed, badRows }, io) {
+  async run({ samples, output, rater, seed, badRows }, io) {
     const all = await readNotingBad({ badRows }, io, (bad) => readCandidates(samples, bad));
     const file = await RankingFile.open(output);
+    if (file.wasMended) io.note(`${output}: its last line was cut short when it was written, and is taken away`);
     const lines = createInterface({ input: io.input });
+    io.stopSignal().addEventListener("abort", () => lines.close(), { once: true });
     try {
-      await rankAll(all, file, seed, { io, lines: lines[Symbol.asyncIterator]() });
+      await rankAll(all, file, { rater, seed }, { io, lines: lines[Symbol.asyncIterator]() });
     } finally {
       lines.close(); // a terminal that is still read from keeps the process alive
+      await file.close();
     }
     const left = all.filter((candidates) => !file.has(candidates)).length;
     io.print(`${counted(file.length, "ranking")} in ${output}; ${left} of ${all.length} prompts left`);
@@ -46,29 +46,11 @@ export const rank = defineCommand({
   },
 });
 
-async function readCandidates(path: string, bad: BadRows): Promise<Candidates[]> {
-  const all: Candidates[] = [];
-  for await (const row of readRecords([path], bad)) {
-    const candidates = bad.attempt(() => candidatesOf(row));
-    if (candidates) all.push(candidates);
-  }
-  bad.refuseNone(all.length);
-  return all.filter(({ completions }) => new Set(completions).size > 1);
-}
-
-function candidatesOf({ where, value: { prompt, completions } }: JsonlRow): Candidates {
-  const isText = Array.isArray(completions) && completions.every((answer) => typeof answer === "string");
-  if (isText && completions.length > 1 && (typeof prompt === "string" || Array.isArray(prompt))) {
-    return { prompt, completions };
-  }
-  throw new DataError(`${where}: must have "prompt" and at least 2 "completions"; make the file with stemma sample`);
-}
-
 /** Shows what is not ranked yet, one prompt after another, until all are or the input ends. */
 async function rankAll(
   all: readonly Candidates[],
   file: RankingFile,
-  seed: number,
+  { rater, seed }: { readonly rater: string | undefined; readonly seed: number },
   { io, lines }: { readonly io: Io; readonly lines: AsyncIterator<string> },
 ): Promise<void> {
   const done: number[] = [];
@@ -76,7 +58,8 @@ async function rankAll(
   let index = all.findIndex((candidates) => !file.has(candidates));
   while (index >= 0 && index < all.length) {
     const candidates = all[index] as Candidates;
-    const order = new Random(seed).child(index).permutation(candidates.completions.length);
+    const order = shownOrder(seed, index, candidates.completions.length);
+    const start = performance.now();
     show(candidates, order, `${index + 1} of ${all.length}`, io);
     const decision = await decide(lines, order, io);
     if (decision === "quit") return;
@@ -86,7 +69,11 @@ async function rankAll(
       continue;
     }
     done.push(index);
-    if (decision !== "skip") await file.append(candidates, decision);
+    if (decision !== "skip") {
+      const seconds = Math.round((performance.now() - start) / 100) / 10;
+      const details = { rater, seconds, shown: [...order], ratedAt: new Date().toISOString() };
+      await file.append(candidates, decision, details);
+    }
     index = all.findIndex((next, i) => i > index && !file.has(next));
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -35,12 +35,14 @@ test("a ranking interrupted goes on where it stopped, and the last decision can 
   const file = await RankingFile.open(path);
   await file.append(first!, [2, 1]);
   await file.append(second!, [1, 2]);
+  await file.close();
   const again = await RankingFile.open(path);
   expect([again.length, again.has(first!), again.has(second!)]).toEqual([2, true, true]);
   await again.undo();
   expect([again.has(first!), again.has(second!)]).toEqual([true, false]);
   expect(readFileSync(path, "utf8").split("\n")).toHaveLength(2);
   expect((await readRankings([path]))[0]?.ranks).toEqual([2, 1]);
+  await again.close();
 });
 
 test("while a decision is taken back the file is whole at every moment", async () => {
@@ -52,10 +54,47 @@ test("while a decision is taken back the file is whole at every moment", async (
   expect(readFileSync(reader, "utf8").split("\n")).toHaveLength(3); // the file that was there stays as it was
   expect(readFileSync(path, "utf8").split("\n")).toHaveLength(2);
   closeSync(reader);
+  await file.close();
 });
 
 test("a file of other rows is not added to", async () => {
   const path = join(folder, "talks.jsonl");
   writeFileSync(path, '{"prompt":"a","completion":"b"}\n');
   await expect(RankingFile.open(path)).rejects.toThrow("line 1: is no ranking; choose another file to add to");
+});
+
+test("nobody else writes a file that is open", async () => {
+  const path = join(folder, "rankings.jsonl");
+  const file = await RankingFile.open(path);
+  const message = `rankings.jsonl is being written by process ${process.pid}; wait for it or choose another --output`;
+  await expect(RankingFile.open(path)).rejects.toThrow(message);
+  await file.close();
+  await (await RankingFile.open(path)).close();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("a line that was cut short is taken away when the file is opened, one that only lacks its end is kept", async () => {
+  const path = join(folder, "rankings.jsonl");
+  const file = await RankingFile.open(path);
+  const [first, second] = ["é", "R"].map((prompt) => ({ prompt, completions: ["a", "b"] }));
+  await file.append(first!, [2, 1], { id: "one", rater: "Ada", seconds: 1.5, shown: [1, 0], ratedAt: "2026-01-02" });
+  await file.close();
+  const whole = readFileSync(path, "utf8");
+  writeFileSync(path, `${whole}{"prompt":"R","comp`);
+  const mended = await RankingFile.open(path);
+  expect([mended.wasMended, mended.length, mended.named("one")?.ratedAt]).toEqual([true, 1, "2026-01-02"]);
+  expect(readFileSync(path, "utf8")).toBe(whole);
+  await mended.append(second!, [1, 2], { id: "two" });
+  expect((await mended.undo("one"))?.rater).toBe("Ada");
+  expect(await mended.undo("one")).toBeNull();
+  await mended.close();
+  writeFileSync(path, readFileSync(path, "utf8").trimEnd());
+  const unended = await RankingFile.open(path);
+  await unended.append(first!, [1, 2]);
+  expect([unended.wasMended, unended.rankings.map(({ prompt }) => prompt)]).toEqual([false, ["R", "é"]]);
+  await unended.close();
+  expect((await readRankings([path])).map(({ ranks }) => ranks)).toEqual([
+    [1, 2],
+    [1, 2],
+  ]);
 });

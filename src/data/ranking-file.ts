@@ -1,76 +1,136 @@
-import { appendFile, readFile } from "node:fs/promises";
-import { DataError } from "../core/errors.ts";
-import { writeFileAtomic } from "../files/atomic-write.ts";
-import { fileError, systemCode } from "../files/file-error.ts";
+import { groupBy } from "../core/group-by.ts";
+import { OwnedLines } from "../files/owned-lines.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 
 /** Answers to be ranked. */
 export interface Candidates {
   readonly prompt: string | readonly ChatMessage[];
   readonly completions: readonly string[];
+  /** Who wrote each of them, where that is known. */
+  readonly models?: readonly string[] | undefined;
 }
 
-/** A JSONL file of rankings that grows by one line a decision, so that nothing is lost when ranking is interrupted. */
-export class RankingFile {
-  readonly path: string;
-  #lines: string[];
+/** How a ranking came to be. */
+export interface RankingDetails {
+  /** Names this decision: one that is saved twice, as an answer was lost on its way, is there once. */
+  readonly id?: string | undefined;
+  /** Who decided. */
+  readonly rater?: string | undefined;
+  /** Time it took, in seconds. */
+  readonly seconds?: number | undefined;
+  /** The order on screen: numbers of the answers from 0, the first shown first. */
+  readonly shown?: readonly number[] | undefined;
+  /** When: an ISO date. */
+  readonly ratedAt?: string | undefined;
+}
 
-  private constructor(path: string, lines: string[]) {
-    this.path = path;
-    this.#lines = lines;
+/** A ranking as the file has it; 1 is best, equal ranks are ties. */
+export interface SavedRanking extends Candidates, RankingDetails {
+  readonly ranks: readonly number[];
+}
+
+interface Entry {
+  readonly line: string;
+  readonly key: string;
+  readonly ranking: SavedRanking;
+}
+
+/**
+ * A JSONL file of rankings that grows by one line a decision, so that nothing is lost when ranking is interrupted. Only
+ * this process writes it until it is closed.
+ */
+export class RankingFile {
+  readonly #file: OwnedLines;
+  #entries: readonly Entry[] = [];
+  /** Of each set of answers its rankings, oldest first. */
+  #ofKey = new Map<string, Entry[]>();
+
+  private constructor(file: OwnedLines) {
+    this.#file = file;
+    this.#hold(file.lines.map(entryOf));
   }
 
   /**
-   * @throws {FileError} when it exists and cannot be read.
-   * @throws {DataError} when its last line is incomplete, or a line is no ranking.
+   * @throws {FileError} when another process writes it, naming that process, or it cannot be read.
+   * @throws {DataError} when a line is no ranking.
    */
   static async open(path: string): Promise<RankingFile> {
-    const text = await readFile(path, "utf8").catch((error: unknown) => {
-      if (systemCode(error) === "ENOENT") return "";
-      throw fileError(path, "read", error);
-    });
-    if (text !== "" && !text.endsWith("\n")) {
-      throw new DataError(`${path}: its last line is incomplete; end or remove that line, then go on`);
-    }
-    const lines = text.split("\n").slice(0, -1);
-    const other = lines.findIndex((line) => !isRanking(line));
-    if (other >= 0) throw new DataError(`${path}, line ${other + 1}: is no ranking; choose another file to add to`);
-    return new RankingFile(path, lines);
+    const rules = { isLine: isRanking, what: "ranking", remedy: "choose another --output" };
+    return new RankingFile(await OwnedLines.open(path, rules));
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** Whether a line that was cut short, as whoever wrote it was killed, was taken away. */
+  get wasMended(): boolean {
+    return this.#file.wasMended;
   }
 
   /** Rankings in the file. */
   get length(): number {
-    return this.#lines.length;
+    return this.#entries.length;
+  }
+
+  /** All of them, oldest first. */
+  get rankings(): readonly SavedRanking[] {
+    return this.#entries.map(({ ranking }) => ranking);
   }
 
   /** Whether these very answers are ranked already. */
   has(candidates: Candidates): boolean {
-    const key = keyOf(candidates);
-    return this.#lines.some((line) => keyOf(parse(line)) === key);
+    return this.#ofKey.has(candidatesKey(candidates));
+  }
+
+  /** The rankings of these very answers, oldest first. */
+  ratingsOf(candidates: Candidates): SavedRanking[] {
+    return (this.#ofKey.get(candidatesKey(candidates)) ?? []).map(({ ranking }) => ranking);
+  }
+
+  /** The ranking that was saved under a name. */
+  named(id: string): SavedRanking | null {
+    return this.#entries.find(({ ranking }) => ranking.id === id)?.ranking ?? null;
   }
 
   /**
-   * Adds a ranking; 1 is best, equal ranks are ties.
+   * Adds a ranking, which is on disk when this is over; 1 is best, equal ranks are ties.
    *
    * @throws {FileError} when the disk is full.
    */
-  async append({ prompt, completions }: Candidates, ranks: readonly number[]): Promise<void> {
-    const line = JSON.stringify({ prompt, completions, ranks });
-    await appendFile(this.path, `${line}\n`).catch((error: unknown) => {
-      throw fileError(this.path, "write", error);
-    });
-    this.#lines.push(line);
+  async append(
+    { prompt, completions, models }: Candidates,
+    ranks: readonly number[],
+    { ratedAt, ...details }: RankingDetails = {},
+  ): Promise<void> {
+    const line = JSON.stringify({ prompt, completions, ranks, models, ...details, rated_at: ratedAt });
+    await this.#file.append(line);
+    this.#hold([...this.#entries, entryOf(line)]);
   }
 
   /**
-   * Takes the last ranking away again, all at once: whatever happens, the file holds the rankings with or without it.
+   * Takes the last ranking away again, or that of a name, all at once: whatever happens, the file holds the rankings
+   * with or without it.
    *
+   * @returns the ranking, or null where there is none.
    * @throws {FileError} when the disk is full; nothing is lost then.
    */
-  async undo(): Promise<void> {
-    const lines = this.#lines.slice(0, -1);
-    await writeFileAtomic(this.path, lines.map((line) => `${line}\n`).join(""));
-    this.#lines = lines;
+  async undo(id?: string): Promise<SavedRanking | null> {
+    const last = id === undefined ? this.#entries.at(-1) : this.#entries.find(({ ranking }) => ranking.id === id);
+    if (last === undefined) return null;
+    await this.#file.remove(last.line);
+    this.#hold(this.#entries.filter((entry) => entry !== last));
+    return last.ranking;
+  }
+
+  /** Lets others write the file. */
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  #hold(entries: readonly Entry[]): void {
+    this.#entries = entries;
+    this.#ofKey = groupBy(entries, ({ key }) => key);
   }
 }
 
@@ -102,19 +162,26 @@ export function parseOrder(text: string, count: number): readonly number[] | str
   return groups.length === 1 ? "all answers are equal, which says nothing: skip them" : ranks;
 }
 
-function keyOf({ prompt, completions }: Partial<Candidates>): string {
+/** What tells candidates from others: their texts. */
+export function candidatesKey({ prompt, completions }: Candidates): string {
   return JSON.stringify([prompt, completions]);
 }
 
-function parse(line: string): Partial<Candidates> {
-  try {
-    return (JSON.parse(line) as Partial<Candidates> | null) ?? {};
-  } catch {
-    return {};
-  }
+function entryOf(line: string): Entry {
+  const { rated_at: ratedAt, ...row } = JSON.parse(line) as SavedRanking & { readonly rated_at?: string };
+  const ranking = ratedAt === undefined ? row : { ...row, ratedAt };
+  return { line, key: candidatesKey(ranking), ranking };
 }
 
 function isRanking(line: string): boolean {
   const { completions, ranks } = parse(line) as { readonly completions?: unknown; readonly ranks?: unknown };
   return Array.isArray(completions) && Array.isArray(ranks) && ranks.length === completions.length;
+}
+
+function parse(line: string): object {
+  try {
+    return (JSON.parse(line) as object | null) ?? {};
+  } catch {
+    return {};
+  }
 }

@@ -1,132 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { FileError } from "../core/errors.ts";
-import { fileError, systemCode } from "../files/file-error.ts";
-import { isRunning } from "../files/writers.ts";
+import { claim, isClaimed } from "../files/claim.ts";
 
 const lockName = "run.lock";
 
-/** Who writes a run folder. */
-interface Owner {
-  readonly pid: number;
-  readonly host: string;
-  /** Start of the process in clock ticks where the system tells it: process numbers are used again. */
-  readonly started: string | null;
-}
-
 /**
- * Claims a run folder for this process, so that no two write it. The claim of a process that died is taken over.
- *
- * A claim is a folder `run.lock` with one file in it that has a name of its own. It is made beside its place and put
- * there by renaming, which fails while another one stands there; and an abandoned one is taken away by the name of its
- * file, which cannot hit the claim that another process has put there meanwhile.
+ * Claims a run folder for this process, so that no two write it: see {@link claim}.
  *
  * @returns a function that gives the folder back.
- * @throws {FileError} when another process has it.
- * @throws {FileError} when the folder cannot be written.
+ * @throws {FileError} when another process has it, or the folder cannot be written.
  */
 export function lockRun(folder: string): () => void {
-  const path = join(folder, lockName);
-  const name = `${process.pid}-${randomBytes(6).toString("hex")}`;
-  const prepared = join(folder, `.run.lock-${name}`);
-  try {
-    mkdirSync(prepared);
-    const owner: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
-    writeFileSync(join(prepared, name), JSON.stringify(owner));
-    while (!hasTakenPlace(prepared, path)) removeAbandoned(path, folder);
-  } catch (error) {
-    rmSync(prepared, { recursive: true, force: true });
-    throw fileError(path, "write", error);
-  }
-  return () => {
-    rmSync(join(path, name), { force: true });
-    removeIfEmpty(path);
-  };
+  return claim(join(folder, lockName), { what: folder, remedy: "choose another --output" });
 }
 
 /** Whether a process writes a run folder, as far as this machine can know. Changes nothing. */
 export function isRunLocked(folder: string): boolean {
-  const path = join(folder, lockName);
-  return namesIn(path).some((name) => {
-    const owner = readOwner(join(path, name));
-    return owner !== null && isAlive(owner);
-  });
-}
-
-function hasTakenPlace(prepared: string, path: string): boolean {
-  try {
-    renameSync(prepared, path);
-    return true;
-  } catch (error) {
-    const taken = process.platform === "win32" ? ["EPERM", "EEXIST"] : ["ENOTEMPTY", "EEXIST"];
-    if (taken.includes(systemCode(error) ?? "")) return false;
-    throw error;
-  }
-}
-
-/** Removes the claim at `path` unless its owner lives. */
-function removeAbandoned(path: string, folder: string): void {
-  for (const name of namesIn(path)) {
-    const owner = readOwner(join(path, name));
-    if (owner !== null && isAlive(owner)) throw inUse(folder, path, owner);
-    rmSync(join(path, name), { force: true });
-  }
-  removeIfEmpty(path);
-}
-
-function removeIfEmpty(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch (error) {
-    if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(systemCode(error) ?? "")) throw error;
-  }
-}
-
-function inUse(folder: string, path: string, owner: Owner): FileError {
-  const where = owner.host === hostname() ? "" : ` on ${owner.host}`;
-  return new FileError(
-    `${folder} is being written by process ${owner.pid}${where}; wait for it or choose another --output ` +
-      `(if it is not running any more, delete ${path})`,
-  );
-}
-
-/** Whether the owner still runs. On another machine that cannot be known, so it counts as running. */
-function isAlive(owner: Owner): boolean {
-  if (owner.host !== hostname()) return true;
-  return isRunning(owner.pid) && owner.started === startOf(owner.pid);
-}
-
-/** Field 22 of Linux's process status, after the name in parentheses; null on other systems. */
-function startOf(pid: number): string | null {
-  const status = readText(`/proc/${pid}/stat`);
-  return status?.slice(status.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-}
-
-/** A claim that is gone, or cannot be read because a power cut emptied it, has no owner. */
-function readOwner(path: string): Owner | null {
-  try {
-    const owner: unknown = JSON.parse(readText(path) ?? "");
-    return typeof owner === "object" && owner !== null && "pid" in owner && "host" in owner ? (owner as Owner) : null;
-  } catch {
-    return null;
-  }
-}
-
-function readText(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return null;
-  }
-}
-
-function namesIn(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return [];
-    throw error;
-  }
+  return isClaimed(join(folder, lockName));
 }
