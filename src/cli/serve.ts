@@ -50,6 +50,19 @@ export const ServeSettings = z.object({
     .default([])
     .describe("origin of web pages that may ask the server; may be given more than once")
     .meta({ placeholder: "origin" }),
+  rank: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("prompts and answers of stemma sample that people rank in the browser app; may be given more than once")
+    .meta({ placeholder: "file", commas: false }),
+  feedback: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "folder that rankings and conversations of the app are kept in (default: feedback, with --rank; else none)",
+    )
+    .meta({ placeholder: "folder" }),
   slots: z.int().min(1).max(32).default(8).describe("sequences that a model computes side by side"),
   queue: z.int().min(0).max(100_000).default(64).describe("sequences that may wait for a slot; more are refused"),
   context: z
@@ -135,6 +148,7 @@ async function serverSettings(settings: ServeSettings, io: Io): Promise<ServerSe
       cacheBytes: Math.floor(bytes * cacheShare),
     },
     queue: settings.queue,
+    feedback: feedbackSettings(settings),
     doors: {
       rules: {
         hosts: [...named, ...allowHost].map((name) => name.toLowerCase()),
@@ -144,6 +158,11 @@ async function serverSettings(settings: ServeSettings, io: Io): Promise<ServerSe
     },
     note: io.note,
   };
+}
+
+function feedbackSettings({ rank, feedback }: ServeSettings): ServerSettings["feedback"] {
+  const folder = feedback ?? (rank.length > 0 ? "feedback" : null);
+  return folder === null ? null : { folder, samples: rank };
 }
 
 /** Of the memory for models, what the sequences of one may take, where the context is not said. */

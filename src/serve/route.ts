@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { ApiError } from "./api-error.ts";
+import type { Feedback } from "./feedback/feedback.ts";
 import type { JobTable } from "./jobs/job-table.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelTable } from "./model-table.ts";
@@ -17,6 +18,8 @@ export interface Service {
   readonly runs: RunTable;
   /** Null where nobody allowed to start any. */
   readonly jobs: JobTable | null;
+  /** What people say about answers; null where nothing is kept. */
+  readonly feedback: Feedback | null;
   /** Requests that are being read and handled, and whatever is being generated for those whose answer has begun. */
   readonly active: Set<UnderWay>;
   /** Whether it takes no more requests. */

@@ -8,6 +8,8 @@ import { getRequestListener } from "@hono/node-server";
 import { ApiError } from "./api-error.ts";
 import type { Doors } from "./app.ts";
 import { createApp } from "./app.ts";
+import type { FeedbackSettings } from "./feedback/feedback.ts";
+import { Feedback } from "./feedback/feedback.ts";
 import { JobTable } from "./jobs/job-table.ts";
 import type { JobStage } from "./jobs/stage-form.ts";
 import { mostConnections, patience } from "./limits.ts";
@@ -38,6 +40,8 @@ export interface ServerSettings {
   /** Sequences that may wait for a slot. */
   readonly queue: number;
   readonly doors: Doors;
+  /** Where what people say is kept; null for nowhere. */
+  readonly feedback: FeedbackSettings | null;
   /** Is told what whoever runs the server should know; never what anyone asked. */
   readonly note: (line: string) => void;
 }
@@ -86,6 +90,7 @@ export async function startServer(
   const models = await ModelTable.from(settings.models, settings.memory, { engine, limits, metrics, note });
   known.models = models;
   const service: Service = {
+    feedback: settings.feedback && (await Feedback.open(settings.feedback)),
     ...{ models, metrics, active, runs: new RunTable(settings.runs), jobs: jobTable(settings, models) },
     isStopping: () => known.isStopping,
     defect: (where, error) => note(`${where}: unexpected failure: ${placeOf(error)}`),
@@ -118,6 +123,7 @@ export async function startServer(
       server.closeAllConnections();
       clearInterval(watch);
       models.close();
+      await service.feedback?.close();
       await isClosed;
     },
   };

@@ -1,0 +1,131 @@
+import { z } from "zod";
+import { parseOrder } from "../../data/ranking-file.ts";
+import { ApiError, wrongField } from "../api-error.ts";
+import type { Feedback } from "../feedback/feedback.ts";
+import type { RankingTask } from "../feedback/question.ts";
+import { readTicket } from "../feedback/question.ts";
+import { optional, usually } from "../fields.ts";
+import type { Asked, Service } from "../route.ts";
+import { defineRoute, json } from "../route.ts";
+import { NextQuestion, RankingTasks, SavedRankingAnswer, UndoneRanking } from "./feedback-answers.ts";
+
+/** A name that a page gives to something it sends, so that it may send it again. */
+export const SentId = z.string().regex(/^[\w-]{8,64}$/, "must have 8 to 64 letters, digits, - and _");
+
+const RaterName = z
+  .string()
+  .max(80)
+  .regex(/^[^\p{Cc}\p{Bidi_Control}]*$/u, "must have no control characters");
+
+/**
+ * What a server keeps of what people say.
+ *
+ * @throws {ApiError} 404 where it keeps nothing.
+ */
+export function feedbackOf({ feedback }: Service): Feedback {
+  if (feedback) return feedback;
+  const message = "this server keeps no rankings and conversations; start it with --feedback FOLDER, or --rank FILE";
+  throw new ApiError(404, message, { code: "no_feedback" });
+}
+
+/** Prompts of a task that somebody ranked. */
+async function rankedIn({ all }: RankingTask, feedback: Feedback): Promise<number> {
+  const file = await feedback.rankings();
+  return all.filter((candidates) => file.has(candidates)).length;
+}
+
+/** `GET /api/rankings` */
+export const rankingTasks = defineRoute({
+  method: "GET",
+  path: "/api/rankings",
+  summary: "what there is to rank",
+  body: null,
+  answer: { type: "json", schema: RankingTasks },
+  async handle({ service }) {
+    const feedback = feedbackOf(service);
+    const tasks = await Promise.all(
+      (await feedback.tasks()).map(async (task) => {
+        return { name: task.name, prompts: task.all.length, ranked: await rankedIn(task, feedback) };
+      }),
+    );
+    return json({ file: feedback.rankingsPath, tasks } satisfies RankingTasks);
+  },
+});
+
+/** `GET /api/rankings/next?task=…&from=…&rater=…&page=…` */
+export const nextRanking = defineRoute({
+  method: "GET",
+  path: "/api/rankings/next",
+  summary: "the next answers to be ranked, without who wrote them (?task=name&from=place&rater=name&page=id)",
+  body: null,
+  answer: { type: "json", schema: NextQuestion },
+  async handle({ service, query }) {
+    const feedback = feedbackOf(service);
+    const task = await feedback.task(query("task") ?? "");
+    const from = Number(query("from") ?? 0);
+    if (!Number.isSafeInteger(from) || from < 0) throw wrongField("from", "from must be a whole number from 0 on");
+    const rater = checkedRater(query("rater") ?? "");
+    const file = await feedback.rankings();
+    const asker = { rater, page: (query("page") ?? "").slice(0, 64), now: Date.now() };
+    const question = feedback.questions.next(task, file, asker, from);
+    const ranked = await rankedIn(task, feedback);
+    return json({ question, prompts: task.all.length, ranked } satisfies NextQuestion);
+  },
+});
+
+const SaveRequest = z.object({
+  task: z.string(),
+  ticket: z.string().max(64).describe("what the question came with"),
+  order: z.string().max(400).describe("numbers of the answers from 1 as they were shown, best first: 3 1=4 2"),
+  id: SentId.describe("names this decision; sent again, it is saved once"),
+  rater: usually(RaterName, "").describe("who decided"),
+  seconds: optional(z.number().min(0).max(86_400)).describe("time that it took"),
+});
+
+/** `POST /api/rankings` */
+export const saveRanking = defineRoute({
+  method: "POST",
+  path: "/api/rankings",
+  summary: "save how somebody orders answers",
+  body: SaveRequest,
+  answer: { type: "json", schema: SavedRankingAnswer },
+  async handle({ service, body }: Asked<z.output<typeof SaveRequest>>) {
+    const feedback = feedbackOf(service);
+    const task = await feedback.task(body.task);
+    const { index, candidates, attempt, order } = readTicket(body.ticket, task);
+    const shownRanks = parseOrder(body.order, order.length);
+    if (typeof shownRanks === "string") throw wrongField("order", `order: ${shownRanks}`);
+    const isSaved = await feedback.save(candidates, attempt, {
+      ranks: candidates.completions.map((_, answer) => shownRanks[order.indexOf(answer)] ?? 0),
+      shown: order,
+      id: body.id,
+      ratedAt: new Date().toISOString(),
+      ...(body.rater === "" ? {} : { rater: body.rater }),
+      ...(body.seconds === null ? {} : { seconds: Math.round(body.seconds * 10) / 10 }),
+    });
+    feedback.questions.answered(task, index);
+    const { models } = candidates;
+    const written = models ? order.map((answer) => models[answer] ?? "") : null;
+    const ranked = await rankedIn(task, feedback);
+    return json({ isSaved, ranks: [...shownRanks], models: written, ranked } satisfies SavedRankingAnswer);
+  },
+});
+
+/** `POST /api/rankings/undo` */
+export const undoRanking = defineRoute({
+  method: "POST",
+  path: "/api/rankings/undo",
+  summary: "take a saved ranking away again",
+  body: z.object({ id: SentId }),
+  answer: { type: "json", schema: UndoneRanking },
+  async handle({ service, body }) {
+    const undone = await feedbackOf(service).undo(body.id);
+    return json({ isUndone: undone !== null } satisfies UndoneRanking);
+  },
+});
+
+function checkedRater(name: string): string {
+  const result = RaterName.safeParse(name);
+  if (result.success) return result.data;
+  throw wrongField("rater", "rater must have at most 80 characters, and no control characters");
+}
