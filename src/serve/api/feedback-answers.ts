@@ -17,7 +17,12 @@ export const FeedbackOffer = z.object({
 export type FeedbackOffer = z.output<typeof FeedbackOffer>;
 
 /** `GET /api/rankings` */
-export const RankingTasks = z.object({ file: z.string(), tasks: z.array(Task) });
+export const RankingTasks = z.object({
+  file: z.string(),
+  /** Folder of a model of this server that a reward model can begin as; null where it has none. */
+  base: z.string().nullable(),
+  tasks: z.array(Task),
+});
 export type RankingTasks = z.output<typeof RankingTasks>;
 
 /** `GET /api/rankings/next` */

@@ -48,7 +48,9 @@ export const rankingTasks = defineRoute({
         return { name: task.name, prompts: task.all.length, ranked: await rankedIn(task, feedback) };
       }),
     );
-    return json({ file: feedback.rankingsPath, tasks } satisfies RankingTasks);
+    const writers = service.models.all().filter(({ found }) => found.kind === "decoder");
+    const base = (writers.find(({ name }) => name === "sft") ?? writers[0])?.found.path ?? null;
+    return json({ file: feedback.rankingsPath, base, tasks } satisfies RankingTasks);
   },
 });
 
