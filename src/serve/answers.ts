@@ -119,6 +119,7 @@ export type ModelEntry = z.output<typeof ModelEntry>;
 
 /** An answer of `/v1/models`. */
 export const ModelList = z.object({ object: z.literal("list"), data: z.array(ModelEntry) });
+export type ModelList = z.output<typeof ModelList>;
 
 /** An answer of `/v1/embeddings`; the numbers are a list, or base64 of their float32 bytes. */
 export const Embeddings = z.object({

@@ -10,5 +10,5 @@ test("what a reward model is asked is what it learnt from", async () => {
   const messages = [{ role: "user", content: "the heaven" }];
   const learnt = encodeAnswer({ where: "here", messages }, { role: "assistant", content: "and the earth" }, encoder);
   const text = await PromptText.of(encoder);
-  expect([...(await text.answered(messages, "and the earth"))]).toEqual([...learnt.prompt, ...learnt.answer]);
+  expect([...(await text.answered(messages, "and the earth")).ids]).toEqual([...learnt.prompt, ...learnt.answer]);
 });

@@ -10,6 +10,8 @@ export interface Page {
 
 /** Every page, in the order of the navigation. The first is shown where the address names none. */
 export const pages: readonly Page[] = [
+  { path: "chat", title: "Chat", group: "Talk", load: () => import("./pages/Chat.svelte") },
+  { path: "rank", title: "Rank", group: "Talk", load: () => import("./pages/Rank.svelte") },
   { path: "runs", title: "Runs", group: "Train", load: () => import("./pages/Runs.svelte") },
   { path: "jobs", title: "Jobs", group: "Train", load: () => import("./pages/Jobs.svelte") },
   { path: "model", title: "Model", group: "Look inside", load: () => import("./pages/Model.svelte") },

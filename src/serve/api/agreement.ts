@@ -51,7 +51,7 @@ function withRewardModel(asked: Asked, name: string, rankings: readonly SavedRan
       if (texts > requestLimits.texts) break;
       const prompt = messagesOf(ranking);
       const answered = ranking.completions.map((answer) => opened.text.answered(prompt, answer));
-      const inputs = await Promise.all(answered);
+      const inputs = (await Promise.all(answered)).map(({ ids }) => ids);
       if (inputs.every((ids) => ids.length <= context)) chosen.push({ ranks: ranking.ranks, inputs });
     }
     const inputs = chosen.flatMap((one) => one.inputs.map((ids) => ({ ids, skipped: 0 })));
