@@ -14,6 +14,7 @@ const computesNothing = [
   "serve-app",
   "serve-hostile",
   "serve-lifecycle",
+  "serve-rankings",
   "serve-refusals",
   "serve-runs",
   "serve-slots",
@@ -31,7 +32,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "sources",
-          include: ["{src,test,bench,examples,recipes}/**/*.test.ts"],
+          include: ["{src,test,bench,examples,recipes}/**/*.test.ts", "web/src/**/*.test.ts"],
           exclude: [e2e, browserApp],
           testTimeout: 20_000,
         },

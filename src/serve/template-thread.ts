@@ -77,7 +77,6 @@ export class TemplateThread {
       resourceLimits: { maxOldGenerationSizeMb: mostMemory },
       stdout: true, // a thread has nothing to print
     });
-    worker.unref();
     worker.on("message", (said: FromTemplate) => {
       if (worker === this.#worker) this.#hear(said);
     });
@@ -86,6 +85,7 @@ export class TemplateThread {
       const isMemory = "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
       this.#end(isMemory ? `takes more than ${mostMemory} MiB of memory` : `cannot be run (${error.message})`);
     });
+    worker.unref(); // at the end: a listener that is added holds the process again
     return worker;
   }
 
