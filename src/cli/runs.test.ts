@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { DataError, SettingsError } from "../core/errors.ts";
 import { runs, sizeText } from "./runs.ts";
 import { runsPlot } from "./runs-plot.ts";
 import { runsShow } from "./runs-show.ts";
+import { WatchedRuns } from "./runs-watch.ts";
 import { sparkline } from "./sparkline.ts";
 
 let folder = "";
@@ -45,6 +46,29 @@ test("runs are listed with what differs among those of one stage", async () => {
   expect(result).toMatchObject({
     runs: [{ command: "pretrain", step: 3, steps: 3 }, { steps: 9 }, { command: "ppo", steps: null }],
   });
+});
+
+test("runs that are watched get a line when they change, and one that begins meanwhile, too", async () => {
+  const path = writeRun("a", "pretrain", { steps: 9 }, falling(5));
+  const stop = new AbortController();
+  const looks: string[][] = [];
+  const watched = new WatchedRuns([folder]);
+  watched.changed(await watched.read());
+  await watched.follow(0.01, stop.signal, (changed) => {
+    looks.push(changed.map(({ command, step }) => `${command} ${step}`));
+    if (looks.length === 1) appendFileSync(join(path, "metrics.jsonl"), '{"step":4,"loss":1.5}\n');
+    if (looks.length === 2) writeRun("b", "sft", { steps: 5 }, [{ step: 1, loss: 3 }]);
+    if (looks.length === 3) stop.abort();
+  });
+  expect(looks).toEqual([[], ["pretrain 4"], ["sft 1"]]);
+});
+
+test("a watch shows the list and goes on until it is ended", async () => {
+  writeRun("a", "pretrain", { steps: 9 }, falling(5));
+  const outside = { stopSignal: () => AbortSignal.timeout(30) };
+  const { shown, result } = await runCommand(runs, { folders: [folder], watch: 0.1 }, [], outside);
+  expect(shown).toMatch(/a +pretrain .* 3\/9 +stopped/);
+  expect(result).toMatchObject({ runs: [{ step: 3 }] });
 });
 
 test.each([60, 80, 140])("the list fits a terminal of %d columns", async (columns) => {

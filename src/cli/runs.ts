@@ -3,10 +3,10 @@ import { relative } from "node:path";
 import { z } from "zod";
 import { runDifferences } from "../train/run-differences.ts";
 import type { RunReport } from "../train/run-reader.ts";
-import { findRuns, readRun } from "../train/run-reader.ts";
 import { defineCommand } from "./command.ts";
 import { tellingFacts } from "./metric-text.ts";
 import { formatDuration } from "./progress.ts";
+import { WatchedRuns } from "./runs-watch.ts";
 import type { Column } from "./table.ts";
 import { tableLines } from "./table.ts";
 
@@ -27,20 +27,33 @@ export const runs = defineCommand({
       .default([usualFolder])
       .describe("where to look, folders inside them included")
       .meta({ positional: true, commas: false, placeholder: "folder" }),
+    watch: z
+      .number()
+      .min(0.1)
+      .max(86_400)
+      .optional()
+      .describe("go on until Ctrl-C: look again every so many seconds, and show a line of each run that changed")
+      .meta({ placeholder: "seconds" }),
   }),
-  examples: ["stemma runs", "stemma runs runs/old runs/new --json"],
-  async run({ folders }, io) {
+  examples: ["stemma runs", "stemma runs --watch 5", "stemma runs runs/old runs/new --json"],
+  async run({ folders, watch }, io) {
     const isNothingYet = folders.join() === usualFolder && !existsSync(usualFolder);
-    const paths = new Set(isNothingYet ? [] : (await Promise.all(folders.map(findRuns))).flat());
-    const reports: RunReport[] = [];
-    for (const path of paths) reports.push(await readRun(path));
+    const watched = new WatchedRuns(isNothingYet ? [] : folders);
+    const signal = watch === undefined ? null : io.stopSignal();
+    const reports = await watched.read();
     if (reports.length === 0) {
       io.print(
         `there are no runs in ${folders.join(", ")}; a stage makes one in its --output, stemma runs FOLDER looks there`,
       );
     }
     for (const line of listing(reports, io.columns ?? undefined)) io.print(line);
-    return { runs: reports };
+    if (watch !== undefined && signal !== null) {
+      watched.changed(reports);
+      await watched.follow(watch, signal, (changed) => {
+        for (const report of changed) io.print(changeLine(report));
+      });
+    }
+    return { runs: watch === undefined ? reports : await watched.read() };
   },
 });
 
@@ -71,6 +84,13 @@ function listing(reports: readonly RunReport[], width?: number): string[] {
     differences[i]?.join(", ") || "–",
   ]);
   return tableLines([head, ...rows], columns, width);
+}
+
+/** What is new of a run, in a line. */
+function changeLine(report: RunReport): string {
+  const words = [report.command ?? "?", stepsText(report), report.state];
+  const facts = tellingFacts(report.metrics).slice(0, mostFacts);
+  return `${relative("", report.path) || "."}  ${[...words, facts.join(", ")].filter(Boolean).join("  ")}`;
 }
 
 /** `40/60`, or `40` where the end is unknown. */
