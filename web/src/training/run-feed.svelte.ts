@@ -28,6 +28,8 @@ export class RunFeed {
   readonly metrics = new SvelteMap<string, WatchedRun>();
   #watched: readonly string[] = [];
   readonly #places = new Map<string, string>();
+  /** Runs whose metrics are shown until they are read anew. */
+  readonly #stale = new Set<string>();
   #stream = new AbortController();
   #isClosed = false;
 
@@ -81,12 +83,15 @@ export class RunFeed {
 
   /** Reads the metrics of those that are watched and not known yet. */
   async #readMetrics(signal: AbortSignal): Promise<void> {
-    const missing = this.#watched.filter((id) => !this.metrics.has(id) && this.runs?.has(id));
+    const isMissing = (id: string): boolean => this.#stale.has(id) || !this.metrics.has(id);
+    const missing = this.#watched.filter((id) => isMissing(id) && this.runs?.has(id));
     await Promise.all(
       missing.map(async (id) => {
         const { place, ...state } = await requestJson<RunMetrics>(metricsPath(id), { signal });
         this.#places.set(id, place);
-        this.metrics.set(id, { buckets: MetricBuckets.from(state), version: 0 });
+        const version = (this.metrics.get(id)?.version ?? -1) + 1;
+        this.metrics.set(id, { buckets: MetricBuckets.from(state), version });
+        this.#stale.delete(id);
       }),
     );
   }
@@ -133,7 +138,7 @@ export class RunFeed {
 
   /** What was read of a run no longer holds. */
   #forget(id: string): void {
-    this.metrics.delete(id);
+    this.#stale.add(id);
     this.#stream.abort();
   }
 }
