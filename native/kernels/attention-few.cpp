@@ -10,6 +10,9 @@ namespace {
 /** Heads whose scores are computed together, from one reading of the keys. */
 constexpr int kHeadsAtOnce = 4;
 
+/** Keys and values that are asked for ahead of use: the rows of a head lie apart, which no processor sees coming. */
+constexpr int64_t kRowsAhead = 32;
+
 /** Elements from one head's scores to the next. */
 constexpr int64_t kStride = scoreStride(kBlockKeys);
 
@@ -17,6 +20,12 @@ constexpr int64_t kStride = scoreStride(kBlockKeys);
 template <WeightFormat kStored>
 STEMMA_INLINE const void* placeOf(const void* stored, int64_t at) {
   return (const char*)stored + bytesOf(kStored, at);
+}
+
+/** Asks for kLanes numbers from number `at` on, once for every line of memory. */
+template <WeightFormat kStored>
+STEMMA_INLINE void askFor(const void* stored, int64_t at) {
+  if ((uint64_t)bytesOf(kStored, at) % 64 < (uint64_t)bytesOf(kStored, kLanes)) __builtin_prefetch(placeOf<kStored>(stored, at));
 }
 
 /** First number of one row of one head of what is stored as kStored. */
@@ -33,11 +42,14 @@ template <WeightFormat kStored, int kHeads>
 void scoreKeys(const float* queries, const void* keys, int64_t stride, int64_t count, int64_t d, float* scores) {
   for (int64_t j = 0; j < count; j += kLanes) {
     const int64_t some = count - j < kLanes ? count - j : kLanes;
+    const void* const next = placeOf<kStored>(keys, (j + kRowsAhead < count ? j + kRowsAhead : j) * stride);
     Vec sums[kHeads] = {};
     forVectors(d, [&](int64_t at, int64_t length) STEMMA_EXPANDED {
+#pragma GCC unroll 16
+      for (int k = 0; k < kLanes; k++) askFor<kStored>(placeOf<kStored>(next, k * stride), at);
       Vec square[kLanes];
       if (kStored == WeightFormat::float32 && some == kLanes && length == kLanes) {
-        loadTransposed((const float*)keys + j * stride + at, stride, square);
+        loadTransposed((const char*)((const float*)keys + j * stride + at), stride * 4, square);
       } else {
         for (int k = 0; k < kLanes; k++) {
           square[k] = k < some ? loadWeights<kStored>(placeOf<kStored>(keys, (j + k) * stride), at, length) : Vec{};
@@ -86,7 +98,10 @@ STEMMA_INLINE void addValues(const float* weights, const void* values, int64_t s
   Vec sums[kVectors] = {};
   for (int64_t j = 0; j < count; j++) {
     const void* value = placeOf<kStored>(values, j * stride);
+    const void* next = placeOf<kStored>(values, (j + kRowsAhead < count ? j + kRowsAhead : j) * stride);
     const Vec weight = broadcast(weights[j]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; v++) askFor<kStored>(next, v * kLanes);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors - 1; v++) {
       sums[v] = fma(weight, loadWeights<kStored>(value, v * kLanes, kLanes), sums[v]);

@@ -62,6 +62,13 @@ STEMMA_INLINE Vec unitsOfRow(const void* row, int64_t at, int64_t k) {
   }
 }
 
+/** The units that are first, or second, in pairs of 16-bit weights. */
+template <Format kFormat, WeightFormat kWeights, int kSecond>
+STEMMA_INLINE Vec unitsOfPairs(Vec pairs) {
+  const Vec x = numbersOfPairs<kWeights, kSecond>(pairs);
+  return kFormat == Format::rounded && kWeights == WeightFormat::float16 ? roundToBfloat16(x) : x;
+}
+
 /** A square of b stored [n, k]: the units of up to kLanes columns, a column to a lane. */
 template <Format kFormat, WeightFormat kWeights>
 STEMMA_INLINE void loadSquare(const Matmul& p, int64_t column, int64_t columns, int64_t unit, int64_t units,
@@ -70,7 +77,7 @@ STEMMA_INLINE void loadSquare(const Matmul& p, int64_t column, int64_t columns, 
   const int64_t rowBytes = bytesOf(kWeights, p.k);
   const char* const b = (const char*)p.b + column * rowBytes;
   if (kFormat == Format::float32 && kWeights == WeightFormat::float32 && columns == kLanes && units == kLanes) {
-    return loadTransposed((const float*)b + unit, p.k, square);
+    return loadTransposed(b + unit * 4, rowBytes, square);
   }
   for (int j = 0; j < kLanes; j++) {
     square[j] = j < columns ? unitsOfRow<kFormat, kWeights>(b + j * rowBytes, unit * kWidth, p.k) : Vec{};
@@ -78,40 +85,74 @@ STEMMA_INLINE void loadSquare(const Matmul& p, int64_t column, int64_t columns, 
   transposeSquare(square);
 }
 
+/** Memory that is soon read, in parts side by side: a processor fetches several streams faster than one. */
+template <int kParts>
+struct Ahead {
+  const char* at;
+  int64_t part;
+};
+
+/** Asks for the next kBytes of each part. */
+template <int kBytes, int kParts>
+STEMMA_INLINE void ask(Ahead<kParts>& ahead) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kParts; i++) {
+#pragma GCC unroll 8
+    for (int byte = 0; byte < kBytes; byte += 64) __builtin_prefetch(ahead.at + i * ahead.part + byte, 0, 2);
+  }
+  ahead.at += kBytes;
+}
+
+/** Columns that make a part of what is asked for. */
+constexpr int64_t kPartColumns = kLanes < 4 ? kLanes : 4;
+template <int kSquares>
+using NextColumns = Ahead<kSquares * kLanes / kPartColumns>;
+
 /**
  * Up to kSquares · kLanes columns of a product with b stored [n, k]: squares of b are transposed in registers, so that each
- * column is a lane and sums run over k in order, as those of a tile do. Two squares hide the latency of adding where rows
- * are few; one asks for the next columns meanwhile, as one stream.
+ * column is a lane and sums run over k in order, as those of a tile do. Weights of 16 bits are transposed as pairs, which
+ * takes half of the shuffles. Two squares hide the latency of adding where rows are few.
  */
 template <Format kFormat, WeightFormat kWeights, int kRows, int kSquares>
-STEMMA_INLINE void dotColumns(const Matmul& p, const Rows& a, const Block& block, int64_t column, int64_t count) {
-  const char* ahead = (const char*)p.b + (column + kLanes) * bytesOf(kWeights, p.k) +
-                      kLanes * bytesOf(kWeights, block.begin * unitWidth(kFormat));
+STEMMA_INLINE void dotColumns(const Matmul& p, const Rows& a, const Block& block, int64_t column, int64_t count,
+                              NextColumns<kSquares>& next) {
+  constexpr int64_t kWidth = unitWidth(kFormat);
+  const int64_t rowBytes = bytesOf(kWeights, p.k), columns = kSquares > 1 ? kLanes : count;
   Vec sums[kSquares][kRows] = {};
-  forVectors(block.end - block.begin, [&](int64_t at, int64_t units) STEMMA_EXPANDED {
-    const int64_t u = block.begin + at;
+  const auto add = [&](int s, int64_t unit, Vec b) STEMMA_EXPANDED {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; r++) {
+      sums[s][r] = multiplyAdd<kFormat>(broadcast(a.data[r * a.units + unit]), b, sums[s][r]);
+    }
+  };
+  int64_t begin = block.begin;
+  if constexpr (blockBytes(kWeights) == 2) {
+    for (; columns == kLanes && begin + 2 * kLanes <= block.end; begin += 2 * kLanes) {
+      ask<kPartColumns * kLanes * 4>(next);
+#pragma GCC unroll 2
+      for (int s = 0; s < kSquares; s++) {
+        Vec pairs[kLanes];
+        loadTransposed((const char*)p.b + (column + s * kLanes) * rowBytes + begin * 2, rowBytes, pairs);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; i++) {
+          add(s, begin + 2 * i, unitsOfPairs<kFormat, kWeights, 0>(pairs[i]));
+          add(s, begin + 2 * i + 1, unitsOfPairs<kFormat, kWeights, 1>(pairs[i]));
+        }
+      }
+    }
+  }
+  forVectors(block.end - begin, [&](int64_t at, int64_t units) STEMMA_EXPANDED {
+    const int64_t u = begin + at;
+    ask<kPartColumns * bytesOf(kWeights, kLanes * kWidth)>(next);
 #pragma GCC unroll 2
     for (int s = 0; s < kSquares; s++) {
       Vec square[kLanes];
-      loadSquare<kFormat, kWeights>(p, column + s * kLanes, kSquares > 1 ? kLanes : count, u, units, square);
-      if (kSquares == 1) {
-        constexpr int64_t kBytes = kLanes * bytesOf(kWeights, kLanes * unitWidth(kFormat));
-#pragma GCC unroll 16
-        for (int64_t byte = 0; byte < kBytes; byte += 64) __builtin_prefetch(ahead + byte);
-        ahead += kBytes;
-      }
-      const float* row = a.data + u;
-      const auto add = [&](int i) STEMMA_EXPANDED {
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; r++) {
-          sums[s][r] = multiplyAdd<kFormat>(broadcast(row[r * a.units + i]), square[i], sums[s][r]);
-        }
-      };
+      loadSquare<kFormat, kWeights>(p, column + s * kLanes, columns, u, units, square);
       if (units == kLanes) {
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes; i++) add(i);
+        for (int i = 0; i < kLanes; i++) add(s, u + i, square[i]);
       } else {
-        for (int i = 0; i < units; i++) add(i);
+        for (int i = 0; i < units; i++) add(s, u + i, square[i]);
       }
     }
   });
@@ -121,7 +162,6 @@ STEMMA_INLINE void dotColumns(const Matmul& p, const Rows& a, const Block& block
 #pragma GCC unroll 2
     for (int s = 0; s < kSquares; s++) {
       float* const out = a.out + r * p.n + column + s * kLanes;
-      const int64_t columns = kSquares > 1 ? kLanes : count;
       storeSome(out, block.add ? loadSome(out, columns) + sums[s][r] : sums[s][r], columns);
     }
   }
@@ -187,24 +227,35 @@ STEMMA_INLINE void forRows(const Matmul& p, const float* data, int64_t units, Bo
   }
 }
 
+/** Calls `body` for the blocks of k, one after the other. */
+template <class Body>
+STEMMA_INLINE void forBlocksOfSums(const Matmul& p, int64_t units, int64_t step, Body&& body) {
+  for (int64_t begin = 0; begin < units; begin += step) {
+    body(Block{begin, least(begin + step, units), p.accumulate || begin > 0});
+  }
+}
+
 template <Format kFormat, WeightFormat kWeights>
 void fillColumns(const Matmul& p, const float* a, Columns columns) {
   const int64_t units = unitsOf(kFormat, p.k), step = blockUnits(kFormat, units, p.weights);
   forRows(p, a, units, [&](auto count, const Rows& rows) {
-    for (int64_t begin = 0; begin < units; begin += step) {
-      const Block block{begin, least(begin + step, units), p.accumulate || begin > 0};
-      if (!p.transposeB) {
+    if (!p.transposeB) {
+      return forBlocksOfSums(p, units, step, [&](const Block& block) {
         sumColumns<kFormat, kWeights, count.value>(p, rows, block, columns);
-        continue;
-      }
-      int64_t j = columns.begin;
-      for (; count.value <= 2 && j + 2 * kLanes <= columns.end; j += 2 * kLanes) {
-        dotColumns<kFormat, kWeights, least(count.value, 2), 2>(p, rows, block, j, 2 * kLanes);
-      }
-      for (; j < columns.end; j += kLanes) {
-        dotColumns<kFormat, kWeights, count.value, 1>(p, rows, block, j, least(kLanes, columns.end - j));
-      }
+      });
     }
+    const auto dot = [&](auto squares, int64_t column, int64_t some) STEMMA_EXPANDED {
+      constexpr int64_t kColumns = squares.value * kLanes;
+      const int64_t rowBytes = bytesOf(kWeights, p.k), last = p.n - kColumns, next = column + kColumns;
+      NextColumns<squares.value> ahead{(const char*)p.b + (next < last ? next : column) * rowBytes, kPartColumns * rowBytes};
+      forBlocksOfSums(p, units, step, [&](const Block& block) STEMMA_EXPANDED {
+        dotColumns<kFormat, kWeights, squares.value == 2 ? least(count.value, 2) : count.value, squares.value>(
+            p, rows, block, column, some, ahead);
+      });
+    };
+    int64_t j = columns.begin;
+    for (; count.value <= 2 && j + 2 * kLanes <= columns.end; j += 2 * kLanes) dot(Count<2>{}, j, 2 * kLanes);
+    for (; j < columns.end; j += kLanes) dot(Count<1>{}, j, least(kLanes, columns.end - j));
   });
 }
 

@@ -51,21 +51,21 @@ STEMMA_INLINE void transposeSquare(Vec (&rows)[kLanes]) {
 }
 
 /**
- * The square whose column j is the kLanes numbers from `rows + j · stride` on. Quarters of rows are put in their places as
- * they are loaded, which leaves half of the shuffles.
+ * The square whose column j is the kLanes words of four bytes, of any alignment, from `stride` · j bytes after `rows` on.
+ * Quarters of rows are put in their places as they are loaded, which leaves half of the shuffles.
  */
-STEMMA_INLINE void loadTransposed(const float* rows, int64_t stride, Vec (&square)[kLanes]) {
+STEMMA_INLINE void loadTransposed(const char* rows, int64_t stride, Vec (&square)[kLanes]) {
 #if defined(__AVX512F__)
 #pragma GCC unroll 4
   for (int c = 0; c < 4; c++) {
     __m512 quarters[4];
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++) {
-      const float* from = rows + r * stride + 4 * c;
-      __m512 all = _mm512_castps128_ps512(_mm_loadu_ps(from));
-      all = _mm512_insertf32x4(all, _mm_loadu_ps(from + 4 * stride), 1);
-      all = _mm512_insertf32x4(all, _mm_loadu_ps(from + 8 * stride), 2);
-      quarters[r] = _mm512_insertf32x4(all, _mm_loadu_ps(from + 12 * stride), 3);
+      const char* from = rows + r * stride + 16 * c;
+      __m512 all = _mm512_castps128_ps512(_mm_loadu_ps((const float*)from));
+      all = _mm512_insertf32x4(all, _mm_loadu_ps((const float*)(from + 4 * stride)), 1);
+      all = _mm512_insertf32x4(all, _mm_loadu_ps((const float*)(from + 8 * stride)), 2);
+      quarters[r] = _mm512_insertf32x4(all, _mm_loadu_ps((const float*)(from + 12 * stride)), 3);
     }
     const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(quarters[0], quarters[1]));
     const __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(quarters[0], quarters[1]));
@@ -78,7 +78,7 @@ STEMMA_INLINE void loadTransposed(const float* rows, int64_t stride, Vec (&squar
   }
 #else
 #pragma GCC unroll 16
-  for (int j = 0; j < kLanes; j++) square[j] = load(rows + j * stride);
+  for (int j = 0; j < kLanes; j++) memcpy(&square[j], rows + j * stride, sizeof square[j]);
   transposeSquare(square);
 #endif
 }

@@ -80,6 +80,17 @@ STEMMA_INLINE Vec widenHalves(HalfWords halves) {
 #endif
 }
 
+/** The first (lower) or second numbers of pairs of 16-bit weights, a pair to a lane. */
+template <WeightFormat kWeights, int kSecond>
+STEMMA_INLINE Vec numbersOfPairs(Vec pairs) {
+  const WordVec words = (WordVec)pairs;
+  if constexpr (kWeights == WeightFormat::float16) {
+    return widenHalves(__builtin_convertvector(kSecond ? words >> 16 : words & 0xffff, HalfWords));
+  } else {
+    return (Vec)(kSecond ? words & 0xffff0000 : words << 16);
+  }
+}
+
 /** 0, 1, 2 … */
 STEMMA_INLINE WordVec laneNumbers() {
   WordVec lanes;
