@@ -31,9 +31,8 @@ STEMMA_INLINE ByteVec wholeRuns(const uint8_t* first, const uint8_t* second, int
 STEMMA_INLINE ByteVec halfBytes(const uint8_t* first, const uint8_t* second, int half) {
 #if defined(__AVX512F__)
   (void)half;
-  const __m512i low = _mm512_castsi256_si512(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)first)));
-  const __m512i both =
-      _mm512_inserti64x4(low, _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)second)), 1);
+  const __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)first));
+  const __m512i both = _mm512_mask_broadcast_i32x4(low, 0xff00, _mm_loadu_si128((const __m128i*)second));
   const WordVec shifts = {0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4};
   return (ByteVec)_mm512_srlv_epi32(both, (__m512i)shifts) & 15;
 #elif defined(__AVX2__)
@@ -86,12 +85,23 @@ STEMMA_INLINE ByteVec quantBytes(const ShortBlocks& at) {
 
 /** Where the blocks of kLanes columns begin. */
 struct ColumnBlocks {
-  const uint8_t* at[kLanes];
+  const uint8_t* first[kLanes];
+
+  const uint8_t* at(int column) const { return first[column]; }
+};
+
+/** The same of columns that lie one after the other. */
+struct ColumnRun {
+  const uint8_t* first;
+  int64_t stride;
+
+  const uint8_t* at(int column) const { return first + column * stride; }
 };
 
 /** The float16 at a place of each column's block, a lane for each. */
-STEMMA_INLINE Vec halvesOf(const ColumnBlocks& columns, int64_t place) {
-  auto half = [&](int column) STEMMA_EXPANDED { return loadAs<int16_t>(columns.at[column] + place); };
+template <class Columns>
+STEMMA_INLINE Vec halvesOf(const Columns& columns, int64_t place) {
+  auto half = [&](int column) STEMMA_EXPANDED { return loadAs<int16_t>(columns.at(column) + place); };
 #if defined(__AVX512F__)
   return (Vec)_mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7),
                                                 half(8), half(9), half(10), half(11), half(12), half(13), half(14), half(15)));
@@ -115,7 +125,7 @@ class HalvesStrip {
   template <WeightFormat kWeights>
   void fill(const ColumnBlocks& columns, int64_t block, int64_t count, int64_t place, int64_t ahead) {
     for (int i = 0; i < kLanes; i++) {
-      const uint8_t* from = columns.at[i] + block * blockBytes(kWeights);
+      const uint8_t* from = columns.at(i) + block * blockBytes(kWeights);
       for (int64_t b = 0; b < count; b++, from += blockBytes(kWeights)) {
         __builtin_prefetch(from + ahead);
         halves_[b * kLanes + i] = loadAs<uint16_t>(from + place);

@@ -10,7 +10,7 @@
 namespace stemma::STEMMA_ISA {
 
 /** Bytes of weights that are asked for ahead of use. */
-constexpr int64_t kBytesAhead = 10 << 10;
+constexpr int64_t kBytesAhead = 32 << 10;
 /** Blocks of 32 that a register holds, if it holds a whole one. */
 constexpr int kBlocksAtOnce = STEMMA_VECTOR_BYTES == 64 ? 2 : 1;
 /** What stands in the place of a block after the last: zeros. */
@@ -71,7 +71,7 @@ STEMMA_INLINE IntVec shortDot(ByteVec quants, const int8_t* row, IntVec sums) {
 
 /** Adds kBlocksAtOnce blocks of 32 to the sums of each row; without a second one, kNoBlock stands for it. */
 template <WeightFormat kWeights, int kRows, bool kHasSecond>
-STEMMA_INLINE void addShortBlocks(const ColumnBlocks& columns, int64_t block, const QuantizedRow* rows, Vec (&sums)[kRows]) {
+STEMMA_INLINE void addShortBlocks(const ColumnRun& columns, int64_t block, const QuantizedRow* rows, Vec (&sums)[kRows]) {
   constexpr int64_t kBytes = blockBytes(kWeights);
   const int64_t at = block * kBytes;
   IntVec fours[kRows][kLanes / 4];
@@ -80,9 +80,9 @@ STEMMA_INLINE void addShortBlocks(const ColumnBlocks& columns, int64_t block, co
     IntVec dots[kRows][4];
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
-      const uint8_t* const first = columns.at[group * 4 + c] + at;
+      const uint8_t* const first = columns.at(group * 4 + c) + at;
       const uint8_t* const second = kHasSecond ? first + kBytes : kNoBlock;
-      __builtin_prefetch(first + kBytesAhead);
+      __builtin_prefetch(first + kBytesAhead, 0, 2);
       const ByteVec quants = quantBytes<kWeights>({first, second, 0});
 #pragma GCC unroll 2
       for (int i = 0; i < kRows; i++) {
@@ -127,14 +127,14 @@ STEMMA_INLINE IntVec longDot(const uint8_t* block, const LongScales& scales, con
 
 /** Adds a block of 256 to the sums of each row. */
 template <WeightFormat kWeights, int kRows>
-STEMMA_INLINE void addLongBlock(const ColumnBlocks& columns, int64_t block, const QuantizedRow* rows, Vec (&sums)[kRows]) {
+STEMMA_INLINE void addLongBlock(const ColumnRun& columns, int64_t block, const QuantizedRow* rows, Vec (&sums)[kRows]) {
   const int64_t at = block * blockBytes(kWeights);
   IntVec fours[kRows][kLanes / 4], minima[kRows][kLanes / 4];
   for (int group = 0; group < kLanes / 4; group++) {
     IntVec dots[kRows][4], below[kRows][4];
     for (int c = 0; c < 4; c++) {
-      const uint8_t* const from = columns.at[group * 4 + c] + at;
-      for (int line = 0; line < blockBytes(kWeights); line += 64) __builtin_prefetch(from + kBytesAhead + line);
+      const uint8_t* const from = columns.at(group * 4 + c) + at;
+      for (int line = 0; line < blockBytes(kWeights); line += 64) __builtin_prefetch(from + kBytesAhead + line, 0, 2);
       const LongScales scales = longScales<kWeights>(from);
       for (int i = 0; i < kRows; i++) {
         dots[i][c] = longDot<kWeights>(from, scales, rows[i], block);
@@ -161,7 +161,7 @@ STEMMA_INLINE void addLongBlock(const ColumnBlocks& columns, int64_t block, cons
 
 /** kLanes columns of a product of some rows with k numbers. */
 template <WeightFormat kWeights, int kRows>
-STEMMA_INLINE void addColumns(const ColumnBlocks& columns, int64_t k, const QuantizedRow* rows, Vec (&sums)[kRows]) {
+STEMMA_INLINE void addColumns(const ColumnRun& columns, int64_t k, const QuantizedRow* rows, Vec (&sums)[kRows]) {
   int64_t block = 0;
   if constexpr (blockLength(kWeights) == kLongBlock) {
     for (; block < k / kLongBlock; block++) addLongBlock<kWeights>(columns, block, rows, sums);

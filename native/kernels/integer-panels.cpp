@@ -81,7 +81,7 @@ STEMMA_INLINE void packQuants(const ColumnBlocks& columns, int64_t at, int64_t l
   const int64_t block = at / kBlock, next = block < last ? block + 1 : last;
   ByteVec quants[kLanes];
   for (int i = 0; i < kLanes; i++) {
-    const uint8_t* const from = columns.at[i];
+    const uint8_t* const from = columns.at(i);
     quants[i] = quantBytes<kWeights>({from + block * kBytes, from + next * kBytes, (int)(at % kBlock / 16)});
   }
   storeQuants<kWeights>(quants, at, vector, panel);
@@ -127,12 +127,12 @@ STEMMA_INLINE void packLongBlocks(const ColumnBlocks& columns, int64_t k, int ve
 #pragma GCC unroll 16
     for (int v = 0; v < kLongBlock / kByteLanes; v++) {
       ByteVec quants[kLanes];
-      for (int i = 0; i < kLanes; i++) quants[i] = quantBytes<kWeights>(columns.at[i] + at, v);
+      for (int i = 0; i < kLanes; i++) quants[i] = quantBytes<kWeights>(columns.at(i) + at, v);
       storeQuants<kWeights>(quants, block * kLongBlock + v * kByteLanes, vector, panel);
     }
     store(panel.scales + to, halvesOf(columns, at + (kWeights == WeightFormat::q6_k ? 208 : 0)));
     if (hasMinimum(kWeights)) store(panel.minima + to, halvesOf(columns, at + 2));
-    for (int i = 0; i < kLanes; i++) packRuns<kWeights>(columns.at[i] + at, block, vector * kLanes + i, panel);
+    for (int i = 0; i < kLanes; i++) packRuns<kWeights>(columns.at(i) + at, block, vector * kLanes + i, panel);
   }
 }
 
@@ -142,7 +142,7 @@ void pack(const uint8_t* weights, int64_t k, int64_t count, const Panel& panel) 
     ColumnBlocks columns;
     for (int i = 0; i < kLanes; i++) {
       const int64_t column = vector * kLanes + i;
-      columns.at[i] = weights + bytesOf(kWeights, k) * (column < count ? column : count - 1);
+      columns.first[i] = weights + bytesOf(kWeights, k) * (column < count ? column : count - 1);
     }
     if constexpr (blockLength(kWeights) == kLongBlock) packLongBlocks<kWeights>(columns, k, vector, panel);
     else packShortBlocks<kWeights>(columns, k, vector, panel);

@@ -33,24 +33,34 @@ struct Work {
   int64_t rowsAtOnce() const { return usesSquares() ? kByteSquareRows : kPanelRows; }
 };
 
-/** Writes a vector of sums of row `row`, from column `column` on. */
-STEMMA_INLINE void put(const Matmul& p, int64_t row, int64_t column, Vec sums) {
-  const int64_t count = least(kLanes, p.n - column);
+/** Writes the first `count` lanes of sums of row `row`, from column `column` on. */
+STEMMA_INLINE void put(const Matmul& p, int64_t row, int64_t column, Vec sums, int64_t count) {
   float* const out = p.out + row * p.n + column;
   storeSome(out, p.accumulate ? loadSome(out, count) + sums : sums, count);
 }
 
-/** Some columns of all rows, of which there are kRows. */
+/** The lanes from number `first` on; zeros follow. */
+STEMMA_INLINE Vec lanesFrom(Vec x, int64_t first) {
+  float lanes[2 * kLanes] = {};
+  store(lanes, x);
+  return load(lanes + first);
+}
+
+/**
+ * Some columns of all rows, of which there are kRows. Columns that do not fill a vector are computed together with those
+ * before them, or, where these are not enough, each in all lanes.
+ */
 template <WeightFormat kWeights, int kRows>
 void fillFew(const Work& work, int64_t begin, int64_t end) {
   const Matmul& p = work.p;
   const QuantizedRow rows[2] = {work.row(0), work.row(kRows - 1)};
-  for (int64_t j = begin; j < end; j += kLanes) {
-    ColumnBlocks columns;
-    for (int i = 0; i < kLanes; i++) columns.at[i] = work.column(least(j + i, p.n - 1));
+  for (int64_t j = begin, count; j < end; j += count) {
+    const bool isRun = end >= kLanes;
+    const int64_t first = isRun && end - j < kLanes ? end - kLanes : j;
+    count = isRun ? first + kLanes - j : 1;
     Vec sums[kRows] = {};
-    addColumns<kWeights, kRows>(columns, p.k, rows, sums);
-    for (int i = 0; i < kRows; i++) put(p, i, j, sums[i]);
+    addColumns<kWeights, kRows>({work.column(first), isRun ? bytesOf(p.weights, p.k) : 0}, p.k, rows, sums);
+    for (int i = 0; i < kRows; i++) put(p, i, j, first < j ? lanesFrom(sums[i], j - first) : sums[i], count);
   }
 }
 
@@ -80,7 +90,9 @@ void fillRows(const Work& work, const Epilogue& epilogue, const Panel& panel, in
     if (panel.hasSigns) squaresProduct(p.weights, rows, panel, sums);
     else panelProduct(p.weights, rows, count, panel, sums);
     for (int64_t r = 0; r < count; r++) {
-      for (int64_t j = 0; j < columns; j += kLanes) put(p, i + r, column + j, load(sums + r * kPanelColumns + j));
+      for (int64_t j = 0; j < columns; j += kLanes) {
+        put(p, i + r, column + j, load(sums + r * kPanelColumns + j), least(kLanes, columns - j));
+      }
     }
     if (!epilogue.isEmpty()) finish(epilogue, p.out, p.n, i * p.n + column, column, count, columns);
   }
