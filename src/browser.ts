@@ -33,6 +33,8 @@ export { generate } from "./generate/generate.ts";
 export type { TextGenerationOptions, TextPiece } from "./generate/generate-text.ts";
 export { generateText } from "./generate/generate-text.ts";
 export type { AnswerGrammar } from "./generate/grammar/answer-grammar.ts";
+export type { LensSlice } from "./generate/logit-lens.ts";
+export { logitLens } from "./generate/logit-lens.ts";
 export { SamplingSettings } from "./generate/sampling.ts";
 export type { Score } from "./generate/score.ts";
 export { score } from "./generate/score.ts";

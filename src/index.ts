@@ -36,6 +36,7 @@ export { openTask } from "./eval/task-file.ts";
 export { taskPrompts } from "./eval/task-prompts.ts";
 export type { Assistant } from "./generate/assistant.ts";
 export { assistantContents, openAssistant } from "./generate/assistant.ts";
+export { attentionWeights } from "./generate/attention-weights.ts";
 export type { EmbedOptions, PromptChoice } from "./generate/embed.ts";
 export { embedTexts } from "./generate/embed.ts";
 export type { Embedder, EmbedderOptions } from "./generate/embedder.ts";

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { openReference } from "../backend/reference/index.ts";
 import { watchAttention } from "../backend/watch-attention.ts";
 import { Random } from "../core/random.ts";
+import { t5 } from "../models/encoder-decoders/t5.ts";
 import { Gpt } from "../models/gpt.ts";
 import { families } from "../models/index.ts";
 import { Initializer, parameters } from "../nn/parameters.ts";
@@ -61,4 +62,37 @@ test("only the layers that are wanted are looked at, and other passes not at all
   const [second, ...others] = await attentionWeights(watched, new Set([1]), pass);
   expect(others).toEqual([]);
   expect(second).toEqual(all[1]);
+});
+
+test("an encoder-decoder's encoder comes first, then its decoder, which looks at itself and at the text in turn", async () => {
+  const watched = watchAttention(openReference());
+  const shape = { vocabularySize: 11, context: 8, width: 12, layers: 2, heads: 3, dropout: 0 };
+  const model = t5.create(t5.shaped(shape), new Initializer(watched.backend, new Random(5)));
+  const source = Int32Array.of(3, 1, 4, 1);
+  const target = Int32Array.of(0, 5, 9);
+  const maps = await attentionWeights(watched, null, () => {
+    const text = model.encode(Tensor.from(watched.backend, source, [1, 4]), Int32Array.of(3));
+    model.decode(Tensor.from(watched.backend, target, [1, 3]), text);
+  });
+  expect(maps.map(({ queries, keys }) => [queries, keys])).toEqual([
+    ...[
+      [4, 4],
+      [4, 4],
+    ],
+    ...[
+      [3, 3],
+      [3, 4],
+      [3, 3],
+      [3, 4],
+    ],
+  ]);
+  for (const { heads, queries, keys, weights } of maps) {
+    for (let row = 0; row < heads * queries; row++) {
+      const own = weights.subarray(row * keys, (row + 1) * keys);
+      expect(own.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 5);
+      if (keys === 4)
+        expect(own[3]).toBe(0); // padding
+      else expect(own.subarray((row % queries) + 1).every((weight) => weight === 0)).toBe(true);
+    }
+  }
 });

@@ -20,8 +20,8 @@ export interface LensSlice {
   readonly tokens: readonly ChosenToken[];
 }
 
-/** Numbers of logits that exist at one time, at most: 4 M. */
-const mostLogits = 1 << 22;
+/** Numbers of logits that are worked out in one slice, at most: 2 M. */
+const mostLogits = 1 << 21;
 
 /**
  * The logit lens: what stands in the residual stream behind each block, through the model's last norm and output layer.

@@ -1,9 +1,9 @@
-/** A probability: `12 %`, `0.3 %`, `0.012 %`; what is smaller still as a power of ten. */
+/** A probability: `12 %`, `0.3 %`, `0.02 %`; what is smaller still as a power of ten. */
 export function percent(probability: number): string {
   const share = 100 * probability;
   if (share >= 9.95) return `${share.toFixed(0)} %`;
   if (share >= 0.095) return `${share.toFixed(1)} %`;
-  if (share >= 0.00095) return `${Number(share.toPrecision(2))} %`;
+  if (share >= 0.0095) return `${Number(share.toPrecision(2))} %`;
   return share === 0 ? "0 %" : `10${superscript(Math.round(Math.log10(probability)))}`;
 }
 
