@@ -1,5 +1,6 @@
 import { ApiError, wrongField } from "./api-error.ts";
 import type { ModelKind, OpenedModel } from "./engine-messages.ts";
+import { requestLimits } from "./limits.ts";
 import type { PromptText } from "./prompt-text.ts";
 import type { Asked } from "./route.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -67,12 +68,28 @@ export function refuseOtherIds(ids: readonly number[], vocabularySize: number, p
  * @throws {ApiError} 400 `context_length_exceeded`.
  */
 export function refuseLong(length: number, context: number, needed: number, param: string): void {
-  if (length <= context - needed) return;
-  throw new ApiError(
-    400,
-    `${param}: has ${length} tokens, the model reads ${context} with what it writes; shorten it`,
-    { param, code: "context_length_exceeded", more: { n_prompt_tokens: length, n_ctx: context } },
-  );
+  if (length > context - needed) throw tooLong(param, length, `has ${length} tokens`, context);
+}
+
+/**
+ * Makes sure that a text is worth being made into tokens. That takes about a second for some megabytes, in which nobody else
+ * is answered, and ends with a refusal.
+ *
+ * @throws {ApiError} 400 `context_length_exceeded`.
+ */
+export function refuseLongText(characters: number, context: number, param: string): void {
+  const { charactersOfToken } = requestLimits;
+  const least = Math.ceil(characters / charactersOfToken);
+  if (least <= context) return;
+  throw tooLong(param, least, `has ${characters} characters, more than ${charactersOfToken} for each token`, context);
+}
+
+function tooLong(param: string, length: number, what: string, context: number): ApiError {
+  return new ApiError(400, `${param}: ${what}, the model reads ${context} with what it writes; shorten it`, {
+    param,
+    code: "context_length_exceeded",
+    more: { n_prompt_tokens: length, n_ctx: context },
+  });
 }
 
 /** Seconds since 1970. */

@@ -4,7 +4,8 @@ const Ids = z.array(z.int().min(0)).min(1);
 
 /** A field of up to `most` texts, each as a text or as token ids; one alone needs no list around it. */
 export function givenTexts(most: number) {
-  return z.union([z.string(), z.array(z.string()).min(1).max(most), Ids, z.array(Ids).min(1).max(most)], {
+  // Ids before texts: whatever is tried before the right form makes an issue of each of its entries.
+  return z.union([z.string(), Ids, z.array(z.string()).min(1).max(most), z.array(Ids).min(1).max(most)], {
     error: `must be a text, a list of 1 to ${most} texts, a list of token ids, or a list of 1 to ${most} such lists`,
   });
 }

@@ -4,11 +4,15 @@ export const requestLimits = {
   bodyBytes: 4 * 2 ** 20,
   /** Lists and objects inside each other. */
   jsonDepth: 32,
+  /** Entries of a list or an object: as many as the longest prompt has ids. */
+  jsonEntries: 2 ** 17,
   /** Answers to one prompt. */
   answers: 16,
   prompts: 64,
   stops: 16,
   stopCharacters: 1024,
+  /** Characters of a prompt for each token that the model reads. */
+  charactersOfToken: 128,
   /** Alternatives of a token. */
   alternatives: 20,
   biases: 1024,

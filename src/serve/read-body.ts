@@ -11,7 +11,7 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   refuseOtherContent(request.headers);
   const bytes = await readBytes(request);
   const text = decode(bytes);
-  refuseDeep(text);
+  refuseLarge(text);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -70,18 +70,39 @@ function decode(bytes: Buffer): string {
   }
 }
 
-/** Nesting is counted before anything that would follow it. */
-function refuseDeep(text: string): void {
-  let depth = 0;
+/** Nesting, and what lists and objects hold, is counted before anything that would follow it. */
+function refuseLarge(text: string): void {
+  const entries: number[] = [];
   for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (character === '"') i = endOfString(text, i);
-    else if (character === "{" || character === "[") depth += 1;
-    else if (character === "}" || character === "]") depth -= 1;
-    if (depth <= requestLimits.jsonDepth) continue;
-    const message = `the body has lists and objects more than ${requestLimits.jsonDepth} deep inside each other; send a flatter one`;
-    throw new ApiError(400, message, { code: "invalid_json" });
+    switch (text[i]) {
+      case '"':
+        i = endOfString(text, i);
+        break;
+      case "{":
+      case "[":
+        if (entries.push(1) > requestLimits.jsonDepth) throw tooDeep();
+        break;
+      case "}":
+      case "]":
+        entries.pop();
+        break;
+      case ",":
+        entries.push((entries.pop() ?? 0) + 1);
+        if ((entries.at(-1) ?? 0) > requestLimits.jsonEntries) throw tooMany();
+        break;
+      default:
+    }
   }
+}
+
+function tooDeep(): ApiError {
+  const message = `the body has lists and objects more than ${requestLimits.jsonDepth} deep inside each other; send a flatter one`;
+  return new ApiError(400, message, { code: "invalid_json" });
+}
+
+function tooMany(): ApiError {
+  const message = `the body has a list or an object of more than ${requestLimits.jsonEntries} entries; send shorter ones`;
+  return new ApiError(400, message, { code: "invalid_json" });
 }
 
 /** Where a string ends that begins at a place; the end of the text where it does not. */

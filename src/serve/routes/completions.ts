@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Completion } from "../answers.ts";
 import { unsupportedField, wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
-import { askModel, nowInSeconds, refuseLong, refuseOtherIds } from "../asked-model.ts";
+import { askModel, nowInSeconds, refuseLong, refuseLongText, refuseOtherIds } from "../asked-model.ts";
 import type { GivenPrompt } from "../completion-text.ts";
 import { CompletionText } from "../completion-text.ts";
 import { notBuilt, optional, usually } from "../fields.ts";
@@ -76,10 +76,17 @@ function refuseUnfit({ suffix, best_of: bestOf, n, stream }: CompletionRequest):
     throw wrongField("best_of", "best_of: which is best shows at the end; leave it out, or stream");
 }
 
-function promptsOf({ prompt }: CompletionRequest, { text, opened }: AskedModel): GivenPrompt[] {
+function promptsOf({ prompt, max_tokens: most }: CompletionRequest, { text, opened }: AskedModel): GivenPrompt[] {
+  const { context, vocabularySize } = opened;
   return eachText(prompt, "prompt").map(({ text: given, param }): GivenPrompt => {
-    if (typeof given === "string") return { text: given, ...begunPrompt(given, text) };
-    refuseOtherIds(given, opened.vocabularySize, param);
+    if (typeof given === "string") {
+      refuseLongText(given.length, context, param);
+      const encoded = begunPrompt(given, text);
+      refuseLong(encoded.ids.length, context, most === 0 ? 0 : 1, param);
+      return { text: given, ...encoded };
+    }
+    refuseLong(given.length, context, most === 0 ? 0 : 1, param);
+    refuseOtherIds(given, vocabularySize, param);
     return { text: null, ...text.ofIds(given) };
   });
 }
@@ -94,7 +101,6 @@ function begunPrompt(prompt: string, text: AskedModel["text"]): EncodedPrompt {
 }
 
 function taskOf({ ids }: EncodedPrompt, body: CompletionRequest, { opened, text }: AskedModel): GenerationTask {
-  refuseLong(ids.length, opened.context, body.max_tokens === 0 ? 0 : 1, "prompt");
   const { n, best_of: bestOf } = body;
   return {
     prompt: ids,
