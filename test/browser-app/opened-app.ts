@@ -45,6 +45,10 @@ export class OpenedApp {
       if (message.type() === "error" || message.type() === "warning") complain(message.text());
     });
     page.on("pageerror", (error) => complain(`script: ${error.message}`));
+    page.on("dialog", (dialog) => {
+      complain(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
       if (origin !== url && protocol !== "data:" && protocol !== "blob:") complain(`request to ${request.url()}`);
