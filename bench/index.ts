@@ -8,6 +8,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { describeMachine, packageVersion } from "../src/train/machine.ts";
 import type { AdaptersResult } from "./adapters-benchmark.ts";
 import { adaptersTable, benchmarkAdapters } from "./adapters-benchmark.ts";
+import type { BatchingResult } from "./batching-benchmark.ts";
+import { batchingTable, benchmarkBatching } from "./batching-benchmark.ts";
 import type { DecodingResult } from "./decoding-benchmark.ts";
 import { benchmarkDecoding, decodingTables } from "./decoding-benchmark.ts";
 import type { EvaluationResult } from "./evaluation-benchmark.ts";
@@ -23,7 +25,7 @@ import { benchmarkTokenizer, tokenizerTable } from "./tokenizer-benchmark.ts";
 import type { TrainingResult } from "./training-benchmark.ts";
 import { benchmarkTraining, trainingTable } from "./training-benchmark.ts";
 
-const parts = ["training", "adapters", "decoding", "tokenizer", "evaluation"] as const;
+const parts = ["training", "adapters", "decoding", "batching", "tokenizer", "evaluation"] as const;
 
 interface Options {
   readonly only: readonly (typeof parts)[number][];
@@ -44,6 +46,7 @@ print(`${describeMachine().processor}, ${limits.instructionSet}, ${options.threa
 const training = options.only.includes("training") ? await measureTraining() : [];
 const adapters = options.only.includes("adapters") ? await measureAdapters() : [];
 const decoding = options.only.includes("decoding") ? await measureDecoding() : [];
+const batching = options.only.includes("batching") ? await measureBatching() : [];
 const tokenizer = options.only.includes("tokenizer") ? await measureTokenizer() : [];
 const evaluation = options.only.includes("evaluation") ? await measureEvaluation() : [];
 for (const note of notes) print(`\nNot measured: ${note}`);
@@ -99,6 +102,14 @@ async function measureDecoding(): Promise<DecodingResult[]> {
   return results;
 }
 
+async function measureBatching(): Promise<BatchingResult[]> {
+  tell("sequences side by side, beside llama.cpp");
+  const results = await benchmarkBatching(options.threads, options.repeats, (why) => notes.add(why));
+  print("\nSequences side by side, a Llama of 17 M weights in float32, sampling included (medians)\n");
+  print(...batchingTable(results));
+  return results;
+}
+
 async function measureTokenizer(): Promise<TokenizerResult[]> {
   tell("tokenizers");
   const results = await benchmarkTokenizer(options.repeats, (why) => notes.add(why));
@@ -123,14 +134,14 @@ async function writeRecord(path: string): Promise<void> {
   const about = { stemma: packageVersion(), machine: describeMachine(), limits: limits.summary() };
   await writeFile(
     path,
-    `${JSON.stringify({ ...about, training, adapters, decoding, tokenizer, evaluation, notMeasured: [...notes] }, null, 2)}\n`,
+    `${JSON.stringify({ ...about, training, adapters, decoding, batching, tokenizer, evaluation, notMeasured: [...notes] }, null, 2)}\n`,
   );
 }
 
 function readOptions(): Options {
   return new Command("npm run bench --")
     .description(
-      "Measures training, adapters, decoding, tokenizers and evaluation beside other programs and the machine's limits.",
+      "Measures training, adapters, decoding, batching, tokenizers and evaluation beside other programs and the machine's limits.",
     )
     .addOption(listOption("--only <parts>", "parts to run", parts))
     .addOption(listOption("--shapes <shapes>", "shapes to train", Object.keys(shapes)))

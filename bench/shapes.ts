@@ -49,6 +49,11 @@ export const decodingShapeOf256 = {
   ...{ layers: 15, heads: 12, keyValueHeads: 4, width: 768, hidden: 2048, context: 2048, vocabulary: 49_152 },
 } as const;
 
+/** 17 M weights: what sequences side by side are measured with. */
+export const batchingShape = {
+  ...{ layers: 8, heads: 8, keyValueHeads: 8, width: 384, hidden: 1024, context: 1024, vocabulary: 8192 },
+} as const;
+
 /** Name of a fixed shape. */
 export type ShapeName = keyof typeof shapes;
 

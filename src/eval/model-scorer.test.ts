@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { expectClose } from "../../test/closeness.ts";
 import { openReference } from "../backend/reference/index.ts";
 import { Random } from "../core/random.ts";
+import { Engine } from "../generate/engine.ts";
 import { SamplingSettings } from "../generate/sampling.ts";
 import { score } from "../generate/score.ts";
 import { families } from "../models/index.ts";
@@ -52,6 +53,34 @@ test("a likelihood is that of the tokens behind the context", async () => {
   const { logProbs } = await score(model, tokenizer.encode("the sky is blue"));
   const expected = logProbs.slice(context.length).reduce<number>((sum, value) => sum + (value ?? 0), 0);
   expect(found?.[0]?.logProb).toBeCloseTo(expected, 4);
+});
+
+test("what an engine says of the same tokens, as servers do, is the same to the last bit", async () => {
+  const engine = new Engine(model, { slots: 2, capacity: 24 });
+  const asked = questions.slice(0, 3).flatMap(({ context, continuations }) =>
+    continuations.map((continuation) => {
+      const before = tokenizer.encode(context === "" ? "<|endoftext|>" : context.trimEnd());
+      const whole = tokenizer.encode(context === "" ? `<|endoftext|>${continuation}` : context + continuation);
+      return { prompt: [...whole], from: before.length };
+    }),
+  );
+  for (const [id, { prompt }] of asked.entries()) {
+    engine.add({
+      ...{ id, prompt, copies: 1, maxNewTokens: 0, sampling: SamplingSettings.parse({}), seed: 1, endTokens: [] },
+      ...{ logprobs: 1, promptLogprobs: true, owner: "", grammar: null },
+    });
+  }
+  const served: number[] = [];
+  while (!engine.isIdle) {
+    for (const event of await engine.step()) {
+      if (event.type !== "prompt") continue;
+      const own = event.tokens.slice(asked[event.id]?.from);
+      served[event.id] = own.reduce((sum, token) => sum + (token?.logprob ?? Number.NaN), 0);
+    }
+  }
+  engine.release();
+  const found = await scorer.likelihoods(questions.slice(0, 3), ignore);
+  expect(found.flat().map(({ logProb }) => logProb)).toEqual(served);
 });
 
 test("an answer longer than the model reads is refused, as its parts would be scored with more ease than the whole", async () => {

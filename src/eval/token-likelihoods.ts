@@ -2,7 +2,7 @@ import type { ChosenToken } from "../backend/token-choice.ts";
 import { NumericalError } from "../core/errors.ts";
 import type { PassPart } from "../generate/decoder.ts";
 import { Decoder } from "../generate/decoder.ts";
-import { givenChoice } from "../generate/sampling.ts";
+import { scoreTokens } from "../generate/score.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Likelihood, Report } from "./scorer.ts";
 
@@ -75,16 +75,7 @@ async function scoreQuestions(
       return { slot, tokens, first: tokens.length - continuation.length, rows: continuation.length };
     });
     const targets = choices.flatMap(({ continuation }) => [...continuation]);
-    const chosen = await decoder.pass(
-      parts,
-      (logits, first) =>
-        model.backend.chooseTokens(
-          logits,
-          targets.slice(first, first + logits.axis(0)).map((target) => givenChoice(target, 1)),
-        ),
-      false,
-    );
-    const rest = [...chosen];
+    const rest = await scoreTokens(model, decoder, parts, targets);
     return questions.map((own) => own.map(({ continuation }) => likelihoodOf(rest.splice(0, continuation.length))));
   } finally {
     decoder.release();

@@ -1,8 +1,10 @@
+import type { ChosenToken } from "../backend/token-choice.ts";
 import { NumericalError, SettingsError } from "../core/errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { withoutGradients } from "../tensor/op.ts";
-import { tensorScope } from "../tensor/scope.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { PassPart } from "./decoder.ts";
+import { Decoder } from "./decoder.ts";
+import { givenChoice } from "./sampling.ts";
 
 /** How likely a model finds a sequence. */
 export interface Score {
@@ -74,17 +76,36 @@ export function scoredWindows(length: number, context: number): ScoredWindow[] {
 }
 
 /** log p of tokens 1 … n − 1 of a window, each given those before it. */
-async function windowLogProbs(model: LanguageModel, window: readonly number[] | Int32Array): Promise<Float32Array> {
-  const count = window.length - 1;
-  const picked = withoutGradients(() =>
-    tensorScope(() => {
-      const ids = Tensor.from(model.backend, Int32Array.from(window.slice(0, -1)), [1, count]);
-      const targets = Tensor.from(model.backend, Int32Array.from(window.slice(1)), [count]);
-      const hidden = model.forward(ids).reshape([count, -1]);
-      return model.logits(hidden).logSoftmax().pick(targets);
-    }),
-  );
-  const values = await picked.floats();
-  picked.release();
-  return values;
+async function windowLogProbs(model: LanguageModel, window: readonly number[] | Int32Array): Promise<number[]> {
+  const tokens = Int32Array.from(window.slice(0, -1));
+  const decoder = new Decoder(model, 1, tokens.length);
+  try {
+    const parts = [{ slot: 0, tokens, first: 0, rows: tokens.length }];
+    const scored = await scoreTokens(model, decoder, parts, [...window.slice(1)]);
+    return scored.map(({ token, logprob }) => (token < 0 ? Number.NaN : (logprob ?? Number.NaN)));
+  } finally {
+    decoder.release();
+  }
+}
+
+/**
+ * Log-probability of a token behind each row that is wanted of a pass, with the likeliest token there: as an engine scores
+ * prompts, to the same bits. A prefix model sees nothing at once. Where the model gives no numbers, the token is −1.
+ *
+ * @param targets - The tokens, in the order of the rows.
+ */
+export function scoreTokens(
+  { backend }: LanguageModel,
+  decoder: Decoder,
+  parts: readonly PassPart[],
+  targets: readonly number[],
+): Promise<ChosenToken[]> {
+  const read = (logits: Tensor, first: number): Promise<readonly ChosenToken[]> => {
+    const own = targets.slice(first, first + logits.axis(0));
+    return backend.chooseTokens(
+      logits,
+      own.map((target) => givenChoice(target, 1)),
+    );
+  };
+  return decoder.pass(parts, read, false);
 }
