@@ -16,6 +16,12 @@ const UiSettings = ServeSettings.omit({ host: true, apiKeyFile: true, allowHost:
     .describe("another model to show, or name=FOLDER; may be given more than once")
     .meta({ placeholder: "folder", commas: false }),
   runs: ServeSettings.shape.runs.describe("folder whose runs and models are shown").meta({ placeholder: "folder" }),
+  feedback: z
+    .string()
+    .min(1)
+    .default("feedback")
+    .describe("folder that rankings and conversations of the app are kept in, from the first one on")
+    .meta({ placeholder: "folder" }),
   open: z.boolean().default(true).describe("open a browser, where there is a screen; the address is printed anyway"),
 });
 
