@@ -114,7 +114,7 @@ STEMMA_INLINE void addShortBlocks(const ColumnRun& columns, int64_t block, const
 template <WeightFormat kWeights>
 STEMMA_INLINE IntVec longDot(const uint8_t* block, const LongScales& scales, const QuantizedRow& row, int64_t at) {
   IntVec dot = {};
-#pragma GCC unroll 4
+#pragma GCC unroll 16
   for (int v = 0; v < kLongBlock / kByteLanes; v++) {
     const SignedByteVec bytes = loadBytes(row.quants + at * kLongBlock + v * kByteLanes);
     dot += dotBytes(IntVec{}, quantBytes<kWeights>(block, v), bytes) * scalesOfRegister<kWeights>(scales, v);

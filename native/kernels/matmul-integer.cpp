@@ -9,8 +9,8 @@ namespace stemma::STEMMA_ISA {
 
 namespace {
 
-/** Most rows that are multiplied with weights as these lie; for more, bringing weights into panels costs less. */
-constexpr int64_t kFewRows = 2;
+/** Most rows that are multiplied with weights as these lie, by twos; for more, bringing weights into panels costs less. */
+constexpr int64_t kFewRows = STEMMA_VECTOR_BYTES == 64 ? 2 : 6;
 /** Bytes of weights that a task of few rows reads. */
 constexpr int64_t kTaskBytes = 128 << 10;
 /** Tasks for each thread, where panels alone do not make as many, and rows that such a task has at least. */
@@ -47,20 +47,20 @@ STEMMA_INLINE Vec lanesFrom(Vec x, int64_t first) {
 }
 
 /**
- * Some columns of all rows, of which there are kRows. Columns that do not fill a vector are computed together with those
+ * Some columns of kRows rows from row `row` on. Columns that do not fill a vector are computed together with those
  * before them, or, where these are not enough, each in all lanes.
  */
 template <WeightFormat kWeights, int kRows>
-void fillFew(const Work& work, int64_t begin, int64_t end) {
+void fillFew(const Work& work, int64_t row, int64_t begin, int64_t end) {
   const Matmul& p = work.p;
-  const QuantizedRow rows[2] = {work.row(0), work.row(kRows - 1)};
+  const QuantizedRow rows[2] = {work.row(row), work.row(row + kRows - 1)};
   for (int64_t j = begin, count; j < end; j += count) {
     const bool isRun = end >= kLanes;
     const int64_t first = isRun && end - j < kLanes ? end - kLanes : j;
     count = isRun ? first + kLanes - j : 1;
     Vec sums[kRows] = {};
     addColumns<kWeights, kRows>({work.column(first), isRun ? bytesOf(p.weights, p.k) : 0}, p.k, rows, sums);
-    for (int i = 0; i < kRows; i++) put(p, i, j, first < j ? lanesFrom(sums[i], j - first) : sums[i], count);
+    for (int i = 0; i < kRows; i++) put(p, row + i, j, first < j ? lanesFrom(sums[i], j - first) : sums[i], count);
   }
 }
 
@@ -71,8 +71,9 @@ void fewRows(const Work& work, const Epilogue& epilogue, int threads) {
   parallel(threads, divideUp(p.n, step), [&](int64_t task, int) {
     const int64_t begin = task * step, end = least(begin + step, p.n);
     forBlocks(p.weights, [&](auto of) {
-      if (p.m == 1) fillFew<of.format, 1>(work, begin, end);
-      else fillFew<of.format, 2>(work, begin, end);
+      int64_t row = 0;
+      for (; row + 2 <= p.m; row += 2) fillFew<of.format, 2>(work, row, begin, end);
+      if (row < p.m) fillFew<of.format, 1>(work, row, begin, end);
     });
     if (!epilogue.isEmpty()) finish(epilogue, p.out, p.n, begin, begin, p.m, end - begin);
   });
