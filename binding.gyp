@@ -36,6 +36,10 @@
           "defines": ["STEMMA_AMX_VARIANT"],
           "dependencies": ["kernels_avx512amx"]
         }],
+        ["target_arch=='arm64' and OS=='linux'", {
+          "defines": ["STEMMA_ARM64_VARIANTS"],
+          "dependencies": ["kernels_dotprod"]
+        }],
         ["OS=='linux'", { "libraries": ["-ldl", "-pthread"] }]
       ]
     },
@@ -47,6 +51,18 @@
     }
   ],
   "conditions": [
+    ["target_arch=='arm64' and OS=='linux'", {
+      "targets": [
+        {
+          # Apple's compiler knows that its processors have these products; portable code uses them there.
+          "target_name": "kernels_dotprod",
+          "type": "static_library",
+          "sources": ["<@(kernel_sources)"],
+          "defines": ["STEMMA_ISA=dotprod"],
+          "cflags_cc": ["-march=armv8.2-a+dotprod"]
+        }
+      ]
+    }],
     ["target_arch=='x64'", {
       "targets": [
         {

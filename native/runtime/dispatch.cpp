@@ -1,6 +1,9 @@
 #include "runtime/dispatch.h"
 
 #include <string.h>
+#if defined(STEMMA_ARM64_VARIANTS)
+#include <sys/auxv.h>
+#endif
 
 #include "runtime/matrix-unit.h"
 
@@ -22,6 +25,11 @@ void fillTable(KernelTable& table);
 #endif
 #if defined(STEMMA_AMX_VARIANT)
 namespace avx512amx {
+void fillTable(KernelTable& table);
+}
+#endif
+#if defined(STEMMA_ARM64_VARIANTS)
+namespace dotprod {
 void fillTable(KernelTable& table);
 }
 #endif
@@ -47,6 +55,10 @@ struct Variants {
     if (hasAvx512 && hasPairs) add("avx512bf16", avx512bf16::fillTable);
     if (hasAvx512) add("avx512", avx512::fillTable);
     if (hasAvx2) add("avx2", avx2::fillTable);
+#endif
+#if defined(STEMMA_ARM64_VARIANTS)
+    constexpr unsigned long kHasDotProducts = 1ul << 20;  // HWCAP_ASIMDDP of <asm/hwcap.h>
+    if (getauxval(AT_HWCAP) & kHasDotProducts) add("dotprod", dotprod::fillTable);
 #endif
     add("portable", portable::fillTable);
     available[count] = nullptr;

@@ -88,7 +88,7 @@ export interface NativeFunctions {
 }
 
 /** Variants the kernels are compiled in. */
-export type InstructionSet = "avx512amx" | "avx512bf16" | "avx512" | "avx2" | "portable";
+export type InstructionSet = "avx512amx" | "avx512bf16" | "avx512" | "avx2" | "dotprod" | "portable";
 
 interface Addon {
   /** What this processor can run, best first. */
