@@ -53,6 +53,7 @@ export const ui = defineCommand({
       );
     }
     const whole = { ...ServeSettings.omit({ model: true }).parse(settings), model: [...model, ...found] };
+    whole.feedback ??= "feedback"; // what people say of answers is worth keeping, and made with the first of it
     const { port } = await serveUntilStopped(whole, io, (address) => show(`${address}/`));
     return { url: `http://127.0.0.1:${port}/` };
   },

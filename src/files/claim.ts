@@ -4,15 +4,8 @@ import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { FileError } from "../core/errors.ts";
 import { fileError, systemCode } from "./file-error.ts";
-import { isRunning } from "./writers.ts";
-
-/** Who has a claim. */
-interface Owner {
-  readonly pid: number;
-  readonly host: string;
-  /** Start of the process in clock ticks where the system tells it: process numbers are used again. */
-  readonly started: string | null;
-}
+import type { ProcessMark } from "./process-mark.ts";
+import { isAlive, markOf } from "./process-mark.ts";
 
 /** What a claim is for, as the message to whoever comes second names it. */
 export interface Claimed {
@@ -38,8 +31,7 @@ export function claim(path: string, claimed: Claimed): () => void {
   const prepared = join(dirname(path), `.${basename(path)}-${name}`);
   try {
     mkdirSync(prepared);
-    const owner: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
-    writeFileSync(join(prepared, name), JSON.stringify(owner));
+    writeFileSync(join(prepared, name), JSON.stringify(markOf(process.pid)));
     while (!hasTakenPlace(prepared, path)) removeAbandoned(path, claimed);
   } catch (error) {
     rmSync(prepared, { recursive: true, force: true });
@@ -88,7 +80,7 @@ function removeIfEmpty(path: string): void {
   }
 }
 
-function inUse({ what, remedy }: Claimed, path: string, owner: Owner): FileError {
+function inUse({ what, remedy }: Claimed, path: string, owner: ProcessMark): FileError {
   const where = owner.host === hostname() ? "" : ` on ${owner.host}`;
   return new FileError(
     `${what} is being written by process ${owner.pid}${where}; wait for it or ${remedy} ` +
@@ -96,23 +88,13 @@ function inUse({ what, remedy }: Claimed, path: string, owner: Owner): FileError
   );
 }
 
-/** Whether the owner still runs. On another machine that cannot be known, so it counts as running. */
-function isAlive(owner: Owner): boolean {
-  if (owner.host !== hostname()) return true;
-  return isRunning(owner.pid) && owner.started === startOf(owner.pid);
-}
-
-/** Field 22 of Linux's process status, after the name in parentheses; null on other systems. */
-function startOf(pid: number): string | null {
-  const status = readText(`/proc/${pid}/stat`);
-  return status?.slice(status.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-}
-
 /** A claim that is gone, or cannot be read because a power cut emptied it, has no owner. */
-function readOwner(path: string): Owner | null {
+function readOwner(path: string): ProcessMark | null {
   try {
     const owner: unknown = JSON.parse(readText(path) ?? "");
-    return typeof owner === "object" && owner !== null && "pid" in owner && "host" in owner ? (owner as Owner) : null;
+    return typeof owner === "object" && owner !== null && "pid" in owner && "host" in owner
+      ? (owner as ProcessMark)
+      : null;
   } catch {
     return null;
   }

@@ -54,16 +54,19 @@ export interface RunningServer {
   stop(drainMs: number): Promise<void>;
 }
 
-/** Models that are served may be named by jobs, too, wherever they lie, and what jobs make is served. */
-function jobTable({ jobs: stages, runs: root, models }: ServerSettings, table: ModelTable): JobTable | null {
+/** What is served, ranked and kept may be named by jobs, too, wherever it lies; and what jobs make is served. */
+function jobTable({ jobs: stages, runs: root, models, feedback }: ServerSettings, table: ModelTable): JobTable | null {
   if (stages === null) return null;
   const made = async (model: ModelSource): Promise<void> => {
     const isThere = models.some(({ path }) => resolve(path) === resolve(model.path));
     // What cannot be served, such as an encoder-decoder, is a good model all the same.
     if (!isThere) await table.add(model).catch(() => {});
   };
-  const others = models.map(({ path }) => ({ name: path, path: resolve(path), kind: "model" as const }));
-  return new JobTable({ root, stages, others, made });
+  const others = [
+    ...models.map(({ path }) => ({ name: path, path: resolve(path), kind: "model" as const })),
+    ...(feedback?.samples ?? []).map((path) => ({ name: path, path: resolve(path), kind: "file" as const })),
+  ];
+  return new JobTable({ root, stages, others, folders: feedback === null ? [] : [feedback.folder], made });
 }
 
 /**

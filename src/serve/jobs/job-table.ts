@@ -28,6 +28,8 @@ export interface JobSettings {
   readonly stages: readonly JobStage[];
   /** Models and files outside of the folder that may be named, too. */
   readonly others: readonly Place[];
+  /** Further folders whose files may be named. */
+  readonly folders: readonly string[];
   /** Is told the folder of a model that a job ended in, once, and what to call it. */
   readonly made: (model: ModelSource) => Promise<void>;
 }
@@ -116,7 +118,7 @@ export class JobTable {
     if (isRunLocked(folder) || (before?.process && isAlive(before.process))) throw conflict(run, "it runs already");
     if ((await readRunEnd(folder)).isFinished) throw conflict(run, "it has ended, there is nothing to go on with");
     const commandLine = shellLine("stemma", stage.name, "--output", folder, "--resume");
-    const unknown = unknownPath(stage, record.settings, this.#placesOf(surveyed));
+    const unknown = unknownPath(stage, record.settings, await this.#placesOf(surveyed));
     if (unknown !== null) {
       throw conflict(run, `its setting ${unknown} is no path that this server lists; go on with: ${commandLine}`);
     }
@@ -155,9 +157,10 @@ export class JobTable {
     return readLog(await this.#folderOf(run), from);
   }
 
-  #placesOf({ places }: Surveyed): readonly Place[] {
-    const known = new Set(places.map(({ name }) => name));
-    return [...places, ...this.#settings.others.filter(({ name }) => !known.has(name))];
+  async #placesOf({ places }: Surveyed): Promise<readonly Place[]> {
+    const further = await Promise.all(this.#settings.folders.map(survey));
+    const all = [...places, ...further.flatMap((surveyed) => surveyed.places), ...this.#settings.others];
+    return [...new Map(all.toReversed().map((place) => [place.name, place])).values()].reverse();
   }
 
   async #folderOf(run: string): Promise<string> {
