@@ -87,10 +87,11 @@ export class RunningServer {
     return Number(new RegExp(`^stemma_${name} (\\S+)$`, "m").exec(text)?.[1]);
   }
 
-  /** Process ids of its engines. */
+  /** Process ids of its engines, once they run their own program: who stops one before stops the server, which waits for that. */
   engines(): number[] {
     const children = join("/proc", String(this.child.pid), "task", String(this.child.pid), "children");
-    return readFileSync(children, "utf8").trim().split(" ").filter(Boolean).map(Number);
+    const ids = readFileSync(children, "utf8").trim().split(" ").filter(Boolean).map(Number);
+    return ids.filter((id) => readFileSync(join("/proc", String(id), "cmdline"), "utf8").includes("engine"));
   }
 
   /** Ends it with a signal; gives its exit code. */
