@@ -33,10 +33,7 @@ export async function* runEvents(
 ): AsyncGenerator<TypedEvent> {
   const places = lastId === null ? null : lastId.split(",");
   const watched = ids.map((id, i): Watched => ({ id, place: placeFrom(places?.[i] ?? "") }));
-  if (places === null) {
-    const now = await table.all();
-    for (const one of watched) one.place = now.find(({ id }) => id === one.id)?.log.place ?? null;
-  }
+  if (places === null) await beginNow(table, watched);
   const seen = new Map<string, number>();
   for (let isFirst = true; !isOver(); isFirst = false) {
     const all = await table.all();
@@ -49,6 +46,18 @@ export async function* runEvents(
       if (run !== undefined) yield* linesSince(run.path, one, watched);
     }
     await pause(everyMs);
+  }
+}
+
+/** Lets every log be followed from where it ends now. */
+async function beginNow(table: RunTable, watched: readonly Watched[]): Promise<void> {
+  const known = await table.all();
+  for (const one of watched) {
+    const run = known.find(({ id }) => id === one.id);
+    if (run === undefined) continue;
+    const log = table.logOf(run);
+    await log.update();
+    one.place = log.place;
   }
 }
 

@@ -13,11 +13,13 @@ import { runOrigins } from "./run-origins.ts";
 /** How old what is known may be, in milliseconds: of runs that there are, and of which there are. */
 const freshness = { runsMs: 400, foldersMs: 2000 };
 
+/** Logs that stay in memory, those used last: a log in buckets takes a megabyte or so, and reading one again is fast. */
+const mostLogs = 32;
+
 /** A run that is shown. */
 export interface KnownRun {
   readonly id: string;
   readonly path: string;
-  readonly log: MetricLog;
   readonly report: RunReport;
   /** Grows with every change of what is known of it. */
   readonly version: number;
@@ -30,6 +32,8 @@ export interface KnownRun {
 export class RunTable {
   readonly folder: string;
   readonly #runs = new Map<string, KnownRun & { readonly stamp: string }>();
+  /** By folder, the one used last at the end. */
+  readonly #logs = new Map<string, MetricLog>();
   readonly #read = { runs: Number.NEGATIVE_INFINITY, folders: Number.NEGATIVE_INFINITY };
   #reading: Promise<void> | null = null;
   #version = 0;
@@ -74,6 +78,16 @@ export class RunTable {
     });
   }
 
+  /** The metrics of a run, as far as they were read. */
+  logOf({ path }: Pick<KnownRun, "path">): MetricLog {
+    const log = this.#logs.get(path) ?? metricLogOf(path);
+    this.#logs.delete(path);
+    this.#logs.set(path, log);
+    const [oldest] = this.#logs.keys();
+    if (this.#logs.size > mostLogs && oldest !== undefined) this.#logs.delete(oldest);
+    return log;
+  }
+
   /** What the list says of a run. */
   entryOf({ id, report }: KnownRun): RunEntry {
     const { command, state, startedAt, step, steps, parameters, trainingSeconds, metrics, settings, troubles } = report;
@@ -105,13 +119,12 @@ export class RunTable {
     const known = this.#runs.get(id);
     const stamp = stampOf(path);
     if (known?.stamp === stamp) return;
-    const log = known?.log ?? metricLogOf(path);
-    const report = await readRun(path, log).catch((error: unknown) => {
+    const report = await readRun(path, this.logOf({ path })).catch((error: unknown) => {
       if (error instanceof StemmaError) return damaged(path, error.message);
       throw error;
     });
     this.#version += 1;
-    this.#runs.set(id, { id, path, log, report, stamp, version: this.#version });
+    this.#runs.set(id, { id, path, report, stamp, version: this.#version });
   }
 }
 

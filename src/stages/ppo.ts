@@ -104,6 +104,9 @@ interface Telling {
   readonly watch: TroubleWatch;
 }
 
+/** Answers of an iteration that are shown, and that stand in `samples.jsonl`. */
+const [shownAnswers, recordedAnswers] = [3, 16];
+
 /** Logs an iteration, warns of trouble, and shows some answers when it is time. */
 function tell(
   step: number,
@@ -116,7 +119,11 @@ function tell(
   environment.log(step, { ...metrics, episode: step * answers, tokens });
   for (const line of watch.look(metrics, { klBudget, answers })) environment.note(`step ${step}: ${line}`);
   if (!isDue(sampleEvery, step) && step !== steps) return;
-  for (const rollout of rollouts.slice(0, 3)) environment.sample(step, table(rollout, actor));
+  for (const [i, rollout] of rollouts.slice(0, recordedAnswers).entries()) {
+    const record = table(rollout, actor);
+    if (i < shownAnswers) environment.sample(step, record);
+    else environment.folder.sample(step, record);
+  }
 }
 
 /** Opens the three other models and everything else; whatever can be wrong with the settings is found here. */

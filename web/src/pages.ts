@@ -4,7 +4,7 @@ import type { Component } from "svelte";
 export interface Page {
   readonly path: string;
   readonly title: string;
-  readonly group: "Talk" | "Train" | "Look inside" | "Run";
+  readonly group: "Talk" | "Train" | "Look inside" | "Here";
   readonly load: () => Promise<{ readonly default: Component }>;
 }
 
@@ -17,5 +17,5 @@ export const pages: readonly Page[] = [
   { path: "model", title: "Model", group: "Look inside", load: () => import("./pages/Model.svelte") },
   { path: "tokenizer", title: "Tokenizer", group: "Look inside", load: () => import("./pages/Tokenizer.svelte") },
   { path: "reward", title: "Reward", group: "Look inside", load: () => import("./pages/Reward.svelte") },
-  { path: "server", title: "Server", group: "Run", load: () => import("./pages/Server.svelte") },
+  { path: "server", title: "Server", group: "Here", load: () => import("./pages/Server.svelte") },
 ];

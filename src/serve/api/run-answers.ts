@@ -46,6 +46,8 @@ export const RunDetail = z.object({
   checkpoints: z.array(z.object({ step: z.number(), path: z.string() })),
   /** The final model's folder. */
   model: z.string().nullable(),
+  /** The name by which this server answers with its model or a checkpoint of it. */
+  servedAs: z.string().nullable(),
   /** Steps that have samples, and how many. */
   sampleSteps: z.array(z.object({ step: z.number(), count: z.number() })),
 });

@@ -1,3 +1,4 @@
+import { resolve, sep } from "node:path";
 import type { LogPlace } from "../../train/follow-log.ts";
 import { readSampleSteps, readSamplesOf } from "../../train/run-samples.ts";
 import { wrongField } from "../api-error.ts";
@@ -25,13 +26,14 @@ export const run = defineRoute({
   summary: "one run: settings, machine, checkpoints, which steps have samples",
   body: null,
   answer: { type: "json", schema: RunDetail },
-  async handle({ service: { runs: table }, parameter }) {
+  async handle({ service: { runs: table, models }, parameter }) {
     const known = await table.get(parameter("id"));
     const { path, report } = known;
     const { version, settings, machine, model } = report;
     return json({
       ...{ run: table.entryOf(known), path, version, settings, machine, model },
       checkpoints: report.checkpoints.map((checkpoint) => ({ step: checkpoint.step, path: checkpoint.path })),
+      servedAs: models.all().find(({ found }) => isInside(found.path, path))?.name ?? null,
       sampleSteps: await readSampleSteps(path),
     } satisfies RunDetail);
   },
@@ -45,11 +47,12 @@ export const runMetrics = defineRoute({
   body: null,
   answer: { type: "json", schema: RunMetrics },
   async handle(asked) {
-    const { log } = await asked.service.runs.get(asked.parameter("id"));
+    const { runs: table } = asked.service;
+    const log = table.logOf(await table.get(asked.parameter("id")));
     const [from, to] = [stepAsked(asked, "from"), stepAsked(asked, "to")];
     const names = asked.query("metrics")?.split(",");
+    await log.update();
     if (from === null && to === null) {
-      await log.update();
       return json({ place: placeText(log.place), ...log.buckets.state(names) } satisfies RunMetrics);
     }
     const [first, last] = [from ?? 0, to ?? log.summary.step];
@@ -73,6 +76,10 @@ export const runSamples = defineRoute({
     return json({ step, samples: RunSamples.shape.samples.parse(samples) } satisfies RunSamples);
   },
 });
+
+function isInside(path: string, folder: string): boolean {
+  return resolve(path).startsWith(resolve(folder) + sep);
+}
 
 /** @throws {ApiError} 400 when it is none. */
 function stepAsked({ query }: Asked, name: string): number | null {

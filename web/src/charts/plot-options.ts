@@ -4,8 +4,8 @@ import { countText, durationText } from "../format.ts";
 import type { Axis, Curve } from "./curves.ts";
 import { smoothed } from "./curves.ts";
 
-/** How the lines of different runs differ where colours do not. */
-const dashes: readonly number[][] = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5], [4, 4]];
+/** How the lines of different runs differ where colours do not: lengths of strokes and gaps. */
+export const dashes: readonly number[][] = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5], [4, 4]];
 
 /** A curve in the colour and dash of its run. */
 export interface ShownCurve {
@@ -84,7 +84,7 @@ function seriesOf({ place, curve }: ShownCurve, look: ChartLook): uPlot.Series[]
   const isSmooth = look.smoothing > 0;
   const points = { show: curve.x.length === 1 || curve.x.length < 30, size: 5, fill: stroke, stroke };
   const raw = {
-    stroke: isSmooth ? `${stroke}70` : stroke,
+    stroke: isSmooth ? `${stroke}50` : stroke,
     width: isSmooth ? 1 : 1.75,
     dash: isSmooth ? [] : dash,
     spanGaps: true,
