@@ -26,6 +26,7 @@ async function productOf(
   roundsRows: boolean,
 ): Promise<Float32Array> {
   const memory = new Workspace(backend);
+  const m = a.length / k;
   const out = memory.blank([m, n]);
   backend.kernels.matmul({
     ...{ a: memory.floats(a, [m, k]), b: memory.weights(format, [n, k], 2), out, batch: 1, m, n, k },
@@ -49,5 +50,16 @@ test.each(formats)("rows times %s are what ggml's rounding of the rows makes of 
     const values = await productOf(backend, rows, format, true);
     const worst = Math.max(...values.map((value, at) => Math.abs(value - (expected[at] ?? Number.NaN))));
     expect(worst, `backend ${i}`).toBeLessThan(2e-4); // sums of 768 products of about 1
+  }
+});
+
+test.each(formats)("a row times %s has the same bits whatever rows are with it", async (format) => {
+  for (const instructionSet of nativeInstructionSets()) {
+    const backend = native(instructionSet);
+    const all = await productOf(backend, rows, format, true);
+    for (const count of [1, 2, 3, 5, 6, 7, 9]) {
+      const values = await productOf(backend, rows.subarray(0, count * k), format, true);
+      expect(values, `${instructionSet}, ${count} rows`).toEqual(all.subarray(0, count * n));
+    }
   }
 });
