@@ -91,7 +91,7 @@ export class RankingSession {
     await this.#whileBusy(async () => {
       this.tasks = await requestJson<RankingTasks>("api/rankings");
       if (this.#pending !== null) await this.#send();
-      await this.#look(Number(queryValue("from", "0")) || 0);
+      if (this.task !== "") await this.#look(Number(queryValue("from", "0")) || 0);
     });
   }
 
