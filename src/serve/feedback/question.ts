@@ -46,21 +46,28 @@ const seed = 1;
 /** So long nobody else is shown what one is looking at. */
 const leaseMs = 10 * 60 * 1000;
 
+/** What a page shows, and until when nobody else is shown it. */
+interface Lease {
+  readonly place: string;
+  readonly until: number;
+}
+
 /** Hands out questions: not the same one to two people at a time. */
 export class Questions {
-  readonly #leases = new Map<string, { readonly page: string; readonly until: number }>();
+  /** By page: the question that it shows. */
+  readonly #leases = new Map<string, Lease>();
 
   /** The first question from a place on that is open to somebody; null when there is none. */
   next({ name, all }: RankingTask, file: RankingFile, asker: Asker, from: number): Question | null {
-    const rater = { name: asker.rater, now: asker.now };
+    const { rater, page, now } = asker;
+    for (const [other, { until }] of this.#leases) if (other === page || until <= now) this.#leases.delete(other);
+    const lent = new Set([...this.#leases.values()].map(({ place }) => place));
     const index = all.findIndex((candidates, i) => {
-      const lease = this.#leases.get(`${name}\n${i}`);
-      const isLent = lease !== undefined && lease.page !== asker.page && lease.until > asker.now;
-      return i >= from && !isLent && isOpenTo(rater, candidates, i, file);
+      return i >= from && !lent.has(`${name}\n${i}`) && isOpenTo({ name: rater, now }, candidates, i, file);
     });
     const candidates = all[index];
     if (candidates === undefined) return null;
-    this.#leases.set(`${name}\n${index}`, { page: asker.page, until: asker.now + leaseMs });
+    this.#leases.set(page, { place: `${name}\n${index}`, until: now + leaseMs });
     const attempt = file.ratingsOf(candidates).length;
     const order = shownOrder(seed, index, candidates.completions.length, attempt);
     return {
@@ -74,7 +81,8 @@ export class Questions {
 
   /** Somebody has answered a question: it may be shown to others. */
   answered({ name }: RankingTask, index: number): void {
-    this.#leases.delete(`${name}\n${index}`);
+    const own = [...this.#leases].find(([, { place }]) => place === `${name}\n${index}`);
+    if (own) this.#leases.delete(own[0]);
   }
 }
 

@@ -18,6 +18,7 @@ export type Asked =
 interface ChatToken {
   readonly token: string;
   readonly logprob: number;
+  readonly bytes: readonly number[] | null;
   readonly top_logprobs: readonly { readonly token: string; readonly logprob: number }[];
 }
 
@@ -88,8 +89,14 @@ function partOf({ error, choices, usage }: Chunk): AnswerPart {
 function tokensOf(logprobs: NonNullable<Chunk["choices"]>[number]["logprobs"]): WrittenToken[] {
   if (!logprobs) return [];
   if (logprobs.content) {
-    return logprobs.content.map(({ token, logprob, top_logprobs: top }) => {
-      return { text: token, logprob, top: top.map((one) => [one.token, one.logprob] as const) };
+    return logprobs.content.map(({ token, logprob, bytes, top_logprobs: top }) => {
+      const isPart = token.includes("\ufffd") && bytes !== null;
+      return {
+        text: token,
+        ...(isPart ? { bytes } : {}),
+        logprob,
+        top: top.map((one) => [one.token, one.logprob] as const),
+      };
     });
   }
   return (logprobs.tokens ?? []).map((text, i) => {

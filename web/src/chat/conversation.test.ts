@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 import type { Conversation, Turn } from "./conversation.ts";
-import { branchesOf, merged, messagesOf, newestLeaf, pathTo, titleOf, usualSettings } from "./conversation.ts";
+import {
+  branchesOf,
+  merged,
+  messagesOf,
+  newestLeaf,
+  pathTo,
+  textBefore,
+  textPieces,
+  titleOf,
+  usualSettings,
+} from "./conversation.ts";
 
 const turn = (id: string, parent: string | null, role: Turn["role"], content = id, version = 1): Turn => {
   return { id, parent, role, content, version };
@@ -44,4 +54,16 @@ test("what two windows did is all there, of each turn the later version", () => 
   expect(Object.values(both.turns).map(({ content }) => content)).toEqual(["a", "whole", "x"]);
   expect(merged(theirs, mine).turns.b?.content).toBe("whole");
   expect([both.changedAt, both.panes]).toEqual([9, mine.panes]);
+});
+
+test("a character of several tokens is the last one's, and the text before a token has it whole", () => {
+  const part = (...bytes: number[]) => ({ text: "\ufffd", bytes, logprob: -1, top: [] });
+  const tokens = [
+    { text: "a", logprob: -1, top: [] },
+    part(0xe2, 0x82),
+    part(0xac),
+    { text: "b", logprob: -1, top: [] },
+  ];
+  expect(textPieces(tokens)).toEqual(["a", "", "€", "b"]);
+  expect(textBefore(tokens, 3)).toBe("a€");
 });

@@ -1,6 +1,8 @@
 /** A token as a model wrote it, with what it could have written. */
 export interface WrittenToken {
   readonly text: string;
+  /** Its bytes, where they are a part of a character and no text of their own. */
+  readonly bytes?: readonly number[];
   readonly logprob: number;
   /** The likeliest at this place, with their log-probabilities. */
   readonly top: readonly (readonly [text: string, logprob: number])[];
@@ -121,10 +123,15 @@ export function titleOf({ turns }: Pick<Conversation, "turns">): string {
   return line.length > 60 ? `${line.slice(0, 59)}…` : line || "New conversation";
 }
 
+/** What each token adds to a text: a character that several make is the last one's. */
+export function textPieces(tokens: readonly WrittenToken[]): string[] {
+  const decoder = new TextDecoder();
+  return tokens.map(({ text, bytes }) =>
+    bytes === undefined ? decoder.decode() + text : decoder.decode(Uint8Array.from(bytes), { stream: true }),
+  );
+}
+
 /** The text before a token of an answer. */
 export function textBefore(tokens: readonly WrittenToken[], place: number): string {
-  return tokens
-    .slice(0, place)
-    .map(({ text }) => text)
-    .join("");
+  return textPieces(tokens.slice(0, place)).join("");
 }

@@ -41,6 +41,10 @@ export function markdown(text: string): DocumentFragment | null {
     ALLOWED_ATTR: [...allowed.ALLOWED_ATTR],
   });
   for (const link of fragment.querySelectorAll("a")) {
+    if (!link.hasAttribute("href")) {
+      link.replaceWith(...link.childNodes);
+      continue;
+    }
     link.rel = "noopener noreferrer nofollow";
     link.target = "_blank";
     link.title = link.href;

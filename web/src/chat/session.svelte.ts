@@ -23,12 +23,21 @@ export class ChatSession {
   #writing: ReadonlyMap<string, AbortController> = $state.raw(new Map());
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unwatch: () => void;
+  /** Writes down what there is, with what another window wrote down meanwhile. */
+  readonly #save = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const stored = readConversation(this.conversation.id);
+    if (stored !== null) this.conversation = merged(this.conversation, stored);
+    if (Object.keys(this.conversation.turns).length > 0) this.isUnsaved = !writeConversation(this.conversation);
+  };
 
   constructor(conversation: Conversation) {
     this.conversation = conversation;
     this.#unwatch = watchConversation(conversation.id, (other) => {
       this.conversation = merged(this.conversation, other);
     });
+    addEventListener("pagehide", this.#save);
   }
 
   get isWriting(): boolean {
@@ -133,6 +142,7 @@ export class ChatSession {
   close(): void {
     this.stop();
     this.#unwatch();
+    removeEventListener("pagehide", this.#save);
     this.#save();
   }
 
@@ -212,14 +222,6 @@ export class ChatSession {
 
   #set(change: Partial<Conversation>): void {
     this.conversation = { ...this.conversation, ...change, changedAt: Date.now() };
-    this.#timer ??= setTimeout(() => this.#save(), saveMs);
-  }
-
-  #save(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const stored = readConversation(this.conversation.id);
-    if (stored !== null) this.conversation = merged(this.conversation, stored);
-    if (Object.keys(this.conversation.turns).length > 0) this.isUnsaved = !writeConversation(this.conversation);
+    this.#timer ??= setTimeout(this.#save, saveMs);
   }
 }
