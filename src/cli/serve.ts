@@ -1,4 +1,5 @@
 import { totalmem } from "node:os";
+import { join } from "node:path";
 import { z } from "zod";
 import { parseBytes } from "../core/byte-size.ts";
 import { SettingsError } from "../core/errors.ts";
@@ -60,7 +61,7 @@ export const ServeSettings = z.object({
     .min(1)
     .optional()
     .describe(
-      "folder that rankings and conversations of the app are kept in (default: feedback, with --rank; else none)",
+      "folder that rankings and conversations of the app are kept in (default: feedback in the folder of runs, with --rank; else none)",
     )
     .meta({ placeholder: "folder" }),
   slots: z.int().min(1).max(32).default(8).describe("sequences that a model computes side by side"),
@@ -160,8 +161,13 @@ async function serverSettings(settings: ServeSettings, io: Io): Promise<ServerSe
   };
 }
 
-function feedbackSettings({ rank, feedback }: ServeSettings): ServerSettings["feedback"] {
-  const folder = feedback ?? (rank.length > 0 ? "feedback" : null);
+/** Where the app's rankings are kept if nobody says where: among the files that its jobs may learn from. */
+export function feedbackIn(runs: string): string {
+  return join(runs, "feedback");
+}
+
+function feedbackSettings({ rank, feedback, runs }: ServeSettings): ServerSettings["feedback"] {
+  const folder = feedback ?? (rank.length > 0 ? feedbackIn(runs) : null);
   return folder === null ? null : { folder, samples: rank };
 }
 

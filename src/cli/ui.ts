@@ -7,7 +7,7 @@ import { findModel } from "../serve/model-source.ts";
 import { findRuns } from "../train/run-reader.ts";
 import { defineCommand } from "./command.ts";
 import { openBrowser } from "./open-browser.ts";
-import { ServeSettings, serveUntilStopped } from "./serve.ts";
+import { feedbackIn, ServeSettings, serveUntilStopped } from "./serve.ts";
 
 const UiSettings = ServeSettings.omit({ host: true, apiKeyFile: true, allowHost: true, allowOrigin: true }).extend({
   model: z
@@ -19,8 +19,8 @@ const UiSettings = ServeSettings.omit({ host: true, apiKeyFile: true, allowHost:
   feedback: z
     .string()
     .min(1)
-    .default("feedback")
-    .describe("folder that rankings and conversations of the app are kept in, from the first one on")
+    .optional()
+    .describe("folder that rankings and conversations of the app are kept in (default: feedback in the folder of runs)")
     .meta({ placeholder: "folder" }),
   open: z.boolean().default(true).describe("open a browser, where there is a screen; the address is printed anyway"),
 });
@@ -53,7 +53,7 @@ export const ui = defineCommand({
       );
     }
     const whole = { ...ServeSettings.omit({ model: true }).parse(settings), model: [...model, ...found] };
-    whole.feedback ??= "feedback"; // what people say of answers is worth keeping, and made with the first of it
+    whole.feedback ??= feedbackIn(settings.runs); // what people say of answers is worth keeping, and made with the first of it
     const { port } = await serveUntilStopped(whole, io, (address) => show(`${address}/`));
     return { url: `http://127.0.0.1:${port}/` };
   },

@@ -50,6 +50,8 @@ function withRewardModel(asked: Asked, name: string, rankings: readonly SavedRan
       texts += ranking.completions.length;
       if (texts > requestLimits.texts) break;
       const prompt = messagesOf(ranking);
+      const characters = [...prompt.map(({ content }) => content), ...ranking.completions].map((text) => text.length);
+      if (Math.max(...characters) > context * requestLimits.charactersOfToken) continue; // cannot fit
       const answered = ranking.completions.map((answer) => opened.text.answered(prompt, answer));
       const inputs = (await Promise.all(answered)).map(({ ids }) => ids);
       if (inputs.every((ids) => ids.length <= context)) chosen.push({ ranks: ranking.ranks, inputs });

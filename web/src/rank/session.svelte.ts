@@ -201,9 +201,9 @@ export class RankingSession {
 
   async #whileBusy(body: () => Promise<void>): Promise<void> {
     this.isBusy = true;
-    this.trouble = "";
     try {
       await body();
+      this.trouble = "";
     } catch (error) {
       this.trouble = error instanceof Error ? error.message : String(error);
       if (error instanceof RequestError && canWait(error)) this.#retry = setTimeout(() => void this.retry(), retryMs);
