@@ -68,6 +68,7 @@ const rows: readonly Row[] = [
   ["val/ratio_var", "variance of that ratio", "", null, "Policy"],
   ["value/grad_norm", "value gradient norm", "", null, "Value"],
   ["grad_norm", "gradient norm", "", null, "Learning"],
+  ["learning_rate", "learning rate", "", null, "Learning", "rate"],
   ["lr", "learning rate", "", null, "Learning", "rate"],
   ["tokens", "tokens of a step", "tokens", null, "Speed", "rate"],
   ["episode", "episodes", "", null, "Speed", "rate"],
