@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { StemmaError } from "../core/errors.ts";
+import { systemCode } from "../files/file-error.ts";
 import type { MetricLog } from "../train/metric-log.ts";
 import { runFiles } from "../train/run-folder.ts";
 import { isRunLocked } from "../train/run-lock.ts";
@@ -105,7 +106,7 @@ export class RunTable {
   async #refresh(): Promise<void> {
     if (performance.now() - this.#read.folders > freshness.foldersMs) {
       const paths = existsSync(this.folder) ? await findRuns(this.folder) : [];
-      const found = new Map(paths.map((path) => [relative(this.folder, path).replaceAll("\\", "/") || ".", path]));
+      const found = new Map(paths.map((path) => [idOf(path, this.folder), path]));
       for (const id of this.#runs.keys()) if (!found.has(id)) this.#runs.delete(id);
       for (const [id, path] of found) await this.#look(id, path);
       this.#read.folders = performance.now();
@@ -128,13 +129,26 @@ export class RunTable {
   }
 }
 
+/** The path inside the folder, or the folder's own name where that is itself the run: a browser takes `.` out of addresses. */
+function idOf(path: string, folder: string): string {
+  return relative(folder, path).replaceAll("\\", "/") || basename(resolve(folder));
+}
+
 /** Changes with whatever a run writes. */
 function stampOf(path: string): string {
-  const files = [".", runFiles.metrics, runFiles.settings, runFiles.final].map((name) => {
-    const there = statSync(join(path, name), { throwIfNoEntry: false });
-    return there === undefined ? "" : `${there.ino} ${there.size} ${there.mtimeMs}`;
-  });
+  const files = [".", runFiles.metrics, runFiles.settings, runFiles.final].map((name) => stampOfFile(join(path, name)));
   return [...files, isRunLocked(path)].join("|");
+}
+
+/** What cannot be looked at, such as a link to itself, stands still: reading the run tells what is wrong with it. */
+function stampOfFile(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return "";
+  }
 }
 
 /** What is shown of a run that cannot be read. */

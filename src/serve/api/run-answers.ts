@@ -12,7 +12,7 @@ const Origin = z.object({
 
 /** A run in the list of all. */
 const RunEntry = z.object({
-  /** Its folder's path inside the folder of runs; `.` where that is itself a run. */
+  /** Its folder's path inside the folder of runs; that one's own name where it is itself a run. */
   id: z.string(),
   command: z.string().nullable(),
   state: z.enum(["running", "finished", "stopped"]),
