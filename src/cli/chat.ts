@@ -15,6 +15,7 @@ import { openRemote, refuseLocal, remoteSettings } from "../remote/remote-settin
 import { addedAdapterSettings } from "../stages/adapter-settings.ts";
 import type { Io } from "./command.ts";
 import { defineCommand } from "./command.ts";
+import { WordWrap } from "./word-wrap.ts";
 
 const help =
   "/reset forgets the conversation, /retry answers again, /save FILE writes it, /quit ends; " +
@@ -82,9 +83,12 @@ async function converse(conversation: Conversation, io: Io): Promise<void> {
   const lines = createInterface({ input: io.input });
   let answering: AbortController | null = null;
   const release = io.onInterrupt(() => {
-    if (answering === null || answering.signal.aborted) return false;
-    answering.abort();
-    return true;
+    if (answering !== null && !answering.signal.aborted) {
+      answering.abort();
+      return true;
+    }
+    io.write("\n"); // what the shell writes next begins in a line of its own
+    return false;
   });
   try {
     io.write("> ");
@@ -132,7 +136,12 @@ async function follow(line: string, conversation: Conversation, signal: AbortSig
 }
 
 async function show(pieces: AsyncIterable<string>, io: Io): Promise<void> {
-  for await (const piece of pieces) io.write(piece);
+  const lines = new WordWrap(() => io.columns);
+  try {
+    for await (const piece of pieces) io.write(lines.add(piece));
+  } finally {
+    io.write(lines.end());
+  }
   io.write("\n");
 }
 

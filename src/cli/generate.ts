@@ -21,6 +21,7 @@ import { defineCommand } from "./command.ts";
 import type { Answerer, Continuation } from "./generate-other.ts";
 import { otherAnswerers } from "./generate-other.ts";
 import { readInput, readTextFile } from "./read-input.ts";
+import { WordWrap } from "./word-wrap.ts";
 
 const GenerateSettings = z.object({
   model: z.string().min(1).describe("model folder, or a GGUF file").meta({ placeholder: "folder" }),
@@ -249,17 +250,18 @@ async function continueAll(
   const isOnly = repeated.length === 1;
   const grammar = settings.jsonSchema === undefined ? undefined : await schemaIn(settings.jsonSchema);
   const options = { sampling, maxNewTokens, seed, cacheType, stop, endTokens, grammar, signal: io.stopSignal() };
+  const lines = new WordWrap(() => io.columns);
   let tokens = 0;
   for await (const { index, text, finish } of generateText(model, tokenizer, encoded, options)) {
     const continuation = continuations[index];
     if (!continuation) continue;
-    if (isOnly && tokens === 0) io.write(continuation.prompt);
+    if (isOnly && tokens === 0) io.write(lines.add(continuation.prompt));
     tokens += 1;
     continuation.text += text;
     continuation.finishReason = finish;
-    if (isOnly) io.write(text);
+    if (isOnly) io.write(lines.add(text));
   }
-  if (isOnly) io.write("\n");
+  if (isOnly) io.write(`${lines.end()}\n`);
   else for (const { prompt, text } of continuations) io.print(`${prompt}${text}\n`);
   return { continuations, tokens };
 }

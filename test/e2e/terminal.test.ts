@@ -59,6 +59,16 @@ describe.skipIf(!hasScript)("in a pseudo-terminal, which script of util-linux gi
     expect(lines.slice(end + 1).join("")).toMatch(/^pretrain: step 30 after .*model in run-\d+\/final$/);
   });
 
+  test("a text as it is written breaks between words, and not at all where it is no terminal that it goes to", async () => {
+    const train = ["pretrain", "--data", "text.txt", "--output", "words", "--steps", "1", ...small, "--context", "99"];
+    await stemma(train, { cwd: folder });
+    const prompt = "In the beginning was the word and the word was the beginning ";
+    const generate = ["generate", "--model", "words/final", "--prompt", prompt, "--max-new-tokens", "1"];
+    const { lines } = await inTerminal(generate, { columns: 20 });
+    expect(lines.slice(0, 3)).toEqual(["In the beginning was", "the word and the", "word was the"]);
+    expect((await stemma(generate, { cwd: folder })).stdout).toContain(prompt);
+  });
+
   test("what a model writes and what a file is called do not command the terminal", async () => {
     writeFileSync(join(folder, "bells.txt"), "\u001b[31m\u0007\u009b2J".repeat(300));
     const train = ["pretrain", "--data", "bells.txt", "--output", "bells", "--steps", "1", ...small];
