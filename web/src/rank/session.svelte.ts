@@ -65,6 +65,8 @@ export class RankingSession {
   #pending = readStored<Decision | null>(sessionStorage, "rank.pending", () => null);
   #start = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** Is aborted when the page is left. */
+  readonly #left = new AbortController();
 
   get task(): string {
     return queryValue("task", this.tasks?.tasks[0]?.name ?? "");
@@ -89,7 +91,7 @@ export class RankingSession {
   /** Begins, or goes on where one was. */
   async start(): Promise<void> {
     await this.#whileBusy(async () => {
-      this.tasks = await requestJson<RankingTasks>("api/rankings");
+      this.tasks = await requestJson<RankingTasks>("api/rankings", { signal: this.#left.signal });
       if (this.#pending !== null) await this.#send();
       if (this.task !== "") await this.#look(Number(queryValue("from", "0")) || 0);
     });
@@ -143,7 +145,8 @@ export class RankingSession {
       return;
     }
     await this.#whileBusy(async () => {
-      if (step.id !== null) await requestJson<UndoneRanking>("api/rankings/undo", { body: { id: step.id } });
+      if (step.id !== null)
+        await requestJson<UndoneRanking>("api/rankings/undo", { body: { id: step.id }, signal: this.#left.signal });
       this.#keepSteps(this.#steps.slice(0, -1));
       this.last = null;
       this.saved += 1;
@@ -163,8 +166,10 @@ export class RankingSession {
     await this.start();
   }
 
+  /** The page is left: what is under way neither tries again nor changes the address of another page. */
   stop(): void {
     clearTimeout(this.#retry);
+    this.#left.abort();
   }
 
   async #send(): Promise<void> {
@@ -174,6 +179,7 @@ export class RankingSession {
     try {
       const answer = await requestJson<SavedRankingAnswer>("api/rankings", {
         body: { ...body, order: written(order) },
+        signal: this.#left.signal,
       });
       this.last = { order, models: answer.models };
       this.saved += 1;
@@ -190,7 +196,9 @@ export class RankingSession {
 
   async #look(from: number): Promise<void> {
     const query = new URLSearchParams({ task: this.task, from: String(from), rater: this.rater, page });
-    const { question, prompts, ranked } = await requestJson<NextQuestion>(`api/rankings/next?${query}`);
+    const { question, prompts, ranked } = await requestJson<NextQuestion>(`api/rankings/next?${query}`, {
+      signal: this.#left.signal,
+    });
     const draft = readStored<{ ticket?: string; order: Order } | null>(sessionStorage, "rank.draft", () => null);
     this.order = question !== null && draft?.ticket === question.ticket ? draft.order : noOrder;
     Object.assign(this, { question, prompts, ranked });
@@ -205,6 +213,7 @@ export class RankingSession {
       await body();
       this.trouble = "";
     } catch (error) {
+      if (this.#left.signal.aborted) return; // what was not saved is sent when the page is opened again
       this.trouble = error instanceof Error ? error.message : String(error);
       if (error instanceof RequestError && canWait(error)) this.#retry = setTimeout(() => void this.retry(), retryMs);
     } finally {
