@@ -1,6 +1,7 @@
 import { open, readFile, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DataError } from "../core/errors.ts";
+import { Mutex } from "../core/mutex.ts";
 import { writeFileAtomic } from "./atomic-write.ts";
 import { claim } from "./claim.ts";
 import { fileError, systemCode } from "./file-error.ts";
@@ -28,8 +29,7 @@ export class OwnedLines {
   readonly wasMended: boolean;
   #lines: readonly string[];
   readonly #release: () => void;
-  /** What is being written: one change after the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Mutex();
 
   private constructor(path: string, found: { lines: readonly string[]; wasMended: boolean; release: () => void }) {
     this.path = path;
@@ -76,7 +76,7 @@ export class OwnedLines {
    * @throws {FileError} when the disk is full; what was written of the line is taken away again.
    */
   async append(line: string): Promise<void> {
-    await this.#next(async () => {
+    await this.#changes.run(async () => {
       await append(this.path, `${line}\n`).catch(async (error: unknown) => {
         const size = this.#lines.reduce((sum, one) => sum + Buffer.byteLength(one) + 1, 0);
         await cut(this.path, size).catch(() => {}); // the first error is the one to be told
@@ -92,7 +92,7 @@ export class OwnedLines {
    * @throws {FileError} when the disk is full; nothing is lost then.
    */
   async remove(line: string): Promise<void> {
-    await this.#next(async () => {
+    await this.#changes.run(async () => {
       const place = this.#lines.lastIndexOf(line);
       const lines = this.#lines.filter((_, i) => i !== place);
       await writeFileAtomic(this.path, lines.map((one) => `${one}\n`).join(""));
@@ -102,14 +102,8 @@ export class OwnedLines {
 
   /** Waits for what is being written, and lets others write the file. */
   async close(): Promise<void> {
-    await this.#last;
+    await this.#changes.settled();
     this.#release();
-  }
-
-  #next(change: () => Promise<void>): Promise<void> {
-    const result = this.#last.then(change);
-    this.#last = result.catch(() => {}); // whoever asked for it hears of it
-    return result;
   }
 }
 

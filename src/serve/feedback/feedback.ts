@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
-import { FileError, SettingsError } from "../../core/errors.ts";
+import { DataError, FileError, SettingsError } from "../../core/errors.ts";
+import { Mutex } from "../../core/mutex.ts";
 import { BadRows } from "../../data/bad-rows.ts";
 import type { Candidates, RankingDetails, SavedRanking } from "../../data/ranking-file.ts";
 import { candidatesKey, RankingFile } from "../../data/ranking-file.ts";
@@ -71,7 +72,7 @@ export class Feedback {
   /**
    * The rankings, claimed for this server.
    *
-   * @throws {ApiError} 409 naming the process that writes them now.
+   * @throws {ApiError} 409 naming the process that writes them now, or the line that is none of a ranking.
    */
   rankings(): Promise<RankingFile> {
     return this.#rankings.get();
@@ -158,7 +159,7 @@ function sameAnswers(named: Candidates, candidates: Candidates, id: string): tru
 class Opened<File extends { close(): Promise<void> }> {
   readonly #open: () => Promise<File>;
   #file: Promise<File> | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #uses = new Mutex();
 
   constructor(open: () => Promise<File>) {
     this.#open = open;
@@ -166,24 +167,24 @@ class Opened<File extends { close(): Promise<void> }> {
 
   async get(): Promise<File> {
     this.#file ??= this.#open();
+    const opening = this.#file;
     try {
-      return await this.#file;
+      return await opening;
     } catch (error) {
-      this.#file = null;
+      if (this.#file === opening) this.#file = null;
       if (error instanceof FileError) throw new ApiError(409, error.message, { code: "file_unusable", retryAfter: 5 });
+      if (error instanceof DataError) throw new ApiError(409, error.message, { code: "other_file" });
       throw error;
     }
   }
 
   /** Does one thing after the other. */
   inTurn<Result>(body: () => Promise<Result>): Promise<Result> {
-    const result = this.#last.then(body);
-    this.#last = result.catch(() => {}); // whoever asked for it hears of it
-    return result;
+    return this.#uses.run(body);
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#uses.settled();
     await (await this.#file?.catch(() => null))?.close();
     this.#file = null;
   }
