@@ -72,8 +72,8 @@ test("a job saves when it is stopped, and goes on from there when it is resumed"
   const [checkpoint = ""] = checkpoints("walk");
   expect(await jobOf("walk")).toMatchObject({ canResume: true, lastLine: expect.stringContaining("--resume") });
   const reached = Number(checkpoint.split("-")[1]);
-  expect((await server.post("/api/jobs/resume", { run: "walk" })).status).toBe(200);
-  expect((await server.post("/api/jobs/resume", { run: "walk" })).status).toBe(409); // a second tab
+  const twoTabs = ["walk", "walk"].map((run) => server.post("/api/jobs/resume", { run }));
+  expect((await Promise.all(twoTabs)).map(({ status }) => status)).toEqual([200, 409]);
   await until(() => (steps("walk").at(-1) ?? 0) > reached + 1);
   await server.post("/api/jobs/kill", { run: "walk" });
   await until(async () => (await jobOf("walk")).state === "stopped");
@@ -122,6 +122,19 @@ test("a job that ends is finished, one whose data is wrong failed with its reaso
   await start("wrong", { ...long, data: [join(runs, "wrong.jsonl")] });
   await until(async () => (await jobOf("wrong")).state === "failed");
   expect((await jobOf("wrong")).lastLine).toMatch(/^sft: .*wrong\.jsonl/);
+});
+
+test("as many jobs run as may, however many are asked for at once", async () => {
+  const names = ["one", "two", "three", "four", "five"];
+  const answers = await Promise.all(names.map((name) => start(name, long)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 429]);
+  const refused = answers.findIndex(({ status }) => status === 429);
+  expect(existsSync(join(runs, names[refused] ?? ""))).toBe(false);
+  const running = names.filter((_, i) => i !== refused);
+  for (const run of running) await server.post("/api/jobs/kill", { run });
+  await until(async () =>
+    (await Promise.all(running.map((run) => jobOf(run)))).every(({ endedAt }) => endedAt !== null),
+  );
 });
 
 test("settings that do not fit come back for each field, and begin nothing", async () => {

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { Mutex } from "../../core/mutex.ts";
 import { shellLine } from "../../core/shell-line.ts";
 import { fileError, systemCode } from "../../files/file-error.ts";
 import { makeFolder } from "../../files/make-folder.ts";
@@ -50,8 +52,10 @@ export class JobTable {
   readonly #stopping = new Set<number>();
   /** Runs whose models were told of. */
   readonly #told = new Set<string>();
-  /** Runs that are being started or resumed. */
-  readonly #starting = new Set<string>();
+  /** Beginnings and ends of processes are written one after the other: two requests begin no run twice, nor more than may run. */
+  readonly #changes = new Mutex();
+  /** The run that is being started or resumed. */
+  #starting: string | null = null;
 
   constructor(settings: JobSettings) {
     this.#settings = settings;
@@ -90,14 +94,16 @@ export class JobTable {
     if (stage === undefined) throw notHere("stage", command, `there are ${stages.map(({ name }) => name).join(", ")}`);
     const checked = checkJob(stage, given, { root, places: await this.places() });
     if ("problems" in checked) return checked;
-    await this.#refuseTooMany();
-    const folder = join(root, checked.run);
-    if (!(await isNew(root, folder))) {
-      return { problems: new Map([["output", `--output: ${folder} is there already; choose another name`]]) };
-    }
-    const { commandLine, args } = checked;
-    await this.#run(checked.run, folder, args, { command, commandLine, settings: given });
-    return this.#existing(checked.run, folder);
+    return this.#changes.run(async () => {
+      await this.#refuseTooMany();
+      const folder = join(root, checked.run);
+      if (!(await isNew(root, folder))) {
+        return { problems: new Map([["output", `--output: ${folder} is there already; choose another name`]]) };
+      }
+      const { commandLine, args } = checked;
+      await this.#run(checked.run, folder, args, { command, commandLine, settings: given });
+      return this.#existing(checked.run, folder);
+    });
   }
 
   /**
@@ -106,7 +112,11 @@ export class JobTable {
    *
    * @throws {ApiError} 404 for a run that is none, 409 when it runs, has ended, or must be resumed by hand.
    */
-  async resume(run: string): Promise<Job> {
+  resume(run: string): Promise<Job> {
+    return this.#changes.run(() => this.#resume(run));
+  }
+
+  async #resume(run: string): Promise<Job> {
     const { root, stages } = this.#settings;
     const surveyed = await survey(root);
     const folder = surveyed.runs.get(run);
@@ -171,7 +181,7 @@ export class JobTable {
 
   async #refuseTooMany(): Promise<void> {
     const running = (await this.list()).filter(({ state }) => state === "running" || state === "stopping");
-    if (running.length + this.#starting.size < mostRunning) return;
+    if (running.length < mostRunning) return;
     const message = `${running.length} jobs run, which is as many as may at one time; stop one, or wait for its end`;
     throw new ApiError(429, message, { code: "jobs_limit", retryAfter: 60 });
   }
@@ -182,8 +192,7 @@ export class JobTable {
     args: readonly string[],
     about: Pick<JobRecord, "command" | "commandLine"> & { readonly settings: TypedSettings },
   ): Promise<void> {
-    if (this.#starting.has(run)) throw conflict(run, "it is being started");
-    this.#starting.add(run);
+    this.#starting = run;
     try {
       const settings = Object.fromEntries(Object.entries(about.settings).map(([key, value]) => [key, [value].flat()]));
       const record = { ...about, settings, startedAt: new Date().toISOString(), process: null, ended: null };
@@ -191,16 +200,23 @@ export class JobTable {
       const { mark, end } = await startProcess(folder, args);
       const started: JobRecord = { ...record, process: mark };
       await writeJobRecord(folder, started);
-      void end.then(async ({ code, signal }) => {
+      void end.then(({ code, signal }) => {
         this.#stopping.delete(mark.pid);
         const ended = { code, signal, at: new Date().toISOString() };
-        await writeJobRecord(folder, { ...started, ended }).catch(() => {}); // a folder that was deleted meanwhile
+        return this.#changes.run(() => this.#writeEnd(folder, { ...started, ended }));
       });
     } catch (error) {
       throw fileError(folder, "write", error);
     } finally {
-      this.#starting.delete(run);
+      this.#starting = null;
     }
+  }
+
+  /** Unless the folder was deleted, or the run resumed meanwhile. */
+  async #writeEnd(folder: string, ended: JobRecord): Promise<void> {
+    const now = await readJobRecord(folder).catch(() => null);
+    if (now === null || !isDeepStrictEqual(now.process, ended.process)) return;
+    await writeJobRecord(folder, ended).catch(() => {});
   }
 
   async #tell(run: string, folder: string): Promise<void> {
@@ -220,7 +236,7 @@ export class JobTable {
     const record = await readJobRecord(folder);
     if (record === null) return null;
     const { command, commandLine, settings, startedAt, process: mark } = record;
-    const isRunning = this.#starting.has(run) || (mark !== null && isAlive(mark)) || isRunLocked(folder);
+    const isRunning = this.#starting === run || (mark !== null && isAlive(mark)) || isRunLocked(folder);
     const { hasBegun, isFinished } = await readRunEnd(folder);
     const isStopping = mark !== null && this.#stopping.has(mark.pid);
     if (isFinished && !isRunning) await this.#tell(run, folder);
