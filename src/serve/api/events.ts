@@ -17,13 +17,17 @@ export const events = defineRoute({
   streams: true,
   handle({ service, signal, queries, header }) {
     const ids = queries("run").slice(0, mostRuns);
-    const isOver = (): boolean => signal.aborted || service.isStopping();
+    let isClosed = false;
+    const isOver = (): boolean => isClosed || service.isStopping();
     const stream = runEvents(service.runs, ids, { lastId: header("last-event-id"), isOver });
     const defect = (error: unknown): ApiError => {
       service.defect("/api/events", error);
       return new ApiError(500, "the events failed; ask again", { code: "internal_error" });
     };
-    const reader = { signal, close: () => {}, defect };
+    const close = (): void => {
+      isClosed = true;
+    };
+    const reader = { signal, close, defect };
     return new Response(eventStream(stream, reader, typedEvent), { headers: streamHeaders });
   },
 });
