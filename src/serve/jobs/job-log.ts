@@ -4,18 +4,21 @@ import type { LogPart } from "../api/job-answers.ts";
 import { jobFiles, openOwnFile } from "./job-record.ts";
 
 /** Bytes of a part, at most. */
-const mostBytes = 64 * 1024;
+const partBytes = 64 * 1024;
+
+/** Bytes that the last line is looked for in. */
+const tailBytes = 4 * 1024;
 
 /**
- * What a job said since a byte of its log, at most the newest 64 KiB. It ends with a whole character: the rest of one that is
+ * What a job said since a byte of its log, at most the newest `most` bytes. It ends with a whole character: the rest of one that is
  * still being written comes with the next part.
  */
-export async function readLog(folder: string, from: number): Promise<LogPart> {
+export async function readLog(folder: string, from: number, most = partBytes): Promise<LogPart> {
   const file = await openOwnFile(join(folder, jobFiles.log));
   if (file === null) return { text: "", from: 0, next: 0 };
   try {
     const { size } = await file.stat();
-    const start = Math.max(from > size ? 0 : from, size - mostBytes);
+    const start = Math.max(from > size ? 0 : from, size - most);
     const bytes = await readBytes(file, start, size - start);
     const first = start === from ? 0 : bytes.findIndex((byte) => !isContinuation(byte));
     const whole = bytes.subarray(Math.max(first, 0), wholeCharacters(bytes));
@@ -31,7 +34,7 @@ export async function readLog(folder: string, from: number): Promise<LogPart> {
 
 /** The last line with something in it, or "". */
 export async function readLastLine(folder: string): Promise<string> {
-  const { text } = await readLog(folder, 0);
+  const { text } = await readLog(folder, 0, tailBytes);
   const line =
     text
       .trimEnd()

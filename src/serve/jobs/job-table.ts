@@ -39,6 +39,9 @@ export interface JobSettings {
 /** Jobs that run at the same time, at most. */
 const mostRunning = 4;
 
+/** How old what is known of the folder may be where it is asked for again and again, in milliseconds. */
+const freshMs = 2000;
+
 /** Exit codes of commands that a signal stopped, and that saved. */
 const stoppedCodes: readonly (number | null)[] = [130, 143];
 
@@ -56,6 +59,8 @@ export class JobTable {
   readonly #changes = new Mutex();
   /** The run that is being started or resumed. */
   #starting: string | null = null;
+  /** What was last found in the folder, and when looking was over; null where that no longer holds. */
+  #latest: { readonly found: Promise<Surveyed>; at: number } | null = null;
 
   constructor(settings: JobSettings) {
     this.#settings = settings;
@@ -77,7 +82,7 @@ export class JobTable {
 
   /** Every job there is, the newest first. */
   async list(): Promise<Job[]> {
-    const { jobs } = await survey(this.#settings.root);
+    const { jobs } = await this.#survey();
     const all = await Promise.all([...jobs].map(([run, folder]) => this.#read(run, folder)));
     return all.filter((job) => job !== null).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   }
@@ -173,8 +178,19 @@ export class JobTable {
     return [...new Map(all.toReversed().map((place) => [place.name, place])).values()].reverse();
   }
 
+  /** What is in the folder, or was a moment ago: pages ask every second, and looking goes through all of it. */
+  #survey(): Promise<Surveyed> {
+    if (this.#latest !== null && performance.now() - this.#latest.at < freshMs) return this.#latest.found;
+    const latest = { found: survey(this.#settings.root), at: Number.POSITIVE_INFINITY };
+    void latest.found.then(() => {
+      latest.at = performance.now();
+    });
+    this.#latest = latest;
+    return latest.found;
+  }
+
   async #folderOf(run: string): Promise<string> {
-    const folder = (await survey(this.#settings.root)).jobs.get(run);
+    const folder = (await this.#survey()).jobs.get(run) ?? (await survey(this.#settings.root)).jobs.get(run);
     if (folder === undefined) throw notHere("job", run, "GET /api/jobs lists those that are");
     return folder;
   }
@@ -197,6 +213,7 @@ export class JobTable {
       const settings = Object.fromEntries(Object.entries(about.settings).map(([key, value]) => [key, [value].flat()]));
       const record = { ...about, settings, startedAt: new Date().toISOString(), process: null, ended: null };
       await writeJobRecord(folder, record);
+      this.#latest = null; // it knows nothing of this job
       const { mark, end } = await startProcess(folder, args);
       const started: JobRecord = { ...record, process: mark };
       await writeJobRecord(folder, started);
