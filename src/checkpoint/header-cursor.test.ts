@@ -33,7 +33,7 @@ test("a character that two texts share is in neither", () => {
   const euro = utf8("€");
   const bytes = written([utf8("a"), euro.slice(0, 1), euro.slice(1)]);
   const read = (): unknown => new HeaderCursor("x.gguf", bytes, bytes.length).strings(3, "token");
-  expect(read).toThrow("x.gguf: the token at byte 18 is not valid UTF-8");
+  expect(read).toThrow("x.gguf: the token at byte 18 is not valid UTF-8; the file is damaged, fetch or write it again");
 });
 
 test("a list that goes on behind what was read is read with more of the file", async () => {

@@ -70,7 +70,7 @@ export class HeaderCursor {
     try {
       return this.#decoder.decode(bytes);
     } catch (cause) {
-      throw new CheckpointError(`${this.name}: the ${what} at byte ${this.position} is not valid UTF-8`, { cause });
+      throw this.damaged(`the ${what} at byte ${this.position} is not valid UTF-8`, { cause });
     }
   }
 
@@ -96,8 +96,8 @@ export class HeaderCursor {
   }
 
   /** The error of a file that contradicts itself. */
-  damaged(fault: string): CheckpointError {
-    return new CheckpointError(`${this.name}: ${fault}; the file is damaged, fetch or write it again`);
+  damaged(fault: string, options?: ErrorOptions): CheckpointError {
+    return new CheckpointError(`${this.name}: ${fault}; the file is damaged, fetch or write it again`, options);
   }
 
   /** Texts of so many bytes, each behind its length, or null when one is not valid UTF-8. */

@@ -156,7 +156,7 @@ describe("opening says what is wrong:", () => {
     ["no weights", { "config.json": "{}" }, "has no weights (model.safetensors)"],
     ["PyTorch weights", { "config.json": "{}", "pytorch_model.bin": "" }, "convert it to safetensors"],
     ["an adapter", { "config.json": "{}", "adapter_model.safetensors": "" }, "not a whole model"],
-    ["GGUF", { "m.gguf": "" }, "import m.gguf first"],
+    ["GGUF", { "m.gguf": "" }, "holds GGUF files and no config.json; give the file, such as "],
     ["a run", { "settings.json": "{}", final: "" }, "is a run, not a model; give one of its models, such as"],
     ["a run without end", { "checkpoint-90": "", "checkpoint-100": "" }, "checkpoint-100"],
     [

@@ -190,7 +190,8 @@ function noConfig(path: string, names: readonly string[]): string {
   if (inside !== undefined)
     return `${path}: is a run, not a model; give one of its models, such as ${join(path, inside)}`;
   const gguf = names.find((name) => name.endsWith(".gguf"));
-  if (gguf !== undefined) return `${path}: holds a GGUF file and no ${configFile}; import ${gguf} first`;
+  if (gguf !== undefined)
+    return `${path}: holds GGUF files and no ${configFile}; give the file, such as ${join(path, gguf)}`;
   if (names.length === 0) return `${path}: the folder is empty; check the path of the model`;
   return `${path}: has no ${configFile}, so it is not a model folder; check the path`;
 }

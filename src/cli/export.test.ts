@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { runCommand as run } from "../../test/run-command.ts";
 import { shape, writeSmallModel } from "../../test/small-model.ts";
 import { openGguf } from "../checkpoint/gguf.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
+import { writeSafetensors } from "../checkpoint/safetensors-file.ts";
 import { SettingsError } from "../core/errors.ts";
 import { families } from "../models/index.ts";
 import { exportModel } from "./export.ts";
@@ -62,6 +63,25 @@ test("a folder is written with another dtype in smaller files", async () => {
   expect(folder.tensors.name).toContain("index.json");
   expect(folder.tensors.info("transformer.wte.weight").dtype).toBe("F16");
   await folder.close();
+});
+
+test("the folder of an adapter is written as its model with the adapter in it", async () => {
+  await writeSmallModel(at("base"), families.llama);
+  const name = "model.layers.0.self_attn.o_proj";
+  const pair = [
+    { name: `base_model.model.${name}.lora_A.weight`, shape: [1, 64], read: () => new Float32Array(64).fill(0.5) },
+    { name: `base_model.model.${name}.lora_B.weight`, shape: [64, 1], read: () => new Float32Array(64).fill(0.25) },
+  ];
+  const config = { peft_type: "LORA", r: 1, lora_alpha: 2, base_model_name_or_path: at("base") };
+  mkdirSync(at("lora"));
+  writeFileSync(at("lora/adapter_config.json"), JSON.stringify(config));
+  await writeSafetensors(at("lora/adapter_model.safetensors"), pair);
+  await run(exportModel, { model: at("lora"), format: "safetensors", output: at("whole") });
+  const [before, after] = await Promise.all([openModelFolder(at("base")), openModelFolder(at("whole"))]);
+  const old = await before.tensors.read(`${name}.weight`);
+  const now = await after.tensors.read(`${name}.weight`);
+  await Promise.all([before.close(), after.close()]);
+  for (const [i, value] of now.entries()) expect(value).toBeCloseTo((old[i] ?? 0) + 2 * 0.5 * 0.25, 6);
 });
 
 test("nothing is replaced unasked, and a model never by its own copy", async () => {

@@ -9,6 +9,7 @@ import { formatBytes } from "../core/byte-size.ts";
 import { SettingsError } from "../core/errors.ts";
 import { findLlamaCpp } from "../eval/llama-cpp.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
+import { isAdapterFolder } from "../models/adapter-folder.ts";
 import { exportGgufAdapter } from "../models/gguf/adapter.ts";
 import { exportGguf, modelfileFor } from "../models/gguf/files.ts";
 import type { GgufMixture } from "../models/gguf/mixtures.ts";
@@ -171,7 +172,7 @@ async function writeAdapter(
 async function writeFolder(given: Settings, io: Io): Promise<object> {
   const { model, adapter, output, quantization, maxShardMegabytes } = given;
   const options = { dtype: floatOf(quantization), maxShardBytes: maxShardMegabytes * 1e6 };
-  if (adapter.length === 0) await convertFolder(model, output, options);
+  if (adapter.length === 0 && !isAdapterFolder(model)) await convertFolder(model, output, options);
   else await mergeAdapters(model, adapter, output, openReference(), options);
   io.print(`${output}: a model folder of ${quantization}`);
   return {};

@@ -16,6 +16,11 @@ export function isAdapterFolder(path: string): boolean {
   return has(configFile) && !has("model.safetensors") && !has("model.safetensors.index.json");
 }
 
+/** Whether a folder is an adapter's as PEFT writes it, without the config of the model that it makes of its base. */
+export function isBareAdapter(path: string): boolean {
+  return isAdapterFolder(path) && !existsSync(join(path, "config.json"));
+}
+
 /**
  * The model that an adapter was made for, as its config names it.
  *

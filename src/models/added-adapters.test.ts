@@ -82,6 +82,14 @@ test("several are added one after the other, each by its weight", async () => {
   await expect(matrixOf([`${path}=much`])).rejects.toThrow('its weight is "much"; give a number, such as');
 });
 
+test("an adapter's folder without a config is merged into the base that it names", async () => {
+  const path = await writeAdapter("bare", { base_model_name_or_path: at("base") });
+  await mergeAdapters(path, [], at("of-bare"), backend, { dtype: null });
+  const { tensors, close: closeFolder } = await openModelFolder(at("of-bare"));
+  expectClose([...(await tensors.read(`${module}.weight`))], await expected(3), close);
+  await closeFolder();
+});
+
 test("what is kept whole takes the place of the model's own", async () => {
   const whole = numbers(8 * 8, 5);
   const path = await writeAdapter("whole", {}, { [`base_model.model.${module}.weight`]: [[8, 8], whole] });

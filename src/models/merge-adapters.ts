@@ -3,6 +3,7 @@ import type { ConvertOptions } from "../checkpoint/convert-folder.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
 import type { FloatDtype, WritableTensor } from "../checkpoint/tensor-source.ts";
 import { SettingsError } from "../core/errors.ts";
+import { baseOfAdapter, isBareAdapter } from "./adapter-folder.ts";
 import { encoderNamed } from "./encoders.ts";
 import type { AnyFamily } from "./family.ts";
 import { familyIn, isGgufPath, loadModel, loadModelOf, openModel } from "./load.ts";
@@ -37,6 +38,10 @@ export async function mergeAdapters(
       `model: ${base} is a GGUF file, whose blocks would be rounded anew; make it a folder of 16 bits first ` +
         "(stemma import --type bf16), and merge into that",
     );
+  }
+  if (isBareAdapter(base)) {
+    const all = [base, ...adapters];
+    return mergeAdapters(await baseOfAdapter(base), all, output, backend, { dtype: wanted, ...options });
   }
   const tensors = await mergedInMemory(base, adapters, backend);
   const dtype = wanted ?? (await dtypeOf(base));
