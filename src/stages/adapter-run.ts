@@ -6,6 +6,7 @@ import { isWeightFormat } from "../backend/weight-formats.ts";
 import type { AdapterContents, ModelContents } from "../checkpoint/model-folder.ts";
 import { fillAdapterFolder } from "../checkpoint/model-folder.ts";
 import { SettingsError } from "../core/errors.ts";
+import { kebabCase } from "../core/flags.ts";
 import { Random } from "../core/random.ts";
 import { writeFolderAtomic } from "../files/atomic-write.ts";
 import type { Assistant } from "../generate/assistant.ts";
@@ -24,7 +25,7 @@ import { adapterContents } from "../models/write-adapters.ts";
 import type { Parameter } from "../nn/parameters.ts";
 import { freeze, parameters, trainedParameters } from "../nn/parameters.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { adapterSettings } from "./adapter-settings.ts";
+import { adapterSettings } from "./adapter-settings.ts";
 import type { StageEnvironment } from "./stage.ts";
 
 /** What a run's settings say of adapters. */
@@ -41,17 +42,29 @@ export interface AdapterChoice {
   readonly seed: number;
 }
 
+type Rank = Pick<AdapterChoice, "loraRank" | "weights">;
+type OfAdapters = Pick<AdapterChoice, "loraAlpha" | "loraTargets" | "loraDropout">;
+
 /**
  * How the matrices of a run's model lie in memory: float32 where they are trained.
  *
- * @throws {SettingsError} when they are, and something else is asked for.
+ * @throws {SettingsError} when they are, and something else is asked for, or something of adapters.
  */
-export function weightsOf({ loraRank, weights }: Pick<AdapterChoice, "loraRank" | "weights">): WeightChoice {
+export function weightsOf({ loraRank, weights, ...ofAdapters }: Rank & Partial<OfAdapters>): WeightChoice {
   if (loraRank > 0) return weights ?? "stored";
-  if (weights === undefined || weights === "float32") return "float32";
-  throw new SettingsError(
-    `weights: matrices that are trained are float32, ${weights} is for those that stay as they are; add --lora-rank 8, or leave it out`,
-  );
+  if (weights !== undefined && weights !== "float32") {
+    throw new SettingsError(
+      `weights: matrices that are trained are float32, ${weights} is for those that stay as they are; add --lora-rank 8, or leave it out`,
+    );
+  }
+  for (const key of ["loraAlpha", "loraTargets", "loraDropout"] as const) {
+    const value = ofAdapters[key];
+    if (value === undefined || value === adapterSettings[key].parse(undefined)) continue;
+    throw new SettingsError(
+      `${kebabCase(key)}: ${value} is for adapters, and there are none; add --lora-rank 8, or leave it out`,
+    );
+  }
+  return "float32";
 }
 
 /**

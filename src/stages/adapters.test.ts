@@ -223,6 +223,20 @@ test("a run on what a run on blocks left starts from there", async () => {
   expectClose(await logits(at("merged")), await logits(at("dpo-on-blocks/final")), { absolute: 1e-6, relative: 1e-6 });
 });
 
+test("what is said of adapters is not passed over where there are none", async () => {
+  const given = { ...common, data: [at("talks.jsonl")], output: "refused", chatTemplate: "none", loraRank: 0 };
+  for (const [flag, more] of Object.entries({
+    "lora-targets: all": { loraTargets: "all" },
+    "lora-alpha: 5": { loraAlpha: 5 },
+    "lora-dropout: 0.1": { loraDropout: 0.1 },
+  })) {
+    const plain = { loraTargets: "attention", loraAlpha: 16, loraDropout: 0 };
+    await expect(run(sft, { ...given, ...plain, ...more })).rejects.toThrow(
+      `${flag} is for adapters, and there are none; add --lora-rank 8, or leave it out`,
+    );
+  }
+});
+
 test("blocks are for what stays as it is", async () => {
   const given = { ...common, data: [at("talks.jsonl")], weights: "q8_0", output: "refused", chatTemplate: "none" };
   await expect(run(sft, { ...given, loraRank: 0 })).rejects.toThrow(
