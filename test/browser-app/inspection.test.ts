@@ -150,3 +150,22 @@ test("the server page shows a request while it is answered, and cancels it", asy
   await page.getByText("None. Ask a model something").waitFor();
   await app.close();
 });
+
+test("a text that changes more often than a browser lets an address change is whole, and in the address soon after", async () => {
+  const app = await OpenedApp.open(server, "#/tokenizer?model=writer", { expected: /Throttling/ });
+  const { page } = app;
+  const whole = "a".repeat(400);
+  await page.getByLabel("Text", { exact: true }).evaluate((field: { value: string; dispatchEvent(e: Event): void }) => {
+    for (let i = 1; i <= 400; i++) {
+      field.value = "a".repeat(i);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  });
+  await page
+    .getByText("Characters", { exact: true })
+    .locator("xpath=following-sibling::dd")
+    .getByText("400", { exact: true })
+    .waitFor();
+  await until(() => new URL(page.url()).hash.includes(whole));
+  await app.close();
+});

@@ -9,7 +9,9 @@ export interface Place {
 }
 
 const current = $state<{ place: Place }>({ place: read(location.hash) });
+let timer: ReturnType<typeof setTimeout> | undefined;
 window.addEventListener("hashchange", () => {
+  clearTimeout(timer);
   current.place = read(location.hash);
 });
 
@@ -30,8 +32,21 @@ export function setQuery(values: Readonly<Record<string, string | null>>): void 
     if (value === null || value === "") query.delete(name);
     else query.set(name, value);
   }
-  history.replaceState(history.state, "", address(current.place.path, query));
-  current.place = read(location.hash);
+  current.place = { path: current.place.path, query };
+  write();
+}
+
+/** Browsers refuse an address that changes very often, as with a key that is held: it follows a moment later. */
+function write(): void {
+  clearTimeout(timer);
+  const [before, wanted] = [location.hash, address(current.place.path, current.place.query)];
+  if (before === wanted) return;
+  try {
+    history.replaceState(history.state, "", wanted);
+  } catch {
+    // Some say so, others only leave it as it is.
+  }
+  if (location.hash === before) timer = setTimeout(() => location.hash === before && write(), 1000);
 }
 
 /** The address of a place in the app, for a link. */
