@@ -1,5 +1,6 @@
 import { metricEntry, tellingMetrics } from "../train/metric-table.ts";
 import type { Metrics } from "../train/run.ts";
+import { printable } from "./printable.ts";
 
 /** Metrics of a finished run that are worth a word at its end, beside the telling ones. */
 const final = ["eval_perplexity", "eval_bits_per_character"];
@@ -19,9 +20,9 @@ export function tellingFacts(metrics: Metrics): string[] {
   return factsOf(metrics, tellingMetrics);
 }
 
-/** A metric's name as people say it: `KL`, `eval loss`. */
+/** A metric's name as people say it: `KL`, `eval loss`. A record may name one anything: marks that are obeyed are shown. */
 export function metricWords(name: string): string {
-  return metricEntry(name).words;
+  return printable(metricEntry(name).words);
 }
 
 /** What a run came to, in words. */

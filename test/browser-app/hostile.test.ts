@@ -37,7 +37,7 @@ function writeRun(path: string): void {
     long: longLine,
   };
   const record = {
-    command: "sft",
+    command: `sft${turned}`,
     version: markup,
     startedAt: markup,
     settings,
@@ -69,6 +69,11 @@ function writeRun(path: string): void {
   writeFileSync(join(path, "job.log"), `${longLine}\n\u001b[31m${markup} ${turned}\u0000\n`);
 }
 
+/** Marks that turn what follows them around, as they stand in the page: none may, but a sample's own lines. */
+async function turning(app: OpenedApp): Promise<string[]> {
+  return ((await app.page.locator("main").textContent()) ?? "").match(/[\u202a-\u202e\u2066-\u2069]/g) ?? [];
+}
+
 /** Elements that only what is above can have made. */
 async function made(app: OpenedApp): Promise<number> {
   return app.page.locator("img, main script, main svg[onload], a[href^='javascript:'], main x-made").count();
@@ -78,6 +83,7 @@ test("names, settings, metrics and samples of runs are shown as text, whatever t
   const app = await OpenedApp.open(server, "#/runs");
   for (const name of names) await app.page.getByText(name.slice(0, 5)).first().waitFor();
   expect(await made(app)).toBe(0);
+  expect(await turning(app)).toEqual([]);
   expect(await app.faults()).toEqual([]);
   for (const name of names) {
     await app.go(`#/runs/${encodeURIComponent(name)}`);
@@ -86,6 +92,7 @@ test("names, settings, metrics and samples of runs are shown as text, whatever t
       await tab.click();
       await app.page.waitForTimeout(300); // what a tab shows is there
       expect(await made(app)).toBe(0);
+      if ((await tab.textContent())?.includes("Samples") !== true) expect(await turning(app)).toEqual([]);
     }
   }
   expect(await app.faults()).toEqual([]);
@@ -125,5 +132,23 @@ test("an address that spells anything shows a page", async () => {
     await app.go(hash);
     expect(await made(app), hash).toBe(0);
   }
+  await app.close();
+});
+
+test("on a telephone Escape closes the list of pages and gives the focus back; a page that is chosen closes it, too", async () => {
+  const app = await OpenedApp.open(server, "#/jobs");
+  const { page } = app;
+  await page.setViewportSize({ width: 360, height: 740 });
+  const menu = page.getByRole("button", { name: "Pages" });
+  const link = page.getByRole("link", { name: "Server", exact: true });
+  await menu.press("Enter");
+  await link.focus();
+  await page.keyboard.press("Escape");
+  await link.waitFor({ state: "hidden" });
+  expect(await menu.evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
+  await menu.press("Enter");
+  await link.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Server" }).waitFor();
+  expect(await link.isVisible()).toBe(false);
   await app.close();
 });

@@ -104,6 +104,10 @@ test("the tokenizer page shows hostile text as text, its tokens and merges, two 
   await row.getByRole("radio").last().click();
   await section.getByText("is found as a whole").waitFor();
   expect(await app.faults()).toEqual([]);
+  // A word of many pieces: its table is wider than a telephone, the page is not.
+  await app.go(`#/tokenizer?${place({ model: "writer", text: "heaven".repeat(9) })}`);
+  await steps.first().waitFor();
+  expect(await app.faults()).toEqual([]);
   await app.close();
 });
 

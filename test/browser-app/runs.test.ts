@@ -82,7 +82,7 @@ test("the list is a tree of what came from what, for everyone; choosing and filt
   await rows.nth(4).waitFor();
   const names = (await rows.locator("a").allTextContents()).map((name) => name.trim());
   expect(names.slice(-4)).toEqual(["road/base", "road/other", "road/sft", "road/ppo"]);
-  expect(names).toContain(hostile);
+  expect(names).toContain(hostile.replaceAll("\u202e", "\\u202e"));
   await app.page.getByRole("figure").first().waitFor();
   expect(await app.faults()).toEqual([]);
 
