@@ -72,8 +72,10 @@ export const sample = defineCommand({
     const options = { ...settings, sampling, maxNewTokens, signal };
     const rows = await answerAll(assistant, prompts, answers, options);
     await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-    const next = shellLine("stemma", "rank", "--samples", output);
-    io.print(`${rows.length} prompts with ${answers} answers each in ${output}; next: ${next}`);
+    const next = [shellLine("stemma", "rank", "--samples", output), shellLine("stemma", "ui", "--rank", output)];
+    io.print(
+      `${rows.length} prompts with ${answers} answers each in ${output}; next: ${next.join(", or in a browser ")}`,
+    );
     return { output, prompts: rows.length, answers };
   },
 });
