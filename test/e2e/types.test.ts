@@ -58,7 +58,8 @@ test.each([
 });
 
 test("the programs of the guides have no error", async () => {
-  const guides = ["README.md", ...readdirSync(join(root, "docs")).map((name) => join("docs", name))];
+  const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+  const guides = ["README.md", ...pages.map((name) => join("docs", name))];
   const programs = guides.flatMap((name) => {
     const blocks = readFileSync(join(root, name), "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm);
     return Array.from(blocks, ([, block = ""], i) => ({ file: `${name.replaceAll(/\W/g, "-")}-${i}.ts`, block }));
