@@ -65,7 +65,8 @@ describe.skipIf(!hasScript)("in a pseudo-terminal, which script of util-linux gi
     const prompt = "In the beginning was the word and the word was the beginning ";
     const generate = ["generate", "--model", "words/final", "--prompt", prompt, "--max-new-tokens", "1"];
     const { lines } = await inTerminal(generate, { columns: 20 });
-    expect(lines.slice(0, 3)).toEqual(["In the beginning was", "the word and the", "word was the"]);
+    const begin = lines.findIndex((line) => line.startsWith("In")); // after a note on the backend, where there is one
+    expect(lines.slice(begin, begin + 3)).toEqual(["In the beginning was", "the word and the", "word was the"]);
     expect((await stemma(generate, { cwd: folder })).stdout).toContain(prompt);
   });
 
