@@ -1,5 +1,6 @@
 import type { ChosenToken } from "../backend/token-choice.ts";
 import { NumericalError, SettingsError } from "../core/errors.ts";
+import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PassPart } from "./decoder.ts";
@@ -40,6 +41,7 @@ export async function score(
   }
   const logProbs: (number | null)[] = [null];
   for (const { start, end, known } of scoredWindows(ids.length, context)) {
+    await turnEventLoopWhenDue();
     signal?.throwIfAborted();
     const values = await windowLogProbs(model, ids.slice(start, end));
     for (let i = known - start - 1; i < values.length; i++) logProbs.push(values[i] ?? 0);
