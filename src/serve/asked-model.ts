@@ -1,3 +1,4 @@
+import type { ChatMessage } from "../text/chat-message.ts";
 import { ApiError, wrongField } from "./api-error.ts";
 import type { ModelKind, OpenedModel } from "./engine-messages.ts";
 import { requestLimits } from "./limits.ts";
@@ -68,7 +69,7 @@ export function refuseOtherIds(ids: readonly number[], vocabularySize: number, p
  * @throws {ApiError} 400 `context_length_exceeded`.
  */
 export function refuseLong(length: number, context: number, needed: number, param: string): void {
-  if (length > context - needed) throw tooLong(param, length, `has ${length} tokens`, context);
+  if (length > context - needed) throw tooLong(param, length, context, { reads: withAnswer(context) });
 }
 
 /**
@@ -81,11 +82,38 @@ export function refuseLongText(characters: number, context: number, param: strin
   const { charactersOfToken } = requestLimits;
   const least = Math.ceil(characters / charactersOfToken);
   if (least <= context) return;
-  throw tooLong(param, least, `has ${characters} characters, more than ${charactersOfToken} for each token`, context);
+  const what = `has ${characters} characters, more than ${charactersOfToken} for each token`;
+  throw tooLong(param, least, context, { what, reads: withAnswer(context) });
 }
 
-function tooLong(param: string, length: number, what: string, context: number): ApiError {
-  return new ApiError(400, `${param}: ${what}, the model reads ${context} with what it writes; shorten it`, {
+/**
+ * Makes sure that a conversation is worth being written and made into tokens, as {@link refuseLongText} does.
+ *
+ * @throws {ApiError} 400 `context_length_exceeded`.
+ */
+export function refuseLongChat(messages: readonly ChatMessage[], context: number): void {
+  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  refuseLongText(characters, context, "messages");
+}
+
+function withAnswer(context: number): string {
+  return `the model reads ${context} with what it writes`;
+}
+
+/**
+ * What is said of a field with more tokens than can be read.
+ *
+ * @param length - Its tokens.
+ * @param context - Tokens that can be.
+ * @param words - What it has, and what there is room for, where that is not the model's reading alone.
+ */
+export function tooLong(
+  param: string,
+  length: number,
+  context: number,
+  { what = `has ${length} tokens`, reads = `the model reads ${context}` } = {},
+): ApiError {
+  return new ApiError(400, `${param}: ${what}, ${reads}; shorten it`, {
     param,
     code: "context_length_exceeded",
     more: { n_prompt_tokens: length, n_ctx: context },

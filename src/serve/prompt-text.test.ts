@@ -10,5 +10,6 @@ test("what a reward model is asked is what it learnt from", async () => {
   const messages = [{ role: "user", content: "the heaven" }];
   const learnt = encodeAnswer({ where: "here", messages }, { role: "assistant", content: "and the earth" }, encoder);
   const text = await PromptText.of(encoder);
-  expect([...(await text.answered(messages, "and the earth")).ids]).toEqual([...learnt.prompt, ...learnt.answer]);
+  const [asked] = await text.answered(messages, ["and the earth"]);
+  expect([...(asked?.ids ?? [])]).toEqual([...learnt.prompt, ...learnt.answer]);
 });

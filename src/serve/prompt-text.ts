@@ -115,17 +115,20 @@ export class PromptText {
   }
 
   /**
-   * A conversation with what the assistant says last, the mark that ends it included: what a reward model reads.
+   * A conversation with each of the answers that the assistant may give, the mark that ends it included: what a reward model
+   * reads. The conversation is written once.
    *
    * @throws {DataError} as {@link chat}.
    */
-  async answered(messages: readonly ChatMessage[], answer: string): Promise<AnsweredPrompt> {
+  async answered(messages: readonly ChatMessage[], answers: readonly string[]): Promise<AnsweredPrompt[]> {
     const { ids: before } = await this.chat(messages);
-    const own = this.tokenizer.encode(answer, { recognizeSpecialTokens: false, continues: true });
     const { mark } = this.#marks;
     const ofTemplate = mark === null ? null : this.tokenizer.idOf(mark);
     const end = this.#thread ? ofTemplate : this.tokenizer.endOfText;
-    return { ids: Int32Array.of(...before, ...own, ...(end === null ? [] : [end])), start: before.length };
+    return answers.map((answer) => {
+      const own = this.tokenizer.encode(answer, { recognizeSpecialTokens: false, continues: true });
+      return { ids: Int32Array.from([...before, ...own, ...(end === null ? [] : [end])]), start: before.length };
+    });
   }
 
   /**

@@ -1,9 +1,11 @@
+import { DataError } from "../../core/errors.ts";
 import { groupBy } from "../../core/group-by.ts";
 import type { SavedRanking } from "../../data/ranking-file.ts";
 import { candidatesKey } from "../../data/ranking-file.ts";
 import { denseRanks } from "../../data/rankings.ts";
 import type { Agreement } from "../../eval/ranking-agreement.ts";
 import { agreementOf, firstShown } from "../../eval/ranking-agreement.ts";
+import type { AskedModel } from "../asked-model.ts";
 import { askModel } from "../asked-model.ts";
 import { messagesOf } from "../feedback/question.ts";
 import { requestLimits } from "../limits.ts";
@@ -40,21 +42,16 @@ export const rankingAgreement = defineRoute({
   },
 });
 
-/** Agreement of the newest rankings, as many as are scored in one request, with the order of a model's rewards. */
+/** Agreement of the newest rankings that a model can read, as many as one request may score, with the order of its rewards. */
 function withRewardModel(asked: Asked, name: string, rankings: readonly SavedRanking[]): Promise<Agreement> {
   return askModel(asked, name, "reward", async (opened) => {
-    const { context } = opened.opened;
     const chosen: { readonly ranks: readonly number[]; readonly inputs: Int32Array[] }[] = [];
     let texts = 0;
     for (const ranking of rankings.toReversed()) {
       texts += ranking.completions.length;
       if (texts > requestLimits.texts) break;
-      const prompt = messagesOf(ranking);
-      const characters = [...prompt.map(({ content }) => content), ...ranking.completions].map((text) => text.length);
-      if (Math.max(...characters) > context * requestLimits.charactersOfToken) continue; // cannot fit
-      const answered = ranking.completions.map((answer) => opened.text.answered(prompt, answer));
-      const inputs = (await Promise.all(answered)).map(({ ids }) => ids);
-      if (inputs.every((ids) => ids.length <= context)) chosen.push({ ranks: ranking.ranks, inputs });
+      const inputs = await inputsOf(ranking, opened);
+      if (inputs !== null) chosen.push({ ranks: ranking.ranks, inputs });
     }
     const inputs = chosen.flatMap((one) => one.inputs.map((ids) => ({ ids, skipped: 0 })));
     if (inputs.length === 0) {
@@ -71,4 +68,18 @@ function withRewardModel(asked: Asked, name: string, rankings: readonly SavedRan
       }),
     );
   });
+}
+
+/** Each answer with its prompt; null where the model cannot read them: they are too long, or its template refuses them. */
+async function inputsOf(ranking: SavedRanking, { text, opened }: AskedModel): Promise<Int32Array[] | null> {
+  const prompt = messagesOf(ranking);
+  const characters = [...prompt.map(({ content }) => content), ...ranking.completions].map(({ length }) => length);
+  if (Math.max(...characters) > opened.context * requestLimits.charactersOfToken) return null;
+  try {
+    const inputs = (await text.answered(prompt, ranking.completions)).map(({ ids }) => ids);
+    return inputs.every((ids) => ids.length <= opened.context) ? inputs : null;
+  } catch (error) {
+    if (error instanceof DataError) return null;
+    throw error;
+  }
 }

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { embeddingInput } from "../../generate/embed.ts";
-import { ApiError, wrongField } from "../api-error.ts";
+import { wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
+import { tooLong } from "../asked-model.ts";
 import { optional } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
 import type { TokenTexts } from "../token-texts.ts";
@@ -33,11 +34,7 @@ export function idsOfText({ text, opened }: AskedModel, prompt: string, most: nu
   if (ids.length === 0) throw wrongField("prompt", "prompt: has no tokens; give a text");
   const limit = Math.min(most, context);
   if (ids.length <= limit) return ids;
-  throw new ApiError(400, `prompt: has ${ids.length} tokens, ${limit} can be looked at; shorten it`, {
-    param: "prompt",
-    code: "context_length_exceeded",
-    more: { n_prompt_tokens: ids.length, n_ctx: limit },
-  });
+  throw tooLong("prompt", ids.length, limit, { reads: `${limit} can be looked at` });
 }
 
 /** Tokens with their texts. */

@@ -1,11 +1,8 @@
 import { z } from "zod";
-import { ApiError } from "../api-error.ts";
-import type { AskedModel } from "../asked-model.ts";
-import { askModel } from "../asked-model.ts";
+import { askModel, refuseLongChat, tooLong } from "../asked-model.ts";
 import { Messages, readMessages, written } from "../chat-messages.ts";
 import { optional } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
-import type { AnsweredPrompt } from "../prompt-text.ts";
 import { inspect } from "../read-texts.ts";
 import type { Asked } from "../route.ts";
 import { defineRoute, json } from "../route.ts";
@@ -29,12 +26,13 @@ export const rewards = defineRoute({
   handle: (asked: Asked<RewardRequest>) =>
     askModel(asked, asked.body.model, "reward", async (opened) => {
       const { text } = opened;
+      const { context } = opened.opened;
       const messages = readMessages(asked.body.messages);
-      const encoded: AnsweredPrompt[] = [];
-      for (const [i, answer] of asked.body.answers.entries()) {
-        const found = await written(text.answered(messages, answer));
-        refuseLong(found.ids.length, opened, `answers[${i}]`);
-        encoded.push(found);
+      refuseLongChat(messages, context);
+      const encoded = await written(text.answered(messages, asked.body.answers));
+      for (const [i, { ids }] of encoded.entries()) {
+        const what = `has ${ids.length} tokens with its prompt`;
+        if (ids.length > context) throw tooLong(`answers[${i}]`, ids.length, context, { what });
       }
       const tokens = encoded.reduce((sum, { ids }) => sum + ids.length, 0);
       const questions = encoded.map(({ ids }) => ({ about: "rewards", ids }) as const);
@@ -50,10 +48,3 @@ export const rewards = defineRoute({
       } satisfies Rewards);
     }),
 });
-
-function refuseLong(length: number, { opened: { context } }: AskedModel, param: string): void {
-  if (length <= context) return;
-  throw new ApiError(400, `${param}: has ${length} tokens with its prompt, the model reads ${context}; shorten it`, {
-    ...{ param, code: "context_length_exceeded", more: { n_prompt_tokens: length, n_ctx: context } },
-  });
-}

@@ -4,7 +4,7 @@ import { answerForm, formFields } from "../answer-form.ts";
 import { ChatCompletion } from "../answers.ts";
 import { unsupportedField, wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
-import { askModel, nowInSeconds, refuseLong, refuseLongText } from "../asked-model.ts";
+import { askModel, nowInSeconds, refuseLong, refuseLongChat } from "../asked-model.ts";
 import { Messages, readMessages, written } from "../chat-messages.ts";
 import { ChatText } from "../chat-text.ts";
 import { notBuilt, optional, usually } from "../fields.ts";
@@ -46,8 +46,7 @@ export const chatCompletions = definePost({
     refuseUnbuilt(asked.body);
     const messages = readMessages(asked.body.messages);
     return askModel(asked, asked.body.model, "decoder", async (opened) => {
-      const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
-      refuseLongText(characters, opened.opened.context, "messages");
+      refuseLongChat(messages, opened.opened.context);
       const form = answerForm(asked.body, opened.text);
       const prompt = await written(opened.text.chat(messages, form.tools === null ? {} : { tools: form.tools }));
       asked.signal.throwIfAborted();

@@ -4,7 +4,7 @@ import { bounded } from "../../text/text-bounds.ts";
 import { Embeddings, Scores } from "../answers.ts";
 import { unsupportedField, wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
-import { askModel, refuseOtherIds } from "../asked-model.ts";
+import { askModel, refuseOtherIds, tooLong } from "../asked-model.ts";
 import type { TextInput } from "../engine-messages.ts";
 import { modelField, optional, usually } from "../fields.ts";
 import { eachText, givenTexts } from "../given-texts.ts";
@@ -65,13 +65,7 @@ function inputsOf({ input }: EmbeddingRequest, { opened, text }: AskedModel): Te
     const found =
       typeof given === "string" ? embeddingInput(embedder, given, prompt) : ofIds(given, opened.vocabularySize, param);
     if (found.ids.length === 0) throw wrongField(param, `${param}: has no tokens, and so no embedding; leave it out`);
-    if (found.ids.length > context) {
-      throw wrongField(
-        param,
-        `${param}: has ${found.ids.length} tokens, the model reads ${context}; shorten it`,
-        "context_length_exceeded",
-      );
-    }
+    if (found.ids.length > context) throw tooLong(param, found.ids.length, context);
     return { ids: found.ids, skipped: found.skipped };
   });
 }
