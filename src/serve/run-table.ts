@@ -97,7 +97,7 @@ export class RunTable {
     return {
       ...{ id, command, state, startedAt, step, steps, parameters, trainingSeconds },
       secondsLeft: isGoing ? Math.max(0, (steps - step) * pace) : null,
-      origins: runOrigins(settings, [...this.#runs.values()]).map((origin) => ({ ...origin })),
+      origins: runOrigins(settings, { has: (one) => this.#runs.has(one), idOf: (path) => idOf(path, this.folder) }),
       metrics: { ...metrics },
       troubles: [...troubles],
     };
