@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ModelKind } from "./model-kind.ts";
 
 /** What answers hold, for the description of the interface and for their types. */
 
@@ -111,7 +112,7 @@ export const ModelEntry = z.object({
   object: z.literal("model"),
   created: z.int(),
   owned_by: z.literal("stemma"),
-  kind: z.enum(["decoder", "embedder", "reward"]),
+  kind: ModelKind,
   /** Null until it has been opened. */
   max_model_len: z.int().nullable(),
 });

@@ -1,7 +1,8 @@
 import type { ChatMessage } from "../text/chat-message.ts";
 import { ApiError, wrongField } from "./api-error.ts";
-import type { ModelKind, OpenedModel } from "./engine-messages.ts";
+import type { OpenedModel } from "./engine-messages.ts";
 import { requestLimits } from "./limits.ts";
+import type { ModelKind } from "./model-kind.ts";
 import type { PromptText } from "./prompt-text.ts";
 import type { Asked } from "./route.ts";
 import type { ServedModel } from "./served-model.ts";

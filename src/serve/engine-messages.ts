@@ -2,9 +2,7 @@ import type { EngineEvent, EngineState, SequenceRequest } from "../generate/sequ
 import type { SentenceModules } from "../models/sentence-modules.ts";
 import type { WeightChoice } from "../models/weight-choice.ts";
 import type { Inspected, Question } from "./inspection.ts";
-
-/** What a model is good for. */
-export type ModelKind = "decoder" | "embedder" | "reward";
+import type { ModelKind } from "./model-kind.ts";
 
 /** What an engine is started with. */
 export interface EngineStart {

@@ -16,6 +16,11 @@ export function usually<Schema extends z.ZodType>(schema: Schema, value: z.outpu
 /** The field of most requests that says which model is asked. */
 export const modelField = optional(z.string()).describe("name of a model; the first one where it is left out");
 
+/** The same of requests that only a reward model answers. */
+export const rewardModelField = optional(z.string()).describe(
+  "name of a reward model; the first model where it is left out",
+);
+
 /** A field that would change the answer if it were read, which it is not: anything but nothing is refused. */
 export const notBuilt = z.unknown().optional();
 

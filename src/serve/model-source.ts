@@ -11,7 +11,7 @@ import { refuseOtherHead } from "../models/other-heads.ts";
 import { anyFamilyIn } from "../models/read-model.ts";
 import { isRewardModel } from "../models/reward-model.ts";
 import { readSentenceModules } from "../models/sentence-modules.ts";
-import type { ModelKind } from "./engine-messages.ts";
+import type { ModelKind } from "./model-kind.ts";
 
 /** A model that a server may open: what it is called, and where it lies. */
 export interface ModelSource {

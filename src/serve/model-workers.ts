@@ -19,10 +19,11 @@ import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import type { EngineStart, FromEngine, ModelKind, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
+import type { EngineStart, FromEngine, OpenedModel, TextInput, ToEngine } from "./engine-messages.ts";
 import type { Inspected } from "./inspection.ts";
 import type { Inspectable } from "./inspector.ts";
 import { attentionSize, Inspector } from "./inspector.ts";
+import type { ModelKind } from "./model-kind.ts";
 
 /** Computes what a model is asked, one step at a time. */
 export interface Worker {

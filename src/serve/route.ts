@@ -73,6 +73,14 @@ export function defineRoute<Body extends z.ZodType>(route: Route<Body>): Route<B
   return route;
 }
 
+/** A route that is asked without a body, and answers with JSON. */
+export function defineGet({
+  answer,
+  ...route
+}: Omit<Route, "method" | "body" | "answer"> & { readonly answer: z.ZodType }): Route {
+  return { ...route, method: "GET", body: null, answer: { type: "json", schema: answer } };
+}
+
 /** A route that is asked with JSON, and answers with it. */
 export function definePost<Body extends z.ZodType>({
   answer,

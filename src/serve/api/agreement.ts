@@ -11,17 +11,15 @@ import { messagesOf } from "../feedback/question.ts";
 import { requestLimits } from "../limits.ts";
 import { readTexts } from "../read-texts.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, json } from "../route.ts";
 import { AgreementReport } from "./feedback-answers.ts";
 import { feedbackOf } from "./rankings.ts";
 
 /** `GET /api/rankings/agreement?model=…` */
-export const rankingAgreement = defineRoute({
-  method: "GET",
+export const rankingAgreement = defineGet({
   path: "/api/rankings/agreement",
   summary: "how far people agree with each other, and with a reward model (?model=name)",
-  body: null,
-  answer: { type: "json", schema: AgreementReport },
+  answer: AgreementReport,
   async handle(asked) {
     const { rankings } = await feedbackOf(asked.service).rankings();
     const model = asked.query("model");

@@ -5,26 +5,25 @@ import type { AskedModel } from "../asked-model.ts";
 import { askModel } from "../asked-model.ts";
 import { optional } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
+import { ModelKind } from "../model-kind.ts";
 import { inspect } from "../read-texts.ts";
-import { defineRoute, json } from "../route.ts";
+import { definePost, json } from "../route.ts";
 import { AttentionWeights } from "./look-answers.ts";
 import { idsOfText, lookFields, shownTokens } from "./looked-at-text.ts";
-import { anyKind } from "./parameters.ts";
 
 const most = requestLimits.attentionWeights;
 
 /** `POST /api/attention` */
-export const attention = defineRoute({
-  method: "POST",
+export const attention = definePost({
   path: "/api/attention",
   summary: "how much each token of a text takes of each other, by layer and head",
   body: z.object({
     ...lookFields,
     layers: optional(z.array(z.int().min(0)).min(1).max(256)).describe("counted from 0; all where they are left out"),
   }),
-  answer: { type: "json", schema: AttentionWeights },
+  answer: AttentionWeights,
   handle: (asked) =>
-    askModel(asked, asked.body.model, anyKind, async (opened) => {
+    askModel(asked, asked.body.model, ModelKind.options, async (opened) => {
       const size = sizeOf(opened);
       const layers = chosenLayers(asked.body.layers, size.layers);
       const ids = idsOfText(opened, asked.body.prompt, requestLimits.lensTokens);

@@ -2,17 +2,15 @@ import { z } from "zod";
 import { wrongField } from "../api-error.ts";
 import { Messages, readMessages } from "../chat-messages.ts";
 import { optional } from "../fields.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, definePost, json } from "../route.ts";
 import { FeedbackOffer, Kept } from "./feedback-answers.ts";
 import { feedbackOf, SentId } from "./rankings.ts";
 
 /** `GET /api/feedback` */
-export const feedback = defineRoute({
-  method: "GET",
+export const feedback = defineGet({
   path: "/api/feedback",
   summary: "where the server keeps what people say",
-  body: null,
-  answer: { type: "json", schema: FeedbackOffer },
+  answer: FeedbackOffer,
   handle({ service: { feedback: kept } }) {
     const files = kept && { rankings: kept.rankingsPath, conversations: kept.conversationsPath };
     return json({ files } satisfies FeedbackOffer);
@@ -20,8 +18,7 @@ export const feedback = defineRoute({
 });
 
 /** `POST /api/samples` */
-export const addSample = defineRoute({
-  method: "POST",
+export const addSample = definePost({
   path: "/api/samples",
   summary: "let answers from a chat be ranked",
   body: z.object({
@@ -30,7 +27,7 @@ export const addSample = defineRoute({
     completions: z.array(z.string().min(1)).min(2).max(9).describe("the answers"),
     models: optional(z.array(z.string().max(200))).describe("who wrote each of them"),
   }),
-  answer: { type: "json", schema: Kept },
+  answer: Kept,
   async handle({ service, body: { id, messages, completions, models } }) {
     if (new Set(completions).size < 2) throw wrongField("completions", "completions: all are the same; send others");
     if (models !== null && models.length !== completions.length) {
@@ -46,15 +43,14 @@ export const addSample = defineRoute({
 });
 
 /** `POST /api/conversations` */
-export const addConversation = defineRoute({
-  method: "POST",
+export const addConversation = definePost({
   path: "/api/conversations",
   summary: "keep a conversation as an example to learn from",
   body: z.object({
     id: SentId.describe("names this version of the conversation; sent again, it is there once"),
     messages: Messages.describe("the conversation"),
   }),
-  answer: { type: "json", schema: Kept },
+  answer: Kept,
   async handle({ service, body: { id, messages } }) {
     const turns = readMessages(messages);
     if (turns.at(-1)?.role !== "assistant") {

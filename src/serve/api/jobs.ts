@@ -3,16 +3,14 @@ import { ApiError } from "../api-error.ts";
 import type { JobTable } from "../jobs/job-table.ts";
 import { stageForm } from "../jobs/stage-form.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, definePost, json } from "../route.ts";
 import { Job, JobList, LogPart, StageList } from "./job-answers.ts";
 
 /** `GET /api/stages` */
-export const stages = defineRoute({
-  method: "GET",
+export const stages = defineGet({
   path: "/api/stages",
   summary: "stages that may be started as jobs, with the form of each, and what settings may name",
-  body: null,
-  answer: { type: "json", schema: StageList },
+  answer: StageList,
   async handle(asked) {
     const jobs = jobsOf(asked);
     const forms = jobs.stages.map((stage) => ({ name: stage.name, summary: stage.summary, fields: stageForm(stage) }));
@@ -22,25 +20,22 @@ export const stages = defineRoute({
 });
 
 /** `GET /api/jobs` */
-export const jobs = defineRoute({
-  method: "GET",
+export const jobs = defineGet({
   path: "/api/jobs",
   summary: "jobs, the newest first",
-  body: null,
-  answer: { type: "json", schema: JobList },
+  answer: JobList,
   handle: async (asked) => json({ jobs: await jobsOf(asked).list() } satisfies JobList),
 });
 
 /** `POST /api/jobs` */
-export const startJob = defineRoute({
-  method: "POST",
+export const startJob = definePost({
   path: "/api/jobs",
   summary: "start a stage as a process of its own; settings as they are typed on the command line",
   body: z.object({
     command: z.string(),
     settings: z.record(z.string(), z.union([z.string(), z.array(z.string()).max(256)])),
   }),
-  answer: { type: "json", schema: Job },
+  answer: Job,
   async handle(asked) {
     const { command, settings } = asked.body;
     const job = await jobsOf(asked).start(command, settings);
@@ -57,42 +52,37 @@ export const startJob = defineRoute({
 const OfRun = z.object({ run: z.string() });
 
 /** `POST /api/jobs/stop` */
-export const stopJob = defineRoute({
-  method: "POST",
+export const stopJob = definePost({
   path: "/api/jobs/stop",
   summary: "stop a job as soon as it has saved a checkpoint",
   body: OfRun,
-  answer: { type: "json", schema: Job },
+  answer: Job,
   handle: async (asked) => json(await jobsOf(asked).end(asked.body.run, "stop")),
 });
 
 /** `POST /api/jobs/kill` */
-export const killJob = defineRoute({
-  method: "POST",
+export const killJob = definePost({
   path: "/api/jobs/kill",
   summary: "end a job at once; it can go on from its last checkpoint",
   body: OfRun,
-  answer: { type: "json", schema: Job },
+  answer: Job,
   handle: async (asked) => json(await jobsOf(asked).end(asked.body.run, "kill")),
 });
 
 /** `POST /api/jobs/resume` */
-export const resumeJob = defineRoute({
-  method: "POST",
+export const resumeJob = definePost({
   path: "/api/jobs/resume",
   summary: "go on with a run from its newest checkpoint",
   body: OfRun,
-  answer: { type: "json", schema: Job },
+  answer: Job,
   handle: async (asked) => json(await jobsOf(asked).resume(asked.body.run)),
 });
 
 /** `GET /api/jobs/log?run=…&from=…` */
-export const jobLog = defineRoute({
-  method: "GET",
+export const jobLog = defineGet({
   path: "/api/jobs/log",
   summary: "what a job said since a byte of its log, at most the newest 64 KiB",
-  body: null,
-  answer: { type: "json", schema: LogPart },
+  answer: LogPart,
   async handle(asked) {
     const from = Number(asked.query("from") ?? 0);
     if (!Number.isSafeInteger(from) || from < 0) {

@@ -4,20 +4,19 @@ import { askModel } from "../asked-model.ts";
 import { usually } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
 import { inspect } from "../read-texts.ts";
-import { defineRoute, json } from "../route.ts";
+import { definePost, json } from "../route.ts";
 import { Lens } from "./look-answers.ts";
 import { finite, idsOfText, lookFields, shownTokens } from "./looked-at-text.ts";
 
 /** `POST /api/lens` */
-export const lens = defineRoute({
-  method: "POST",
+export const lens = definePost({
   path: "/api/lens",
   summary: "what a model would say of each place of a text behind each of its layers",
   body: z.object({
     ...lookFields,
     alternatives: usually(z.int().min(1).max(10), 5).describe("likeliest tokens of each place"),
   }),
-  answer: { type: "json", schema: Lens },
+  answer: Lens,
   handle: (asked) =>
     askModel(asked, asked.body.model, "decoder", async (opened) => {
       const { prompt, alternatives } = asked.body;

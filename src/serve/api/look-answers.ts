@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ModelKind } from "../model-kind.ts";
 
 const numbers = z.array(z.number());
 
@@ -13,7 +14,7 @@ export type ShownToken = z.output<typeof ShownToken>;
 /** `GET /api/parameters` */
 export const ParameterTable = z.object({
   model: z.string(),
-  kind: z.enum(["decoder", "embedder", "reward"]),
+  kind: ModelKind,
   /** Bytes of the engine's process. */
   process_bytes: z.int(),
   context: z.int(),

@@ -3,14 +3,14 @@ import { embeddingInput } from "../../generate/embed.ts";
 import { wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
 import { tooLong } from "../asked-model.ts";
-import { optional } from "../fields.ts";
+import { modelField } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
 import type { TokenTexts } from "../token-texts.ts";
 import type { ShownToken } from "./look-answers.ts";
 
 /** Fields of a request that looks at a text. */
 export const lookFields = {
-  model: optional(z.string()).describe("name of a model; the first one where it is left out"),
+  model: modelField,
   prompt: z
     .string()
     .min(1)

@@ -1,22 +1,17 @@
 import { ApiError } from "../api-error.ts";
 import { askModel } from "../asked-model.ts";
-import type { ModelKind } from "../engine-messages.ts";
+import { ModelKind } from "../model-kind.ts";
 import { inspect } from "../read-texts.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, json } from "../route.ts";
 import { ParameterSummary, ParameterTable } from "./look-answers.ts";
 
-/** Every kind of model. */
-export const anyKind: readonly ModelKind[] = ["decoder", "embedder", "reward"];
-
 /** `GET /api/parameters` */
-export const parameters = defineRoute({
-  method: "GET",
+export const parameters = defineGet({
   path: "/api/parameters",
   summary: "the parameters of a model, and its size (?model=name)",
-  body: null,
-  answer: { type: "json", schema: ParameterTable },
+  answer: ParameterTable,
   handle: (asked) =>
-    askModel(asked, asked.query("model") ?? null, anyKind, async (opened) => {
+    askModel(asked, asked.query("model") ?? null, ModelKind.options, async (opened) => {
       const { model, opened: known } = opened;
       const [found = []] = await inspect<"parameters">(asked, opened, 0, [{ about: "parameters" }]);
       return json({
@@ -31,14 +26,12 @@ export const parameters = defineRoute({
 });
 
 /** `GET /api/parameter` */
-export const parameter = defineRoute({
-  method: "GET",
+export const parameter = defineGet({
   path: "/api/parameter",
   summary: "the numbers of one parameter in a few (?model=name&name=parameter)",
-  body: null,
-  answer: { type: "json", schema: ParameterSummary },
+  answer: ParameterSummary,
   handle: (asked) =>
-    askModel(asked, asked.query("model") ?? null, anyKind, async (opened) => {
+    askModel(asked, asked.query("model") ?? null, ModelKind.options, async (opened) => {
       const name = asked.query("name") ?? "";
       const [summary] = await inspect<"parameter">(asked, opened, 0, [{ about: "parameter", name }]);
       if (!summary) {

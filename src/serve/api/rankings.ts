@@ -6,7 +6,7 @@ import type { RankingTask } from "../feedback/question.ts";
 import { readTicket } from "../feedback/question.ts";
 import { optional, usually } from "../fields.ts";
 import type { Asked, Service } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, definePost, json } from "../route.ts";
 import { NextQuestion, RankingTasks, SavedRankingAnswer, UndoneRanking } from "./feedback-answers.ts";
 
 /** A name that a page gives to something it sends, so that it may send it again. */
@@ -35,12 +35,10 @@ async function rankedIn({ all }: RankingTask, feedback: Feedback): Promise<numbe
 }
 
 /** `GET /api/rankings` */
-export const rankingTasks = defineRoute({
-  method: "GET",
+export const rankingTasks = defineGet({
   path: "/api/rankings",
   summary: "what there is to rank",
-  body: null,
-  answer: { type: "json", schema: RankingTasks },
+  answer: RankingTasks,
   async handle({ service }) {
     const feedback = feedbackOf(service);
     const tasks = await Promise.all(
@@ -55,12 +53,10 @@ export const rankingTasks = defineRoute({
 });
 
 /** `GET /api/rankings/next?task=…&from=…&rater=…&page=…` */
-export const nextRanking = defineRoute({
-  method: "GET",
+export const nextRanking = defineGet({
   path: "/api/rankings/next",
   summary: "the next answers to be ranked, without who wrote them (?task=name&from=place&rater=name&page=id)",
-  body: null,
-  answer: { type: "json", schema: NextQuestion },
+  answer: NextQuestion,
   async handle({ service, query }) {
     const feedback = feedbackOf(service);
     const task = await feedback.task(query("task") ?? "");
@@ -85,12 +81,11 @@ const SaveRequest = z.object({
 });
 
 /** `POST /api/rankings` */
-export const saveRanking = defineRoute({
-  method: "POST",
+export const saveRanking = definePost({
   path: "/api/rankings",
   summary: "save how somebody orders answers",
   body: SaveRequest,
-  answer: { type: "json", schema: SavedRankingAnswer },
+  answer: SavedRankingAnswer,
   async handle({ service, body }: Asked<z.output<typeof SaveRequest>>) {
     const feedback = feedbackOf(service);
     const task = await feedback.task(body.task);
@@ -114,12 +109,11 @@ export const saveRanking = defineRoute({
 });
 
 /** `POST /api/rankings/undo` */
-export const undoRanking = defineRoute({
-  method: "POST",
+export const undoRanking = definePost({
   path: "/api/rankings/undo",
   summary: "take a saved ranking away again",
   body: z.object({ id: SentId }),
-  answer: { type: "json", schema: UndoneRanking },
+  answer: UndoneRanking,
   async handle({ service, body }) {
     const undone = await feedbackOf(service).undo(body.id);
     return json({ isUndone: undone !== null } satisfies UndoneRanking);

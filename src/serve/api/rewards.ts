@@ -1,28 +1,27 @@
 import { z } from "zod";
 import { askModel, refuseLongChat, tooLong } from "../asked-model.ts";
 import { Messages, readMessages, written } from "../chat-messages.ts";
-import { optional } from "../fields.ts";
+import { rewardModelField } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
 import { inspect } from "../read-texts.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { definePost, json } from "../route.ts";
 import { Rewards } from "./look-answers.ts";
 
 const most = requestLimits.answers;
 const RewardRequest = z.object({
-  model: optional(z.string()).describe("name of a reward model; the first model where it is left out"),
+  model: rewardModelField,
   messages: Messages.describe("the conversation that is answered"),
   answers: z.array(z.string().max(requestLimits.lookedAt)).min(1).max(most).describe("answers to it"),
 });
 type RewardRequest = z.output<typeof RewardRequest>;
 
 /** `POST /api/rewards` */
-export const rewards = defineRoute({
-  method: "POST",
+export const rewards = definePost({
   path: "/api/rewards",
   summary: "rewards of answers, and of each answer as far as each of its tokens",
   body: RewardRequest,
-  answer: { type: "json", schema: Rewards },
+  answer: Rewards,
   handle: (asked: Asked<RewardRequest>) =>
     askModel(asked, asked.body.model, "reward", async (opened) => {
       const { text } = opened;

@@ -3,16 +3,14 @@ import type { LogPlace } from "../../train/follow-log.ts";
 import { readSampleSteps, readSamplesOf } from "../../train/run-samples.ts";
 import { wrongField } from "../api-error.ts";
 import type { Asked } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, json } from "../route.ts";
 import { RunDetail, RunList, RunMetrics, RunSamples } from "./run-answers.ts";
 
 /** `GET /api/runs` */
-export const runs = defineRoute({
-  method: "GET",
+export const runs = defineGet({
   path: "/api/runs",
   summary: "the runs in the folder of runs, with their last numbers",
-  body: null,
-  answer: { type: "json", schema: RunList },
+  answer: RunList,
   async handle({ service: { runs: table } }) {
     const all = await table.all();
     return json({ folder: table.folder, runs: all.map((run) => table.entryOf(run)) } satisfies RunList);
@@ -20,12 +18,10 @@ export const runs = defineRoute({
 });
 
 /** `GET /api/runs/{id}` */
-export const run = defineRoute({
-  method: "GET",
+export const run = defineGet({
   path: "/api/runs/:id",
   summary: "one run: settings, machine, checkpoints, which steps have samples",
-  body: null,
-  answer: { type: "json", schema: RunDetail },
+  answer: RunDetail,
   async handle({ service: { runs: table, models }, parameter }) {
     const known = await table.get(parameter("id"));
     const { path, report } = known;
@@ -40,12 +36,10 @@ export const run = defineRoute({
 });
 
 /** `GET /api/runs/{id}/metrics` */
-export const runMetrics = defineRoute({
-  method: "GET",
+export const runMetrics = defineGet({
   path: "/api/runs/:id/metrics",
   summary: "metrics of a run in at most 2048 buckets of its steps, or of the steps from `from` to `to`, exactly",
-  body: null,
-  answer: { type: "json", schema: RunMetrics },
+  answer: RunMetrics,
   async handle(asked) {
     const { runs: table } = asked.service;
     const log = table.logOf(await table.get(asked.parameter("id")));
@@ -63,12 +57,10 @@ export const runMetrics = defineRoute({
 });
 
 /** `GET /api/runs/{id}/samples` */
-export const runSamples = defineRoute({
-  method: "GET",
+export const runSamples = defineGet({
   path: "/api/runs/:id/samples",
   summary: "texts that the model of a run made after the step `step`, the newest ones without it",
-  body: null,
-  answer: { type: "json", schema: RunSamples },
+  answer: RunSamples,
   async handle(asked) {
     const { path } = await asked.service.runs.get(asked.parameter("id"));
     const step = stepAsked(asked, "step") ?? (await readSampleSteps(path)).at(-1)?.step ?? null;

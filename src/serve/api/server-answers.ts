@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ModelKind } from "../model-kind.ts";
 
 /** Quantiles of a time, in seconds; null where nothing was measured yet. */
 const Latency = z.object({
@@ -32,7 +33,7 @@ export const ServerState = z.object({
   models: z.array(
     z.object({
       name: z.string(),
-      kind: z.enum(["decoder", "embedder", "reward"]),
+      kind: ModelKind,
       is_open: z.boolean(),
       /** What it takes, or would. */
       bytes: z.int(),

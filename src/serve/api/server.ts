@@ -4,19 +4,17 @@ import { ApiError } from "../api-error.ts";
 import { Generation } from "../generation.ts";
 import type { Histogram } from "../metrics.ts";
 import type { Service } from "../route.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, definePost, json } from "../route.ts";
 import type { ServedModel } from "../served-model.ts";
 import { ServerState } from "./server-answers.ts";
 
 const started = performance.now();
 
 /** `GET /api/server` */
-export const server = defineRoute({
-  method: "GET",
+export const server = defineGet({
   path: "/api/server",
   summary: "what the server does now: models, slots, requests under way, times",
-  body: null,
-  answer: { type: "json", schema: ServerState },
+  answer: ServerState,
   handle({ service, owner }) {
     const { metrics, models } = service;
     const running = generationsOf(service);
@@ -57,12 +55,11 @@ export const server = defineRoute({
 });
 
 /** `POST /api/cancel` */
-export const cancel = defineRoute({
-  method: "POST",
+export const cancel = definePost({
   path: "/api/cancel",
   summary: "end a request of one's own that is under way",
   body: z.object({ id: z.string().describe("name of its answer: cmpl-…, chatcmpl-…") }),
-  answer: { type: "json", schema: z.object({ cancelled: z.string() }) },
+  answer: z.object({ cancelled: z.string() }),
   handle({ service, owner, body: { id } }) {
     const found = generationsOf(service).find((one) => one.id === id && one.owner === owner);
     if (!found) {

@@ -1,24 +1,23 @@
 import { z } from "zod";
 import type { CutWord } from "../../text/cut-word.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import { optional } from "../fields.ts";
+import { modelField } from "../fields.ts";
 import { requestLimits } from "../limits.ts";
-import { defineRoute, json } from "../route.ts";
+import { definePost, json } from "../route.ts";
 import { CutText } from "./look-answers.ts";
 
 /** Pieces of a word whose merges are told; their number grows with its square. */
 const mostPieces = 128;
 
 /** `POST /api/words` */
-export const words = defineRoute({
-  method: "POST",
+export const words = definePost({
   path: "/api/words",
   summary: "how a model's tokenizer cuts a text: words, tokens, bytes, merges",
   body: z.object({
-    model: optional(z.string()).describe("name of a model; the first one where it is left out"),
+    model: modelField,
     text: z.string().max(requestLimits.lookedAt),
   }),
-  answer: { type: "json", schema: CutText },
+  answer: CutText,
   async handle({ service, body: { model: name, text } }) {
     const model = service.models.get(name);
     const { tokenizer, tokens: texts } = await model.text();

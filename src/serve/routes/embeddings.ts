@@ -6,7 +6,7 @@ import { unsupportedField, wrongField } from "../api-error.ts";
 import type { AskedModel } from "../asked-model.ts";
 import { askModel, refuseOtherIds, tooLong } from "../asked-model.ts";
 import type { TextInput } from "../engine-messages.ts";
-import { modelField, optional, usually } from "../fields.ts";
+import { modelField, optional, rewardModelField, usually } from "../fields.ts";
 import { eachText, givenTexts } from "../given-texts.ts";
 import { requestLimits } from "../limits.ts";
 import { newId } from "../new-id.ts";
@@ -80,7 +80,7 @@ function base64(vector: Float32Array): string {
 }
 
 const ScoreRequest = z.object({
-  model: optional(z.string()).describe("name of a reward model; the first model where it is left out"),
+  model: rewardModelField,
   messages: z
     .array(z.string(), { error: `must be a list of 1 to ${most} texts` })
     .min(1)

@@ -1,15 +1,13 @@
 import { z } from "zod";
 import { ApiError } from "../api-error.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, defineRoute, json } from "../route.ts";
 
 /** `GET /health`: whether the server, and every engine that it has, answers. */
-export const health = defineRoute({
-  method: "GET",
+export const health = defineGet({
   path: "/health",
   summary: "whether the server and its engines work",
-  body: null,
   isOpen: true,
-  answer: { type: "json", schema: z.object({ status: z.literal("ok") }) },
+  answer: z.object({ status: z.literal("ok") }),
   handle({ service }) {
     if (service.isStopping()) throw new ApiError(503, "the server stops; ask another one", { code: "stopping" });
     const stuck = service.models.all().find((model) => model.isStuck);

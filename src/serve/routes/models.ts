@@ -1,5 +1,5 @@
 import { ModelEntry, ModelList } from "../answers.ts";
-import { defineRoute, json } from "../route.ts";
+import { defineGet, json } from "../route.ts";
 import type { ServedModel } from "../served-model.ts";
 
 function entryOf({ name, found, opened }: ServedModel): ModelEntry {
@@ -14,21 +14,17 @@ function entryOf({ name, found, opened }: ServedModel): ModelEntry {
 }
 
 /** `GET /v1/models` */
-export const models = defineRoute({
-  method: "GET",
+export const models = defineGet({
   path: "/v1/models",
   summary: "the models that there are",
-  body: null,
-  answer: { type: "json", schema: ModelList },
+  answer: ModelList,
   handle: ({ service }) => json({ object: "list", data: service.models.all().map(entryOf) }),
 });
 
 /** `GET /v1/models/{id}`; an id may have slashes in it. */
-export const model = defineRoute({
-  method: "GET",
+export const model = defineGet({
   path: "/v1/models/:id{.+}",
   summary: "one of them",
-  body: null,
-  answer: { type: "json", schema: ModelEntry },
+  answer: ModelEntry,
   handle: ({ service, parameter }) => json(entryOf(service.models.get(parameter("id")))),
 });

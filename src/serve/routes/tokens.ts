@@ -4,18 +4,13 @@ import { wrongField } from "../api-error.ts";
 import { refuseOtherIds } from "../asked-model.ts";
 import { Messages, readMessages, written } from "../chat-messages.ts";
 import { modelField, optional, usually } from "../fields.ts";
-import { definePost, defineRoute, json } from "../route.ts";
+import { defineGet, definePost, json } from "../route.ts";
 
 /** `GET /tokenizer_info` */
-export const tokenizerInfo = defineRoute({
-  method: "GET",
+export const tokenizerInfo = defineGet({
   path: "/tokenizer_info",
   summary: "special tokens and chat template of a model (?model=name)",
-  body: null,
-  answer: {
-    type: "json",
-    schema: z.looseObject({ tokenizer_class: z.string(), eos_token: z.string().nullable() }),
-  },
+  answer: z.looseObject({ tokenizer_class: z.string(), eos_token: z.string().nullable() }),
   async handle({ service, query }) {
     const text = await service.models.get(query("model")).text();
     const { tokenizer } = text;
