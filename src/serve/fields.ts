@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { SchemaIssue } from "../core/schema-demand.ts";
 import { schemaDemand, shortened, shownValue, valueAt } from "../core/schema-demand.ts";
 import { ApiError, wrongField } from "./api-error.ts";
+import type { Asked } from "./route.ts";
 
 /** A field that may be left out; null is the same. */
 export function optional<Schema extends z.ZodType>(schema: Schema) {
@@ -34,6 +35,20 @@ export function readFields<Schema extends z.ZodType>(schema: Schema, body: unkno
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw issue === undefined ? new ApiError(400, "the body is wrong") : describe(issue, body);
+}
+
+/**
+ * A whole number from 0 on in the query, or null where it is left out.
+ *
+ * @param what - What it counts, for the message: `a step`.
+ * @throws {ApiError} 400 when it is something else.
+ */
+export function queryNumber({ query }: Pick<Asked, "query">, name: string, what: string): number | null {
+  const text = query(name);
+  if (text === undefined) return null;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
+  throw wrongField(name, `${name} must be ${what}, a whole number from 0 on, got ${shown(text)}`);
 }
 
 function describe(issue: SchemaIssue, body: unknown): ApiError {

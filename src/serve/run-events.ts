@@ -4,8 +4,7 @@ import type { LogPlace } from "../train/follow-log.ts";
 import { followLog } from "../train/follow-log.ts";
 import type { LogRecord } from "../train/log.ts";
 import { runFiles } from "../train/run-folder.ts";
-import type { RunChanges } from "./api/run-answers.ts";
-import { placeFrom, placeText } from "./api/runs.ts";
+import type { RunChanges, RunLines } from "./api/run-answers.ts";
 import type { KnownRun, RunTable } from "./run-table.ts";
 import type { TypedEvent } from "./sse.ts";
 
@@ -71,7 +70,7 @@ function changesSince(seen: Map<string, number>, all: readonly KnownRun[], table
 }
 
 async function* linesSince(path: string, one: Watched, watched: readonly Watched[]): AsyncGenerator<TypedEvent> {
-  const lines: Readonly<Record<string, number>>[] = [];
+  const lines: RunLines["lines"][number][] = [];
   let isLost = false;
   for await (const { records, place, isAnew } of followLog(join(path, runFiles.metrics), one.place)) {
     isLost ||= isAnew;
@@ -81,7 +80,7 @@ async function* linesSince(path: string, one: Watched, watched: readonly Watched
     if (isLost) break;
   }
   if (isLost) yield { type: "reset", id: idOf(watched), data: { run: one.id } };
-  else if (lines.length > 0) yield { type: "metrics", id: idOf(watched), data: { run: one.id, lines } };
+  else if (lines.length > 0) yield { type: "metrics", id: idOf(watched), data: { run: one.id, lines } satisfies RunLines };
 }
 
 function numbersOf(record: LogRecord): Readonly<Record<string, number>> {
@@ -91,4 +90,15 @@ function numbersOf(record: LogRecord): Readonly<Record<string, number>> {
 
 function idOf(watched: readonly Watched[]): string {
   return watched.map(({ place }) => placeText(place)).join(",");
+}
+
+/** How far a log was read, as a stream of events takes it: byte offset and file. */
+export function placeText(place: LogPlace | null): string {
+  return place === null ? "" : `${place.offset}-${place.file}`;
+}
+
+/** Null for what is no such text. */
+function placeFrom(text: string): LogPlace | null {
+  const [, offset, file] = /^(\d{1,15})-(\d{1,20})$/.exec(text) ?? [];
+  return offset === undefined || file === undefined ? null : { offset: Number(offset), file };
 }

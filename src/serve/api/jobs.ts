@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiError } from "../api-error.ts";
+import { queryNumber } from "../fields.ts";
 import type { JobTable } from "../jobs/job-table.ts";
 import { stageForm } from "../jobs/stage-form.ts";
 import type { Asked } from "../route.ts";
@@ -84,11 +85,8 @@ export const jobLog = defineGet({
   summary: "what a job said since a byte of its log, at most the newest 64 KiB",
   answer: LogPart,
   async handle(asked) {
-    const from = Number(asked.query("from") ?? 0);
-    if (!Number.isSafeInteger(from) || from < 0) {
-      throw new ApiError(400, "from must be a number of bytes, 0 or more", { param: "from" });
-    }
-    return json(await jobsOf(asked).log(asked.query("run") ?? "", from));
+    const from = queryNumber(asked, "from", "a place in bytes");
+    return json(await jobsOf(asked).log(asked.query("run") ?? "", from ?? 0));
   },
 });
 

@@ -4,7 +4,7 @@ import { ApiError, wrongField } from "../api-error.ts";
 import type { Feedback } from "../feedback/feedback.ts";
 import type { RankingTask } from "../feedback/question.ts";
 import { readTicket } from "../feedback/question.ts";
-import { optional, usually } from "../fields.ts";
+import { optional, queryNumber, readFields, usually } from "../fields.ts";
 import type { Asked, Service } from "../route.ts";
 import { defineGet, definePost, json } from "../route.ts";
 import { NextQuestion, RankingTasks, SavedRankingAnswer, UndoneRanking } from "./feedback-answers.ts";
@@ -16,6 +16,7 @@ const RaterName = z
   .string()
   .max(80)
   .regex(/^[^\p{Cc}\p{Bidi_Control}]*$/u, "must have no control characters");
+const Named = z.object({ rater: usually(RaterName, "") });
 
 /**
  * What a server keeps of what people say.
@@ -57,15 +58,15 @@ export const nextRanking = defineGet({
   path: "/api/rankings/next",
   summary: "the next answers to be ranked, without who wrote them (?task=name&from=place&rater=name&page=id)",
   answer: NextQuestion,
-  async handle({ service, query }) {
+  async handle(asked) {
+    const { service, query } = asked;
     const feedback = feedbackOf(service);
     const task = await feedback.task(query("task") ?? "");
-    const from = Number(query("from") ?? 0);
-    if (!Number.isSafeInteger(from) || from < 0) throw wrongField("from", "from must be a whole number from 0 on");
-    const rater = checkedRater(query("rater") ?? "");
+    const from = queryNumber(asked, "from", "the place of a prompt");
+    const { rater } = readFields(Named, { rater: query("rater") });
     const file = await feedback.rankings();
     const asker = { rater, page: (query("page") ?? "").slice(0, 64), now: Date.now() };
-    const question = feedback.questions.next(task, file, asker, from);
+    const question = feedback.questions.next(task, file, asker, from ?? 0);
     const ranked = await rankedIn(task, feedback);
     return json({ question, prompts: task.all.length, ranked } satisfies NextQuestion);
   },
@@ -76,7 +77,7 @@ const SaveRequest = z.object({
   ticket: z.string().max(64).describe("what the question came with"),
   order: z.string().max(400).describe("numbers of the answers from 1 as they were shown, best first: 3 1=4 2"),
   id: SentId.describe("names this decision; sent again, it is saved once"),
-  rater: usually(RaterName, "").describe("who decided"),
+  rater: Named.shape.rater.describe("who decided"),
   seconds: optional(z.number().min(0).max(86_400)).describe("time that it took"),
 });
 
@@ -119,9 +120,3 @@ export const undoRanking = definePost({
     return json({ isUndone: undone !== null } satisfies UndoneRanking);
   },
 });
-
-function checkedRater(name: string): string {
-  const result = RaterName.safeParse(name);
-  if (result.success) return result.data;
-  throw wrongField("rater", "rater must have at most 80 characters, and no control characters");
-}

@@ -1,9 +1,9 @@
 import { resolve, sep } from "node:path";
-import type { LogPlace } from "../../train/follow-log.ts";
 import { readSampleSteps, readSamplesOf } from "../../train/run-samples.ts";
 import { wrongField } from "../api-error.ts";
-import type { Asked } from "../route.ts";
+import { queryNumber } from "../fields.ts";
 import { defineGet, json } from "../route.ts";
+import { placeText } from "../run-events.ts";
 import { RunDetail, RunList, RunMetrics, RunSamples } from "./run-answers.ts";
 
 /** `GET /api/runs` */
@@ -43,7 +43,7 @@ export const runMetrics = defineGet({
   async handle(asked) {
     const { runs: table } = asked.service;
     const log = table.logOf(await table.get(asked.parameter("id")));
-    const [from, to] = [stepAsked(asked, "from"), stepAsked(asked, "to")];
+    const [from, to] = [queryNumber(asked, "from", "a step"), queryNumber(asked, "to", "a step")];
     const names = asked.query("metrics")?.split(",");
     await log.update();
     if (from === null && to === null) {
@@ -63,7 +63,8 @@ export const runSamples = defineGet({
   answer: RunSamples,
   async handle(asked) {
     const { path } = await asked.service.runs.get(asked.parameter("id"));
-    const step = stepAsked(asked, "step") ?? (await readSampleSteps(path)).at(-1)?.step ?? null;
+    const asking = queryNumber(asked, "step", "a step");
+    const step = asking ?? (await readSampleSteps(path)).at(-1)?.step ?? null;
     const samples = step === null ? [] : await readSamplesOf(path, step);
     return json({ step, samples: RunSamples.shape.samples.parse(samples) } satisfies RunSamples);
   },
@@ -71,24 +72,4 @@ export const runSamples = defineGet({
 
 function isInside(path: string, folder: string): boolean {
   return resolve(path).startsWith(resolve(folder) + sep);
-}
-
-/** @throws {ApiError} 400 when it is none. */
-function stepAsked({ query }: Asked, name: string): number | null {
-  const text = query(name);
-  if (text === undefined) return null;
-  const step = Number(text);
-  if (text !== "" && Number.isSafeInteger(step) && step >= 0) return step;
-  throw wrongField(name, `${name} must be a step, a whole number from 0 on, got ${JSON.stringify(text.slice(0, 40))}`);
-}
-
-/** How far a log was read, as a stream of events takes it: byte offset and file. */
-export function placeText(place: LogPlace | null): string {
-  return place === null ? "" : `${place.offset}-${place.file}`;
-}
-
-/** Null for what is no such text. */
-export function placeFrom(text: string): LogPlace | null {
-  const [, offset, file] = /^(\d{1,15})-(\d{1,20})$/.exec(text) ?? [];
-  return offset === undefined || file === undefined ? null : { offset: Number(offset), file };
 }
