@@ -50,6 +50,8 @@ test("parameters are those of the folder, their numbers those of the weights", a
   expect(summary.histogram.counts.reduce((a: number, b: number) => a + b, 0)).toBe(values.length);
   const { status, body: none } = await server.get("/api/parameter?model=writer&name=nothing");
   expect([status, none.error.code]).toEqual([404, "parameter_not_found"]);
+  const unnamed = await server.get("/api/parameter?model=writer");
+  expect([unnamed.status, unnamed.body.error.param]).toEqual([400, "name"]);
 });
 
 test("the other kinds of models list their parameters, too; a reward model its head", async () => {

@@ -1,4 +1,4 @@
-import { ApiError } from "../api-error.ts";
+import { ApiError, wrongField } from "../api-error.ts";
 import { askModel } from "../asked-model.ts";
 import { ModelKind } from "../model-kind.ts";
 import { inspect } from "../read-texts.ts";
@@ -30,9 +30,10 @@ export const parameter = defineGet({
   path: "/api/parameter",
   summary: "the numbers of one parameter in a few (?model=name&name=parameter)",
   answer: ParameterSummary,
-  handle: (asked) =>
-    askModel(asked, asked.query("model") ?? null, ModelKind.options, async (opened) => {
-      const name = asked.query("name") ?? "";
+  async handle(asked) {
+    const name = asked.query("name") ?? "";
+    if (name === "") throw wrongField("name", "name is missing; it must be one that /api/parameters lists");
+    return askModel(asked, asked.query("model") ?? null, ModelKind.options, async (opened) => {
       const [summary] = await inspect<"parameter">(asked, opened, 0, [{ about: "parameter", name }]);
       if (!summary) {
         const shown = JSON.stringify(name.slice(0, 100));
@@ -45,5 +46,6 @@ export const parameter = defineGet({
         ...{ name, ...rest, standard_deviation: standardDeviation, not_finite: notFinite },
         histogram: { ...rest.histogram, counts: [...rest.histogram.counts] },
       } satisfies ParameterSummary);
-    }),
+    });
+  },
 });

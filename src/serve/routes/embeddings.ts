@@ -82,7 +82,9 @@ function base64(vector: Float32Array): string {
 const ScoreRequest = z.object({
   model: rewardModelField,
   messages: z
-    .array(z.string(), { error: `must be a list of 1 to ${most} texts` })
+    .array(z.string({ error: "must be a text: a whole conversation, as /apply-template writes it" }), {
+      error: `must be a list of 1 to ${most} texts`,
+    })
     .min(1)
     .max(most)
     .describe("texts, each a whole conversation"),
