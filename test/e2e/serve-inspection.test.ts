@@ -172,11 +172,14 @@ test("the server tells of its requests, and lets one be cancelled by its name", 
   const writer = state.models.find(({ name }: { name: string }) => name === "writer");
   expect(writer.slots.map((slot: { request: string } | null) => slot?.request)).toEqual([request.name, request.name]);
   expect(writer).toMatchObject({ is_open: true, running: 3 });
+  expect(writer.bytes).toBeGreaterThan(2 ** 20);
   expect((await server.post("/api/cancel", { id: request.id })).body).toEqual({ cancelled: request.id });
   const { status, body } = await answer;
   expect([status, body.error.code]).toEqual([409, "cancelled"]);
   await until(async () => (await server.metric("slots_busy")) === 0);
   expect((await server.post("/api/cancel", { id: request.id })).status).toBe(404);
+  const closed = (await folder.start("--model", folder.at("writer"))).get("/api/server");
+  expect((await closed).body.models).toMatchObject([{ is_open: false, bytes: null, context: null }]);
   expect((await server.get("/api/server")).body.latency.first_token.count).toBeGreaterThan(0);
 });
 
@@ -202,9 +205,11 @@ test("what came with another key has no name, and cannot be cancelled", async ()
   expect((await answer).status).toBe(409);
 });
 
+const long = "context_length_exceeded";
+
 test.each([
   ["/api/lens", { model: "judge", prompt }, "wrong_model"],
-  ["/api/lens", { model: "writer", prompt: "the ".repeat(400) }, "context_length_exceeded"],
+  ["/api/lens", { model: "writer", prompt: "the ".repeat(400) }, long],
   ["/api/lens", { model: "writer", prompt: "" }, null],
   ["/api/lens", { model: "writer", prompt, alternatives: 11 }, null],
   ["/api/attention", { model: "writer", prompt, layers: [2] }, null],
@@ -212,6 +217,8 @@ test.each([
   ["/api/attention", { model: "writer", prompt: "a".repeat(9000) }, null],
   ["/api/rewards", { model: "writer", messages: [{ role: "user", content: "a" }], answers: ["b"] }, "wrong_model"],
   ["/api/rewards", { model: "judge", messages: [{ role: "user", content: "a" }], answers: [] }, null],
+  ["/api/rewards", { model: "judge", messages: [{ role: "user", content: "a".repeat(2 ** 17) }], answers: ["b"] }, long],
+  ["/api/rewards", { model: "judge", messages: [{ role: "user", content: "a" }], answers: ["the ".repeat(600)] }, long],
   ["/api/words", { model: "nobody", text: "a" }, "model_not_found"],
 ])("%s refuses what it cannot answer, case %#", async (path, body, code) => {
   const answer = await server.post(path, body);

@@ -21,7 +21,7 @@ const Sequence = z.object({
 /** `GET /api/server` */
 export const ServerState = z.object({
   version: z.string(),
-  /** Seconds since it started. */
+  /** Seconds since its process started. */
   uptime: z.number(),
   memory: z.object({
     /** Bytes of the server itself. */
@@ -35,8 +35,8 @@ export const ServerState = z.object({
       name: z.string(),
       kind: ModelKind,
       is_open: z.boolean(),
-      /** What it takes, or would. */
-      bytes: z.int(),
+      /** What its process takes; null until it is open. */
+      bytes: z.int().nullable(),
       context: z.int().nullable(),
       running: z.int(),
       waiting: z.int(),

@@ -8,8 +8,6 @@ import { defineGet, definePost, json } from "../route.ts";
 import type { ServedModel } from "../served-model.ts";
 import { ServerState } from "./server-answers.ts";
 
-const started = performance.now();
-
 /** `GET /api/server` */
 export const server = defineGet({
   path: "/api/server",
@@ -21,7 +19,7 @@ export const server = defineGet({
     const open = models.all().filter(({ isOpen }) => isOpen);
     return json({
       version: packageVersion(),
-      uptime: (performance.now() - started) / 1000,
+      uptime: process.uptime(),
       memory: {
         server: process.memoryUsage.rss(),
         models: open.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -82,10 +80,11 @@ function nameOf({ number }: Generation): string {
 }
 
 function modelState(model: ServedModel, running: readonly Generation[]): ServerState["models"][number] {
-  const { name, found, isOpen, bytes, opened, queue, busySlots, slots, tokensPerSecond } = model;
+  const { name, found, isOpen, opened, queue, busySlots, slots, tokensPerSecond } = model;
   const hasSlots = opened !== null && found.kind === "decoder";
   return {
-    ...{ name, kind: found.kind, is_open: isOpen, bytes, context: opened?.context ?? null },
+    ...{ name, kind: found.kind, is_open: isOpen },
+    ...{ bytes: opened?.bytes ?? null, context: opened?.context ?? null },
     ...{ running: queue.running, waiting: queue.waiting, tokens_per_second: tokensPerSecond },
     slots: Array.from({ length: hasSlots ? slots : 0 }, (_, slot) => {
       const busy = busySlots.find((one) => one.slot === slot);
