@@ -1,4 +1,5 @@
 import { constants } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -47,7 +48,7 @@ export async function writeJobRecord(folder: string, record: JobRecord): Promise
 const reading = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Opens a file of a run's folder to read it, but nothing that a link there points to; null where there is none. */
-export async function openOwnFile(path: string): Promise<import("node:fs/promises").FileHandle | null> {
+export async function openOwnFile(path: string): Promise<FileHandle | null> {
   try {
     const file = await open(path, reading);
     if ((await file.stat()).isFile()) return file;

@@ -6,6 +6,7 @@ import { Mutex } from "../../core/mutex.ts";
 import { shellLine } from "../../core/shell-line.ts";
 import { fileError, systemCode } from "../../files/file-error.ts";
 import { makeFolder } from "../../files/make-folder.ts";
+import type { ProcessMark } from "../../files/process-mark.ts";
 import { isAlive } from "../../files/process-mark.ts";
 import { readRunRecord, runFiles } from "../../train/run-folder.ts";
 import { isRunLocked } from "../../train/run-lock.ts";
@@ -51,8 +52,8 @@ const stoppedCodes: readonly (number | null)[] = [130, 143];
  */
 export class JobTable {
   readonly #settings: JobSettings;
-  /** Processes that were told to stop. */
-  readonly #stopping = new Set<number>();
+  /** Of each run the process that was last told to end. */
+  readonly #stopping = new Map<string, ProcessMark>();
   /** Runs whose models were told of. */
   readonly #told = new Set<string>();
   /** Beginnings and ends of processes are written one after the other: two requests begin no run twice, nor more than may run. */
@@ -159,7 +160,7 @@ export class JobTable {
     if (mark === null || !sendSignal(mark, how === "stop" ? "SIGTERM" : "SIGKILL")) {
       throw conflict(run, "it does not run, or was not started here");
     }
-    this.#stopping.add(mark.pid);
+    this.#stopping.set(run, mark);
     return this.#existing(run, folder);
   }
 
@@ -218,7 +219,6 @@ export class JobTable {
       const started: JobRecord = { ...record, process: mark };
       await writeJobRecord(folder, started);
       void end.then(({ code, signal }) => {
-        this.#stopping.delete(mark.pid);
         const ended = { code, signal, at: new Date().toISOString() };
         return this.#changes.run(() => this.#writeEnd(folder, { ...started, ended }));
       });
@@ -255,7 +255,7 @@ export class JobTable {
     const { command, commandLine, settings, startedAt, process: mark } = record;
     const isRunning = this.#starting === run || (mark !== null && isAlive(mark)) || isRunLocked(folder);
     const { hasBegun, isFinished } = await readRunEnd(folder);
-    const isStopping = mark !== null && this.#stopping.has(mark.pid);
+    const isStopping = isDeepStrictEqual(this.#stopping.get(run), mark);
     if (isFinished && !isRunning) await this.#tell(run, folder);
     return {
       ...{ run, command, commandLine, settings, startedAt },
