@@ -1,37 +1,22 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Locator } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
+import { JobFolder } from "../e2e/job-folder.ts";
 import type { RunningServer } from "../e2e/running-server.ts";
 import { until } from "../e2e/running-server.ts";
-import { ServedFolder } from "../e2e/served-folder.ts";
 import { OpenedApp, test } from "./opened-app.ts";
 
-const folder = new ServedFolder();
-const runs = folder.at("runs");
-const writer = join(runs, "writer");
-const talks = join(runs, "talks.jsonl");
+const folder = new JobFolder();
+const { runs, writer, talks } = folder;
+const steps = (run: string): number[] => folder.steps(run);
 let server: RunningServer;
 
 beforeAll(async () => {
   await folder.write();
-  mkdirSync(runs);
-  cpSync(folder.at("writer"), writer, { recursive: true });
-  const talk = {
-    messages: [
-      { role: "user", content: "And" },
-      { role: "assistant", content: "God said" },
-    ],
-  };
-  writeFileSync(talks, `${JSON.stringify(talk)}\n`.repeat(8));
   server = await start();
 });
-afterAll(async () => {
-  for (const run of readdirSync(runs)) {
-    if (existsSync(join(runs, run, "job.log"))) await server.post("/api/jobs/kill", { run });
-  }
-  await folder.remove();
-});
+afterAll(() => folder.removeWith(server));
 
 function start(...args: string[]): Promise<RunningServer> {
   return folder.start("--model", writer, "--runs", runs, "--allow-jobs", ...args);
@@ -39,13 +24,6 @@ function start(...args: string[]): Promise<RunningServer> {
 
 function card(app: OpenedApp, run: string): Locator {
   return app.page.getByRole("article", { name: run });
-}
-
-function steps(run: string): number[] {
-  const path = join(runs, run, "metrics.jsonl");
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, "utf8").split("\n").filter(Boolean);
-  return lines.flatMap((line) => (JSON.parse(line).loss === undefined ? [] : [JSON.parse(line).step]));
 }
 
 test("a stage is begun from its form: what is wrong stands beside its field, and the command line is the same", async () => {

@@ -1,36 +1,21 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Job } from "../../src/serve/api/job-answers.ts";
+import { JobFolder } from "./job-folder.ts";
 import type { Answer, RunningServer } from "./running-server.ts";
 import { isAlive, until } from "./running-server.ts";
-import { ServedFolder } from "./served-folder.ts";
 
-const folder = new ServedFolder();
-const runs = folder.at("runs");
-const writer = join(runs, "writer");
-const talks = join(runs, "talks.jsonl");
+const folder = new JobFolder();
+const { runs, writer, talks } = folder;
+const steps = (run: string): number[] => folder.steps(run);
 let server: RunningServer;
 
 beforeAll(async () => {
   await folder.write();
-  mkdirSync(runs);
-  cpSync(folder.at("writer"), writer, { recursive: true });
-  const talk = {
-    messages: [
-      { role: "user", content: "And" },
-      { role: "assistant", content: "God said" },
-    ],
-  };
-  writeFileSync(talks, `${JSON.stringify(talk)}\n`.repeat(8));
   server = await folder.start("--runs", runs, "--allow-jobs");
 }, 120_000);
-afterAll(async () => {
-  for (const run of readdirSync(runs)) {
-    if (existsSync(join(runs, run, "job.log"))) await server.post("/api/jobs/kill", { run });
-  }
-  await folder.remove();
-});
+afterAll(() => folder.removeWith(server));
 
 const long = { model: writer, data: [talks], steps: "1000000", batchSize: "1", validationShare: "0" };
 
@@ -45,17 +30,6 @@ async function start(output: string, settings: object): Promise<Answer> {
 
 function pidOf(run: string): number {
   return JSON.parse(readFileSync(join(runs, run, "job.json"), "utf8")).process.pid;
-}
-
-/** Steps that the log of a run knows, in the order that they were written. */
-function steps(run: string): number[] {
-  const path = join(runs, run, "metrics.jsonl");
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, "utf8").split("\n").filter(Boolean);
-  return lines
-    .map((line) => JSON.parse(line))
-    .filter(({ loss }) => loss !== undefined)
-    .map(({ step }) => step);
 }
 
 function checkpoints(run: string): string[] {
