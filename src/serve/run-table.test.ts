@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -29,4 +29,14 @@ test("a run whose files are links to themselves does not hide the others", async
     ["bad", 3, null],
     ["good", 3, null],
   ]);
+});
+
+test("folders that are linked to are no runs here; a log that a run links to is read", async () => {
+  const path = writeRun("linking", "own");
+  const elsewhere = writeRun("elsewhere");
+  symlinkSync(elsewhere, join(root, "linking", "other"));
+  renameSync(join(path, "metrics.jsonl"), join(root, "own.jsonl"));
+  symlinkSync(join(root, "own.jsonl"), join(path, "metrics.jsonl"));
+  const all = await new RunTable(join(root, "linking")).all();
+  expect(all.map(({ id, report }) => [id, report.step])).toEqual([["own", 3]]);
 });

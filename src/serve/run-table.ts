@@ -27,8 +27,9 @@ export interface KnownRun {
 }
 
 /**
- * The runs that a server shows: those in one folder, read again only as far as they changed. Links are not followed, so nothing
- * outside of it is shown; a name that is asked for is looked up here and never made a path.
+ * The runs that a server shows: those in one folder, read again only as far as they changed. Links to folders of runs are not
+ * followed, so no run outside of it is shown; a name that is asked for is looked up here and never made a path. What lies in a
+ * run's own folder is read through links: a log or a final model may be kept on another disk, and only who writes there links.
  */
 export class RunTable {
   readonly folder: string;
