@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { LogPlace } from "../train/follow-log.ts";
 import { followLog } from "../train/follow-log.ts";
 import type { LogRecord } from "../train/log.ts";
+import type { LogPlace } from "../train/log-file.ts";
 import { runFiles } from "../train/run-folder.ts";
 import type { RunChanges, RunLines } from "./api/run-answers.ts";
 import type { KnownRun, RunTable } from "./run-table.ts";

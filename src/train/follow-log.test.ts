@@ -2,8 +2,9 @@ import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { LogPart, LogPlace } from "./follow-log.ts";
+import type { LogPart } from "./follow-log.ts";
 import { followLog } from "./follow-log.ts";
+import type { LogPlace } from "./log-file.ts";
 
 let path = "";
 beforeEach(() => {

@@ -83,20 +83,18 @@ class Series {
   }
 
   columns(): BucketColumns {
-    const [steps, means, counts, lows, highs]: number[][] = [[], [], [], [], []];
+    const [steps, means]: [number[], number[]] = [[], []];
+    const [counts, lows, highs]: [number[], number[], number[]] = [[], [], []];
     for (let at = 0; at < this.#size * stride; at += stride) {
       const [count = 0, sum = 0, low = 0, high = 0, stepSum = 0] = this.#numbers.subarray(at, at + stride);
       if (count === 0) continue;
-      steps?.push(stepSum / count);
-      means?.push(sum / count);
-      counts?.push(count);
-      lows?.push(low);
-      highs?.push(high);
+      steps.push(stepSum / count);
+      means.push(sum / count);
+      counts.push(count);
+      lows.push(low);
+      highs.push(high);
     }
-    const whole = { steps: steps ?? [], means: means ?? [] };
-    return (counts ?? []).every((count) => count === 1)
-      ? whole
-      : { ...whole, counts: counts ?? [], lows: lows ?? [], highs: highs ?? [] };
+    return counts.every((count) => count === 1) ? { steps, means } : { steps, means, counts, lows, highs };
   }
 
   /** Puts columns back among buckets. */
@@ -147,24 +145,27 @@ export class MetricBuckets {
     return Math.floor((step - this.origin) / this.width);
   }
 
-  /** Adds one line of a log, the first `count` of its names and values. Steps before the origin are left out. */
+  /**
+   * Adds one line of a log, the first `count` of its names and values. Of a step before the origin, only tokens and seconds
+   * count.
+   */
   add(step: number, names: readonly string[], values: readonly number[], count = names.length): void {
-    if (step < this.origin) return;
-    const bucket = this.bucketOf(step);
+    const bucket = step < this.origin ? null : this.bucketOf(step);
     let [tokens, pace] = [0, 0];
     for (let i = 0; i < count; i++) {
       const name = names[i] ?? "";
       const value = values[i] ?? 0;
-      this.#of(name).add(bucket, step, value);
+      if (bucket !== null) this.#of(name).add(bucket, step, value);
       if (name === "tokens") tokens = value;
       else if (name === "tokens_per_second") pace = value;
     }
     if (tokens > 0) this.#count(bucket, step, tokens, pace);
   }
 
-  #count(bucket: number, step: number, tokens: number, pace: number): void {
+  #count(bucket: number | null, step: number, tokens: number, pace: number): void {
     this.tokens += tokens;
     if (pace > 0) this.seconds += tokens / pace;
+    if (bucket === null) return;
     this.#of(axes.tokens).add(bucket, step, this.tokens);
     this.#of(axes.seconds).add(bucket, step, this.seconds);
   }

@@ -1,13 +1,11 @@
-import { open, stat } from "node:fs/promises";
-import { fileError, systemCode } from "../files/file-error.ts";
-import type { LogPlace } from "./follow-log.ts";
+import { Mutex } from "../core/mutex.ts";
+import { fileError } from "../files/file-error.ts";
+import type { LogFile, LogPlace } from "./log-file.ts";
+import { isAnother, openLog, wholeLines } from "./log-file.ts";
 import { MetricBuckets, mostBuckets } from "./metric-buckets.ts";
 import type { ScannedLine } from "./metric-scanner.ts";
 import { MetricScanner } from "./metric-scanner.ts";
 import type { Metrics } from "./run.ts";
-
-/** Bytes that are read at once; a longer line is no record. */
-const partBytes = 2 ** 22;
 
 /** What the metrics of a run come to. */
 export interface LogSummary {
@@ -36,7 +34,7 @@ interface BucketStart {
 export class MetricLog {
   readonly #path: string;
   #state = newState();
-  #reading: Promise<void> = Promise.resolve();
+  readonly #reading = new Mutex();
 
   constructor(path: string) {
     this.#path = path;
@@ -66,9 +64,7 @@ export class MetricLog {
    * @throws {FileError} when the file cannot be read.
    */
   update(): Promise<void> {
-    const reading = this.#reading.then(() => this.#read());
-    this.#reading = reading.catch(() => {});
-    return reading;
+    return this.#reading.run(() => this.#read());
   }
 
   /**
@@ -87,19 +83,13 @@ export class MetricLog {
     if (earliest === undefined || place === null) return buckets;
     const start = wanted.reduce((least, entry) => (entry.start < least.start ? entry : least), earliest);
     const end = wanted.reduce((most, entry) => Math.max(most, entry.end), 0);
-    const before = { tokens: start.tokens, seconds: start.seconds };
+    Object.assign(buckets, { tokens: start.tokens, seconds: start.seconds });
     const scanner = new MetricScanner(true);
-    const reader = new LineReader(scanner);
-    await this.#withFile(async (file) => {
-      if (file.name !== place.file) return; // another one took its place just now
-      for await (const { bytes, length } of parts(file, start.start, end)) {
+    await this.#withFile(async (log) => {
+      if (log.file !== place.file) return; // another one took its place just now
+      for await (const { bytes, length } of wholeLines(log, start.start, end)) {
         scanner.scan(bytes, length, (line) => {
-          if (line.step > to) return;
-          if (line.step >= from) {
-            if (before.tokens >= 0) Object.assign(buckets, before);
-            before.tokens = -1;
-            reader.add(line, buckets);
-          } else reader.count(line, before);
+          if (line.step >= 0 && line.step <= to) buckets.add(line.step, line.names, line.values, line.count);
         });
       }
     });
@@ -107,15 +97,15 @@ export class MetricLog {
   }
 
   async #read(): Promise<void> {
-    await this.#withFile(async (file) => {
+    await this.#withFile(async (log) => {
+      const { file, size } = log;
       const before = this.#state.place;
-      const isAnother = before !== null && (before.file !== file.name || before.offset > file.size);
-      if (isAnother) this.#state = newState();
-      this.#state.place ??= { offset: 0, file: file.name };
+      if (before !== null && isAnother(log, before)) this.#state = newState();
+      this.#state.place ??= { offset: 0, file };
       const { scanner, place } = this.#state;
-      for await (const { bytes, length, offset } of parts(file, place.offset, file.size)) {
+      for await (const { bytes, length, offset } of wholeLines(log, place.offset, size)) {
         this.#state.damagedLines += scanner.scan(bytes, length, (line) => this.#take(line, offset));
-        this.#state.place = { offset: offset + length, file: file.name };
+        this.#state.place = { offset: offset + length, file };
       }
     });
   }
@@ -131,76 +121,21 @@ export class MetricLog {
     else known.end = end;
     const tokens = buckets.tokens;
     const seconds = buckets.seconds;
-    state.reader.add(line, buckets);
+    buckets.add(line.step, line.names, line.values, line.count);
     if (buckets.seconds > seconds) state.timedTokens += buckets.tokens - tokens;
     if (line.step > state.step) state.step = line.step;
   }
 
-  async #withFile(use: (file: LogFile) => Promise<void>): Promise<void> {
+  async #withFile(use: (log: LogFile) => Promise<void>): Promise<void> {
+    const log = await openLog(this.#path);
+    if (log === null) return;
     try {
-      const there = await stat(this.#path);
-      if (!there.isFile()) return; // opening a pipe would wait for whoever writes it
-      const handle = await open(this.#path, "r");
-      try {
-        const { size, ino } = await handle.stat({ bigint: true });
-        await use({ handle, size: Number(size), name: String(ino) });
-      } finally {
-        await handle.close();
-      }
+      await use(log);
     } catch (error) {
-      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return;
       throw fileError(this.#path, "read", error);
+    } finally {
+      await log.handle.close();
     }
-  }
-}
-
-interface LogFile {
-  readonly handle: Awaited<ReturnType<typeof open>>;
-  readonly size: number;
-  readonly name: string;
-}
-
-/** Whole lines between two places, in parts of bounded size that share their memory. */
-async function* parts(
-  { handle }: LogFile,
-  from: number,
-  to: number,
-): AsyncGenerator<{ bytes: Buffer; length: number; offset: number }> {
-  const bytes = Buffer.allocUnsafe(Math.min(partBytes, Math.max(1, to - from)));
-  for (let offset = from; offset < to; ) {
-    const { bytesRead } = await handle.read(bytes, 0, Math.min(bytes.length, to - offset), offset);
-    const lastBreak = bytes.subarray(0, bytesRead).lastIndexOf(10);
-    if (bytesRead === 0 || (lastBreak === -1 && bytesRead < partBytes)) return; // the last line is not whole yet
-    const length = lastBreak === -1 ? bytesRead : lastBreak + 1;
-    yield { bytes, length, offset };
-    offset += length;
-  }
-}
-
-/** Adds scanned lines to buckets by the names that a scanner knows. */
-class LineReader {
-  readonly #scanner: MetricScanner;
-  readonly #names: string[] = [];
-
-  constructor(scanner: MetricScanner) {
-    this.#scanner = scanner;
-  }
-
-  add({ step, ids, values, count }: ScannedLine, buckets: MetricBuckets): void {
-    for (let i = 0; i < count; i++) this.#names[i] = this.#scanner.names[ids[i] ?? -1] ?? "";
-    buckets.add(step, this.#names, values, count);
-  }
-
-  /** Counts the tokens and the time of a line that is not shown. */
-  count({ ids, values, count }: ScannedLine, sums: { tokens: number; seconds: number }): void {
-    let [tokens, pace] = [0, 0];
-    for (let i = 0; i < count; i++) {
-      const name = this.#scanner.names[ids[i] ?? -1];
-      if (name === "tokens") tokens = values[i] ?? 0;
-      else if (name === "tokens_per_second") pace = values[i] ?? 0;
-    }
-    if (tokens > 0) sums.tokens += tokens;
-    if (tokens > 0 && pace > 0) sums.seconds += tokens / pace;
   }
 }
 
@@ -210,7 +145,6 @@ function newState(): {
   damagedLines: number;
   timedTokens: number;
   readonly scanner: MetricScanner;
-  readonly reader: LineReader;
   readonly buckets: MetricBuckets;
   readonly starts: (BucketStart | undefined)[];
 } {
@@ -218,7 +152,7 @@ function newState(): {
   const starts: (BucketStart | undefined)[] = [];
   const buckets = new MetricBuckets({ onWiden: () => joinPairs(starts) });
   const counts = { step: 0, damagedLines: 0, timedTokens: 0 };
-  return { place: null, ...counts, scanner, reader: new LineReader(scanner), buckets, starts };
+  return { place: null, ...counts, scanner, buckets, starts };
 }
 
 /** Two buckets become one. */

@@ -5,9 +5,7 @@ export interface ScannedLine {
   readonly step: number;
   /** How many metrics it has. */
   readonly count: number;
-  /** Which: places in {@link MetricScanner.names}. */
-  readonly ids: readonly number[];
-  /** Their values. */
+  readonly names: readonly string[];
   readonly values: readonly number[];
   /** Where it begins and ends among the bytes that were scanned. */
   readonly start: number;
@@ -37,9 +35,9 @@ export class MetricScanner {
   readonly #ids = new Map<string, number>([["step", -1]]);
   /** Keys in the order of the line before: the next one probably has the same. */
   readonly #expected: Key[] = [];
-  readonly #line = { step: 0, count: 0, ids: [] as number[], values: [] as number[], start: 0, end: 0 };
-  /** Where the values of the line stand; -1 where it was parsed as a whole. */
-  readonly #places = { starts: [] as number[], ends: [] as number[] };
+  readonly #line = { step: 0, count: 0, names: [] as string[], values: [] as number[], start: 0, end: 0 };
+  /** Which metrics the line has, and where their values stand; -1 where it was parsed as a whole. */
+  readonly #places = { ids: [] as number[], starts: [] as number[], ends: [] as number[] };
   /** Where the newest value of each metric stands, to be read exactly at the end; -1 where it is known. */
   readonly #spans: ({ start: number; end: number; value: number } | undefined)[] = [];
   readonly #largest: number;
@@ -192,8 +190,9 @@ export class MetricScanner {
     const line = this.#line;
     if (id === -1) line.step = value;
     if (id < 0) return;
-    line.ids[line.count] = id;
+    line.names[line.count] = this.names[id] ?? "";
     line.values[line.count] = value;
+    this.#places.ids[line.count] = id;
     this.#places.starts[line.count] = start;
     this.#places.ends[line.count] = end;
     line.count += 1;
@@ -201,12 +200,13 @@ export class MetricScanner {
 
   /** Remembers the values of a line that turned out to be whole. */
   #keep(): void {
-    const { count, ids, values } = this.#line;
+    const { count, values } = this.#line;
+    const { ids, starts, ends } = this.#places;
     for (let i = 0; i < count; i++) {
       const id = ids[i] ?? 0;
       const span = this.#spans[id] ?? { start: -1, end: -1, value: 0 };
-      span.start = this.#places.starts[i] ?? -1;
-      span.end = this.#places.ends[i] ?? -1;
+      span.start = starts[i] ?? -1;
+      span.end = ends[i] ?? -1;
       span.value = values[i] ?? 0;
       this.#spans[id] = span;
     }
