@@ -1,6 +1,5 @@
 import type { ChosenToken } from "../backend/token-choice.ts";
 import { NumericalError } from "../core/errors.ts";
-import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import type { PassPart } from "../generate/decoder.ts";
 import { Decoder } from "../generate/decoder.ts";
 import { scoreTokens } from "../generate/score.ts";
@@ -51,7 +50,6 @@ export async function likelihoodsOfChoices(
   const out: Likelihood[][] = [];
   let done = 0;
   for (const batch of batchesByLength(questions, size, batchTokens)) {
-    await turnEventLoopWhenDue();
     signal?.throwIfAborted();
     const some = batch.map((i) => questions[i] as readonly TokenRequest[]);
     const found = await scoreQuestions(model, some, Math.max(...some.map(longest)));

@@ -41,7 +41,6 @@ export async function score(
   }
   const logProbs: (number | null)[] = [null];
   for (const { start, end, known } of scoredWindows(ids.length, context)) {
-    await turnEventLoopWhenDue();
     signal?.throwIfAborted();
     const values = await windowLogProbs(model, ids.slice(start, end));
     for (let i = known - start - 1; i < values.length; i++) logProbs.push(values[i] ?? 0);
@@ -92,11 +91,12 @@ async function windowLogProbs(model: LanguageModel, window: readonly number[] | 
 
 /**
  * Log-probability of a token behind each row that is wanted of a pass, with the likeliest token there: as an engine scores
- * prompts, to the same bits. A prefix model sees nothing at once. Where the model gives no numbers, the token is −1.
+ * prompts, to the same bits. A prefix model sees nothing at once. Where the model gives no numbers, the token is −1. The event loop
+ * turns behind it when that is due, as no tensor is read that would do so.
  *
  * @param targets - The tokens, in the order of the rows.
  */
-export function scoreTokens(
+export async function scoreTokens(
   { backend }: LanguageModel,
   decoder: Decoder,
   parts: readonly PassPart[],
@@ -109,5 +109,7 @@ export function scoreTokens(
       own.map((target) => givenChoice(target, 1)),
     );
   };
-  return decoder.pass(parts, read, false);
+  const scored = await decoder.pass(parts, read, false);
+  await turnEventLoopWhenDue();
+  return scored;
 }
