@@ -1,9 +1,10 @@
-import type { ChosenToken, TokenChoice } from "../backend/token-choice.ts";
+import type { ChosenToken } from "../backend/token-choice.ts";
 import { SettingsError } from "../core/errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { withoutGradients } from "../tensor/op.ts";
 import { tensorScope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { givenChoice } from "./sampling.ts";
 
 /** What a model would say of some neighbouring places of a text if one of its blocks were the last. */
 export interface LensSlice {
@@ -50,7 +51,9 @@ export async function* logitLens(
         const logits = withoutGradients(() =>
           tensorScope(() => model.logits(model.finish(rowsOf(states, first, end)))),
         );
-        const choices = Array.from({ length: end - first }, (_, i) => choiceOf(ids[first + i + 1], alternatives));
+        const choices = Array.from({ length: end - first }, (_, i) =>
+          givenChoice(ids[first + i + 1] ?? null, alternatives),
+        );
         try {
           yield { layer, layers: blocks.length, first, tokens: await model.backend.chooseTokens(logits, choices) };
         } finally {
@@ -80,13 +83,4 @@ function statesOf(model: LanguageModel, ids: Int32Array): Tensor[] {
 function rowsOf(states: Tensor, first: number, end: number): Tensor {
   const width = states.axis(1);
   return states.window(first * width, [end - first, width]);
-}
-
-/** The token that comes next is scored; where none does, the likeliest is taken. */
-function choiceOf(next: number | undefined, alternatives: number): TokenChoice {
-  const none = { ids: new Int32Array(0), amounts: new Float64Array(0) };
-  return {
-    ...{ temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seen: none.ids, uniform: 0 },
-    ...{ bias: none, lowered: none, allowed: null, given: next ?? null, alternatives },
-  };
 }

@@ -61,10 +61,10 @@ export function choiceOf(
   };
 }
 
-/** What scores a token that is there already, with so many of the likeliest of its place. */
-export function givenChoice(token: number, alternatives: number): TokenChoice {
+/** What scores a token that is there already, or the likeliest where none is, with so many of the likeliest of its place. */
+export function givenChoice(token: number | null, alternatives: number): TokenChoice {
   return {
-    ...{ temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seen: nothing.ids, uniform: 0 },
+    ...{ temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seen: nothing.ids, uniform: 0 },
     ...{ bias: nothing, lowered: nothing, allowed: null, given: token, alternatives },
   };
 }
