@@ -1,4 +1,4 @@
-import { DataError, NetworkError } from "../core/errors.ts";
+import { NetworkError } from "../core/errors.ts";
 import { mapConcurrently } from "../remote/map-concurrently.ts";
 import type { PromptIds } from "../remote/prompt-ids.ts";
 import { orWhereTooLong, promptIds } from "../remote/prompt-ids.ts";
@@ -6,7 +6,7 @@ import type { PromptToken } from "../remote/prompt-tokens.ts";
 import { codePointCount, promptTokens } from "../remote/prompt-tokens.ts";
 import type { CompletionChoice, RemoteServer, TooLongError } from "../remote/remote-server.ts";
 import { addressOf, completions } from "../remote/remote-server.ts";
-import { rollingWindows } from "./model-scorer.ts";
+import { answerTooLong, rollingWindows } from "./model-scorer.ts";
 import type { ContinuationRequest, Likelihood, LikelihoodRequest, Report, Scorer } from "./scorer.ts";
 
 /** How to reach a server, and what its choices follow from. */
@@ -124,7 +124,10 @@ export class HttpScorer implements Scorer {
       const tokens = await this.#tokensOf(kept, codePointCount(text));
       if (kept.length < ids.length) {
         isCut = true;
-        if ((tokens[0]?.end ?? 0) > start) throw this.#tooLong([...text].slice(start).join(""), context);
+        if ((tokens[0]?.end ?? 0) > start) {
+          const answer = [...text].slice(start).join("");
+          throw answerTooLong(answer, `is longer than the ${context} tokens that ${this.name} reads`);
+        }
       }
       found.push(this.#likelihoodOf(tokens, start, codePointCount(text)));
     }
@@ -171,13 +174,6 @@ export class HttpScorer implements Scorer {
     if (!isComplete) throw this.#refusal(someMissing);
     if (isStartUnscored) this.unscoredStarts += 1;
     return likelihood;
-  }
-
-  #tooLong(text: string, context: number): DataError {
-    return new DataError(
-      `eval: the answer "${text.trim().slice(0, 40)}…" is longer than the ${context} tokens that ${this.name} reads; ` +
-        "shorten it, or ask with output_type loglikelihood_rolling, which reads long texts in parts",
-    );
   }
 
   #refusal(what: string): NetworkError {

@@ -143,10 +143,7 @@ export class ModelScorer implements Scorer {
   }
 
   #tooLong(text: string, tokens: number): DataError {
-    return new DataError(
-      `eval: the answer "${text.trim().slice(0, 40)}…" has ${tokens} tokens, ${this.name} reads ${this.maxLength}; ` +
-        "shorten it, or ask with output_type loglikelihood_rolling, which reads long texts in parts",
-    );
+    return answerTooLong(text, `has ${tokens} tokens, ${this.name} reads ${this.maxLength}`);
   }
 
   #fits({ context, continuation }: TokenRequest): boolean {
@@ -158,6 +155,18 @@ export class ModelScorer implements Scorer {
     const room = this.maxLength + 1 - continuation.length;
     return { context: context.slice(Math.max(0, context.length - room)), continuation };
   }
+}
+
+/**
+ * The error of an answer that no model could be asked for as a whole.
+ *
+ * @param fact - What is said of it: `has 30 tokens, …`.
+ */
+export function answerTooLong(text: string, fact: string): DataError {
+  return new DataError(
+    `eval: the answer "${text.trim().slice(0, 40)}…" ${fact}; ` +
+      "shorten it, or ask with output_type loglikelihood_rolling, which reads long texts in parts",
+  );
 }
 
 /**

@@ -1,3 +1,5 @@
+import { mean } from "../core/mean.ts";
+
 /** Ranks of the same answers by two judges; smaller is better, equal ones are ties. */
 type Ranks = readonly number[];
 
@@ -52,7 +54,7 @@ export function agreementOf(rankings: readonly (readonly [Ranks, Ranks])[]): Agr
     rankings: rankings.length,
     pairs,
     pairwise: pairs === 0 ? null : agreed / pairs,
-    tauB: taus.length === 0 ? null : taus.reduce((sum, tau) => sum + tau, 0) / taus.length,
+    tauB: taus.length === 0 ? null : mean(taus),
   };
 }
 
@@ -76,8 +78,7 @@ export function firstShown(
     const equal = ranks.filter((rank) => rank === best).length;
     return [{ credit: first === best ? 1 / equal : 0, chance: 1 / ranks.length }];
   });
-  const mean = (values: readonly number[]): number | null =>
-    values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (seen.length === 0) return { rankings: 0, share: null, expected: null };
   return {
     rankings: seen.length,
     share: mean(seen.map(({ credit }) => credit)),
