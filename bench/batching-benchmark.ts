@@ -47,10 +47,14 @@ export async function benchmarkBatching(
   try {
     const model = join(folder, "llama.gguf");
     await writeRandomGguf(model, batchingShape, "F32");
-    const sides = batches.flatMap((sequences) => sidesOf({ ...asked, model, threads, sequences }));
-    const measured = await takeTurns<Cost>(sides, rounds, leftOut);
+    const sizes = new Map(
+      batches.flatMap((sequences) =>
+        sidesOf({ ...asked, model, threads, sequences }).map((side) => [side, sequences] as const),
+      ),
+    );
+    const measured = await takeTurns<Cost>([...sizes.keys()], rounds, leftOut);
     const rows = measured.map(({ side, answers }) => {
-      const sequences = Number(side.name.split(" ")[0]);
+      const sequences = sizes.get(side) ?? 1;
       const rate = (time: keyof Cost): number =>
         (sequences * asked.decodeTokens) / median(answers.map((answer) => answer[time]));
       return { side, sequences, perSecond: rate("seconds"), perCpuSecond: rate("cpuSeconds") };
