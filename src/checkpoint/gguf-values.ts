@@ -104,3 +104,8 @@ export const ggmlTypes = {
 
 /** Name of a tensor type. */
 export type GgmlTypeName = keyof typeof ggmlTypes;
+
+/** Whether a tensor's dtype, as any file spells it, is one of ggml's whose numbers share a scale in blocks. */
+export function isBlockType(dtype: string): boolean {
+  return Object.hasOwn(ggmlTypes, dtype) && ggmlTypes[dtype as GgmlTypeName].block > 1;
+}

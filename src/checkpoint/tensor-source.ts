@@ -1,6 +1,7 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { Shape } from "../core/shape.ts";
 import { elementCount } from "../core/shape.ts";
+import { isBlockType } from "./gguf-values.ts";
 
 /** What a file says about a tensor without reading its values. */
 export interface TensorInfo {
@@ -75,7 +76,7 @@ export const otherQuantization = "take a file of another quantization, such as Q
 /** The error of a tensor whose dtype cannot be read as what was asked for. */
 export function unreadable(source: TensorSource, name: string, wanted: "floats" | "integers"): CheckpointError {
   const { dtype } = source.info(name);
-  const floats = /^I?Q|^TQ|^MX/.test(dtype) ? otherQuantization : "store it as float32, float16 or bfloat16";
+  const floats = isBlockType(dtype) ? otherQuantization : "store it as float32, float16 or bfloat16";
   const remedy = wanted === "floats" ? floats : "check that this is the file of the model";
   return new CheckpointError(
     `${source.name}: ${name}: is stored as ${dtype}, which cannot be read as ${wanted}; ${remedy}`,

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { openReference } from "../backend/reference/index.ts";
 import { convertFolder } from "../checkpoint/convert-folder.ts";
 import { openGguf } from "../checkpoint/gguf.ts";
+import { isBlockType } from "../checkpoint/gguf-values.ts";
 import type { FloatDtype } from "../checkpoint/tensor-source.ts";
 import { formatBytes } from "../core/byte-size.ts";
 import { SettingsError } from "../core/errors.ts";
@@ -142,7 +143,7 @@ async function blocksIn(model: string): Promise<string[]> {
   const { tensors, close } = await openModel(model);
   await close();
   const formats = new Set(tensors.names().map((name) => tensors.info(name).dtype));
-  return [...formats].filter((format) => format.startsWith("Q")).map((format) => format.toLowerCase());
+  return [...formats].filter(isBlockType).map((format) => format.toLowerCase());
 }
 
 /** Which matrices of a file are of another format since their rows are no whole blocks, or null. */
