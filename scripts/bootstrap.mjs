@@ -1,10 +1,10 @@
 /**
  * Makes a checkout ready to run with nothing but Node: installs the packages of package-lock.json, builds the native
- * addon, compiles the sources and builds the browser app, each only when missing or out of date. Says one line for each thing it does, on
- * standard error, and is silent when there is nothing to do.
+ * addon, compiles the sources and builds the browser app, each only when missing or out of date. Says one line for each
+ * thing it does, on standard error, and is silent when there is nothing to do.
  *
  *     node scripts/bootstrap.mjs            what is needed
- *     node scripts/bootstrap.mjs --force    build the addon and the sources again
+ *     node scripts/bootstrap.mjs --force    build the addon, the sources and the browser app again
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

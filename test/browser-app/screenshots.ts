@@ -1,7 +1,7 @@
 /**
  * Pictures of every page of a running app, in light and dark, on a desk and on a telephone, to be looked at:
  *
- *     npx tsx test/browser-app/screenshots.ts http://127.0.0.1:8000 /tmp/pictures [#/runs/some …]
+ *     npx tsx test/browser-app/screenshots.ts http://127.0.0.1:8000 pictures [#/runs/some …]
  *
  * Without places it takes those of the navigation.
  */
