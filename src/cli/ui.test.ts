@@ -29,6 +29,8 @@ test("models of runs are found, the newest first, with names that tell them apar
     `sft=${join(runs, "second/sft/final")}`,
     `first-sft=${join(runs, "first/sft/final")}`,
   ]);
+  const [, ...others] = await modelsOf(runs, () => {}, ["ppo", "odd_name_1"]);
+  expect(others[0]).toBe(`second-ppo=${join(runs, "second/ppo/final")}`);
   expect(notes).toEqual([expect.stringMatching(/broken\/final is left out: /)]);
   expect(await modelsOf(join(runs, "nothing"), () => {})).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { z } from "zod";
 import { StemmaError } from "../core/errors.ts";
-import { findModel } from "../serve/model-source.ts";
+import { findModel, modelSources } from "../serve/model-source.ts";
 import { findRuns } from "../train/run-reader.ts";
 import { defineCommand } from "./command.ts";
 import { openBrowser } from "./open-browser.ts";
@@ -46,7 +46,11 @@ export const ui = defineCommand({
       await show(url);
       return { url };
     }
-    const found = await modelsOf(settings.runs, io.note);
+    if (!existsSync(settings.runs)) {
+      io.note(`there is no folder ${settings.runs}; its runs appear in the app when something makes it`);
+    }
+    const names = modelSources(model).map(({ name }) => name);
+    const found = await modelsOf(settings.runs, io.note, names);
     if (found.length + model.length === 0) {
       io.note(
         `there are no models in ${settings.runs} yet: npx stemma quickstart makes some, --model FOLDER takes others`,
@@ -71,9 +75,13 @@ async function isStemma(url: string): Promise<boolean> {
 
 /**
  * What `--model` would be told of the models that runs ended in, the newest first. Their names are those of their runs, with as
- * much of the way there as tells them apart.
+ * much of the way there as tells them apart, from each other and from `others`.
  */
-export async function modelsOf(runs: string, note: (line: string) => void): Promise<string[]> {
+export async function modelsOf(
+  runs: string,
+  note: (line: string) => void,
+  others: readonly string[] = [],
+): Promise<string[]> {
   if (!existsSync(runs)) return [];
   const models: { id: string; path: string; time: number }[] = [];
   for (const run of await findRuns(runs)) {
@@ -88,7 +96,7 @@ export async function modelsOf(runs: string, note: (line: string) => void): Prom
       note(`${path} is left out: ${error.message}`);
     }
   }
-  const taken = new Set<string>();
+  const taken = new Set(others);
   const named: string[] = [];
   for (const { id, path } of models.sort((a, b) => b.time - a.time)) {
     const name = nameFor(id, taken);

@@ -45,6 +45,7 @@ test("the models and runs of a folder are there, and who asks for them again is 
 
 test("without models and runs the app is there, and how one makes some is said", async () => {
   const server = await startUi("--runs", folder.at("nothing"));
+  expect(server.said).toContain(`there is no folder ${folder.at("nothing")}`);
   expect(server.said).toContain("there are no models in");
   expect((await server.get("/v1/models")).body.data).toEqual([]);
   expect((await server.get("/api/runs")).body.runs).toEqual([]);
