@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
 import { recoverFolder, writeFolderAtomic, writeStream } from "../files/atomic-write.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import type { JsonObject } from "../files/json.ts";
 import { formatJson, sortKeys } from "../files/json.ts";
 import { readJsonObject } from "../files/json-file.ts";
@@ -189,7 +190,7 @@ function noConfig(path: string, names: readonly string[]): string {
   const inside = names.includes("final") ? "final" : latest;
   if (inside !== undefined)
     return `${path}: is a run, not a model; give one of its models, such as ${join(path, inside)}`;
-  const gguf = names.find((name) => name.endsWith(".gguf"));
+  const gguf = names.find(isGgufPath);
   if (gguf !== undefined)
     return `${path}: holds GGUF files and no ${configFile}; give the file, such as ${join(path, gguf)}`;
   if (names.length === 0) return `${path}: the folder is empty; check the path of the model`;

@@ -2,6 +2,7 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { SettingsError } from "../core/errors.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 
 /** Setting of commands that write a model somewhere. */
 export const overwriteSetting = z.boolean().default(false).describe("replace what is at --output");
@@ -28,7 +29,7 @@ export async function refuseTakenOutput({ command, sources, output, kind, overwr
   if (there.isDirectory() && kind === "file") {
     throw new SettingsError(`${command}: ${output} is a folder; give --output the name of a file, in it or elsewhere`);
   }
-  const isGguf = kind === "file" && output.endsWith(".gguf");
+  const isGguf = kind === "file" && isGgufPath(output);
   const place = await realpath(output);
   for (const source of sources) {
     const from = await realpath(source).catch(() => null);

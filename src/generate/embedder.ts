@@ -1,11 +1,12 @@
 import type { Backend } from "../backend/kernels.ts";
 import type { ModelContents } from "../checkpoint/model-folder.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import type { JsonObject } from "../files/json.ts";
 import { addAdapters } from "../models/added-adapters.ts";
 import { decoderBody, EmbeddingModel, encoderBody, widthOf } from "../models/embedding-model.ts";
 import { encoderNamed } from "../models/encoders.ts";
-import { isGgufPath, loadModelOf, openModel } from "../models/load.ts";
+import { loadModelOf, openModel } from "../models/load.ts";
 import { familyOf, readModel } from "../models/read-model.ts";
 import type { PoolingMode, SentenceModules } from "../models/sentence-modules.ts";
 import { plainModules, readSentenceModules, sentenceFiles } from "../models/sentence-modules.ts";

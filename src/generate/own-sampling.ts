@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { parseContents } from "../core/parse-contents.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import type { JsonObject } from "../files/json.ts";
 import { folderTexts } from "../files/json-file.ts";
 import { readJsonOf } from "../files/text-files.ts";
-import { isGgufPath } from "../models/load.ts";
 import { SamplingSettings } from "./sampling.ts";
 
 const file = "generation_config.json";

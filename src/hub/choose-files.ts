@@ -1,4 +1,5 @@
 import { NetworkError, UnsupportedError } from "../core/errors.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import type { HubReference } from "./hub-reference.ts";
 import type { HubFile, Repository } from "./list-repository.ts";
 
@@ -12,11 +13,6 @@ const single = /^model\.safetensors$/;
 const sharded = /^model(-\d+-of-\d+\.safetensors|\.safetensors\.index\.json)$/;
 const beside = /^(adapter_model|\d+_[A-Za-z]+\/model)\.safetensors$/;
 const pickle = /\.(bin|pt|pth|ckpt|pkl|pickle)$/i;
-
-/** Whether a path is that of a GGUF file. */
-export function isGguf(path: string): boolean {
-  return /\.gguf$/i.test(path);
-}
 
 /**
  * The files to fetch: what describes a model, and its weights as safetensors; a GGUF file where it is asked for, or is
@@ -52,7 +48,7 @@ function namedFile(at: string, files: readonly HubFile[], path: string): HubFile
 }
 
 function onlyGguf(at: string, files: readonly HubFile[]): HubFile {
-  const ggufs = files.filter(({ path }) => isGguf(path));
+  const ggufs = files.filter(({ path }) => isGgufPath(path));
   const [first] = ggufs;
   if (first !== undefined && ggufs.length === 1) return first;
   if (first !== undefined) {

@@ -3,10 +3,10 @@ import { isAbsolute, join, relative } from "node:path";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { buildFolder } from "../files/build-folder.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import { linkAtomic } from "../files/link-atomic.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import type { ModelPart } from "./choose-files.ts";
-import { isGguf } from "./choose-files.ts";
 import type { HubReference } from "./hub-reference.ts";
 import { formatHubReference, hubPrefix, isCommit } from "./hub-reference.ts";
 import type { HubFile } from "./list-repository.ts";
@@ -65,7 +65,7 @@ export async function openable(
   const isModel = await has("config.json", "adapter_config.json");
   const hasWeights = (await has("model.safetensors", "adapter_model.safetensors")) || (await hasAllShards(snapshot));
   if (isModel && hasWeights) return snapshot;
-  const ggufs = [...names].filter(isGguf);
+  const ggufs = [...names].filter(isGgufPath);
   const [gguf] = ggufs;
   return gguf !== undefined && ggufs.length === 1 && (await isThere(join(snapshot, gguf)))
     ? join(snapshot, gguf)

@@ -4,9 +4,10 @@ import { formatBytes } from "../core/byte-size.ts";
 import { FileError, NetworkError } from "../core/errors.ts";
 import { writeFileAtomic } from "../files/atomic-write.ts";
 import { fileError } from "../files/file-error.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import type { ModelPart } from "./choose-files.ts";
-import { chooseFiles, isGguf } from "./choose-files.ts";
+import { chooseFiles } from "./choose-files.ts";
 import { fetchBlob } from "./fetch-blob.ts";
 import type { HubPatience } from "./hub-connection.ts";
 import { HubConnection } from "./hub-connection.ts";
@@ -71,7 +72,8 @@ export async function pullModel(text: string, options: PullOptions = {}): Promis
   const files = chooseFiles(repository, reference, part);
   const fetched = await fetchAll(connection, repository, files, cache, options);
   const snapshot = await linkSnapshot(cache, repository.commit, files);
-  if (reference.file === null && files.every(({ path }) => isGguf(path))) await markOnlyGguf(cache, repository.commit);
+  if (reference.file === null && files.every(({ path }) => isGgufPath(path)))
+    await markOnlyGguf(cache, repository.commit);
   if (!isCommit(reference.revision)) {
     await writeFileAtomic(join(cache.refs, ...reference.revision.split("/")), repository.commit);
   }
@@ -99,7 +101,7 @@ async function isWhole(
   { file }: HubReference,
   cache: RepositoryCache,
 ): Promise<boolean> {
-  return file !== null || !isGguf(path) || isOnlyGguf(cache, commit);
+  return file !== null || !isGgufPath(path) || isOnlyGguf(cache, commit);
 }
 
 async function inCache(reference: HubReference, cache: RepositoryCache, part: ModelPart): Promise<PulledModel | null> {

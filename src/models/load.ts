@@ -2,6 +2,7 @@ import type { Backend } from "../backend/kernels.ts";
 import { openGguf } from "../checkpoint/gguf.ts";
 import type { ModelFolder } from "../checkpoint/model-folder.ts";
 import { openModelFolder } from "../checkpoint/model-folder.ts";
+import { isGgufPath } from "../files/gguf-path.ts";
 import { adapterAsFolder, baseOfAdapter, isAdapterFolder } from "./adapter-folder.ts";
 import { addAdapters } from "./added-adapters.ts";
 import type { AnyFamily, ModelFamily } from "./family.ts";
@@ -11,11 +12,6 @@ import { refuseOtherHead } from "./other-heads.ts";
 import type { LoadedModel, ReadingChoice } from "./read-model.ts";
 import { anyFamilyIn, readModel, readModelOf } from "./read-model.ts";
 import type { WeightChoice } from "./weight-choice.ts";
-
-/** Whether a path is that of a GGUF file, which holds model, tokenizer and chat template in one. */
-export function isGgufPath(path: string): boolean {
-  return path.endsWith(".gguf");
-}
 
 /**
  * Opens a model folder, or a GGUF file or the folder of an adapter as if it were one. Weights are read on demand; close it
