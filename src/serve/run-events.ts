@@ -80,7 +80,8 @@ async function* linesSince(path: string, one: Watched, watched: readonly Watched
     if (isLost) break;
   }
   if (isLost) yield { type: "reset", id: idOf(watched), data: { run: one.id } };
-  else if (lines.length > 0) yield { type: "metrics", id: idOf(watched), data: { run: one.id, lines } satisfies RunLines };
+  else if (lines.length > 0)
+    yield { type: "metrics", id: idOf(watched), data: { run: one.id, lines } satisfies RunLines };
 }
 
 function numbersOf(record: LogRecord): Readonly<Record<string, number>> {

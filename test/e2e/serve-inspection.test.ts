@@ -217,7 +217,11 @@ test.each([
   ["/api/attention", { model: "writer", prompt: "a".repeat(9000) }, null],
   ["/api/rewards", { model: "writer", messages: [{ role: "user", content: "a" }], answers: ["b"] }, "wrong_model"],
   ["/api/rewards", { model: "judge", messages: [{ role: "user", content: "a" }], answers: [] }, null],
-  ["/api/rewards", { model: "judge", messages: [{ role: "user", content: "a".repeat(2 ** 17) }], answers: ["b"] }, long],
+  [
+    "/api/rewards",
+    { model: "judge", messages: [{ role: "user", content: "a".repeat(2 ** 17) }], answers: ["b"] },
+    long,
+  ],
   ["/api/rewards", { model: "judge", messages: [{ role: "user", content: "a" }], answers: ["the ".repeat(600)] }, long],
   ["/api/words", { model: "nobody", text: "a" }, "model_not_found"],
 ])("%s refuses what it cannot answer, case %#", async (path, body, code) => {

@@ -6,7 +6,7 @@ import { shortened } from "../../core/schema-demand.ts";
 import { flagWords, shellLine } from "../../core/shell-line.ts";
 import type { Place } from "./places.ts";
 import type { JobStage } from "./stage-form.ts";
-import { jobFlags, takenBy } from "./stage-form.ts";
+import { jobFlags, namedBy, takenBy } from "./stage-form.ts";
 
 /** Settings as they are typed, by key of the schema; what is left out has its default. */
 export type TypedSettings = Readonly<Record<string, string | readonly string[]>>;
@@ -130,11 +130,9 @@ function runNameOf(text: string, flag: Flag, { root }: Surroundings): string {
 
 /** What a text of a request names: a word that the setting knows, or the path of something that the server found. */
 function placeOf(text: string, flag: Flag, stage: JobStage, { root, places }: Surroundings): string {
-  const { isPath } = stage.settings.shape[flag.key]?.meta() ?? {};
-  if (typeof isPath === "object" && new RegExp(isPath.unless).test(text)) return text;
+  const named = namedBy(text, flag, stage, { places, by: "name" });
+  if (named !== null) return named;
   const takes = takenBy(flag, stage);
-  const place = places.find(({ name, kind }) => name === text && kind === takes);
-  if (place !== undefined) return place.path;
   throw new Problem(
     `${nameOf(flag)}: ${quoted(text)} is no ${takes === "file" ? "file" : `${takes} folder`} that this server knows; ` +
       `choose one of those in ${root}, or use the command line`,

@@ -23,6 +23,7 @@ import { readJobRecord, writeJobRecord } from "./job-record.ts";
 import type { Place, Surveyed } from "./places.ts";
 import { survey } from "./places.ts";
 import type { JobStage } from "./stage-form.ts";
+import { jobFlags, namedBy, namesPlace } from "./stage-form.ts";
 
 /** What jobs a server may start, and where. */
 export interface JobSettings {
@@ -288,19 +289,16 @@ async function isNew(root: string, folder: string): Promise<boolean> {
 
 /** The first setting of a run whose path no request could have asked for, or null. */
 function unknownPath(
-  { settings: schema }: JobStage,
+  stage: JobStage,
   settings: Readonly<Record<string, unknown>>,
   places: readonly Place[],
 ): string | null {
-  const known = new Set(places.map(({ path }) => path));
-  for (const [key, value] of Object.entries(settings)) {
-    const { isPath = false, isData = false } = schema.shape[key]?.meta() ?? {};
-    if (key === "output" || (isPath === false && !isData)) continue;
-    const words = typeof isPath === "object" ? new RegExp(isPath.unless) : null;
-    const paths = [value].flat().filter((path) => path !== null && path !== undefined);
-    if (!paths.every((path) => typeof path === "string" && (known.has(path) || words?.test(path)))) return key;
-  }
-  return null;
+  const unknown = jobFlags(stage).find((flag) => {
+    const isKnown = (path: unknown): boolean =>
+      typeof path === "string" && namedBy(path, flag, stage, { places, by: "path" }) !== null;
+    return namesPlace(flag, stage) && ![settings[flag.key] ?? []].flat().every(isKnown);
+  });
+  return unknown?.key ?? null;
 }
 
 function notHere(what: string, name: string, remedy: string): ApiError {

@@ -2,6 +2,8 @@ import type { z } from "zod";
 import type { Flag } from "../../core/flags.ts";
 import { flagsOf } from "../../core/flags.ts";
 import type { FormField } from "../api/job-answers.ts";
+import { PlaceKind } from "../api/job-answers.ts";
+import type { Place } from "./places.ts";
 
 /** What a server needs of a stage: it is the command of this name, with these settings. */
 export interface JobStage {
@@ -21,7 +23,7 @@ export function stageForm(stage: JobStage): FormField[] {
   return jobFlags(stage).map((flag) => ({
     ...{ key: flag.key, flag: flag.name, group: flag.group, description: flag.description },
     ...{ isRequired: flag.isRequired, isList: flag.isList, takes: takenBy(flag, stage), choices: [...flag.choices] },
-    takesWords: typeof stage.settings.shape[flag.key]?.meta()?.isPath === "object",
+    takesWords: wordsFor(flag, stage) !== null,
     default: defaultText(flag.defaultValue),
     isCommon: flag.isRequired || flag.group === "Flags" || common.has(flag.key),
   }));
@@ -42,6 +44,33 @@ export function takenBy(flag: Flag, { settings }: JobStage): FormField["takes"] 
   if (flag.isSwitch) return "switch";
   if (flag.choices.length > 0 && !flag.isList) return "choice";
   return /^<(n|number)>$/.test(flag.placeholder) ? "number" : "text";
+}
+
+/** Words that may stand where the path of a flag may; null where none may. */
+function wordsFor({ key }: Flag, { settings }: JobStage): RegExp | null {
+  const { isPath } = (settings.shape[key] as z.ZodType | undefined)?.meta() ?? {};
+  return typeof isPath === "object" ? new RegExp(isPath.unless) : null;
+}
+
+/** Whether what a flag takes is looked up among what the server found. */
+export function namesPlace(flag: Flag, stage: JobStage): boolean {
+  return PlaceKind.options.some((kind) => kind === takenBy(flag, stage));
+}
+
+/**
+ * What a flag may name: a word that it knows, as it is, or what the server found of the kind that it takes; null for all else.
+ *
+ * @param by - How places are named: as they are typed, or by their whole paths.
+ */
+export function namedBy(
+  text: string,
+  flag: Flag,
+  stage: JobStage,
+  { places, by }: { readonly places: readonly Place[]; readonly by: "name" | "path" },
+): string | null {
+  if (wordsFor(flag, stage)?.test(text)) return text;
+  const takes = takenBy(flag, stage);
+  return places.find((place) => place[by] === text && place.kind === takes)?.path ?? null;
 }
 
 function defaultText(value: unknown): string | null {
