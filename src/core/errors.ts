@@ -1,9 +1,13 @@
 /**
  * Every error Stemma throws on purpose. The message reads `where: what is wrong, with the value; what to do`, and is
- * all that a user sees: a stack trace means a defect.
+ * all that a user sees: a stack trace means a defect. It is one line, whatever names and values of files stand in it.
  */
 export class StemmaError extends Error {
   override readonly name: string = "StemmaError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message.replaceAll(/[\r\n]/g, (end) => JSON.stringify(end).slice(1, -1)), options);
+  }
 }
 
 /** Tensor shapes do not fit an operation. The message names the op and every shape involved. */
