@@ -23,7 +23,8 @@ beforeAll(async () => {
   await writeSmallModel(folder.at("writer"), gpt2, { n_positions: 512 });
   await writeSmallModel(folder.at("caller"), gpt2, { n_positions: 512 });
   writeFileSync(join(folder.at("caller"), "chat_template.jinja"), template);
-  server = await folder.start("--model", folder.at("writer"), "--model", folder.at("caller"));
+  await writeSmallModel(folder.at("brief"), gpt2, { n_positions: 64 });
+  server = await folder.start(...["writer", "caller", "brief"].flatMap((name) => ["--model", folder.at(name)]));
   openai = server.client();
 }, 120_000);
 afterAll(() => folder.remove());
@@ -192,20 +193,20 @@ test("score and eval find at the server what they find in the folder", async () 
 });
 
 test("score and eval shorten at the server what is too long for it", async () => {
-  const [model, base] = [folder.at("writer"), baseFlags()];
-  const long = ["--text", "In the beginning God created the heaven and the earth. ".repeat(60)];
+  const [model, base] = [folder.at("brief"), baseFlags()];
+  const long = ["--text", "In the beginning God created the heaven and the earth. ".repeat(8)];
   const [longHere, longThere] = [
     await json("score", "--model", model, ...long),
-    await json("score", "--model", "writer", ...base, ...long),
+    await json("score", "--model", "brief", ...base, ...long),
   ];
   // The server's windows are two tokens shorter, so that a few values have other tokens before them.
   expect(longThere.logProbs).toHaveLength((longHere.logProbs as unknown[]).length);
   expect(longThere.loss).toBeCloseTo(longHere.loss as number, 2);
   writeTasks([{ start: long[1], choices: [" God", " the"], right: 0 }]);
-  const shortened = await stemma(["eval", "--tasks", "endings.yaml,whole.yaml", "--model", "writer", ...base], {
+  const shortened = await stemma(["eval", "--tasks", "endings.yaml,whole.yaml", "--model", "brief", ...base], {
     cwd: folder.path,
   });
-  const note = "1 of 1 prompts with 0 examples are longer than the 512 tokens that the model reads, and lost their";
+  const note = "1 of 1 prompts with 0 examples are longer than the 64 tokens that the model reads, and lost their";
   expect([shortened.code, shortened.stderr]).toEqual([0, expect.stringContaining(`endings: ${note} beginning`)]);
   expect(shortened.stderr).toContain(`whole: ${note} beginning`);
 });
