@@ -7,9 +7,11 @@ const units: readonly (readonly [number, string])[] = [
   [1e3, "kB"],
 ];
 
-/** `16.0 GB`, `512 MB`: three digits and a power of ten. */
+/** `16.0 GB`, `512 MB`, `12 B`: three digits and a power of ten. */
 export function formatBytes(bytes: number): string {
-  const [size = 1, unit = "B"] = units.find(([limit]) => bytes >= limit) ?? [];
+  const found = units.find(([limit]) => bytes >= limit);
+  if (found === undefined) return `${Math.round(bytes)} B`;
+  const [size, unit] = found;
   const amount = bytes / size;
   return `${amount < 999.5 ? amount.toPrecision(3) : Math.round(amount).toLocaleString("en-US")} ${unit}`;
 }

@@ -18,6 +18,11 @@ export class RequestError extends Error {
   }
 }
 
+/** What an error says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** How a request is made. */
 export interface RequestOptions {
   /** Sent as JSON, by POST. */

@@ -1,12 +1,20 @@
+import { MediaQuery } from "svelte/reactivity";
+
 /** How the page is to look: as the system says, or as was chosen. */
 export type Theme = "system" | "light" | "dark";
 
 const key = "stemma-theme";
 const chosen = $state({ theme: stored() });
+const systemIsDark = new MediaQuery("prefers-color-scheme: dark");
 
 /** The choice, which components may show. */
 export function theme(): Theme {
   return chosen.theme;
+}
+
+/** Whether the page is dark now; what draws colours itself draws them again when it changes. */
+export function isDark(): boolean {
+  return chosen.theme === "system" ? systemIsDark.current : chosen.theme === "dark";
 }
 
 /** Chooses, for this browser. */

@@ -1,3 +1,11 @@
+/** How many colours lines have; the next line begins again. */
+const seriesCount = 6;
+
+/** The colour of the line at a place, from 0, as a style has it. */
+export function seriesColour(place: number): string {
+  return `var(--series-${(place % seriesCount) + 1})`;
+}
+
 /** Colours of the page as they are now, in the form that a canvas takes: `#rrggbb`. */
 export function pageColours(element: HTMLElement): {
   readonly series: readonly string[];
@@ -6,14 +14,14 @@ export function pageColours(element: HTMLElement): {
 } {
   const probe = document.createElement("span");
   element.append(probe);
-  const read = (name: string): string => {
-    probe.style.color = `var(--${name})`;
+  const read = (colour: string): string => {
+    probe.style.color = colour;
     return hexOf(getComputedStyle(probe).color);
   };
   const colours = {
-    series: [1, 2, 3, 4, 5, 6].map((place) => read(`series-${place}`)),
-    ink: read("muted"),
-    grid: read("line"),
+    series: Array.from({ length: seriesCount }, (_, place) => read(seriesColour(place))),
+    ink: read("var(--muted)"),
+    grid: read("var(--line)"),
   };
   probe.remove();
   return colours;

@@ -4,6 +4,16 @@ import { axes } from "../../../src/train/metric-buckets.ts";
 /** What stands along the bottom of charts. */
 export type Axis = "step" | "tokens" | "time";
 
+/** A run as a line of charts. */
+export interface RunLine {
+  readonly name: string;
+  /** Which of the colours. */
+  readonly place: number;
+  readonly buckets: MetricBuckets;
+  /** The newest values of the run, where they are in what is shown. */
+  readonly newest: Readonly<Record<string, number>>;
+}
+
 /** A metric of one run, ready to be drawn. */
 export interface Curve {
   /** Along the bottom: steps, tokens, or seconds. */

@@ -1,6 +1,6 @@
 import type uPlot from "uplot";
 import { formatNumber } from "../../../src/cli/metric-text.ts";
-import { countText, durationText } from "../format.ts";
+import { durationText } from "../format.ts";
 import type { Axis, Curve } from "./curves.ts";
 import { smoothed } from "./curves.ts";
 
@@ -101,7 +101,15 @@ function colourOf(place: number, { colours }: ChartLook): string {
 /** A place along an axis, in a few characters. */
 export function axisText(value: number | null, axis: Axis): string {
   if (value === null) return "";
-  return axis === "time" ? durationText(value) : countText(value);
+  return axis === "time" ? durationText(value) : shortCount(value);
+}
+
+/** `137 k`, `1.5 M`, `124 M`. */
+function shortCount(count: number): string {
+  const [unit, letter] = count >= 1e9 ? [1e9, "G"] : count >= 1e6 ? [1e6, "M"] : count >= 1e4 ? [1e3, "k"] : [1, ""];
+  const share = count / unit;
+  if (unit === 1) return count.toLocaleString("en-US", { maximumFractionDigits: 1 });
+  return `${share < 10 ? share.toFixed(1) : Math.round(share)} ${letter}`;
 }
 
 function tickText(value: number | null): string {

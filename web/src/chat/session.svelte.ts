@@ -1,5 +1,5 @@
 import { announce } from "../announce.svelte.ts";
-import { requestJson } from "../api.ts";
+import { messageOf, requestJson } from "../api.ts";
 import { newId } from "../new-id.ts";
 import { answerParts } from "./answering.ts";
 import type { Conversation, Pane, Turn, WritingSettings } from "./conversation.ts";
@@ -160,7 +160,7 @@ export class ChatSession {
       this.#change(begun.id, { finish: controller.signal.aborted ? "stopped" : finish });
     } catch (error) {
       this.#change(begun.id, { finish: controller.signal.aborted ? "stopped" : "failed" });
-      if (!controller.signal.aborted) this.trouble = `${model}: ${error instanceof Error ? error.message : error}`;
+      if (!controller.signal.aborted) this.trouble = `${model}: ${messageOf(error)}`;
     } finally {
       reader.end();
       this.#change(begun.id, { seconds: (performance.now() - start) / 1000 });

@@ -1,4 +1,4 @@
-import { percent } from "./number-text.ts";
+import { percentText } from "../format.ts";
 
 /** What a head mostly looks at, in a few words, by the weights of its queries but the first. */
 export function habit(weights: readonly (readonly number[])[]): string {
@@ -14,6 +14,6 @@ export function habit(weights: readonly (readonly number[])[]): string {
   ].sort((a, b) => b.share - a.share);
   const [most] = places;
   return most !== undefined && most.share >= 0.3
-    ? `${percent(most.share)} at ${most.words}`
+    ? `${percentText(most.share)} at ${most.words}`
     : "spread over many tokens";
 }

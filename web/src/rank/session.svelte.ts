@@ -5,7 +5,7 @@ import type {
   UndoneRanking,
 } from "../../../src/serve/api/feedback-answers.ts";
 import { announce } from "../announce.svelte.ts";
-import { RequestError, requestJson } from "../api.ts";
+import { messageOf, RequestError, requestJson } from "../api.ts";
 import { newId } from "../new-id.ts";
 import { queryValue, setQuery } from "../route.svelte.ts";
 import { readStored, store } from "../stored.ts";
@@ -214,7 +214,7 @@ export class RankingSession {
       this.trouble = "";
     } catch (error) {
       if (this.#left.signal.aborted) return; // what was not saved is sent when the page is opened again
-      this.trouble = error instanceof Error ? error.message : String(error);
+      this.trouble = messageOf(error);
       if (error instanceof RequestError && canWait(error)) this.#retry = setTimeout(() => void this.retry(), retryMs);
     } finally {
       this.isBusy = false;

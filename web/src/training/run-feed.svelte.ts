@@ -1,18 +1,16 @@
 import { SvelteMap } from "svelte/reactivity";
 import type { RunChanges, RunEntry, RunLines, RunList, RunMetrics } from "../../../src/serve/api/run-answers.ts";
 import { MetricBuckets } from "../../../src/train/metric-buckets.ts";
-import { requestJson } from "../api.ts";
+import { messageOf, requestJson } from "../api.ts";
 import type { ServerEvent } from "../events.ts";
 import { serverEvents } from "../events.ts";
 
 /** How long to wait before a stream that broke is asked for again, in milliseconds: a little more each time. */
 const waits = [500, 1000, 2000, 5000];
 
-/** The metrics of a run that is watched. */
+/** The metrics of a run that is watched: another object when the buckets changed, which are not followed by themselves. */
 export interface WatchedRun {
   readonly buckets: MetricBuckets;
-  /** Changes when the buckets do: they are not followed by themselves. */
-  readonly version: number;
 }
 
 /**
@@ -67,7 +65,7 @@ export class RunFeed {
         if (!signal.aborted) throw new Error("the server ended the connection");
       } catch (error) {
         if (signal.aborted) continue;
-        this.trouble = `${error instanceof Error ? error.message : error}`;
+        this.trouble = messageOf(error);
         await new Promise((resolve) => setTimeout(resolve, waits[Math.min(failures, waits.length - 1)]));
         failures += 1;
       }
@@ -89,8 +87,7 @@ export class RunFeed {
       missing.map(async (id) => {
         const { place, ...state } = await requestJson<RunMetrics>(metricsPath(id), { signal });
         this.#places.set(id, place);
-        const version = (this.metrics.get(id)?.version ?? -1) + 1;
-        this.metrics.set(id, { buckets: MetricBuckets.from(state), version });
+        this.metrics.set(id, { buckets: MetricBuckets.from(state) });
         this.#stale.delete(id);
       }),
     );
@@ -133,7 +130,7 @@ export class RunFeed {
       const { step, ...values } = line;
       if (step !== undefined) known.buckets.add(step, Object.keys(values), Object.values(values));
     }
-    this.metrics.set(run, { buckets: known.buckets, version: known.version + 1 });
+    this.metrics.set(run, { ...known });
   }
 
   /** What was read of a run no longer holds. */

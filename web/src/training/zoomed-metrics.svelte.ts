@@ -3,17 +3,17 @@ import type { RunMetrics } from "../../../src/serve/api/run-answers.ts";
 import { MetricBuckets } from "../../../src/train/metric-buckets.ts";
 import { requestJson } from "../api.ts";
 import type { StepRange } from "../charts/chart-choice.ts";
-import type { RunFeed, WatchedRun } from "./run-feed.svelte.ts";
+import type { RunFeed } from "./run-feed.svelte.ts";
 import { metricsPath } from "./run-feed.svelte.ts";
 
 /** Parts of runs that were zoomed into, as exactly as their logs have them. */
 export class ZoomedMetrics {
-  readonly #parts = new SvelteMap<string, WatchedRun>();
+  readonly #parts = new SvelteMap<string, MetricBuckets>();
   #asked = new AbortController();
   #key = "";
 
   /** A part of a run; undefined where it is not there (yet). */
-  get(id: string, range: StepRange | null): WatchedRun | undefined {
+  get(id: string, range: StepRange | null): MetricBuckets | undefined {
     return range === null ? undefined : this.#parts.get(keyOf(id, range));
   }
 
@@ -33,8 +33,7 @@ export class ZoomedMetrics {
   async #read(id: string, range: StepRange, signal: AbortSignal): Promise<void> {
     try {
       const { place: _, ...state } = await requestJson<RunMetrics>(metricsPath(id, range), { signal });
-      const version = (this.#parts.get(keyOf(id, range))?.version ?? 0) + 1;
-      this.#parts.set(keyOf(id, range), { buckets: MetricBuckets.from(state), version });
+      this.#parts.set(keyOf(id, range), MetricBuckets.from(state));
     } catch {
       // The whole run is shown, and the feed says what is wrong.
     }
