@@ -51,10 +51,10 @@ test("models of the hub become folders, whatever else a setting holds stays", as
   const first = await resolved({ model: "hub:org/tiny", runs: ["a", "hub:org/tiny"], prompt: "hub:org/tiny" });
   expect(first.values).toEqual({ model: snapshot, runs: ["a", snapshot], prompt: "hub:org/tiny" });
   expect(first.said).toEqual([
-    "pull 0.00 B/12.0 B config.json",
-    "pull 2.00 B/12.0 B config.json",
-    "pull 5.00 B/12.0 B tokenizer.json",
-    "pull 12.0 B/12.0 B model.safetensors",
+    "pull 0 B/12 B config.json",
+    "pull 2 B/12 B config.json",
+    "pull 5 B/12 B tokenizer.json",
+    "pull 12 B/12 B model.safetensors",
     "bar stopped",
   ]);
   expect((await resolved({ model: "hub:org/tiny:model.safetensors" })).values).toEqual({
