@@ -92,6 +92,7 @@ export { clipGradients } from "./optim/clip-gradients.ts";
 export type { Optimizer } from "./optim/optimizer.ts";
 export type { ScheduleSettings } from "./optim/schedule.ts";
 export { learningRateAt } from "./optim/schedule.ts";
+export { WeightAverage } from "./optim/weight-average.ts";
 export { distill } from "./stages/distill.ts";
 export { dpo } from "./stages/dpo.ts";
 export { finetune } from "./stages/finetune.ts";

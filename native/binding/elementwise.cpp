@@ -53,6 +53,17 @@ napi_value select(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/** normal(out…, length, draw…) */
+napi_value normal(napi_env env, napi_callback_info info) {
+  Call call(env, info, "normal");
+  const View out = call.view();
+  const int64_t length = call.size();
+  const Draw draw = call.draw();
+  float* to = call.floats(out, length, "out");
+  if (call.ok()) call.kernels().normal(draw, to, length, call.threads());
+  return nullptr;
+}
+
 /** dropout(x…, out…, length, rate, draw…) */
 napi_value dropout(napi_env env, napi_callback_info info) {
   Call call(env, info, "dropout");
@@ -129,7 +140,8 @@ napi_value transfer(napi_env env, napi_callback_info info) {
 
 const Method elementwiseMethods[] = {
     {"fill", fill},       {"affine", affine}, {"accumulate", accumulate}, {"select", select},
-    {"dropout", dropout}, {"binary", binary}, {"transfer", transfer},     {nullptr, nullptr},
+    {"dropout", dropout}, {"binary", binary}, {"transfer", transfer},     {"normal", normal},
+    {nullptr, nullptr},
 };
 
 }  // namespace stemma

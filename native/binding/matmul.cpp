@@ -40,7 +40,7 @@ napi_value matmul(napi_env env, napi_callback_info info) {
   p.useBfloat16 = call.flag();
   p.roundsRows = call.flag();
   const View bias = call.optionalView(), residual = call.optionalView();
-  p.activation = call.choice<Activation>(6);
+  p.activation = call.choice<Activation>(7);
   const View preActivation = call.optionalView();
   const int64_t elements = times(p.batch, times(p.m, p.n));
   p.a = call.floats(a, extent(p.batch, p.batchStrideA, p.m, p.k), "a");

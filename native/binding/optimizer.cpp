@@ -53,6 +53,23 @@ napi_value adamw(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/** average(table, decay); the table has five numbers a parameter: average…, parameter…, length. */
+napi_value average(napi_env env, napi_callback_info info) {
+  Call call(env, info, "average");
+  const Numbers table = numbers(call);
+  const double decay = call.number();
+  const int count = (int)(table.count / 5);
+  Scratched<AveragedTensor> tensors(count);
+  for (int i = 0; i < count && call.ok(); i++) {
+    const double* row = table.data + 5 * i;
+    const int64_t length = call.sizeOf(row[4]);
+    tensors[i] = {call.floats(call.viewAt(row), length, "average"), call.floats(call.viewAt(row + 2), length, "parameter"),
+                  length};
+  }
+  if (call.ok()) call.kernels().average(tensors.data(), count, decay, call.threads());
+  return nullptr;
+}
+
 /** globalNorm(table, out…); the table has three numbers a view: handle, offset, length. */
 napi_value globalNorm(napi_env env, napi_callback_info info) {
   Call call(env, info, "globalNorm");
@@ -71,6 +88,7 @@ napi_value globalNorm(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-const Method optimizerMethods[] = {{"adamw", adamw}, {"globalNorm", globalNorm}, {nullptr, nullptr}};
+const Method optimizerMethods[] = {
+    {"adamw", adamw}, {"average", average}, {"globalNorm", globalNorm}, {nullptr, nullptr}};
 
 }  // namespace stemma

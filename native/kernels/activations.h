@@ -15,6 +15,9 @@ STEMMA_INLINE Vec geluTanh(Vec x) {
 
 STEMMA_INLINE Vec silu(Vec x) { return x * sigmoid(x); }
 
+/** x · σ(1.702x): the approximation of GELU that Hendrycks & Gimpel give beside the one with tanh; CLIP's. */
+STEMMA_INLINE Vec quickGelu(Vec x) { return x * sigmoid(1.702f * x); }
+
 /** max(x, 0), with NaN passed on. */
 STEMMA_INLINE Vec relu(Vec x) { return max(broadcast(0.0f), x); }
 

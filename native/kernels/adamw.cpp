@@ -9,17 +9,9 @@ namespace stemma::STEMMA_ISA {
 
 constexpr int64_t kPiece = 16384;
 
-/**
- * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − α(m̂ / (√v̂ + ε) + λθ) for every element of every parameter, in
- * one pass over memory. @see Loshchilov & Hutter (2019), algorithm 2.
- */
-void adamw(const AdamWTensor* tensors, int count, const AdamWConstants& c, int threads) {
-  const float beta1 = (float)c.beta1, rest1 = (float)(1 - c.beta1);
-  const float beta2 = (float)c.beta2, rest2 = (float)(1 - c.beta2);
-  const double correctedRate = c.learningRate / (1 - pow(c.beta1, c.step));
-  const float correction2 = (float)(1 / (1 - pow(c.beta2, c.step)));
-  const float epsilon = (float)c.epsilon, scale = c.gradientScale;
-
+/** Calls `body(tensor, begin, length)` for pieces of up to kPiece elements that together cover all tensors. */
+template <class Item, class Body>
+static void forPieces(const Item* tensors, int count, int threads, Body&& body) {
   Scratch firstPieces((count + 1) * sizeof(int64_t));
   int64_t* firsts = (int64_t*)firstPieces.bytes();
   firsts[0] = 0;
@@ -32,11 +24,25 @@ void adamw(const AdamWTensor* tensors, int count, const AdamWConstants& c, int t
       if (firsts[middle] <= piece) low = middle;
       else high = middle - 1;
     }
-    const AdamWTensor& t = tensors[low];
+    const int64_t begin = (piece - firsts[low]) * kPiece, left = tensors[low].length - begin;
+    body(tensors[low], begin, left < kPiece ? left : kPiece);
+  });
+}
+
+/**
+ * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − α(m̂ / (√v̂ + ε) + λθ) for every element of every parameter, in
+ * one pass over memory. @see Loshchilov & Hutter (2019), algorithm 2.
+ */
+void adamw(const AdamWTensor* tensors, int count, const AdamWConstants& c, int threads) {
+  const float beta1 = (float)c.beta1, rest1 = (float)(1 - c.beta1);
+  const float beta2 = (float)c.beta2, rest2 = (float)(1 - c.beta2);
+  const double correctedRate = c.learningRate / (1 - pow(c.beta1, c.step));
+  const float correction2 = (float)(1 / (1 - pow(c.beta2, c.step)));
+  const float epsilon = (float)c.epsilon, scale = c.gradientScale;
+
+  forPieces(tensors, count, threads, [&](const AdamWTensor& t, int64_t begin, int64_t length) {
     const float rate = (float)(correctedRate * t.rateScale);
     const float keep = (float)(1 - c.learningRate * t.rateScale * t.weightDecay);
-    const int64_t begin = (piece - firsts[low]) * kPiece;
-    const int64_t length = t.length - begin < kPiece ? t.length - begin : kPiece;
     float *p = t.parameter + begin, *m = t.firstMoment + begin, *v = t.secondMoment + begin;
     const float* g = t.gradient + begin;
     forVectors(length, [&](int64_t i, int64_t some) STEMMA_EXPANDED {
@@ -47,6 +53,18 @@ void adamw(const AdamWTensor* tensors, int count, const AdamWConstants& c, int t
       storeSome(m + i, first, some);
       storeSome(v + i, second, some);
       storeSome(p + i, fma(loadSome(p + i, some), broadcast(keep), -update), some);
+    });
+  });
+}
+
+/** a ← decay · a + (1 − decay) · θ for every element of every average. */
+void average(const AveragedTensor* tensors, int count, double decay, int threads) {
+  const Vec keep = broadcast((float)decay), rest = broadcast((float)(1 - decay));
+  forPieces(tensors, count, threads, [&](const AveragedTensor& t, int64_t begin, int64_t length) {
+    float* a = t.average + begin;
+    const float* p = t.parameter + begin;
+    forVectors(length, [&](int64_t i, int64_t some) STEMMA_EXPANDED {
+      storeSome(a + i, fma(loadSome(a + i, some), keep, loadSome(p + i, some) * rest), some);
     });
   });
 }

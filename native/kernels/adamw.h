@@ -16,6 +16,13 @@ struct AdamWTensor {
   float rateScale;
 };
 
+/** A parameter and the running average of it. */
+struct AveragedTensor {
+  float* average;
+  const float* parameter;
+  int64_t length;
+};
+
 /** Numbers that all parameters of a step share. */
 struct AdamWConstants {
   double learningRate;

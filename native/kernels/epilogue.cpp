@@ -27,6 +27,7 @@ void finish(const Epilogue& e, float* out, int64_t stride, int64_t at, int64_t f
     case Activation::none: return with([](Vec x) { return x; });
     case Activation::gelu: return with([](Vec x) { return gelu(x); });
     case Activation::geluTanh: return with([](Vec x) { return geluTanh(x); });
+    case Activation::quickGelu: return with([](Vec x) { return quickGelu(x); });
     case Activation::relu: return with([](Vec x) { return relu(x); });
     case Activation::silu: return with([](Vec x) { return silu(x); });
     case Activation::tanh: return with([](Vec x) { return tanh(x); });

@@ -3,6 +3,7 @@
 #include "kernels/adamw.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
+#include "kernels/group-norm.h"
 #include "kernels/lstm.h"
 #include "kernels/machine.h"
 #include "kernels/matmul.h"
@@ -26,6 +27,7 @@
   K(void, accumulate, (const float* x, float* out, int64_t length, int threads))                                      \
   K(void, selectWhere,                                                                                                \
     (const float* condition, const float* a, const float* b, float* out, int64_t length, int threads))                \
+  K(void, normal, (const Draw& draw, float* out, int64_t length, int threads))                                        \
   K(void, dropout, (const float* x, double rate, const Draw& draw, float* out, int64_t length, int threads))          \
   K(void, binary,                                                                                                     \
     (BinaryKind kind, const Broadcast& broadcast, const float* a, const float* b, float* out, int threads))           \
@@ -60,15 +62,18 @@
   K(void, pickGrad, (const float* dy, const int32_t* ids, float* dx, int64_t rows, int64_t width, int threads))       \
   K(void, layerNorm,                                                                                                  \
     (const float* x, const float* gain, const float* bias, float epsilon, float* y, float* mean, float* rstd,         \
-     int64_t rows, int64_t width, int threads))                                                                       \
+     int64_t rows, int64_t width, int64_t samples, int threads))                                                      \
   K(void, layerNormGrad, (const NormGradient& gradient, int threads))                                                 \
   K(void, rmsNorm,                                                                                                    \
     (const float* x, const float* gain, float epsilon, float* y, float* rstd, int64_t rows, int64_t width,            \
      int threads))                                                                                                    \
   K(void, rmsNormGrad, (const NormGradient& gradient, int threads))                                                   \
+  K(void, groupNorm, (const GroupNorm& norm, int threads))                                                            \
+  K(void, groupNormGrad, (const GroupNormGradient& gradient, int threads))                                            \
   K(void, rotary, (const Rotation& rotation, int threads))                                                            \
   K(void, lstmCell, (const LstmCell& cell, int threads))                                                              \
   K(void, lstmCellGrad, (const LstmCellGradient& gradient, int threads))                                              \
+  K(void, average, (const AveragedTensor* tensors, int count, double decay, int threads))                             \
   K(void, adamw, (const AdamWTensor* tensors, int count, const AdamWConstants& constants, int threads))               \
   K(void, attention, (const Attention& attention, int threads))                                                       \
   K(void, attentionGrad, (const AttentionGradient& gradient, int threads))                                            \

@@ -6,7 +6,7 @@
 
 namespace stemma {
 
-enum class Activation { none, gelu, geluTanh, relu, silu, tanh };
+enum class Activation { none, gelu, geluTanh, quickGelu, relu, silu, tanh };
 
 /**
  * out = activation(op(a) · op(b) + bias + residual), or out += op(a) · op(b), for each of `batch` pairs of matrices, as

@@ -8,7 +8,10 @@ namespace stemma {
 struct NormGradient {
   int64_t rows;
   int64_t width;
+  /** Rows of gain and bias: each serves as many consecutive rows of x; 1 for the root-mean-square norm. */
+  int64_t samples;
   const float* x;
+  /** May be null for layer norm: 1. */
   const float* gain;
   /** Mean of each row; null for the root-mean-square norm. */
   const float* mean;

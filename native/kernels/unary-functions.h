@@ -32,6 +32,7 @@ STEMMA_INLINE Vec valueOf(Vec x) {
   if constexpr (kind == UnaryKind::geluTanh) return geluTanh(x);
   if constexpr (kind == UnaryKind::log) return log(x);
   if constexpr (kind == UnaryKind::logSigmoid) return min(zero, x) - log(1.0f + exp(-abs(x)));
+  if constexpr (kind == UnaryKind::quickGelu) return quickGelu(x);
   if constexpr (kind == UnaryKind::relu) return relu(x);
   if constexpr (kind == UnaryKind::rsqrt) return 1.0f / sqrt(x);
   if constexpr (kind == UnaryKind::sigmoid) return sigmoid(x);
@@ -56,6 +57,9 @@ STEMMA_INLINE Vec slopeOf(Vec x) {
   }
   if constexpr (kind == UnaryKind::log) return 1.0f / x;
   if constexpr (kind == UnaryKind::logSigmoid) return sigmoid(-x);
+  if constexpr (kind == UnaryKind::quickGelu) {
+    return sigmoid(1.702f * x) * fma(1.702f * x, sigmoid(-1.702f * x), one);
+  }
   if constexpr (kind == UnaryKind::relu) return select(x > zero, one, zero);
   if constexpr (kind == UnaryKind::rsqrt) return -0.5f / (x * sqrt(x));
   if constexpr (kind == UnaryKind::sigmoid) return sigmoid(x) * sigmoid(-x);
@@ -89,6 +93,7 @@ static inline void withUnaryKind(UnaryKind kind, Body&& body) {
     STEMMA_CASE(geluTanh)
     STEMMA_CASE(log)
     STEMMA_CASE(logSigmoid)
+    STEMMA_CASE(quickGelu)
     STEMMA_CASE(relu)
     STEMMA_CASE(rsqrt)
     STEMMA_CASE(sigmoid)

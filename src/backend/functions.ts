@@ -1,4 +1,7 @@
-/** Functions of one number. `gelu` is exact (erf); `geluTanh` is its tanh approximation, as in GPT-1 and GPT-2. */
+/**
+ * Functions of one number. `gelu` is exact (erf); `geluTanh` is its tanh approximation, as in GPT-1 and GPT-2; `quickGelu` is
+ * x · σ(1.702x), as in CLIP.
+ */
 export type UnaryKind =
   | "abs"
   | "cos"
@@ -7,6 +10,7 @@ export type UnaryKind =
   | "geluTanh"
   | "log"
   | "logSigmoid"
+  | "quickGelu"
   | "relu"
   | "rsqrt"
   | "sigmoid"
@@ -20,4 +24,4 @@ export type UnaryKind =
 export type BinaryKind = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "greater" | "greaterEqual" | "equal";
 
 /** Activations a matrix product can apply as it writes its result. */
-export type Activation = "gelu" | "geluTanh" | "relu" | "silu" | "tanh";
+export type Activation = "gelu" | "geluTanh" | "quickGelu" | "relu" | "silu" | "tanh";

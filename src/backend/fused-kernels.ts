@@ -162,16 +162,22 @@ export interface GroupedLinearGrad extends Omit<GroupedLinear, "out" | "roundsRo
 
 /** Kernels a backend may have for speed; without one, an op computes the same from others (its `compose`). */
 export interface FusedKernels {
-  /** Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. */
-  layerNorm(x: View, gain: View, bias: View, epsilon: number, out: View, mean: View, rstd: View): void;
+  /**
+   * Rows of `[rows, width]`: y = (x − mean) · rstd · gain + bias, rstd = 1/√(var + ε); mean and rstd `[rows]` are kept. Gain
+   * and bias are of one size: `[width]`, or `[samples, width]`, each row of which serves rows / samples consecutive rows.
+   * Null stands for 1, and for 0.
+   */
+  layerNorm(x: View, gain: View | null, bias: View | null, epsilon: number, out: View, mean: View, rstd: View): void;
   /**
    * dx = gradient of the rows + `residual` where that is not null (it may be `dx` itself); dGain and dBias are
    * overwritten, and may be null when not wanted.
    */
-  layerNormGrad(arguments_: NormGrad & { readonly mean: View; readonly dBias: View | null }): void;
+  layerNormGrad(arguments_: LayerNormGrad): void;
   /** Rows: y = x · rstd · gain, rstd = 1/√(mean x² + ε); rstd `[rows]` is kept. */
   rmsNorm(x: View, gain: View, epsilon: number, out: View, rstd: View): void;
   rmsNormGrad(arguments_: NormGrad): void;
+  groupNorm(norm: GroupNorm): void;
+  groupNormGrad(gradient: GroupNormGrad): void;
   /** Tiled softmax(scale · q·kᵀ + bias, masked) · v; never holds `[queries, keys]` for the whole batch. */
   attention(attention: Attention): void;
   attentionGrad(gradient: AttentionGrad): void;
@@ -195,6 +201,45 @@ export interface FusedKernels {
   /** out[i] = weight[groupOf[i]] · x[i]: one matrix product a group. */
   groupedLinear(product: GroupedLinear): void;
   groupedLinearGrad(gradient: GroupedLinearGrad): void;
+}
+
+/** Operands of layer norm's gradient. */
+export interface LayerNormGrad extends Omit<NormGrad, "gain"> {
+  readonly gain: View | null;
+  readonly mean: View;
+  readonly dBias: View | null;
+}
+
+/** What a group norm and its gradient are told. */
+export interface GroupNormRule {
+  /** `[batch, …, channels]`; a group is channels / groups neighbouring channels of a sample at all places. */
+  readonly x: View;
+  /** `[channels]` */
+  readonly gain: View;
+  /** `[channels]` */
+  readonly bias: View;
+  /** `[batch, groups]`: mean of each group; written forwards. */
+  readonly mean: View;
+  /** `[batch, groups]`: 1/√(variance + ε). */
+  readonly rstd: View;
+  readonly groups: number;
+  /** Applied to the normalised values. */
+  readonly activation: "silu" | null;
+}
+
+/** Operands of group norm: out = f((x − mean) · rstd · gain + bias). */
+export interface GroupNorm extends GroupNormRule {
+  readonly epsilon: number;
+  readonly out: View;
+}
+
+/** Operands of its gradient: dx is overwritten with it + `residual` (which may be dx); dGain and dBias where wanted. */
+export interface GroupNormGrad extends GroupNormRule {
+  readonly dy: View;
+  readonly residual: View | null;
+  readonly dx: View;
+  readonly dGain: View | null;
+  readonly dBias: View | null;
 }
 
 /** Shared operands of the norms' gradients. */

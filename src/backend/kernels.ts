@@ -73,6 +73,14 @@ export interface AdamWStep {
   readonly rateScales: View | null;
 }
 
+/** Running averages of parameters, and what they follow. Lists are parallel. */
+export interface AverageStep {
+  readonly averages: readonly View[];
+  readonly parameters: readonly View[];
+  /** Share of an average that stays. */
+  readonly decay: number;
+}
+
 /**
  * What every backend must compute. One method is one kernel. A kernel writes its output and allocates nothing that
  * outlives the call; unless said otherwise output and inputs do not overlap, except that element-wise kernels may
@@ -133,10 +141,17 @@ export interface Kernels {
   transfer(shape: Shape, from: Walk, to: Walk, accumulate: boolean): void;
   /** out[i] = word[i] < rate · 2³² ? 0 : x[i] / (1 − rate), word i of `draw`. The gradient is the same kernel on dy. */
   dropout(x: View, rate: number, draw: Draw, out: View): void;
+  /**
+   * Standard normal numbers: out[2i] = r cos α, out[2i + 1] = r sin α, with r = √(−2 log((word 2i + 1) / 2³²)) and
+   * α = 2π · word (2i + 1) / 2³² of `draw`: those of `Random.normal`, to rounding.
+   */
+  normal(draw: Draw, out: View): void;
   /** out[0] = √Σ ‖xⱼ‖² over all views, accumulated in float64. */
   globalNorm(views: readonly View[], out: View): void;
   /** Decoupled weight decay Adam, in place; Loshchilov & Hutter (2019), algorithm 2. */
   adamw(step: AdamWStep): void;
+  /** averages ← decay · averages + (1 − decay) · parameters, in place. */
+  average(step: AverageStep): void;
 }
 
 /** Precision of the operands of matrix products, those within attention included; sums are always float32. */

@@ -7,6 +7,7 @@ const activations = {
   gelu_new: "geluTanh",
   gelu_fast: "geluTanh",
   gelu_pytorch_tanh: "geluTanh",
+  quick_gelu: "quickGelu",
   relu: "relu",
   silu: "silu",
   swish: "silu",

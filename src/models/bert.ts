@@ -18,7 +18,7 @@ import { Block } from "./gpt.ts";
 import type { TextModel } from "./language-model.ts";
 import { poolStates } from "./pool-states.ts";
 
-const activation = z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]);
+const activation = z.enum(["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"]);
 
 /** Shape of a BERT, or of an encoder that differs from it by these properties. */
 export const BertSettings = z.object({

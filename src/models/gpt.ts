@@ -29,7 +29,7 @@ export const GptSettings = z.object({
   heads: size,
   /** Width of the feed-forward layer. */
   hidden: size,
-  activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh"]).default("geluTanh"),
+  activation: z.enum(["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"]).default("geluTanh"),
   embeddingDropout: rate.default(0),
   attentionDropout: rate.default(0),
   residualDropout: rate.default(0),

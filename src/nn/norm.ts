@@ -1,7 +1,7 @@
 import { apply } from "../tensor/op.ts";
 import { layerNorm } from "../tensor/ops/norm.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import type { Initializer } from "./parameters.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Initializer, Parameter } from "./parameters.ts";
 import { RmsNorm } from "./rms-norm.ts";
 
 /** Which of its parts a {@link LayerNorm} trains. */
@@ -14,15 +14,15 @@ export interface LayerNormParts {
 
 /** Layer normalisation with a trained gain (1 at first) and bias (0 at first), where it has these. */
 export class LayerNorm {
-  /** `[width]`; a constant where it is not trained. */
-  readonly gain: Tensor;
-  /** `[width]`; a constant where it is not trained. */
-  readonly bias: Tensor;
+  /** `[width]` */
+  readonly gain: Parameter | null;
+  /** `[width]` */
+  readonly bias: Parameter | null;
   readonly epsilon: number;
 
   constructor(width: number, epsilon: number, init: Initializer, parts: LayerNormParts = { gain: true, bias: true }) {
-    this.gain = parts.gain ? init.constant([width], 1) : Tensor.full(init.backend, [width], 1).keep();
-    this.bias = parts.bias ? init.constant([width], 0) : Tensor.full(init.backend, [width], 0).keep();
+    this.gain = parts.gain ? init.constant([width], 1) : null;
+    this.bias = parts.bias ? init.constant([width], 0) : null;
     this.epsilon = epsilon;
   }
 
@@ -30,6 +30,17 @@ export class LayerNorm {
   forward(x: Tensor): Tensor {
     return apply(layerNorm, [x, this.gain, this.bias], { epsilon: this.epsilon });
   }
+}
+
+/**
+ * Adaptive layer norm: (1 + scale) ⊙ norm(x) + shift, the norm without a gain of its own.
+ *
+ * Shapes: x `[batch, …, width]`, scale and shift `[batch, width]` → as x.
+ *
+ * @see Peebles & Xie (2023), "Scalable diffusion models with transformers", section 3.2, arXiv:2212.09748.
+ */
+export function adaptiveNorm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: number): Tensor {
+  return apply(layerNorm, [x, scale.add(1), shift], { epsilon });
 }
 
 /** Which norm a model has: of the root mean square, or of mean and variance. */

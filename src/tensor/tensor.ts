@@ -5,6 +5,7 @@ import type { Dtype, Storage, View } from "../backend/storage.ts";
 import { isWeightFormat, storedBytes, weightFormats } from "../backend/weight-formats.ts";
 import { ShapeError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
+import type { Draw } from "../core/random.ts";
 import type { Shape } from "../core/shape.ts";
 import { elementCount, formatShape, resolveAxis } from "../core/shape.ts";
 import { backward } from "./autograd.ts";
@@ -75,6 +76,13 @@ export class Tensor implements View {
   static full(backend: Backend, shape: Shape, value: number): Tensor {
     const tensor = Tensor.empty(backend, shape);
     backend.kernels.fill(tensor, value);
+    return tensor;
+  }
+
+  /** A float32 tensor of standard normal numbers: a function of the draw, the same on every backend to rounding. */
+  static normal(backend: Backend, shape: Shape, draw: Draw): Tensor {
+    const tensor = Tensor.empty(backend, shape);
+    backend.kernels.normal(draw, tensor);
     return tensor;
   }
 

@@ -40,7 +40,7 @@ const finishes = fc.oneof(
   fc.record<Finish>(
     {
       bias: fc.boolean(),
-      activation: fc.constantFrom("gelu", "geluTanh", "relu", "silu", "tanh"),
+      activation: fc.constantFrom("gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"),
       keepsPreActivation: fc.boolean(),
     },
     { requiredKeys: [] },
@@ -209,7 +209,7 @@ describe.each(nativeInstructionSets())("%s", (instructionSet) => {
         values[3] = Number.POSITIVE_INFINITY;
         values[values.length - 1] = Number.NEGATIVE_INFINITY;
       };
-      for (const activation of [null, "gelu", "geluTanh", "relu", "silu", "tanh"] as const) {
+      for (const activation of [null, "gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"] as const) {
         const product = { ...plain, m, n: 37, k: 33, finish: activation ? { activation } : {} };
         const actual = await run(native(instructionSet, precision, 2), product, hostile);
         const expected = await run(openReference({ matmulPrecision: precision }), product, hostile);

@@ -42,6 +42,7 @@ export interface NativeFunctions {
   affine(...numbers: number[]): void;
   accumulate(...numbers: number[]): void;
   select(...numbers: number[]): void;
+  normal(...numbers: number[]): void;
   dropout(...numbers: number[]): void;
   binary(...numbers: number[]): void;
   transfer(...numbers: number[]): void;
@@ -66,6 +67,8 @@ export interface NativeFunctions {
   layerNorm(...numbers: number[]): void;
   rmsNorm(...numbers: number[]): void;
   normGrad(...numbers: number[]): void;
+  groupNorm(...numbers: number[]): void;
+  groupNormGrad(...numbers: number[]): void;
   rotary(...numbers: number[]): void;
   lstmCell(...numbers: number[]): void;
   lstmCellGrad(...numbers: number[]): void;
@@ -83,6 +86,8 @@ export interface NativeFunctions {
   ): void;
   /** Ten numbers for each parameter: four views, its length and its decay. */
   adamw(table: Float64Array, ...numbers: number[]): void;
+  /** Five numbers for each parameter: two views and their length. */
+  average(table: Float64Array, decay: number): void;
   /** Three numbers for each view: handle, offset and length. */
   globalNorm(table: Float64Array, ...numbers: number[]): void;
 }

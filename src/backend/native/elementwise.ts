@@ -8,8 +8,8 @@ import { handleOf } from "./storage.ts";
 
 /** Numbers of `enum class UnaryKind` in native/kernels/unary.h, by place. */
 const unaryKinds: readonly UnaryKind[] = [
-  ...(["abs", "cos", "exp", "gelu", "geluTanh", "log", "logSigmoid", "relu"] as const),
-  ...(["rsqrt", "sigmoid", "silu", "sin", "sqrt", "square", "tanh"] as const),
+  ...(["abs", "cos", "exp", "gelu", "geluTanh", "log", "logSigmoid"] as const),
+  ...(["quickGelu", "relu", "rsqrt", "sigmoid", "silu", "sin", "sqrt", "square", "tanh"] as const),
 ];
 
 /** Numbers of `enum class BinaryKind` in native/kernels/elementwise.h, by place. */
@@ -22,7 +22,7 @@ const binaryNumber = new Map(binaryKinds.map((kind, i) => [kind, i]));
 
 type Elementwise = Pick<
   Kernels,
-  "fill" | "affine" | "accumulate" | "select" | "dropout" | "binary" | "transfer" | "unary" | "unaryGrad"
+  "fill" | "affine" | "accumulate" | "select" | "normal" | "dropout" | "binary" | "transfer" | "unary" | "unaryGrad"
 >;
 
 /** Kernels that compute each element by itself, and copies. */
@@ -32,6 +32,8 @@ export function elementwiseKernels(native: NativeFunctions): Elementwise {
     affine: (x, scale, shift, out) => native.affine(...pair(x, out), elementCount(out.shape), scale, shift),
     accumulate: (x, out) => native.accumulate(...pair(x, out), elementCount(out.shape)),
     select: (condition, a, b, out) => native.select(...pair(condition, a), ...pair(b, out), elementCount(out.shape)),
+    normal: ({ key, stream }, out) =>
+      native.normal(handleOf(out), out.offset, elementCount(out.shape), key[0], key[1], stream),
     dropout: (x, rate, { key, stream }, out) =>
       native.dropout(...pair(x, out), elementCount(out.shape), rate, key[0], key[1], stream),
     binary(kind, a, b, out) {

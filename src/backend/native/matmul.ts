@@ -4,7 +4,9 @@ import type { NativeFunctions } from "./addon.ts";
 import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
 
 /** Numbers of `enum class Activation` in native/kernels/matmul.h; 0 is none. */
-const activationNumber: Record<Activation, number> = { gelu: 1, geluTanh: 2, relu: 3, silu: 4, tanh: 5 };
+const activationNumber: Record<Activation, number> = {
+  ...{ gelu: 1, geluTanh: 2, quickGelu: 3, relu: 4, silu: 5, tanh: 6 },
+};
 
 /** Matrix products, with operands rounded to bfloat16 if so asked. */
 export function matmulKernels(native: NativeFunctions, precision: MatmulPrecision): Pick<Kernels, "matmul"> {

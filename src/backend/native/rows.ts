@@ -1,5 +1,5 @@
 import { elementCount } from "../../core/shape.ts";
-import type { FusedKernels } from "../fused-kernels.ts";
+import type { FusedKernels, GroupNormRule } from "../fused-kernels.ts";
 import type { Kernels } from "../kernels.ts";
 import type { View } from "../storage.ts";
 import type { NativeFunctions } from "./addon.ts";
@@ -9,12 +9,13 @@ import { handleOf, handleOrNone, offsetOrZero, roundedHandleOf, weightHandleOf }
 type RowKernels = Pick<
   Kernels,
   | ("sum" | "max" | "argmax" | "softmax" | "softmaxGrad" | "logSoftmax" | "logSoftmaxGrad")
-  | ("decode" | "gatherRows" | "scatterAddRows" | "setRows" | "pick" | "pickGrad" | "globalNorm" | "adamw")
+  | ("decode" | "gatherRows" | "scatterAddRows" | "setRows" | "pick" | "pickGrad" | "globalNorm" | "adamw" | "average")
 >;
 
 type FusedRowKernels = Pick<
   FusedKernels,
-  "layerNorm" | "layerNormGrad" | "rmsNorm" | "rmsNormGrad" | "crossEntropy" | "rotary"
+  | ("layerNorm" | "layerNormGrad" | "rmsNorm" | "rmsNormGrad" | "groupNorm" | "groupNormGrad")
+  | ("crossEntropy" | "rotary")
 >;
 
 /** Kernels over rows, tables and lists of tensors. */
@@ -50,6 +51,10 @@ export function rowKernels(native: NativeFunctions): RowKernels {
       const constants = [learningRate, beta1, beta2, epsilon, step.step];
       native.adamw(Float64Array.from(table), ...constants, ...one(step.gradientScale), ...optional(step.rateScales));
     },
+    average({ averages, parameters, decay }) {
+      const table = averages.flatMap((view, i) => [...pair(view, parameters[i] as View), elementCount(view.shape)]);
+      native.average(Float64Array.from(table), decay);
+    },
   };
 }
 
@@ -57,18 +62,28 @@ export function rowKernels(native: NativeFunctions): RowKernels {
 export function fusedRowKernels(native: NativeFunctions): FusedRowKernels {
   return {
     layerNorm: (x, gain, bias, epsilon, out, mean, rstd) =>
-      native.layerNorm(...pair(x, gain), ...pair(bias, out), ...pair(mean, rstd), ...rowsOf(x), epsilon),
+      native.layerNorm(
+        ...[...one(x), ...optional(gain), ...optional(bias), ...one(out), ...pair(mean, rstd)],
+        ...[...rowsOf(x), samplesOf(gain ?? bias), epsilon],
+      ),
     layerNormGrad: ({ x, gain, mean, rstd, dy, residual, dx, dGain, dBias }) =>
       native.normGrad(
-        ...[...pair(x, gain), ...pair(mean, rstd), ...one(dy), ...optional(residual)],
-        ...[...one(dx), ...optional(dGain), ...optional(dBias), ...rowsOf(x)],
+        ...[...one(x), ...optional(gain), ...pair(mean, rstd), ...one(dy), ...optional(residual)],
+        ...[...one(dx), ...optional(dGain), ...optional(dBias), ...rowsOf(x), samplesOf(gain ?? dGain ?? dBias)],
       ),
     rmsNorm: (x, gain, epsilon, out, rstd) =>
       native.rmsNorm(...pair(x, gain), ...pair(out, rstd), ...rowsOf(x), epsilon),
     rmsNormGrad: ({ x, gain, rstd, dy, residual, dx, dGain }) =>
       native.normGrad(
         ...[...pair(x, gain), ...optional(null), ...pair(rstd, dy), ...optional(residual)],
-        ...[...one(dx), ...optional(dGain), ...optional(null), ...rowsOf(x)],
+        ...[...one(dx), ...optional(dGain), ...optional(null), ...rowsOf(x), samplesOf(gain)],
+      ),
+    groupNorm: ({ x, gain, bias, mean, rstd, out, epsilon, ...rule }) =>
+      native.groupNorm(...pair(x, gain), ...pair(bias, out), ...pair(mean, rstd), ...groupsOf(x, rule), epsilon),
+    groupNormGrad: ({ x, gain, bias, mean, rstd, dy, residual, dx, dGain, dBias, ...rule }) =>
+      native.groupNormGrad(
+        ...[...pair(x, gain), ...one(bias), ...pair(mean, rstd), ...one(dy), ...optional(residual)],
+        ...[...one(dx), ...optional(dGain), ...optional(dBias), ...groupsOf(x, rule)],
       ),
     crossEntropy: (logits, targets, losses, dLogits, scale) =>
       native.crossEntropy(...pair(logits, targets), ...one(losses), ...optional(dLogits), ...rowsOf(logits), scale),
@@ -79,6 +94,17 @@ export function fusedRowKernels(native: NativeFunctions): FusedRowKernels {
       native.rotary(...one(x), ...optional(positions), ...pair(cos, sin), ...one(out), ...sizes);
     },
   };
+}
+
+/** Rows that gain and bias have: one for all rows of x, or one for each sample. */
+function samplesOf(factors: View | null): number {
+  return factors && factors.shape.length > 1 ? (factors.shape[0] ?? 0) : 1;
+}
+
+/** Batch, places, channels and groups, and whether SiLU follows. */
+function groupsOf({ shape }: View, { groups, activation }: Pick<GroupNormRule, "groups" | "activation">): number[] {
+  const places = elementCount(shape.slice(1, -1));
+  return [shape[0] ?? 1, places, shape.at(-1) ?? 1, groups, Number(activation === "silu")];
 }
 
 function one(view: View): [handle: number, offset: number] {

@@ -1,5 +1,5 @@
 import type { AttentionRule } from "../fused-kernels.ts";
-import { wordAt } from "./dropout.ts";
+import { wordAt } from "./draws.ts";
 import { logSumExp } from "./softmax.ts";
 import { floats, integers } from "./storage.ts";
 

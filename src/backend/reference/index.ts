@@ -4,9 +4,10 @@ import type { Dtype, Storage } from "../storage.ts";
 import { isWeightFormat, refuseOtherArray, storedBytes } from "../weight-formats.ts";
 import { attentionsIn } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";
-import { dropouts } from "./dropout.ts";
+import { draws } from "./draws.ts";
 import { elementwise } from "./elementwise.ts";
 import { gatedUnits } from "./gated-unit.ts";
+import { groupNorms } from "./group-norm.ts";
 import { groupedLinears, groupSorting } from "./groups.ts";
 import { indexing } from "./indexing.ts";
 import { lstmCells } from "./lstm.ts";
@@ -68,7 +69,7 @@ function referenceKernels(matmulPrecision: MatmulPrecision): Kernels {
     ...softmaxes,
     ...indexing,
     ...groupSorting,
-    ...dropouts,
+    ...draws,
     ...optimizers,
   };
 }
@@ -76,6 +77,7 @@ function referenceKernels(matmulPrecision: MatmulPrecision): Kernels {
 function fusedKernels(matmulPrecision: MatmulPrecision, kernels: Kernels): Partial<FusedKernels> {
   return {
     ...norms,
+    ...groupNorms,
     ...attentionsIn(matmulPrecision),
     ...raggedAttentionBy(attentionsIn("float32").attention),
     ...losses,

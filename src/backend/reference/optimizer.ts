@@ -1,4 +1,4 @@
-import type { AdamWStep, Kernels } from "../kernels.ts";
+import type { AdamWStep, AverageStep, Kernels } from "../kernels.ts";
 import { floats } from "./storage.ts";
 
 /** Updates of parameters in place. */
@@ -21,6 +21,12 @@ export const optimizers = {
         const update = first[i]! / correction1 / (Math.sqrt(second[i]! / correction2) + epsilon);
         parameter[i] = decay * parameter[i]! - learningRate * update;
       }
+    });
+  },
+  average({ averages, parameters, decay }: AverageStep): void {
+    averages.forEach((view, index) => {
+      const [average, parameter] = [floats(view), floats(parameters[index]!)];
+      for (let i = 0; i < average.length; i++) average[i] = decay * average[i]! + (1 - decay) * parameter[i]!;
     });
   },
 } satisfies Partial<Kernels>;

@@ -27,6 +27,10 @@ export const unaryFunctions: Record<UnaryKind, UnaryFunction> = {
   log: { value: Math.log, slope: (x) => 1 / x },
   // log σ(x) = −log(1 + e⁻ˣ); the exponent is kept negative so that it cannot overflow.
   logSigmoid: { value: (x) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x))), slope: (x) => sigmoid(-x) },
+  quickGelu: {
+    value: (x) => x * sigmoid(1.702 * x),
+    slope: (x) => sigmoid(1.702 * x) * (1 + 1.702 * x * sigmoid(-1.702 * x)),
+  },
   relu: { value: (x) => Math.max(x, 0), slope: (x) => (x > 0 ? 1 : 0) },
   rsqrt: { value: (x) => 1 / Math.sqrt(x), slope: (x) => -0.5 / (x * Math.sqrt(x)) },
   sigmoid: { value: sigmoid, slope: (x) => sigmoid(x) * sigmoid(-x) },

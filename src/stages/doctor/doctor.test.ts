@@ -95,7 +95,7 @@ describe("kernels", () => {
     });
     await backendGaps(cases, withKernels(Object.fromEntries(watched)));
     const unused = Object.keys(reference.all).filter((name) => !used.has(name));
-    expect(unused.sort()).toEqual(["adamw", "argmax", "decode", "globalNorm", "raggedAttention", "setRows"]);
+    expect(unused.sort()).toEqual(["adamw", "argmax", "average", "decode", "globalNorm", "raggedAttention", "setRows"]);
   });
 });
 

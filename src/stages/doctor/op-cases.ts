@@ -2,6 +2,7 @@ import type { UnaryKind } from "../../backend/functions.ts";
 import { Random } from "../../core/random.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount } from "../../core/shape.ts";
+import { adaptiveNorm } from "../../nn/norm.ts";
 import { apply } from "../../tensor/op.ts";
 import type { AttentionAttrs } from "../../tensor/ops/attention.ts";
 import { attention, selfAttention } from "../../tensor/ops/attention.ts";
@@ -9,6 +10,7 @@ import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-e
 import { dropout } from "../../tensor/ops/dropout.ts";
 import { select } from "../../tensor/ops/elementwise.ts";
 import { gatedUnit } from "../../tensor/ops/gated-unit.ts";
+import { groupNorm } from "../../tensor/ops/group-norm.ts";
 import { groupedLinear, sortByGroup } from "../../tensor/ops/groups.ts";
 import { lstm } from "../../tensor/ops/lstm.ts";
 import { adaptedLinear, linear } from "../../tensor/ops/matmul.ts";
@@ -42,8 +44,8 @@ export function opCases(sizes: CaseSizes): OpCase[] {
 }
 
 const everywhere: readonly UnaryKind[] = [
-  ...(["abs", "cos", "exp", "gelu", "geluTanh", "logSigmoid", "relu"] as const),
-  ...(["sigmoid", "silu", "sin", "square", "tanh"] as const),
+  ...(["abs", "cos", "exp", "gelu", "geluTanh", "logSigmoid"] as const),
+  ...(["quickGelu", "relu", "sigmoid", "silu", "sin", "square", "tanh"] as const),
 ];
 const positive: readonly UnaryKind[] = ["log", "rsqrt", "sqrt"];
 
@@ -56,6 +58,7 @@ function elementwiseCases({ rows, width }: CaseSizes): OpCase[] {
     opCase("arithmetic with broadcasting", [matrix, row], ([a, b]) => a.sub(b).mul(b).add(3).div(b.exp())),
     opCase("maximum and minimum", [matrix, row], ([a, b]) => a.maximum(b).minimum(a.mul(2).add(0.5))),
     opCase("select", [matrix, matrix], ([a, b]) => apply(select, [maskOf(a), a, b], undefined)),
+    opCase("normal numbers", [matrix], ([x]) => x.add(Tensor.normal(x.backend, matrix, new Random(8).draw()))),
     opCase("dropout", [matrix], ([x]) => apply(dropout, [x], { rate: 0.3, draw: new Random(7).draw() })),
   ];
 }
@@ -81,6 +84,18 @@ function rowCases({ rows, width }: CaseSizes): OpCase[] {
     opCase("softmax", [matrix], ([x]) => x.softmax()),
     opCase("log-softmax", [matrix], ([x]) => x.logSoftmax()),
     opCase("layer norm", [matrix, [width], [width]], ([x, g, b]) => apply(layerNorm, [x, g, b], { epsilon: 1e-5 })),
+    opCase(
+      "adaptive norm",
+      [
+        [2, rows, width],
+        [2, width],
+        [2, width],
+      ],
+      ([x, scale, shift]) => adaptiveNorm(x, scale, shift, 1e-6),
+    ),
+    opCase("group norm with SiLU", [[2, rows, width], [width], [width]], ([x, gain, bias]) =>
+      apply(groupNorm, [x, gain, bias], { groups: 2, epsilon: 1e-5, activation: "silu" }),
+    ),
     opCase("RMS norm", [matrix, [width]], ([x, gain]) => apply(rmsNorm, [x, gain], { epsilon: 1e-5 })),
     opCase("rows of a table", [matrix], ([x]) => x.gatherRows(idsUpTo(rows, x, 2 * rows))),
     opCase("one of each row", [matrix], ([x]) => x.pick(idsUpTo(width, x, rows))),

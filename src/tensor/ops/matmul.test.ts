@@ -101,7 +101,7 @@ describe("matmul", () => {
 describe("linear", () => {
   const [x, weight, bias] = [randomTensor([2, 3, 4], 1), randomTensor([5, 4], 2), randomTensor([5], 3)];
   const residual = randomTensor([2, 3, 5], 4);
-  const activations: Activation[] = ["gelu", "geluTanh", "relu", "silu", "tanh"];
+  const activations: Activation[] = ["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"];
 
   test("values", async () => {
     const operands = [tensor([1, 2], [1, 2]), tensor([3, 4, 5, 6], [2, 2]), tensor([0.5, -30])] as const;

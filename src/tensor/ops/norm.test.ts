@@ -22,12 +22,35 @@ test("rmsNorm", async () => {
   expectClose(await read(y), [0.4, 4.2, 0, 3 * Math.SQRT2]);
 });
 
+test("layerNorm without gain or bias, and with a row for each sample", async () => {
+  const x = tensor([1, 3, -2, 2, 4, 6], [3, 1, 2]);
+  expectClose(await read(apply(layerNorm, [x, null, null], { epsilon: 0 })), [-1, 1, -1, 1, -1, 1]);
+  const [gain, bias] = [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor([0, 0, 10, 10, 20, 20], [3, 2])];
+  expectClose(await read(apply(layerNorm, [x, gain, bias], { epsilon: 0 })), [-1, 2, 7, 14, 15, 26]);
+  expectClose(await read(apply(layerNorm, [x, null, bias], { epsilon: 0 })), [-1, 1, 9, 11, 19, 21]);
+});
+
+test.each([
+  ["no gain, no bias", null, null],
+  ["no gain", null, randomTensor([4], 3)],
+  ["no bias", randomTensor([4], 2), null],
+  ["a row for each sample", randomTensor([2, 4], 2), randomTensor([2, 4], 3)],
+  ["a row for each sample, no bias", randomTensor([2, 4], 2), null],
+])("layerNorm with %s", async (_, gain, bias) => {
+  const x = randomTensor([2, 3, 4], 1);
+  expect(await gradientGap(layerNorm, [x, gain, bias], attrs)).toBeLessThan(1e-8);
+  expect(await composeGap(layerNorm, [x, gain, bias], attrs)).toBeLessThan(1e-12);
+});
+
 test("errors", () => {
   const message = "layerNorm: gain and bias must be one row of [2, 3], got [2]";
   const row = randomTensor([3]);
   expect(() => apply(layerNorm, [randomTensor([2, 3]), row, randomTensor([2])], attrs)).toThrow(
     new ShapeError(message),
   );
+  const [two, three] = [randomTensor([2, 3]), randomTensor([3, 3])];
+  expect(() => apply(layerNorm, [two, three, null], attrs)).toThrow(ShapeError);
+  expect(() => apply(layerNorm, [two, two, row], attrs)).toThrow(ShapeError);
   expect(() => apply(rmsNorm, [randomTensor([]), row], attrs)).toThrow(ShapeError);
 });
 

@@ -1,5 +1,4 @@
-import type { FusedKernels } from "../../backend/fused-kernels.ts";
-import type { Kernels } from "../../backend/kernels.ts";
+import type { NormGrad } from "../../backend/fused-kernels.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Shape } from "../../core/shape.ts";
 import { elementCount, formatShape, sameShape } from "../../core/shape.ts";
@@ -14,31 +13,41 @@ interface NormAttrs {
 /**
  * Layer normalisation of the last axis: y = (x − mean) / √(var + ε) ⊙ gain + bias.
  *
- * Shapes: x `[…, width]`, gain and bias `[width]` → y `[…, width]`. Precision: mean and variance in float32.
+ * Shapes: x `[…, width]`, gain and bias `[width]`, or `[batch, width]`, a row for each sample of x `[batch, …, width]`, as in
+ * adaptive norms → y `[…, width]`. Null stands for a gain of 1, a bias of 0. Precision: mean and variance in float32.
  *
- * @throws {ShapeError} when gain or bias is not one row.
+ * @throws {ShapeError} when gain or bias is neither, or they differ.
  * @see Ba et al. (2016), "Layer normalization", equation 4, arXiv:1607.06450.
  */
-export const layerNorm: Op<[x: Tensor, gain: Tensor, bias: Tensor], NormAttrs> = defineOp({
+export const layerNorm: Op<[x: Tensor, gain: Tensor | null, bias: Tensor | null], NormAttrs> = defineOp({
   name: "layerNorm",
   fused: ["layerNorm", "layerNormGrad"],
-  infer: ([x, gain, bias]) => normShape("layerNorm", x.shape, [gain, bias]),
+  infer([x, gain, bias]) {
+    const rows = [gain, bias].filter((row) => row !== null);
+    const [first] = rows;
+    const isAdaptive = first?.shape.length === 2 && x.shape.length > 1;
+    if (isAdaptive && rows.every(({ shape }) => sameShape(shape, [x.axis(0), x.axis(-1)]))) return x.shape;
+    return normShape("layerNorm", x.shape, rows);
+  },
   auxiliary: ([x]) => [rowsOf(x), rowsOf(x)],
   run(kernels, [x, gain, bias], out, { epsilon }, [mean, rstd]) {
     kernels.layerNorm(x, gain, bias, epsilon, out, mean as Tensor, rstd as Tensor);
   },
   again: () => layerNorm.run,
   grad(dy, { inputs: [x, gain, bias], auxiliary: [mean, rstd], kernels }) {
-    const dBias = bias.requiresGrad ? bias.blank() : null;
-    const pulls = normPulls(dy, x, gain, (operands) =>
-      kernels.layerNormGrad({ ...operands, rstd: rstd as Tensor, mean: mean as Tensor, dBias }),
+    const dBias = bias?.requiresGrad ? bias.blank() : null;
+    const dGain = gain?.requiresGrad ? gain.blank() : null;
+    const pulls = normPulls(dy, x, (operands) =>
+      kernels.layerNormGrad({ ...operands, gain, dGain, rstd: rstd as Tensor, mean: mean as Tensor, dBias }),
     );
-    return [pulls.x, pulls.gain, pulls.alongside(dBias)];
+    return [pulls.x, gain && pulls.alongside(dGain), bias && pulls.alongside(dBias)];
   },
   compose([x, gain, bias], { epsilon }) {
     const centred = x.sub(x.mean(-1, true));
     const rstd = centred.map("square").mean(-1, true).add(epsilon).map("rsqrt");
-    return centred.mul(rstd).mul(gain).add(bias);
+    const normal = centred.mul(rstd);
+    const scaled = gain ? normal.mul(alongRows(gain, x)) : normal;
+    return bias ? scaled.add(alongRows(bias, x)) : scaled;
   },
 });
 
@@ -58,8 +67,11 @@ export const rmsNorm: Op<[x: Tensor, gain: Tensor], NormAttrs> = defineOp({
   run: (kernels, [x, gain], out, { epsilon }, [rstd]) => kernels.rmsNorm(x, gain, epsilon, out, rstd as Tensor),
   again: () => rmsNorm.run,
   grad(dy, { inputs: [x, gain], auxiliary: [rstd], kernels }) {
-    const pulls = normPulls(dy, x, gain, (operands) => kernels.rmsNormGrad({ ...operands, rstd: rstd as Tensor }));
-    return [pulls.x, pulls.gain];
+    const dGain = gain.requiresGrad ? gain.blank() : null;
+    const pulls = normPulls(dy, x, (operands) =>
+      kernels.rmsNormGrad({ ...operands, gain, dGain, rstd: rstd as Tensor }),
+    );
+    return [pulls.x, pulls.alongside(dGain)];
   },
   compose([x, gain], { epsilon }) {
     const rstd = x.map("square").mean(-1, true).add(epsilon).map("rsqrt");
@@ -67,11 +79,10 @@ export const rmsNorm: Op<[x: Tensor, gain: Tensor], NormAttrs> = defineOp({
   },
 });
 
-type Operands = Omit<Parameters<(Kernels & FusedKernels)["rmsNormGrad"]>[0], "rstd">;
+type Operands = Pick<NormGrad, "dy" | "residual"> & { readonly x: Tensor; readonly dx: Tensor };
 
 interface NormPulls {
   readonly x: Pull;
-  readonly gain: Pull;
   /** A pull that hands out what the same kernel computes. */
   readonly alongside: (gradient: Tensor | null) => Pull;
 }
@@ -80,12 +91,11 @@ interface NormPulls {
  * One kernel computes all gradients of a norm: it runs when x's is pulled, which comes first, adding to what has
  * reached x already; for a frozen x it runs when another's is.
  */
-function normPulls(dy: Tensor, x: Tensor, gain: Tensor, launch: (operands: Operands) => void): NormPulls {
-  const dGain = gain.requiresGrad ? gain.blank() : null;
+export function normPulls(dy: Tensor, x: Tensor, launch: (operands: Operands) => void): NormPulls {
   let hasRun = false;
   const run = (sum: Tensor | null): Tensor => {
     const dx = sum ?? x.blank();
-    launch({ x, gain, dy, residual: sum, dx, dGain });
+    launch({ x, dy, residual: sum, dx });
     hasRun = true;
     return dx;
   };
@@ -93,7 +103,12 @@ function normPulls(dy: Tensor, x: Tensor, gain: Tensor, launch: (operands: Opera
     if (!hasRun) run(null).release();
     return gradient as Tensor;
   };
-  return { x: run, gain: alongside(dGain), alongside };
+  return { x: run, alongside };
+}
+
+/** A gain or bias as it is broadcast to x: a row for all, or a row for each sample. */
+function alongRows(row: Tensor, x: Tensor): Tensor {
+  return row.shape.length === 1 ? row : row.reshape([x.axis(0), ...x.shape.slice(1, -1).map(() => 1), x.axis(-1)]);
 }
 
 /** Shape of the statistics: one number a row. */

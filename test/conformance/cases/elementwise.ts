@@ -10,8 +10,8 @@ const extremes = [0, -0, 1, -1, 1e-40, -1e-40, 1e-30, 88.5, -88.5, 104, -104, 1e
 const limits = [infinity, -infinity];
 
 const unaryKinds: readonly UnaryKind[] = [
-  ...(["abs", "cos", "exp", "gelu", "geluTanh", "log", "logSigmoid", "relu"] as const),
-  ...(["rsqrt", "sigmoid", "silu", "sin", "sqrt", "square", "tanh"] as const),
+  ...(["abs", "cos", "exp", "gelu", "geluTanh", "log", "logSigmoid"] as const),
+  ...(["quickGelu", "relu", "rsqrt", "sigmoid", "silu", "sin", "sqrt", "square", "tanh"] as const),
 ];
 
 const binaryKinds: readonly BinaryKind[] = [
@@ -64,7 +64,7 @@ const broadcasts: readonly (readonly [a: Shape, b: Shape, out: Shape])[] = [
 ];
 
 export const elementwiseCases: CasesOf<
-  "fill" | "affine" | "accumulate" | "select" | "dropout" | "binary" | "unary" | "unaryGrad"
+  "fill" | "affine" | "accumulate" | "select" | "normal" | "dropout" | "binary" | "unary" | "unaryGrad"
 > = {
   fill: [
     {
@@ -109,6 +109,16 @@ export const elementwiseCases: CasesOf<
           const b = memory.floats(Array.from({ length: n }, (_, i) => (i % 3 === 0 ? nan : i)));
           kernels.select(condition, memory.normal([n], 1), b, memory.blank([n]));
           kernels.select(condition, condition, b, b);
+        }
+      },
+    },
+  ],
+  normal: [
+    {
+      name: "every length",
+      run(kernels, memory) {
+        for (const n of lengths) {
+          kernels.normal({ key: [0xdeadbeef, n], stream: 4294967295 }, memory.blank([n]));
         }
       },
     },

@@ -2,9 +2,9 @@ import type { Activation } from "../../../src/backend/functions.ts";
 import type { View } from "../../../src/backend/storage.ts";
 import type { CasesOf } from "../workspace.ts";
 
-const activations: readonly Activation[] = ["gelu", "geluTanh", "relu", "silu", "tanh"];
+const activations: readonly Activation[] = ["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"];
 
-export const otherCases: CasesOf<"globalNorm" | "adamw" | "rotary" | "gatedUnit" | "gatedUnitGrad"> = {
+export const otherCases: CasesOf<"globalNorm" | "adamw" | "average" | "rotary" | "gatedUnit" | "gatedUnitGrad"> = {
   globalNorm: [
     {
       name: "of views of every size",
@@ -56,6 +56,17 @@ export const otherCases: CasesOf<"globalNorm" | "adamw" | "rotary" | "gatedUnit"
         const second = [memory.floats(new Float32Array(15).fill(1e-4), [5, 3])];
         const tensors = { parameters: one(1), gradients: one(2), firstMoments: one(3), secondMoments: second };
         kernels.adamw({ ...tensors, weightDecays: [0.01], ...constants, step: 100_000 });
+      },
+    },
+  ],
+  average: [
+    {
+      name: "of parameters of every size",
+      run(kernels, memory) {
+        const lengths = [0, 1, 17, 16_384, 20_003];
+        const normal = (seed: number): View[] => lengths.map((n) => memory.normal([n], n + seed));
+        kernels.average({ averages: normal(1), parameters: normal(2), decay: 0.999 });
+        kernels.average({ averages: [], parameters: [], decay: 0.5 });
       },
     },
   ],
