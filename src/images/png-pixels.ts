@@ -108,11 +108,9 @@ export function predicted(filter: number, left: number, up: number, upperLeft: n
   if (filter === 3) return (left + up) >> 1;
   if (filter === 0) return 0;
   const estimate = left + up - upperLeft;
-  const [toLeft, toUp, toUpperLeft] = [estimate - left, estimate - up, estimate - upperLeft].map(Math.abs) as [
-    number,
-    number,
-    number,
-  ];
+  const toLeft = Math.abs(estimate - left);
+  const toUp = Math.abs(estimate - up);
+  const toUpperLeft = Math.abs(estimate - upperLeft);
   if (toLeft <= toUp && toLeft <= toUpperLeft) return left;
   return toUp <= toUpperLeft ? up : upperLeft;
 }
