@@ -19,6 +19,7 @@ export { FileError, InterruptedError, NetworkError } from "./core/errors.ts";
 export { readConversations } from "./data/conversations.ts";
 export { readDocuments } from "./data/documents.ts";
 export { evaluationWindows } from "./data/evaluation-windows.ts";
+export { loadPictures, openPicture } from "./data/load-pictures.ts";
 export type { MaskedBatch, MaskingTokens } from "./data/masked-words.ts";
 export { maskedWindows, maskWords } from "./data/masked-words.ts";
 export { prefixWindows } from "./data/prefix-windows.ts";
@@ -47,6 +48,8 @@ export type { CompiledGrammar, GrammarMatcher } from "./generate/grammar/grammar
 export { GrammarCompiler } from "./generate/grammar/grammar-matcher.ts";
 export { checkGrammar } from "./generate/grammar/grammar-network.ts";
 export { TokenVocabulary } from "./generate/grammar/token-vocabulary.ts";
+export type { PictureTextModel } from "./generate/picture-text.ts";
+export { embedDescriptions, embedPictures, openPictureText } from "./generate/picture-text.ts";
 export type { SamplingOptions } from "./generate/sampling.ts";
 export type { Neighbour } from "./generate/similarity.ts";
 export { nearestVectors, similarity } from "./generate/similarity.ts";

@@ -20,6 +20,7 @@ import { runsPlot } from "./runs-plot.ts";
 import { runsShow } from "./runs-show.ts";
 import { sample } from "./sample.ts";
 import { score } from "./score.ts";
+import { search } from "./search.ts";
 import { serve } from "./serve.ts";
 import { stageCommand } from "./stage-command.ts";
 import { tokenizerDecode } from "./tokenizer-decode.ts";
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   plan,
   predict,
   embed,
+  search,
   evaluate,
   rank,
   runs,

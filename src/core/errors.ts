@@ -6,7 +6,10 @@ export class StemmaError extends Error {
   override readonly name: string = "StemmaError";
 
   constructor(message: string, options?: ErrorOptions) {
-    super(message.replaceAll(/[\r\n]/g, (end) => JSON.stringify(end).slice(1, -1)), options);
+    super(
+      message.replaceAll(/[\r\n]/g, (end) => JSON.stringify(end).slice(1, -1)),
+      options,
+    );
   }
 }
 

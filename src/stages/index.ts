@@ -1,3 +1,4 @@
+import { clip } from "./clip.ts";
 import { distill } from "./distill.ts";
 import { dpo } from "./dpo.ts";
 import { finetune } from "./finetune.ts";
@@ -10,4 +11,4 @@ import { sft } from "./sft.ts";
 import type { Stage } from "./stage.ts";
 
 /** Every stage; each is a command of the same name. */
-export const stages: readonly Stage[] = [pretrain, seq2seq, finetune, sft, reward, ppo, grpo, dpo, distill];
+export const stages: readonly Stage[] = [pretrain, seq2seq, finetune, sft, reward, ppo, grpo, dpo, distill, clip];

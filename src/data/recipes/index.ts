@@ -1,4 +1,6 @@
 import { countryCapitals } from "./country-capitals.ts";
+import { emoji } from "./emoji.ts";
+import type { PictureRecipe } from "./picture-recipe.ts";
 import { pronunciation } from "./pronunciation.ts";
 import type { Recipe } from "./recipe.ts";
 import { analogies, capitals, kjv, spam } from "./text-tasks.ts";
@@ -22,3 +24,6 @@ export const recipes: readonly Recipe[] = [
   countryCapitals,
   pronunciation,
 ];
+
+/** Recipes of pictures with texts. */
+export const pictureRecipes: readonly PictureRecipe[] = [emoji];

@@ -1,0 +1,67 @@
+import type { DrawReader } from "../core/random.ts";
+import type { Picture } from "./picture.ts";
+
+/** How far {@link augment} goes, at most; 0 or 1 is off. */
+export interface Augmentation {
+  /** Smallest and largest size of what is shown. */
+  readonly scale: readonly [number, number];
+  /** Degrees to either side. */
+  readonly rotation: number;
+  /** Share of the side, along each axis. */
+  readonly shift: number;
+  /** Factor of contrast, brightness and saturation: between 1 − c and 1 + c. */
+  readonly contrast: number;
+  /** Probability of a mirror image. */
+  readonly mirror: number;
+}
+
+/**
+ * A picture moved, turned, scaled and coloured by chance, as values −1 … 1 `[size, size, 3]`; white comes in from outside.
+ * The same numbers of `random` give the same picture.
+ *
+ * @param picture - Without alpha.
+ */
+export function augment(picture: Picture, size: number, how: Augmentation, random: DrawReader): Float32Array {
+  const between = (low: number, high: number): number => low + (high - low) * random.uniform();
+  const angle = (between(-how.rotation, how.rotation) * Math.PI) / 180;
+  const scale = between(...how.scale);
+  const stretch = Math.exp(between(-0.5, 0.5) * Math.log(how.scale[1] / how.scale[0]) * 0.3);
+  const shift = [between(-how.shift, how.shift), between(-how.shift, how.shift)] as const;
+  const mirror = random.uniform() < how.mirror ? -1 : 1;
+  const [contrast, saturation] = [
+    between(1 - how.contrast, 1 + how.contrast),
+    between(1 - how.contrast, 1 + how.contrast),
+  ];
+  const brightness = [0, 1, 2].map(() => between(-how.contrast, how.contrast) * 0.3);
+  const [cos, sin] = [Math.cos(angle) / scale, Math.sin(angle) / scale];
+  const out = new Float32Array(size * size * 3);
+  const pixel = new Float64Array(3);
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const [u, v] = [(2 * (x + 0.5)) / size - 1 - 2 * shift[0], (2 * (y + 0.5)) / size - 1 - 2 * shift[1]];
+      sample(picture, mirror * (cos * u + sin * v) * stretch, (cos * v - sin * u) / stretch, pixel);
+      const grey = ((pixel[0] ?? 0) + (pixel[1] ?? 0) + (pixel[2] ?? 0)) / 3;
+      for (let c = 0; c < 3; c++) {
+        const value = (grey + ((pixel[c] ?? 0) - grey) * saturation) / 127.5 - 1;
+        out[(y * size + x) * 3 + c] = value * contrast + (brightness[c] ?? 0);
+      }
+    }
+  }
+  return out;
+}
+
+/** The colour at a place of a picture, whose sides are at −1 and 1, between its four nearest pixels. */
+function sample({ width, height, bytes }: Picture, u: number, v: number, pixel: Float64Array): void {
+  const [x, y] = [((u + 1) / 2) * width - 0.5, ((v + 1) / 2) * height - 0.5];
+  const [left, top] = [Math.floor(x), Math.floor(y)];
+  const [right, down] = [x - left, y - top];
+  pixel.fill(0);
+  for (let corner = 0; corner < 4; corner++) {
+    const [dx, dy] = [corner & 1, corner >> 1];
+    const [px, py] = [left + dx, top + dy];
+    const weight = (dx ? right : 1 - right) * (dy ? down : 1 - down);
+    const isInside = px >= 0 && py >= 0 && px < width && py < height;
+    const at = 3 * (py * width + px);
+    for (let c = 0; c < 3; c++) pixel[c] = (pixel[c] ?? 0) + weight * (isInside ? (bytes[at + c] ?? 0) : 255);
+  }
+}
