@@ -13,7 +13,7 @@ namespace stemma {
 
 const Method* const methodFamilies[] = {memoryMethods, machineMethods, matmulMethods,    elementwiseMethods,
                                         unaryMethods,  rowMethods,     normMethods,      optimizerMethods,
-                                        rotaryMethods, lstmMethods,    attentionMethods, tokenChoiceMethods, repeatMethods,
+                                        rotaryMethods, lstmMethods, convolutionMethods,    attentionMethods, tokenChoiceMethods, repeatMethods,
                                         nullptr};
 
 namespace {

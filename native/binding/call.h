@@ -169,6 +169,7 @@ extern const Method normMethods[];
 extern const Method optimizerMethods[];
 extern const Method rotaryMethods[];
 extern const Method lstmMethods[];
+extern const Method convolutionMethods[];
 extern const Method attentionMethods[];
 extern const Method tokenChoiceMethods[];
 extern const Method repeatMethods[];

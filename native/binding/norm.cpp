@@ -68,7 +68,7 @@ napi_value normGrad(napi_env env, napi_callback_info info) {
   n.dx = call.floats(dx, times(n.rows, n.width), "dx");
   n.dGain = call.floats(dGain, factors, "dGain");
   n.dBias = call.floats(dBias, factors, "dBias");
-  if (!call.ok()) return nullptr;
+  if (!call.ok() || n.width == 0) return nullptr;
   (n.mean ? call.kernels().layerNormGrad : call.kernels().rmsNormGrad)(n, call.threads());
   return nullptr;
 }

@@ -2,6 +2,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/attention.h"
+#include "kernels/convolution.h"
 #include "kernels/elementwise.h"
 #include "kernels/group-norm.h"
 #include "kernels/lstm.h"
@@ -70,6 +71,9 @@
   K(void, rmsNormGrad, (const NormGradient& gradient, int threads))                                                   \
   K(void, groupNorm, (const GroupNorm& norm, int threads))                                                            \
   K(void, groupNormGrad, (const GroupNormGradient& gradient, int threads))                                            \
+  K(void, convolution, (const Convolution& convolution, int threads))                                                 \
+  K(void, convolutionInputGrad, (const ConvolutionGradient& gradient, int threads))                                   \
+  K(void, convolutionWeightGrad, (const ConvolutionGradient& gradient, int threads))                                  \
   K(void, rotary, (const Rotation& rotation, int threads))                                                            \
   K(void, lstmCell, (const LstmCell& cell, int threads))                                                              \
   K(void, lstmCellGrad, (const LstmCellGradient& gradient, int threads))                                              \

@@ -1,6 +1,7 @@
 #include "kernels/matmul-packed.h"
 
 #include "kernels/epilogue.h"
+#include "kernels/gather-patches.h"
 #include "kernels/pack.h"
 #include "kernels/parallel.h"
 #include "kernels/square.h"
@@ -109,6 +110,7 @@ class PackedProduct {
     const int64_t k = units.begin * unitWidth(format_), row = tiles.begin * tileRows_;
     const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
     const int64_t rows = least(tiles.end * tileRows_, p_.m) - row;
+    if (p_.patchesA) return packPatchRows(k, count, row, rows, packed);
     if constexpr (kHasSquares) {
       if (format_ == Format::squares) {
         if (p_.transposeA) packSquareColumns(p_.a + k * p_.m + row, p_.m, count, rows, packed);
@@ -125,6 +127,7 @@ class PackedProduct {
     const int64_t k = units.begin * unitWidth(format_), column = panels.begin * kTileColumns;
     const int64_t count = least(units.end * unitWidth(format_), p_.k) - k;
     const int64_t width = least(panels.end * kTileColumns, p_.n) - column;
+    if (p_.patchesB) return packPatchColumns(k, count, column, width, packed);
     if constexpr (kHasSquares) {
       if (format_ == Format::squares && p_.weights == WeightFormat::bfloat16) {
         const uint16_t* const numbers = (const uint16_t*)p_.b;
@@ -140,6 +143,38 @@ class PackedProduct {
     const float* b = (const float*)p_.b;
     if (p_.transposeB) packTransposed(format_, b + column * p_.k + k, p_.k, width, count, packed);
     else packColumns(format_, b + k * p_.n + column, p_.n, count, width, packed);
+  }
+
+  /** Tiles of an a of patches: in float32 they lie as they are packed, else they are packed from the first cache. */
+  void packPatchRows(int64_t k, int64_t count, int64_t row, int64_t rows, float* packed) const {
+    const Patches& patches = *p_.patchesA;
+    if (format_ == Format::float32) return gatherPatches(patches, row, rows, k, count, packed, count);
+    alignas(64) float strip[most(kSquareRows, kTileRows) * kBlockUnits * unitWidth(Format::bfloat16)];
+    const int64_t tileFloats = unitsOf(format_, count) * tileRows_;
+    for (int64_t i = 0; i < rows; i += tileRows_, packed += tileFloats) {
+      const int64_t some = least(tileRows_, rows - i);
+      gatherPatches(patches, row + i, some, k, count, strip, count);
+      if constexpr (kHasSquares) {
+        if (format_ == Format::squares) {
+          packSquareRows(strip, count, some, count, packed);
+          continue;
+        }
+      }
+      packRows(format_, strip, count, some, count, packed);
+    }
+  }
+
+  /** Panels of a b of patches, in the same way. */
+  void packPatchColumns(int64_t k, int64_t count, int64_t column, int64_t width, float* packed) const {
+    const Patches& patches = *p_.patchesB;
+    alignas(64) float strip[kTileColumns * kBlockUnits * unitWidth(Format::bfloat16)];
+    const int64_t panelFloats = unitsOf(format_, count) * kTileColumns;
+    for (int64_t j = 0; j < width; j += kTileColumns, packed += panelFloats) {
+      const int64_t columns = least(kTileColumns, width - j);
+      const bool isPacked = format_ == Format::float32 && columns == kTileColumns;
+      gatherPatches(patches, k, count, column + j, columns, isPacked ? packed : strip, kTileColumns);
+      if (!isPacked) packColumns(format_, strip, kTileColumns, count, columns, packed);
+    }
   }
 
   /** Panels of a b in another format: each is decoded into the first cache and packed from there. */

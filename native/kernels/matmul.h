@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "kernels/patches.h"
 #include "runtime/weight-format.h"
 
 namespace stemma {
@@ -32,6 +33,9 @@ struct Matmul {
   const float* residual;
   Activation activation;
   float* preActivation;
+  /** In place of `a` or `b`, in products that are packed: not transposed, and of float32. */
+  const Patches* patchesA;
+  const Patches* patchesB;
 };
 
 }  // namespace stemma

@@ -178,6 +178,12 @@ export interface FusedKernels {
   rmsNormGrad(arguments_: NormGrad): void;
   groupNorm(norm: GroupNorm): void;
   groupNormGrad(gradient: GroupNormGrad): void;
+  /** A two-dimensional convolution, with the activation that follows it. */
+  conv2d(convolution: Conv2d): void;
+  /** Its gradient of x: dy convolved with the filters turned round. */
+  conv2dInputGrad(gradient: Conv2dInputGrad): void;
+  /** Its gradient of the filters: what they saw of x, times dy. */
+  conv2dWeightGrad(gradient: Conv2dWeightGrad): void;
   /** Tiled softmax(scale · q·kᵀ + bias, masked) · v; never holds `[queries, keys]` for the whole batch. */
   attention(attention: Attention): void;
   attentionGrad(gradient: AttentionGrad): void;
@@ -240,6 +246,44 @@ export interface GroupNormGrad extends GroupNormRule {
   readonly dx: View;
   readonly dGain: View | null;
   readonly dBias: View | null;
+}
+
+/** Where a convolution looks: result (i, j) sees pixels from (i · stride − top, j · stride − left) on, 0 outside of the picture. */
+export interface Conv2dPlaces {
+  readonly stride: number;
+  readonly top: number;
+  readonly left: number;
+}
+
+/** Operands of a convolution: out[b, i, j, o] = f(Σ x[b, pixel, c] · weight[o, tap, c] + bias[o]). */
+export interface Conv2d extends Conv2dPlaces {
+  /** `[batch, height, width, channels]` */
+  readonly x: View;
+  /** `[out, tapRows, tapColumns, channels]` */
+  readonly weight: View;
+  /** `[out]` */
+  readonly bias: View | null;
+  /** `[batch, rows, columns, out]` */
+  readonly out: View;
+  readonly activation: Activation | null;
+  /** The value before the activation, same size as `out`; null where it is not wanted. */
+  readonly preActivation: View | null;
+}
+
+/** Operands of its gradient of x, which `dx` is overwritten with, or which is added to it. */
+export interface Conv2dInputGrad extends Conv2dPlaces {
+  readonly dy: View;
+  readonly weight: View;
+  readonly dx: View;
+  readonly accumulate: boolean;
+}
+
+/** The same of the filters. */
+export interface Conv2dWeightGrad extends Conv2dPlaces {
+  readonly dy: View;
+  readonly x: View;
+  readonly dWeight: View;
+  readonly accumulate: boolean;
 }
 
 /** Shared operands of the norms' gradients. */

@@ -3,6 +3,7 @@ import type { FusedKernels } from "../../src/backend/fused-kernels.ts";
 import type { Kernels } from "../../src/backend/kernels.ts";
 import { nativeInstructionSets } from "../../src/backend/native/index.ts";
 import { attentionCases } from "./cases/attention.ts";
+import { convolutionCases } from "./cases/convolution.ts";
 import { elementwiseCases } from "./cases/elementwise.ts";
 import { groupCases } from "./cases/groups.ts";
 import { lstmCases } from "./cases/lstm.ts";
@@ -23,6 +24,7 @@ const cases: CasesOf<Exclude<keyof (Kernels & FusedKernels), "matmul">> = {
   ...otherCases,
   ...lstmCases,
   ...groupCases,
+  ...convolutionCases,
   ...attentionCases,
   ...raggedAttentionCases,
 };

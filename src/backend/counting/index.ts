@@ -1,4 +1,13 @@
-import type { Attention, AttentionGrad, FusedKernels, RaggedAttention } from "../fused-kernels.ts";
+import { elementCount } from "../../core/shape.ts";
+import type {
+  Attention,
+  AttentionGrad,
+  Conv2d,
+  Conv2dInputGrad,
+  Conv2dWeightGrad,
+  FusedKernels,
+  RaggedAttention,
+} from "../fused-kernels.ts";
 import type { Backend, Kernels, Matmul } from "../kernels.ts";
 import type { Dtype, Storage, View } from "../storage.ts";
 import type { ChosenToken, TokenChoice } from "../token-choice.ts";
@@ -57,6 +66,19 @@ export class CountingBackend implements Backend {
       attentionGrad: (own: AttentionGrad) => count(5 * scores(own)),
       raggedAttention: ({ heads, queries, keys, headDim }: RaggedAttention) =>
         count(4 * heads * queries * keys * headDim),
+      conv2d: ({ out, weight, x }: Conv2d) => {
+        count(convolutionOperations(out, weight));
+        // Filters, or where these are more the patches, are laid out anew.
+        this.#scratch(Math.min(elementCount(weight.shape), elementCount(out.shape) * elementCount(x.shape.slice(3))));
+      },
+      conv2dInputGrad: ({ dy, dx, weight, stride }: Conv2dInputGrad) => {
+        count(convolutionOperations(dy, weight));
+        this.#scratch(2 * elementCount(weight.shape) + (stride > 1 ? elementCount(dx.shape) : 0));
+      },
+      conv2dWeightGrad: ({ dy, dWeight }: Conv2dWeightGrad) => {
+        count(convolutionOperations(dy, dWeight));
+        this.#scratch(elementCount(dy.shape));
+      },
       groupedLinear: ({ x: { shape }, weight }) => {
         const [groups = 1, outputs = 1, inputs = 1] = weight.shape;
         const [rows = 1] = shape;
@@ -126,6 +148,11 @@ export class CountingBackend implements Backend {
   async read(storage: Storage, _offset: number, length: number): Promise<Float32Array | Int32Array> {
     return storage.dtype === "int32" ? new Int32Array(length) : new Float32Array(length);
   }
+}
+
+/** Of a convolution, or of one of its gradients. */
+function convolutionOperations(results: View, weight: View): number {
+  return 2 * elementCount(results.shape) * elementCount(weight.shape.slice(1));
 }
 
 /** Multiply-adds of queries with keys, twice: once for scores. Causality leaves half of them, except behind a cache. */

@@ -69,6 +69,9 @@ export interface NativeFunctions {
   normGrad(...numbers: number[]): void;
   groupNorm(...numbers: number[]): void;
   groupNormGrad(...numbers: number[]): void;
+  convolution(...numbers: number[]): void;
+  convolutionInputGrad(...numbers: number[]): void;
+  convolutionWeightGrad(...numbers: number[]): void;
   rotary(...numbers: number[]): void;
   lstmCell(...numbers: number[]): void;
   lstmCellGrad(...numbers: number[]): void;

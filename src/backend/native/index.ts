@@ -7,6 +7,7 @@ import { memoryLeft } from "../memory-left.ts";
 import type { InstructionSet, NativeFunctions } from "./addon.ts";
 import { loadAddon } from "./addon.ts";
 import { attentionKernels } from "./attention.ts";
+import { convolutionKernels } from "./convolution.ts";
 import { elementwiseKernels, gatedUnitKernels } from "./elementwise.ts";
 import { groupedLinearKernels, groupKernels } from "./groups.ts";
 import { lstmKernels } from "./lstm.ts";
@@ -76,6 +77,7 @@ function assemble(plain: NativeFunctions, { matmulPrecision = "float32" }: Nativ
     ...fusedRowKernels(native),
     ...gatedUnitKernels(native),
     ...lstmKernels(native),
+    ...convolutionKernels(native, matmulPrecision),
     ...attentionKernels(native, matmulPrecision),
     ...groupedLinearKernels(native, kernels, matmulPrecision),
   };

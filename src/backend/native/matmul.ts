@@ -4,7 +4,7 @@ import type { NativeFunctions } from "./addon.ts";
 import { handleOf, handleOrNone, offsetOrZero, weightHandleOf } from "./storage.ts";
 
 /** Numbers of `enum class Activation` in native/kernels/matmul.h; 0 is none. */
-const activationNumber: Record<Activation, number> = {
+export const activationNumber: Record<Activation, number> = {
   ...{ gelu: 1, geluTanh: 2, quickGelu: 3, relu: 4, silu: 5, tanh: 6 },
 };
 

@@ -3,6 +3,7 @@ import type { Backend, BackendOptions, Kernels, MatmulPrecision } from "../kerne
 import type { Dtype, Storage } from "../storage.ts";
 import { isWeightFormat, refuseOtherArray, storedBytes } from "../weight-formats.ts";
 import { attentionsIn } from "./attention.ts";
+import { convolutionsIn } from "./convolution.ts";
 import { losses } from "./cross-entropy.ts";
 import { draws } from "./draws.ts";
 import { elementwise } from "./elementwise.ts";
@@ -78,6 +79,7 @@ function fusedKernels(matmulPrecision: MatmulPrecision, kernels: Kernels): Parti
   return {
     ...norms,
     ...groupNorms,
+    ...convolutionsIn(matmulPrecision),
     ...attentionsIn(matmulPrecision),
     ...raggedAttentionBy(attentionsIn("float32").attention),
     ...losses,

@@ -6,6 +6,7 @@ import { adaptiveNorm } from "../../nn/norm.ts";
 import { apply } from "../../tensor/op.ts";
 import type { AttentionAttrs } from "../../tensor/ops/attention.ts";
 import { attention, selfAttention } from "../../tensor/ops/attention.ts";
+import { conv2d } from "../../tensor/ops/conv2d.ts";
 import { biasedCrossEntropy, linearCrossEntropy } from "../../tensor/ops/cross-entropy.ts";
 import { dropout } from "../../tensor/ops/dropout.ts";
 import { select } from "../../tensor/ops/elementwise.ts";
@@ -121,6 +122,13 @@ function modelCases({ rows, width }: CaseSizes): OpCase[] {
     ),
     opCase("linear layer with an adapter", [matrix, classes, [rows, 4], [rows + 2, 4]], ([x, weight, low, up]) =>
       apply(adaptedLinear, [x, weight, null, null, low, up], { activation: "geluTanh" }),
+    ),
+    opCase("convolution with SiLU", [[2, rows, 5, width], [rows, 3, 3, width], [rows]], ([x, weight, bias]) =>
+      apply(conv2d, [x, weight, bias], {
+        stride: 2,
+        padding: { top: 1, left: 0, bottom: 1, right: 2 },
+        activation: "silu",
+      }),
     ),
     opCase("causal attention", [[2, rows, 3 * width]], ([qkv]) => apply(selfAttention, [qkv, null], rule)),
     opCase("attention, grouped, with padding", [[2, ...matrix], narrow, narrow], (all) =>

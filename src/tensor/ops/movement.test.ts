@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { leaf, randomTensor, read, tensor } from "../../../test/exact.ts";
 import { ShapeError } from "../../core/errors.ts";
 import { functionGradientGap, gradientGap } from "../check-op.ts";
-import { concat, permute, slice } from "./movement.ts";
+import { concat, permute, slice, upsampleNearest } from "./movement.ts";
 
 const x = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
 
@@ -12,6 +12,14 @@ test("permute", async () => {
   expect(y.shape).toEqual([4, 2, 3]);
   expect(await read(y)).toEqual([0, 4, 8, 12, 16, 20, 1, 5, 9, 13, 17, 21, 2, 6, 10, 14, 18, 22, 3, 7, 11, 15, 19, 23]);
   expect(await read(tensor([7], []).permute([]))).toEqual([7]);
+});
+
+test("upsampleNearest", async () => {
+  const up = upsampleNearest(tensor([1, 2, 3, 4], [1, 1, 2, 2]));
+  expect(up.shape).toEqual([1, 2, 4, 2]);
+  expect(await read(up)).toEqual([1, 2, 1, 2, 3, 4, 3, 4, 1, 2, 1, 2, 3, 4, 3, 4]);
+  const picture = randomTensor([2, 2, 3, 2]);
+  expect(await functionGradientGap(() => upsampleNearest(picture), [picture])).toBeLessThan(1e-8);
 });
 
 test("slice", async () => {
