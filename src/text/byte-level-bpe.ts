@@ -24,6 +24,10 @@ export interface ByteLevelBpeParts extends VocabularyParts {
   readonly preTokenizer?: PreTokenizer;
   /** Unicode normalization before cutting; none when left out. */
   readonly normalization?: "NFC" | "NFD" | "NFKC" | "NFKD" | null;
+  /** In its place, any change of text before cutting, with its `normalizer` entry of `tokenizer.json`. */
+  readonly normalizer?: { readonly normalize: (text: string) => string; readonly json: object } | null;
+  /** What the last byte of a word is spelled with, as CLIP's `</w>`: decoding gives a space for it; none when left out. */
+  readonly endOfWord?: string | null;
   /** Take a word that is a token as that token, whatever its merges. */
   readonly ignoreMerges?: boolean;
   /** Special tokens around a text; none when left out. */
@@ -48,6 +52,8 @@ export class ByteLevelBpe extends VocabularyTokenizer {
   readonly #merges: MergeTable;
   /** Id of each byte, −1 where the vocabulary lacks it. */
   readonly #byteIds = new Int32Array(256).fill(-1);
+  /** The same of a byte that ends a word. */
+  readonly #lastByteIds = new Int32Array(256).fill(-1);
   readonly #tokenBytes: TokenBytes;
   readonly #words = new WordTable();
   /** Ids of remembered words one after the other, and where each word's end. */
@@ -59,15 +65,18 @@ export class ByteLevelBpe extends VocabularyTokenizer {
    * @throws {CheckpointError} naming `where`, when ids collide or a merge needs or makes a token that does not exist.
    */
   constructor(parts: ByteLevelBpeParts, where = "tokenizer") {
-    const { normalization } = parts;
-    super(where, parts.vocabulary, parts, normalization ? (text) => text.normalize(normalization) : null);
+    const { normalization, normalizer, endOfWord } = parts;
+    const byForm = normalization ? (text: string): string => text.normalize(normalization) : null;
+    super(where, parts.vocabulary, parts, normalizer?.normalize ?? byForm);
     this.#parts = parts;
     this.#preTokenizer = parts.preTokenizer ?? new Gpt2Words();
     this.#merges = new MergeTable(mergeIds(where, parts.vocabulary, parts.merges));
     for (const character of byteLevelAlphabet) {
-      this.#byteIds[bytesOfSpelling(character)![0]!] = parts.vocabulary.get(character) ?? -1;
+      const byte = bytesOfSpelling(character)![0]!;
+      this.#byteIds[byte] = parts.vocabulary.get(character) ?? -1;
+      this.#lastByteIds[byte] = parts.vocabulary.get(character + (endOfWord ?? "")) ?? -1;
     }
-    this.#tokenBytes = new TokenBytes(this.vocabulary);
+    this.#tokenBytes = new TokenBytes(this.vocabulary, endOfWord ?? null);
   }
 
   /** Pairs of tokens in the order in which they merge. */
@@ -80,12 +89,19 @@ export class ByteLevelBpe extends VocabularyTokenizer {
     return this.#preTokenizer;
   }
 
+  /** What the last byte of a word is spelled with; null for nothing. */
+  get endOfWord(): string | null {
+    return this.#parts.endOfWord ?? null;
+  }
+
   override decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
-    return this.#tokenBytes.decode(ids, options);
+    const text = this.#tokenBytes.decode(ids, options);
+    return this.endOfWord === null ? text : text.replace(/ $/, "");
   }
 
   override streamDecoder(options: DecodeOptions = {}): StreamDecoder {
-    return this.#tokenBytes.streamDecoder(options);
+    const decoder = this.#tokenBytes.streamDecoder(options);
+    return this.endOfWord === null ? decoder : withoutLastSpace(decoder);
   }
 
   override withSpecialTokens(tokens: readonly string[], roles: TokenRoles = {}): ByteLevelBpe {
@@ -93,10 +109,10 @@ export class ByteLevelBpe extends VocabularyTokenizer {
   }
 
   protected override ownJson(): OwnJson {
-    const { merges, normalization, ignoreMerges, vocabulary, template } = this.#parts;
+    const { merges, normalization, normalizer, endOfWord, ignoreMerges, vocabulary, template } = this.#parts;
     const byteLevel = { type: "ByteLevel", add_prefix_space: true, trim_offsets: false, use_regex: true };
     return {
-      normalizer: normalization ? { type: normalization } : null,
+      normalizer: normalizer?.json ?? (normalization ? { type: normalization } : null),
       pre_tokenizer: this.#preTokenizer.toJson(),
       ...(template ? {} : { post_processor: byteLevel }),
       decoder: byteLevel,
@@ -105,7 +121,7 @@ export class ByteLevelBpe extends VocabularyTokenizer {
         dropout: null,
         unk_token: null,
         continuing_subword_prefix: "",
-        end_of_word_suffix: "",
+        end_of_word_suffix: endOfWord ?? "",
         fuse_unk: false,
         byte_fallback: false,
         ignore_merges: ignoreMerges ?? false,
@@ -145,7 +161,7 @@ export class ByteLevelBpe extends VocabularyTokenizer {
       const spelled = spellBytes(bytes);
       const ids = this.#scratch.slice(0, this.#encodeWord(bytes, 0, bytes.length));
       const isWhole = this.#parts.ignoreMerges && this.#parts.vocabulary.has(spelled);
-      const first = Array.from(bytes, (byte) => this.#byteIds[byte]!);
+      const first = Array.from(bytes, (byte, i) => this.#idOfByte(byte, i + 1 === bytes.length));
       words.push(isWhole ? plainCut(spelled, ids) : mergeSteps(spelled, first, this.#merges));
     }
     return words;
@@ -174,7 +190,7 @@ export class ByteLevelBpe extends VocabularyTokenizer {
       }
     }
     for (let at = start; at < end; at++) {
-      const id = this.#byteIds[bytes[at]!]!;
+      const id = this.#idOfByte(bytes[at]!, at + 1 === end);
       if (id < 0) {
         this.#forget();
         throw new DataError(
@@ -186,4 +202,27 @@ export class ByteLevelBpe extends VocabularyTokenizer {
     }
     return mergeWord(ids, end - start, this.#merges);
   }
+
+  #idOfByte(byte: number, isLast: boolean): number {
+    return (isLast ? this.#lastByteIds : this.#byteIds)[byte]!;
+  }
+}
+
+/** Keeps a space back until something follows it. */
+function withoutLastSpace(decoder: StreamDecoder): StreamDecoder {
+  let pending = "";
+  const add = (piece: string): string => {
+    if (piece === "") return "";
+    const text = pending + piece;
+    pending = text.endsWith(" ") ? " " : "";
+    return pending === "" ? text : text.slice(0, -1);
+  };
+  return {
+    push: (id) => add(decoder.push(id)),
+    flush() {
+      const text = add(decoder.flush());
+      pending = "";
+      return text;
+    },
+  };
 }

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { parseContents } from "../core/parse-contents.ts";
+import type { ByteLevelBpeParts } from "./byte-level-bpe.ts";
 import { ByteLevelBpe } from "./byte-level-bpe.ts";
 import { Gpt2Words } from "./gpt2-words.ts";
 import type { Cutter } from "./pattern-words.ts";
 import { compilePattern, isolating, matching, PatternWords } from "./pattern-words.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import { readTemplate } from "./sequence-template-json.ts";
+import { readTextNormalizer } from "./text-normalizer.ts";
 import type { Component, TokenizerParts } from "./tokenizer-parts.ts";
 import { flatten, unsupportedPart } from "./tokenizer-parts.ts";
 
@@ -24,7 +26,7 @@ export function isByteLevelBpe(parts: TokenizerParts): boolean {
  */
 export function byteLevelBpeFromJson(parts: TokenizerParts): ByteLevelBpe {
   const { where, model, addedTokens, roles } = parts;
-  const unusual = ["dropout", "continuing_subword_prefix", "end_of_word_suffix"].find((field) => model.fields[field]);
+  const unusual = ["dropout", "continuing_subword_prefix"].find((field) => model.fields[field]);
   if (unusual !== undefined) throw unsupportedPart(where, `setting ${unusual} =`, model.fields[unusual]);
   return new ByteLevelBpe(
     {
@@ -33,7 +35,8 @@ export function byteLevelBpeFromJson(parts: TokenizerParts): ByteLevelBpe {
       addedTokens,
       roles,
       preTokenizer: readPreTokenizer(where, parts.preTokenizer),
-      normalization: readNormalization(where, parts.normalizer),
+      ...readNormalization(where, parts.normalizer),
+      endOfWord: parseContents(where, SuffixSchema, model.fields.end_of_word_suffix ?? null),
       ignoreMerges: model.fields.ignore_merges === true,
       template: readTemplate(where, parts.postProcessor),
     },
@@ -41,12 +44,24 @@ export function byteLevelBpeFromJson(parts: TokenizerParts): ByteLevelBpe {
   );
 }
 
-function readNormalization(where: string, normalizer: Component | null): "NFC" | "NFD" | "NFKC" | "NFKD" | null {
+/** A mark that is not there may be written as an empty one. */
+const SuffixSchema = z
+  .string()
+  .nullable()
+  .transform((suffix) => suffix || null);
+
+/** One of Unicode's forms, or several steps. */
+function readNormalization(
+  where: string,
+  normalizer: Component | null,
+): Pick<ByteLevelBpeParts, "normalization" | "normalizer"> {
   const steps = flatten(where, normalizer, "normalizers");
-  if (steps.length === 0) return null;
   const form = z.enum(["NFC", "NFD", "NFKC", "NFKD"]).safeParse(steps[0]?.type);
-  if (steps.length > 1 || !form.success) throw unsupportedPart(where, "normalizer", normalizer);
-  return form.data;
+  if (normalizer === null || steps.length === 0) return {};
+  if (steps.length === 1 && form.success) return { normalization: form.data };
+  const { normalize, isLocal } = readTextNormalizer(where, normalizer);
+  if (!isLocal) throw unsupportedPart(where, "normalizer", normalizer);
+  return { normalizer: { normalize, json: normalizer } };
 }
 
 const ByteLevelSchema = z.looseObject({

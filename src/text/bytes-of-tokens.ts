@@ -1,4 +1,5 @@
 import { bytesOfSpelling } from "./byte-alphabet.ts";
+import { ByteLevelBpe } from "./byte-level-bpe.ts";
 import { byteToken } from "./byte-tokens.ts";
 import { metaspace } from "./metaspace.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -28,6 +29,7 @@ export function bytesOfTokens(tokenizer: Tokenizer): (Uint8Array | null)[] | nul
 function spellingOf(tokenizer: Tokenizer): ((token: string) => Uint8Array) | null {
   switch (tokenizer.kind) {
     case "byte-level-bpe":
+      if (tokenizer instanceof ByteLevelBpe && tokenizer.endOfWord !== null) return null;
       return (token) => bytesOfSpelling(token) ?? utf8.encode(token);
     case "characters":
       return (token) => utf8.encode(token);

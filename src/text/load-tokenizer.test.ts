@@ -318,12 +318,7 @@ test.each([
   ["an empty token", { ...json, added_tokens: [{ id: 400, content: "" }] }, CheckpointError, /id 400\) is empty/],
   ["Unigram", { model: { type: "Unigram", vocab: [["a", "b"]] } }, CheckpointError, /model\.vocab: \[0\]\[1\]/],
   ["another model", { model: { type: "Odd", vocab: {} } }, UnsupportedError, /model of type "Odd" is not supported/],
-  [
-    "a normalizer",
-    { ...json, normalizer: { type: "Lowercase" } },
-    UnsupportedError,
-    /normalizer \{"type":"Lowercase"\}/,
-  ],
+  ["a normalizer", { ...json, normalizer: { type: "Nmt" } }, UnsupportedError, /normalizer \{"type":"Nmt"\}/],
   ["no words", { ...json, pre_tokenizer: null }, UnsupportedError, /the pre-tokenizer null is not supported/],
   [
     "a way to cut",

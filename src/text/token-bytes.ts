@@ -11,9 +11,12 @@ export class TokenBytes {
   readonly #bytes: (Uint8Array | undefined)[];
   readonly #vocabulary: Vocabulary;
   readonly #added: ReadonlySet<number>;
+  readonly #endOfWord: string | null;
 
-  constructor(vocabulary: Vocabulary) {
+  /** @param endOfWord - What tokens end with that end a word, for which there is a space; null for nothing. */
+  constructor(vocabulary: Vocabulary, endOfWord: string | null = null) {
     this.#vocabulary = vocabulary;
+    this.#endOfWord = endOfWord;
     this.#bytes = new Array(vocabulary.size);
     this.#added = new Set(vocabulary.addedTokens.map((token) => token.id));
   }
@@ -52,9 +55,16 @@ export class TokenBytes {
     const token = this.#vocabulary.tokenOf(id);
     if (token === null) return noBytes;
     // Added tokens are spelled as themselves, not in the byte alphabet.
-    const bytes = (this.#added.has(id) ? null : bytesOfSpelling(token)) ?? utf8.encode(token);
+    const bytes = this.#added.has(id) ? utf8.encode(token) : this.#bytesOfToken(token);
     this.#bytes[id] = bytes;
     return bytes;
+  }
+
+  #bytesOfToken(token: string): Uint8Array {
+    const end = this.#endOfWord;
+    if (end === null || !token.endsWith(end)) return bytesOfSpelling(token) ?? utf8.encode(token);
+    const word = token.slice(0, -end.length);
+    return Uint8Array.of(...(bytesOfSpelling(word) ?? utf8.encode(word)), 0x20);
   }
 }
 
