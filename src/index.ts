@@ -72,7 +72,7 @@ export { composite, contactSheet, crop, filledPicture } from "./images/picture.t
 export { picturesOfTensor, tensorOfPictures } from "./images/picture-tensor.ts";
 export { readPng } from "./images/png-reader.ts";
 export { writePng } from "./images/png-writer.ts";
-export { readPicture } from "./images/read-picture.ts";
+export { readFrames, readPicture } from "./images/read-picture.ts";
 export type { Resampling } from "./images/resize.ts";
 export { resize, resizeSquare } from "./images/resize.ts";
 export { bertClassifier } from "./models/bert-families.ts";

@@ -8,7 +8,7 @@ import { writeGif } from "./gif-writer.ts";
 import type { Picture } from "./picture.ts";
 import { composite, filledPicture } from "./picture.ts";
 import { writePng } from "./png-writer.ts";
-import { pictureFormat, readPicture } from "./read-picture.ts";
+import { pictureFormat, readFrames, readPicture } from "./read-picture.ts";
 
 /** A smooth picture: what is lost in JPEG is small. */
 const [width, height] = [37, 21];
@@ -140,4 +140,25 @@ test("frames that cover a part leave what is there, and take away what they are 
   expect([...Buffer.concat(ours.map(({ picture }) => composite(picture).bytes))]).toEqual([
     ...composite({ width: 4, height: 12, channels: 4, bytes: data }).bytes,
   ]);
+});
+
+test("frames of an animated WebP, and the one of a still picture", async () => {
+  const colours = [
+    [255, 0, 0, 255],
+    [0, 0, 255, 255],
+  ];
+  const inputs = colours.map((colour) => Buffer.from(writePng(filledPicture(4, 3, colour))));
+  const webp = await sharp(inputs, { join: { animated: true } })
+    .webp({ lossless: true, delay: [40, 70] })
+    .toBuffer();
+  const frames = await readFrames(new Uint8Array(webp));
+  expect(frames.map(({ picture, duration }) => [picture.width, picture.height, duration])).toEqual([
+    [4, 3, 40],
+    [4, 3, 70],
+  ]);
+  expect(frames.map(({ picture }) => composite(picture))).toEqual(
+    colours.map((colour) => filledPicture(4, 3, colour.slice(0, 3))),
+  );
+  expect(await readFrames(files.png)).toEqual([{ picture: smooth, duration: 0 }]);
+  await expect(readFrames(new Uint8Array(webp), { maxPixels: 23 })).rejects.toThrow("4 × 6 are more than 23 pixels");
 });

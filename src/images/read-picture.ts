@@ -1,10 +1,11 @@
 import jpeg from "jpeg-js";
 import { DataError } from "../core/errors.ts";
+import type { Frame } from "./gif-reader.ts";
 import { readGif } from "./gif-reader.ts";
 import type { Picture, ReadPictureOptions } from "./picture.ts";
 import { checkPictureSize, maxPixels } from "./picture.ts";
 import { pngSignature, readPng } from "./png-reader.ts";
-import { readWithSharp } from "./sharp.ts";
+import { readFramesWithSharp, readWithSharp } from "./sharp.ts";
 
 /** Formats by their first bytes. */
 export type PictureFormat = "png" | "jpeg" | "gif" | "other";
@@ -35,6 +36,19 @@ export async function readPicture(bytes: Uint8Array, options: ReadPictureOptions
     if (first) return first.picture;
   }
   return readWithSharp(bytes, options);
+}
+
+/**
+ * All pictures of a file, each as it is seen: of GIF, and with the package `sharp` of animated WebP; of anything else one.
+ *
+ * @throws {DataError} as {@link readPicture} does, of all pictures together.
+ * @throws {UnsupportedError} when the package is needed and not there.
+ */
+export async function readFrames(bytes: Uint8Array, options: ReadPictureOptions = {}): Promise<Frame[]> {
+  const format = pictureFormat(bytes);
+  if (format === "gif") return readGif(bytes, options);
+  if (format === "other" && bytes.length > 0) return readFramesWithSharp(bytes, options);
+  return [{ picture: await readPicture(bytes, options), duration: 0 }];
 }
 
 /**

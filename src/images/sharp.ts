@@ -1,7 +1,8 @@
 import type Sharp from "sharp";
 import { DataError, UnsupportedError } from "../core/errors.ts";
+import type { Frame } from "./gif-reader.ts";
 import type { Picture, ReadPictureOptions } from "./picture.ts";
-import { checkPictureSize } from "./picture.ts";
+import { checkPictureSize, crop } from "./picture.ts";
 
 /**
  * The library that reads what this project does not read itself; an optional one.
@@ -27,19 +28,49 @@ async function loadSharp(what: string): Promise<typeof Sharp> {
  * @throws {UnsupportedError} when the package is not there.
  * @throws {DataError} when the file is damaged, too large or of no known format.
  */
-export async function readWithSharp(bytes: Uint8Array, options: ReadPictureOptions = {}): Promise<Picture> {
-  const { name = "picture" } = options;
-  const sharp = await loadSharp(name);
-  try {
+export function readWithSharp(bytes: Uint8Array, options: ReadPictureOptions = {}): Promise<Picture> {
+  return withSharp(options, async (sharp) => {
     const image = sharp(bytes, { limitInputPixels: false, failOn: "truncated" });
     const { width, height } = await image.metadata();
     checkPictureSize(width, height, options);
+    const upright = image.autoOrient().toColourspace("srgb").raw({ depth: "uchar" });
+    const { data, info } = await upright.toBuffer({ resolveWithObject: true });
+    return ofChannels(info.width, info.height, info.channels, data);
+  });
+}
+
+/**
+ * All pictures of an animation in a format that `sharp` reads, such as WebP; of a still one, that one.
+ *
+ * @throws {UnsupportedError} when the package is not there.
+ * @throws {DataError} when the file is damaged, its pictures together are too large, or it is of no known format.
+ */
+export function readFramesWithSharp(bytes: Uint8Array, options: ReadPictureOptions = {}): Promise<Frame[]> {
+  return withSharp(options, async (sharp) => {
+    const image = sharp(bytes, { limitInputPixels: false, failOn: "truncated", animated: true });
+    const { width, pages = 1, pageHeight, height, delay = [] } = await image.metadata();
+    checkPictureSize(width, (pageHeight ?? height) * pages, options);
     const { data, info } = await image
-      .autoOrient()
       .toColourspace("srgb")
       .raw({ depth: "uchar" })
       .toBuffer({ resolveWithObject: true });
-    return ofChannels(info.width, info.height, info.channels, data);
+    const all = ofChannels(info.width, info.height, info.channels, data);
+    const own = info.height / pages;
+    return Array.from({ length: pages }, (_, i) => ({
+      picture: crop(all, 0, i * own, info.width, own),
+      duration: delay[i] ?? 0,
+    }));
+  });
+}
+
+/** What is read with the library; its complaints in one line. */
+async function withSharp<Result>(
+  { name = "picture" }: ReadPictureOptions,
+  read: (sharp: typeof Sharp) => Promise<Result>,
+): Promise<Result> {
+  const sharp = await loadSharp(name);
+  try {
+    return await read(sharp);
   } catch (error) {
     if (error instanceof DataError) throw error;
     const why = error instanceof Error ? error.message.split("\n")[0] : String(error);

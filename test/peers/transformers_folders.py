@@ -51,7 +51,7 @@ def load(folder, class_name):
 def outputs_of(model, inputs):
     with torch.no_grad():
         out = model(**{key: torch.tensor(value) for key, value in inputs.items()})
-    names = ("logits", "prediction_logits", "seq_relationship_logits", "last_hidden_state")
+    names = ("logits", "prediction_logits", "seq_relationship_logits", "last_hidden_state", "image_embeds", "text_embeds")
     return {name: out[name].flatten().tolist() for name in names if out.get(name) is not None}
 
 
