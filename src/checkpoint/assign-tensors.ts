@@ -15,12 +15,14 @@ export interface Placement {
   readonly transposed?: boolean;
   /** Row i of ours is row `rows[i]` of the file's; without, they are in the same order. */
   readonly rows?: Int32Array | undefined;
+  /** Filters: ours are `[out, rows, columns, channels]`, the file's `[out, channels, rows, columns]`. */
+  readonly filters?: boolean | undefined;
   /** Ours is what the file holds, plus this. */
   readonly shift?: number | undefined;
 }
 
 /** How a file stores values of ours, and what shape ours are. */
-export type StoredForm = Pick<Placement, "transposed" | "rows" | "shift"> & {
+export type StoredForm = Pick<Placement, "transposed" | "rows" | "filters" | "shift"> & {
   readonly tensor: { readonly shape: Shape };
 };
 
@@ -104,17 +106,31 @@ export function writableTensors(placements: Iterable<Placement>): WritableTensor
 }
 
 /** Values as the file has them → as ours are. */
-export function fromStored({ tensor, transposed, rows, shift = 0 }: StoredForm, stored: Float32Array): Float32Array {
+export function fromStored(form: StoredForm, stored: Float32Array): Float32Array {
+  const { tensor, transposed, rows, shift = 0 } = form;
+  if (form.filters) return eachTransposed(stored, tensor.shape.slice(3), tensor.shape[0]);
   const values = transposed ? transpose(stored, tensor.shape.toReversed()) : stored;
   const ordered = rows ? orderRows(values, rows, (from, to) => [from, to]) : values;
   return shift === 0 ? ordered : ordered.map((value) => value + shift);
 }
 
 /** Values as ours are → as the file has them. */
-export function toStored({ tensor, transposed, rows, shift = 0 }: StoredForm, values: Float32Array): Float32Array {
+export function toStored(form: StoredForm, values: Float32Array): Float32Array {
+  const { tensor, transposed, rows, shift = 0 } = form;
+  if (form.filters) return eachTransposed(values, tensor.shape.slice(1, 3), tensor.shape[0]);
   const plain = shift === 0 ? values : values.map((value) => value - shift);
   const ordered = rows ? orderRows(plain, rows, (from, to) => [to, from]) : plain;
   return transposed ? transpose(ordered, tensor.shape) : ordered;
+}
+
+/** `count` matrices, each of so many rows as the lengths make together, one after the other → their transposes. */
+function eachTransposed(values: Float32Array, lengths: Shape, count = 1): Float32Array {
+  const [rows, each] = [lengths.reduce((product, length) => product * length, 1), values.length / count];
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < count; i++) {
+    out.set(transpose(values.subarray(i * each, (i + 1) * each), [rows, each / rows]), i * each);
+  }
+  return out;
 }
 
 /** Rows of `values` in another order: where(rows[i], i) says from which row to which. */
@@ -191,7 +207,9 @@ export function transpose(values: Float32Array, [rows = 0, columns = 0]: Shape):
   return out;
 }
 
-function storedShape({ name, tensor, transposed }: Placement): Shape {
+function storedShape({ name, tensor, transposed, filters }: Placement): Shape {
+  const [out = 0, rows = 0, columns = 0, channels = 0] = tensor.shape;
+  if (filters) return [out, channels, rows, columns];
   if (!transposed) return tensor.shape;
   if (tensor.shape.length === 2) return tensor.shape.toReversed();
   throw new CheckpointError(`${name}: only a matrix can be stored transposed, this is ${formatShape(tensor.shape)}`);

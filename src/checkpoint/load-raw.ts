@@ -18,10 +18,10 @@ export interface Fault {
  * where only its numbers can be asked for: transposed, changed, or of a type that memory does not have.
  */
 export function rawFormat(
-  { transposed = false, shift = 0 }: Pick<Placement, "transposed" | "shift">,
+  { transposed = false, filters = false, shift = 0 }: Pick<Placement, "transposed" | "filters" | "shift">,
   info: TensorInfo,
 ): RawFormat | null {
-  if (shift !== 0 || info.rawDiffers !== (transposed ? "transposed" : undefined)) return null;
+  if (filters || shift !== 0 || info.rawDiffers !== (transposed ? "transposed" : undefined)) return null;
   return info.dtype === "F32" ? "float32" : (formatOfFileType[info.dtype] ?? null);
 }
 

@@ -11,6 +11,8 @@ import type { Initializer } from "./parameters.ts";
 /** Sizes and start of a {@link CrossAttention}. */
 export interface CrossAttentionOptions {
   readonly width: number;
+  /** Of what keys and values are made of; the same as `width` when left out. */
+  readonly textWidth?: number;
   readonly heads: number;
   /** Width of one head. */
   readonly headDim: number;
@@ -38,16 +40,16 @@ export class CrossAttention {
   readonly #options: CrossAttentionOptions;
 
   constructor(options: CrossAttentionOptions, init: Initializer) {
-    const { width, heads, headDim, qkv } = options;
+    const { width, textWidth = width, heads, headDim, qkv } = options;
     const inner = heads * headDim;
     this.query = new Linear(width, inner, qkv, init);
-    this.key = new Linear(width, inner, qkv, init);
-    this.value = new Linear(width, inner, qkv, init);
+    this.key = new Linear(textWidth, inner, qkv, init);
+    this.value = new Linear(textWidth, inner, qkv, init);
     this.projection = new Linear(inner, width, options.projection, init);
     this.#options = options;
   }
 
-  /** What is read of a text `[batch, keys, width]`, the same for every query. */
+  /** What is read of a text `[batch, keys, textWidth]`, the same for every query. */
   remember(text: Tensor, random: ForwardOptions["random"] = null): Remembered {
     return { key: this.key.forward(text, { random }), value: this.value.forward(text, { random }) };
   }
