@@ -7,6 +7,9 @@ import type { Placement } from "../../src/checkpoint/assign-tensors.ts";
 import { toStored } from "../../src/checkpoint/assign-tensors.ts";
 import { openSafetensors } from "../../src/checkpoint/safetensors-file.ts";
 import type { TensorSource } from "../../src/checkpoint/tensor-source.ts";
+import { latentDivergence } from "../../src/models/pictures/autoencoder.ts";
+import { autoencoderPart } from "../../src/models/pictures/autoencoder-folder.ts";
+import type { DiffusersPart } from "../../src/models/pictures/diffusers-folder.ts";
 import { openDiffusersPart, placementsOf, writeDiffusersPart } from "../../src/models/pictures/diffusers-folder.ts";
 import { unetPart } from "../../src/models/pictures/unet-folder.ts";
 import type { Parameter } from "../../src/nn/parameters.ts";
@@ -65,14 +68,33 @@ describe.each(backends)("on %s", (_, backend) => {
       await expectGradients(model, placementsOf(unetPart, model), recorded);
     }),
   );
+
+  test("autoencoder", () =>
+    withRecorded("autoencoder", async (recorded) => {
+      const model = await openDiffusersPart(autoencoderPart, join(fixtures, "autoencoder"), backend);
+      const moments = model.encode(await input(recorded, "pictures", backend));
+      const [divergence, decoded] = [latentDivergence(moments), model.decode(moments.mean)];
+      const made = { mean: moments.mean, log_variance: moments.logVariance, kl: divergence, decoded };
+      const values = await Promise.all(
+        Object.entries(made).map(async ([name, tensor]) => [name, await tensor.floats()] as const),
+      );
+      weighted(decoded).add(divergence.sum()).backward();
+      for (const [name, own] of values) expectClose(own, await recorded.read(name), closely);
+      await expectGradients(model, placementsOf(autoencoderPart, model), recorded);
+    }));
 });
 
-test.each(["unet", "unet-linear"])("%s is written as it was read", async (name) => {
+test.each([
+  ["unet", unetPart],
+  ["unet-linear", unetPart],
+  ["autoencoder", autoencoderPart],
+] as const)("%s is written as it was read", async (name, known) => {
   const [[, backend]] = backends as readonly [(typeof backends)[number]];
-  const folder = await mkdtemp(join(tmpdir(), "stemma-unet-"));
+  const part = known as DiffusersPart<unknown, object>;
+  const folder = await mkdtemp(join(tmpdir(), "stemma-pictures-"));
   try {
-    const target = join(folder, "unet");
-    await writeDiffusersPart(unetPart, await openDiffusersPart(unetPart, join(fixtures, name), backend), target);
+    const target = join(folder, "part");
+    await writeDiffusersPart(part, await openDiffusersPart(part, join(fixtures, name), backend), target);
     const [theirs, ours] = await Promise.all([join(fixtures, name), target].map((at) => filesOf(at)));
     expect(ours?.weights).toEqual(theirs?.weights);
     for (const [key, value] of Object.entries(ours?.config ?? {})) {

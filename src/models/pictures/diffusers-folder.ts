@@ -34,6 +34,8 @@ export interface DiffusersPart<Settings, Model extends object> {
   create(settings: Settings, init: Initializer): Model;
   /** From paths of ours to names in files, one after the other. */
   readonly renamings: readonly (readonly [RegExp, string])[];
+  /** From other names in files, which older versions wrote, to those. */
+  readonly spellings?: readonly (readonly [RegExp, string])[];
   /** How a parameter is stored, where that is not by its shape alone. */
   stored?(name: string, parameter: Parameter, settings: Settings): Partial<Placement>;
 }
@@ -45,7 +47,7 @@ export function placementsOf<Settings, Model extends object>(
 ): Placement[] {
   const settings = part.settingsOf(model);
   return [...parameters(model)].map(([path, tensor]) => {
-    const name = part.renamings.reduce((text, [from, to]) => text.replace(from, to), path);
+    const name = respelled(path, part.renamings);
     return { name, tensor, filters: tensor.shape.length === 4, ...part.stored?.(name, tensor, settings) };
   });
 }
@@ -73,11 +75,15 @@ export async function openDiffusersPart<Settings, Model extends object>(
   try {
     const numbers = source.names().reduce((sum, tensor) => sum + elementCount(source.info(tensor).shape), 0);
     const model = part.create(settings, new Initializer(backend, null, numbers));
-    await assignTensors(placementsOf(part, model), source);
+    await assignTensors(placementsOf(part, model), source, (inFile) => respelled(inFile, part.spellings ?? []));
     return model;
   } finally {
     await source.close();
   }
+}
+
+function respelled(name: string, spellings: readonly (readonly [RegExp, string])[]): string {
+  return spellings.reduce((text, [from, to]) => text.replace(from, to), name);
 }
 
 /** Writes a model as a folder that diffusers opens; it is complete or absent. */
