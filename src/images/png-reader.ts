@@ -121,20 +121,22 @@ function colourByPalette(picture: Picture, samples: Uint16Array, parts: PngParts
 function colour(picture: Picture, samples: Uint16Array, { layout, transparency }: PngParts): void {
   const count = samplesOf[layout.colourType] ?? 1;
   const colours = count < 3 ? 1 : 3;
-  const scale = 255 / (2 ** layout.depth - 1);
-  const alphaOf = (pixel: Uint16Array): number => {
-    if (count !== colours) return Math.round((pixel[colours] ?? 0) * scale);
-    return transparency && isClear(pixel, transparency) ? 0 : 255;
+  const max = 2 ** layout.depth - 1;
+  const { channels, bytes } = picture;
+  const alphaAt = (from: number): number => {
+    if (count !== colours) return Math.round(((samples[from + colours] ?? 0) * 255) / max);
+    return transparency && isClear(samples, from, colours, transparency) ? 0 : 255;
   };
-  for (let i = 0; i < picture.width * picture.height; i++) {
-    const pixel = samples.subarray(i * count, (i + 1) * count);
-    const to = i * picture.channels;
-    for (let c = 0; c < 3; c++) picture.bytes[to + c] = Math.round((pixel[c % colours] ?? 0) * scale);
-    if (picture.channels === 4) picture.bytes[to + 3] = alphaOf(pixel);
+  for (let from = 0, to = 0; to < bytes.length; from += count, to += channels) {
+    for (let c = 0; c < 3; c++) bytes[to + c] = Math.round(((samples[from + (c % colours)] ?? 0) * 255) / max);
+    if (channels === 4) bytes[to + 3] = alphaAt(from);
   }
 }
 
 /** Whether a pixel has the one colour, of two bytes a sample, that covers nothing. */
-function isClear(pixel: Uint16Array, clear: Uint8Array): boolean {
-  return pixel.every((sample, c) => sample === (((clear[2 * c] ?? 0) << 8) | (clear[2 * c + 1] ?? 0)));
+function isClear(samples: Uint16Array, from: number, colours: number, clear: Uint8Array): boolean {
+  for (let c = 0; c < colours; c++) {
+    if (samples[from + c] !== (((clear[2 * c] ?? 0) << 8) | (clear[2 * c + 1] ?? 0))) return false;
+  }
+  return true;
 }

@@ -4,6 +4,7 @@ import type { Named, Retrieval } from "../eval/retrieval.ts";
 import { nearestByPixels, retrieval } from "../eval/retrieval.ts";
 import type { PictureTextModel } from "../generate/picture-text.ts";
 import { embedDescriptions, embedPictures } from "../generate/picture-text.ts";
+import { similarity } from "../generate/similarity.ts";
 import type { Picture } from "../images/picture.ts";
 import type { Metrics } from "../train/run.ts";
 
@@ -37,7 +38,7 @@ export async function evaluate(
   );
   const similarities = (picture: number): Float32Array => {
     const vector = vectors[picture] ?? new Float32Array(0);
-    return Float32Array.from(texts, (text) => vector.reduce((sum, value, i) => sum + value * (text[i] ?? 0), 0));
+    return Float32Array.from(texts, (text) => similarity("dot", vector, text));
   };
   return retrieval(similarities, names, own);
 }
