@@ -17,6 +17,8 @@ import { benchmarkEvaluation, evaluationTable } from "./evaluation-benchmark.ts"
 import { findPython, peftRemedy, pythonRemedy } from "./find-python.ts";
 import type { Precision } from "./machine-limits.ts";
 import { MachineLimits } from "./machine-limits.ts";
+import type { PicturesResult } from "./pictures-benchmark.ts";
+import { benchmarkPictures, picturesTable } from "./pictures-benchmark.ts";
 import type { ShapeName } from "./shapes.ts";
 import { shapes } from "./shapes.ts";
 import { formatNumber } from "./table.ts";
@@ -25,7 +27,7 @@ import { benchmarkTokenizer, tokenizerTable } from "./tokenizer-benchmark.ts";
 import type { TrainingResult } from "./training-benchmark.ts";
 import { benchmarkTraining, trainingTable } from "./training-benchmark.ts";
 
-const parts = ["training", "adapters", "decoding", "batching", "tokenizer", "evaluation"] as const;
+const parts = ["training", "adapters", "decoding", "batching", "tokenizer", "evaluation", "pictures"] as const;
 
 interface Options {
   readonly only: readonly (typeof parts)[number][];
@@ -49,6 +51,7 @@ const decoding = options.only.includes("decoding") ? await measureDecoding() : [
 const batching = options.only.includes("batching") ? await measureBatching() : [];
 const tokenizer = options.only.includes("tokenizer") ? await measureTokenizer() : [];
 const evaluation = options.only.includes("evaluation") ? await measureEvaluation() : [];
+const pictures = options.only.includes("pictures") ? await measurePictures() : [];
 for (const note of notes) print(`\nNot measured: ${note}`);
 if (options.json !== undefined) await writeRecord(options.json);
 tell(`done in ${formatNumber((performance.now() - started) / 1000)} s`);
@@ -124,6 +127,17 @@ async function measureEvaluation(): Promise<EvaluationResult[]> {
   return results;
 }
 
+async function measurePictures(): Promise<PicturesResult[]> {
+  tell("convolutions beside PyTorch");
+  const python = options.python ?? findPython(["torch"]);
+  if (python === null) notes.add(pythonRemedy);
+  const plan = { threads: options.threads, rounds: options.repeats, python };
+  const results = await benchmarkPictures(plan, limits, (why) => notes.add(why));
+  print("\n3×3 convolutions in float32, forwards and with both gradients (best of a turn, medians of turns)\n");
+  print(...picturesTable(results));
+  return results;
+}
+
 function describeShape(name: ShapeName): string {
   const { model, layers, heads, width, context, batch, vocabulary } = shapes[name];
   const size = `${layers} layers, ${heads} heads, width ${width}`;
@@ -134,14 +148,14 @@ async function writeRecord(path: string): Promise<void> {
   const about = { stemma: packageVersion(), machine: describeMachine(), limits: limits.summary() };
   await writeFile(
     path,
-    `${JSON.stringify({ ...about, training, adapters, decoding, batching, tokenizer, evaluation, notMeasured: [...notes] }, null, 2)}\n`,
+    `${JSON.stringify({ ...about, training, adapters, decoding, batching, tokenizer, evaluation, pictures, notMeasured: [...notes] }, null, 2)}\n`,
   );
 }
 
 function readOptions(): Options {
   return new Command("npm run bench --")
     .description(
-      "Measures training, adapters, decoding, batching, tokenizers and evaluation beside other programs and the machine's limits.",
+      "Measures training, adapters, decoding, batching, tokenizers, evaluation and convolutions beside other programs and the machine's limits.",
     )
     .addOption(listOption("--only <parts>", "parts to run", parts))
     .addOption(listOption("--shapes <shapes>", "shapes to train", Object.keys(shapes)))
