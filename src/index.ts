@@ -19,7 +19,7 @@ export { FileError, InterruptedError, NetworkError } from "./core/errors.ts";
 export { readConversations } from "./data/conversations.ts";
 export { readDocuments } from "./data/documents.ts";
 export { evaluationWindows } from "./data/evaluation-windows.ts";
-export { loadPictures, openPicture } from "./data/load-pictures.ts";
+export { openPicture, preparedPicture } from "./data/load-pictures.ts";
 export type { MaskedBatch, MaskingTokens } from "./data/masked-words.ts";
 export { maskedWindows, maskWords } from "./data/masked-words.ts";
 export { prefixWindows } from "./data/prefix-windows.ts";

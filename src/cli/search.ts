@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { machineSettings, openMachine } from "../backend/machine-settings.ts";
 import { SettingsError } from "../core/errors.ts";
-import { openPicture, prepared } from "../data/load-pictures.ts";
+import { openPicture, preparedPicture } from "../data/load-pictures.ts";
 import { picturesIn } from "../data/picture-rows.ts";
 import { embedDescriptions, embedPictures, openPictureText } from "../generate/picture-text.ts";
 import { similarity } from "../generate/similarity.ts";
@@ -61,7 +61,7 @@ export const search = defineCommand({
     const signal = io.stopSignal();
     const opened = await openPictureText(settings.model, await openMachine(settings, io));
     const { imageSize } = opened.model.settings.vision;
-    const read = async (file: string): Promise<Picture> => prepared(await openPicture(file), imageSize);
+    const read = async (file: string): Promise<Picture> => preparedPicture(await openPicture(file), imageSize);
     const indexed = await index(settings.pictures, read, (pictures) => embedPictures(opened, pictures, signal));
     if (like !== undefined) {
       const [vector = new Float32Array(0)] = await embedPictures(opened, [await read(like)], signal);

@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { DataError } from "../core/errors.ts";
+import { DataError, FileError } from "../core/errors.ts";
 import { turnEventLoopWhenDue } from "../core/event-loop.ts";
 import { fileError } from "../files/file-error.ts";
 import type { Picture } from "../images/picture.ts";
 import { composite } from "../images/picture.ts";
 import { readPicture } from "../images/read-picture.ts";
 import { resizeSquare } from "../images/resize.ts";
+import { BadRows } from "./bad-rows.ts";
+import type { PictureRow } from "./picture-rows.ts";
 
 /** The largest file that is read as a picture. */
 const mostBytes = 2 ** 28;
@@ -36,26 +38,44 @@ function ofDataUrl(url: string): Uint8Array {
 /**
  * The square in the middle of a picture as a model sees it: on white, `size` pixels wide, by CLIP's cubic filter.
  */
-export function prepared(picture: Picture, size: number): Picture {
+export function preparedPicture(picture: Picture, size: number): Picture {
   return resizeSquare(composite(picture), size, "bicubic");
 }
 
+/** Rows with their pictures, in the same order. */
+export interface DescribedPictures {
+  readonly rows: readonly PictureRow[];
+  readonly pictures: readonly Picture[];
+}
+
 /**
- * Pictures of files as {@link prepared} makes them, in their order; a file that is named twice is read once. They stay
- * in memory as bytes: 3 · size² for each.
+ * Pictures of rows as {@link preparedPicture} makes them; a file that is named twice is read once. They stay in memory as bytes:
+ * 3 · size² for each.
  *
- * @throws {DataError} naming the first that cannot be read.
+ * @param bad - What is done with a row whose picture is not there, or is none.
+ * @throws {DataError} naming row and picture, where such a row is an error.
  * @throws {unknown} the reason of `signal` when that is aborted.
  */
-export async function loadPictures(paths: readonly string[], size: number, signal?: AbortSignal): Promise<Picture[]> {
+export async function loadPictures(
+  rows: readonly PictureRow[],
+  size: number,
+  bad = new BadRows(),
+  signal?: AbortSignal,
+): Promise<DescribedPictures> {
   const known = new Map<string, Picture>();
-  const pictures: Picture[] = [];
-  for (const path of paths) {
+  const found: { row: PictureRow; picture: Picture }[] = [];
+  for (const row of rows) {
     await turnEventLoopWhenDue();
     signal?.throwIfAborted();
-    const picture = known.get(path) ?? prepared(await openPicture(path), size);
-    known.set(path, picture);
-    pictures.push(picture);
+    try {
+      const picture = known.get(row.picture) ?? preparedPicture(await openPicture(row.picture), size);
+      known.set(row.picture, picture);
+      found.push({ row, picture });
+    } catch (error) {
+      if (!(error instanceof DataError || error instanceof FileError)) throw error;
+      bad.add(new DataError(`${row.where}: ${error.message}`, { cause: error }));
+    }
   }
-  return pictures;
+  bad.refuseNone(found.length);
+  return { rows: found.map(({ row }) => row), pictures: found.map(({ picture }) => picture) };
 }

@@ -6,6 +6,7 @@ import { filledPicture } from "../images/picture.ts";
 import { writePng } from "../images/png-writer.ts";
 import { BadRows } from "./bad-rows.ts";
 import { loadPictures, openPicture } from "./load-pictures.ts";
+import type { PictureRow } from "./picture-rows.ts";
 import { picturesIn, readPictureRows } from "./picture-rows.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "stemma-pictures-"));
@@ -93,11 +94,15 @@ test.each([
 
 test("pictures become squares of one size; what is none, or is not here, is named", async () => {
   const path = made("load", { "a.png": red, "b.png": "no picture" });
-  const [first, second] = await loadPictures([join(path, "a.png"), join(path, "a.png")], 2);
-  expect(first).toEqual(filledPicture(2, 2, [255, 0, 0]));
-  expect(second).toBe(first);
-  await expect(loadPictures([join(path, "b.png")], 2)).rejects.toThrow(`${join(path, "b.png")}: cannot be read (`);
-  await expect(loadPictures([join(path, "c.png")], 2)).rejects.toThrow(join(path, "c.png"));
+  const row = (name: string): PictureRow => ({ ...nothing, where: name, picture: join(path, name), text: "a" });
+  const { pictures } = await loadPictures([row("a.png"), row("a.png")], 2);
+  expect(pictures[0]).toEqual(filledPicture(2, 2, [255, 0, 0]));
+  expect(pictures[1]).toBe(pictures[0]);
+  await expect(loadPictures([row("b.png")], 2)).rejects.toThrow(`b.png: ${join(path, "b.png")}: cannot be read (`);
+  await expect(loadPictures([row("c.png")], 2)).rejects.toThrow(`c.png: ${join(path, "c.png")}: cannot read`);
+  const bad = new BadRows("skip");
+  expect((await loadPictures([row("b.png"), row("a.png")], 2, bad)).rows).toEqual([row("a.png")]);
+  expect(bad.count).toBe(1);
   await expect(openPicture("https://x.org/a.png")).rejects.toThrow("pictures are not fetched; save it as a file");
   await expect(openPicture("data:image/png,abc")).rejects.toThrow("is no picture in base64");
 });

@@ -1,18 +1,12 @@
 import type { Backend } from "../backend/kernels.ts";
+import type { DescribedPictures } from "../data/load-pictures.ts";
 import type { PictureRow } from "../data/picture-rows.ts";
 import type { Named, Retrieval } from "../eval/retrieval.ts";
 import { nearestByPixels, retrieval } from "../eval/retrieval.ts";
 import type { PictureTextModel } from "../generate/picture-text.ts";
 import { embedDescriptions, embedPictures } from "../generate/picture-text.ts";
 import { similarity } from "../generate/similarity.ts";
-import type { Picture } from "../images/picture.ts";
 import type { Metrics } from "../train/run.ts";
-
-/** Rows with their pictures, in the same order. */
-export interface DescribedPictures {
-  readonly rows: readonly PictureRow[];
-  readonly pictures: readonly Picture[];
-}
 
 /** The names of pictures, all different, and which of them each has. */
 function namesOf(rows: readonly PictureRow[]): { names: Named[]; own: number[] } {

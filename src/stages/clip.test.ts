@@ -78,6 +78,20 @@ test("a run that was stopped goes on bit for bit", async () => {
   expect(weights("stopped").equals(weights("whole"))).toBe(true);
 });
 
+test("a row whose picture is not there, or is none, is named or left out", async () => {
+  writeFileSync(at("pictures/text.png"), "no picture");
+  const rows = ["red-0.png", "blue-0.png", "text.png", "nowhere.png"].map((file_name) => ({
+    file_name,
+    text: file_name,
+  }));
+  writeFileSync(at("pictures/some.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const data = { data: [at("pictures/some.jsonl")], validation: [], validationShare: 0, steps: 1 };
+  await expect(run("some", data)).rejects.toThrow(`some.jsonl, line 3: ${at("pictures/text.png")}: cannot be read (`);
+  const notes = await run("some", { ...data, badRows: "skip" });
+  expect(notes).toMatch(/left out 2 bad rows:\n.*line 3: .*\n.*line 4: .*nowhere\.png: cannot read/);
+  expect(notes).toContain("2 pictures of 2 texts to learn from, none held out");
+});
+
 test("settings and data that do not fit are named", async () => {
   await expect(run("bad", { patchSize: 3 })).rejects.toThrow("patch-size: 3 does not divide an image size of 8");
   await expect(run("bad", { heads: 3 })).rejects.toThrow("heads: 3 do not divide a width of 8");
@@ -86,5 +100,7 @@ test("settings and data that do not fit are named", async () => {
   );
   const row = JSON.stringify({ file_name: "red-0.png", text: "the same" });
   writeFileSync(at("pictures/one.jsonl"), `${row}\n`);
-  await expect(run("bad", { data: [at("pictures/one.jsonl")] })).rejects.toThrow("pictures have the same text");
+  await expect(run("bad", { data: [at("pictures/one.jsonl")] })).rejects.toThrow(
+    "data: 1 picture of one text; there has",
+  );
 });

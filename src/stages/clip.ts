@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
+import { counted } from "../core/counted.ts";
 import { DataError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { contrastiveBatches, drawText, textCount } from "../data/described-pictures.ts";
 import type { HeldOut } from "../data/hold-out.ts";
+import type { DescribedPictures } from "../data/load-pictures.ts";
 import { loadPictures } from "../data/load-pictures.ts";
 import type { PictureRow } from "../data/picture-rows.ts";
 import { readPictureRows } from "../data/picture-rows.ts";
@@ -19,7 +21,6 @@ import { trainedParameters } from "../nn/parameters.ts";
 import { epochSteps } from "../train/epoch-batches.ts";
 import { clipLoss, siglipLoss } from "../train/objectives/contrastive.ts";
 import type { MicroBatch } from "../train/run.ts";
-import type { DescribedPictures } from "./clip-evaluation.ts";
 import { evaluate, measure, measureBaseline, saying } from "./clip-evaluation.ts";
 import { checkClipSizes, newClip, openStartedClip } from "./clip-model.ts";
 import { ClipStageSettings } from "./clip-settings.ts";
@@ -56,10 +57,11 @@ export const clip = defineStage({
     const started = await openStartedClip(settings, environment, backend);
     if (!started) checkClipSizes(settings);
     const imageSize = started?.model.settings.vision.imageSize ?? settings.imageSize;
-    const training = await load(parts.training, imageSize, signal);
-    const heldOut = await load(parts.heldOut, imageSize, signal);
+    const training = await load(parts.training, imageSize, settings, environment);
+    const heldOut = await load(parts.heldOut, imageSize, settings, environment);
     const opened = started ?? newClip(settings, training.rows, training.pictures, backend);
     const count = textCount(training.rows);
+    refuseOneText(count, training.rows.length);
     note(`${training.rows.length} pictures of ${count} texts to learn from, ${heldOut.rows.length || "none"} held out`);
     const baseline = folder.checkpoint ? null : await measureBaseline(backend, training, heldOut);
     if (baseline) note(`the nearest picture by pixels would name those held out so: ${saying(baseline)}`);
@@ -106,17 +108,23 @@ async function readParts(
 ): Promise<HeldOut<PictureRow>> {
   const read = (paths: readonly string[]): Promise<PictureRow[]> =>
     readNotingBad(settings, { note, signal }, (bad) => readPictureRows(paths, bad));
-  const parts = await readHeldOut(settings, read, ({ picture }) => picture);
-  const count = textCount(parts.training);
-  if (count > 1) return parts;
-  throw new DataError(
-    `data: all ${parts.training.length} pictures have the same text; there has to be another to tell it from`,
-  );
+  return readHeldOut(settings, read, ({ picture }) => picture);
 }
 
-async function load(rows: readonly PictureRow[], size: number, signal: AbortSignal): Promise<DescribedPictures> {
-  const paths = rows.map(({ picture }) => picture);
-  return { rows, pictures: await loadPictures(paths, size, signal) };
+async function load(
+  rows: readonly PictureRow[],
+  size: number,
+  settings: ClipStageSettings,
+  { note, signal }: StageEnvironment,
+): Promise<DescribedPictures> {
+  if (rows.length === 0) return { rows, pictures: [] };
+  return readNotingBad(settings, { note, signal }, (bad) => loadPictures(rows, size, bad, signal));
+}
+
+/** @throws {DataError} when there is nothing to tell a text from. */
+function refuseOneText(count: number, pictures: number): void {
+  if (count > 1) return;
+  throw new DataError(`data: ${counted(pictures, "picture")} of one text; there has to be another to tell it from`);
 }
 
 /** What {@link ClipStageSettings}' `augment` multiplies. */
