@@ -19,7 +19,7 @@ const TextConfig = z.object({
   num_hidden_layers: layers.default(12),
   num_attention_heads: size.default(8),
   max_position_embeddings: size.default(77),
-  hidden_act: ActivationName.default("gelu"),
+  hidden_act: ActivationName.default("quick_gelu"),
   layer_norm_eps: epsilon,
   pooling: z.enum(["last", "mean"]).default("last"),
 });
@@ -31,7 +31,7 @@ const VisionConfig = z.object({
   num_channels: z.literal(3).default(3),
   image_size: size.default(224),
   patch_size: size.default(32),
-  hidden_act: ActivationName.default("gelu"),
+  hidden_act: ActivationName.default("quick_gelu"),
   layer_norm_eps: epsilon,
 });
 const ClipConfig = z.object({

@@ -82,3 +82,13 @@ test("a folder is written as it was read", async () => {
     vision_config: { image_size: 8, patch_size: 4, hidden_size: 16 },
   });
 });
+
+test("what a config leaves out is as in the first CLIP", () => {
+  const { vision, text, projection } = clip.readConfig({ model_type: "clip", text_config: { eos_token_id: 2 } });
+  expect(vision).toMatchObject({ width: 768, layers: 12, imageSize: 224, patchSize: 32, activation: "quickGelu" });
+  expect(text).toMatchObject({ width: 512, heads: 8, vocabularySize: 49_408, context: 77, activation: "quickGelu" });
+  expect(projection).toBe(512);
+  expect(() => clip.readConfig({ model_type: "clip", vision_config: { num_channels: 1 } })).toThrow(
+    "config.json: vision_config.num_channels is 1",
+  );
+});
