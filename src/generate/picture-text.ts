@@ -137,9 +137,13 @@ export function patchTensor(
 }
 
 /** Texts that are encoded → vectors of length 1, `[texts, projection]`. */
-export function textVectors({ model }: PictureTextModel, texts: readonly Int32Array[]): Tensor {
+export function textVectors(
+  { model }: PictureTextModel,
+  texts: readonly Int32Array[],
+  options: Parameters<Clip["texts"]>[2] = {},
+): Tensor {
   const { ids, batch, time, lengths } = paddedBatch(texts);
-  return model.texts(Tensor.from(model.backend, ids, [batch, time]), lengths);
+  return model.texts(Tensor.from(model.backend, ids, [batch, time]), lengths, options);
 }
 
 /** How many go through the model at once. */

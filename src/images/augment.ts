@@ -3,13 +3,13 @@ import type { Picture } from "./picture.ts";
 
 /** How far {@link augment} goes, at most; 0 or 1 is off. */
 export interface Augmentation {
-  /** Smallest and largest size of what is shown. */
+  /** Smallest and largest size of what is shown; its sides differ by up to three tenths of that range. */
   readonly scale: readonly [number, number];
   /** Degrees to either side. */
   readonly rotation: number;
   /** Share of the side, along each axis. */
   readonly shift: number;
-  /** Factor of contrast, brightness and saturation: between 1 − c and 1 + c. */
+  /** Factor of contrast, and of saturation: between 1 − c and 1 + c; each colour is brighter or darker by up to 0.3 c. */
   readonly contrast: number;
   /** Probability of a mirror image. */
   readonly mirror: number;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CheckpointError } from "../core/errors.ts";
-import type { Random } from "../core/random.ts";
+import type { ForwardOptions } from "../nn/attention.ts";
 import { throughBlocks } from "../nn/block-stack.ts";
 import { Linear } from "../nn/linear.ts";
 import { LayerNorm } from "../nn/norm.ts";
@@ -44,6 +44,9 @@ export const ClipSettings = z.object({
 });
 export type ClipSettings = z.infer<typeof ClipSettings>;
 
+/** What a forward pass is told: `recompute` keeps only the input of each block for the gradient, and computes the rest again. */
+type ClipOptions = Pick<ForwardOptions, "recompute">;
+
 /** Pictures and texts in one space, in which those that belong together are near. */
 export class Clip implements StoredModel {
   readonly settings: ClipSettings;
@@ -74,13 +77,13 @@ export class Clip implements StoredModel {
   }
 
   /** Patches `[batch, patches, 3 · patchSize²]` → vectors of length 1, `[batch, projection]`. */
-  pictures(patches: Tensor, random: Random | null = null): Tensor {
-    return unitVectors(this.pictureProjection.forward(this.vision.pooled(this.vision.forward(patches, random))));
+  pictures(patches: Tensor, options: ClipOptions = {}): Tensor {
+    return unitVectors(this.pictureProjection.forward(this.vision.pooled(this.vision.forward(patches, options))));
   }
 
   /** Ids int32 `[batch, time]`, of which the first `lengths` count → vectors of length 1, `[batch, projection]`. */
-  texts(ids: Tensor, lengths: Int32Array, random: Random | null = null): Tensor {
-    return unitVectors(this.textProjection.forward(this.text.forward(ids, lengths, random)));
+  texts(ids: Tensor, lengths: Int32Array, options: ClipOptions = {}): Tensor {
+    return unitVectors(this.textProjection.forward(this.text.forward(ids, lengths, options)));
   }
 }
 
@@ -117,12 +120,12 @@ export class PictureEncoder {
   }
 
   /** Patches `[batch, patches, 3 · patchSize²]` → states `[batch, 1 + patches, width]`. */
-  forward(patches: Tensor, random: Random | null = null): Tensor {
+  forward(patches: Tensor, options: ClipOptions = {}): Tensor {
     const [batch, width] = [patches.axis(0), this.classEmbedding.size];
     const embedded = patches.matmul(this.patchEmbedding, { transposeB: true });
     const first = patches.filled([batch, 1, width], 0).add(this.classEmbedding);
     const placed = concat([first, embedded], 1).add(this.positionEmbedding);
-    return throughBlocks(this.blocks, this.inputNorm.forward(placed), { random }, (block, x, own) =>
+    return throughBlocks(this.blocks, this.inputNorm.forward(placed), options, (block, x, own) =>
       block.forward(x, { causal: false }, own),
     );
   }
@@ -155,13 +158,13 @@ export class TextEncoder {
   }
 
   /** Ids int32 `[batch, time]`, of which the first `lengths` count → `[batch, width]`. */
-  forward(ids: Tensor, lengths: Int32Array, random: Random | null = null): Tensor {
+  forward(ids: Tensor, lengths: Int32Array, options: ClipOptions = {}): Tensor {
     const [batch, time] = [ids.axis(0), ids.axis(1)];
     const texts = { batch, time, lengths, skipped: new Int32Array(batch) };
     const tokens = this.tokenEmbedding.gatherRows(ids);
     if (this.#pooling === "mean") return this.finalNorm.forward(poolStates("mean", tokens, texts));
     const placed = this.positionEmbedding ? tokens.add(this.positionEmbedding.slice(0, 0, time)) : tokens;
-    const states = throughBlocks(this.blocks, placed, { random }, (block, x, own) =>
+    const states = throughBlocks(this.blocks, placed, options, (block, x, own) =>
       block.forward(x, { causal: true }, own),
     );
     return this.finalNorm.forward(poolStates("lasttoken", states, texts));

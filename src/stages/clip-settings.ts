@@ -4,6 +4,7 @@ import { badRowSettings } from "./row-settings.ts";
 import { epochSettings, runSettings, trainingSettings, trainingSettingsWithoutSamples } from "./stage.ts";
 
 const pictures = { group: "Pictures" };
+const heldOut = heldOutSettings({ files: "pictures to evaluate on", of: "data", share: 0.05 });
 
 /** Settings of {@link clip}. */
 export const ClipStageSettings = z.object({
@@ -20,7 +21,10 @@ export const ClipStageSettings = z.object({
       "pictures with texts: a folder with metadata.jsonl, one with a .txt beside each picture, or a file of rows",
     )
     .meta({ placeholder: "path", isData: true }),
-  ...heldOutSettings({ files: "pictures to evaluate on", of: "data", share: 0.05 }),
+  ...heldOut,
+  validationShare: heldOut.validationShare.describe(
+    "about this share of the pictures is held out, chosen by the names of their files: the same ones each time",
+  ),
   ...badRowSettings,
   loss: z
     .enum(["infonce", "siglip"])

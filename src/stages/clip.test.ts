@@ -68,7 +68,7 @@ test.each([
   expect(red).toBeGreaterThan(blue);
 });
 
-test("a run that was stopped goes on bit for bit", async () => {
+test("a run that was stopped goes on bit for bit, and one that computes blocks twice has the same bits", async () => {
   await run("whole", { steps: 4, saveEvery: 2, saveTotalLimit: 0 });
   await run("stopped", { steps: 4, saveEvery: 2, saveTotalLimit: 0 });
   rmSync(at("stopped/final"), { recursive: true });
@@ -76,6 +76,8 @@ test("a run that was stopped goes on bit for bit", async () => {
   await run("stopped", { steps: 4, saveEvery: 2, saveTotalLimit: 0, resume: true });
   const weights = (name: string): Buffer => readFileSync(at(`${name}/final/model.safetensors`));
   expect(weights("stopped").equals(weights("whole"))).toBe(true);
+  await run("recomputed", { steps: 4, recompute: true });
+  expect(weights("recomputed").equals(weights("whole"))).toBe(true);
 });
 
 test("a row whose picture is not there, or is none, is named or left out", async () => {

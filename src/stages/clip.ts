@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { openMachine } from "../backend/machine-settings.ts";
 import { counted } from "../core/counted.ts";
 import { DataError } from "../core/errors.ts";
@@ -73,8 +73,8 @@ export const clip = defineStage({
         model,
         parameters: trainedParameters(model),
         objective: (own, batch: ContrastiveBatch) => {
-          const pictures = own.pictures(patchTensor(opened, batch.values));
-          const texts = textVectors(opened, batch.texts);
+          const pictures = own.pictures(patchTensor(opened, batch.values), settings);
+          const texts = textVectors(opened, batch.texts, settings);
           return own.logitBias
             ? siglipLoss(pictures, texts, own.logitScale, own.logitBias)
             : clipLoss(pictures, texts, own.logitScale);
@@ -108,7 +108,8 @@ async function readParts(
 ): Promise<HeldOut<PictureRow>> {
   const read = (paths: readonly string[]): Promise<PictureRow[]> =>
     readNotingBad(settings, { note, signal }, (bad) => readPictureRows(paths, bad));
-  return readHeldOut(settings, read, ({ picture }) => picture);
+  // Wherever the folder lies, the same ones are held out.
+  return readHeldOut(settings, read, ({ picture }) => basename(picture));
 }
 
 async function load(
