@@ -33,6 +33,8 @@ export type { TokenBatch } from "./data/windows.ts";
 export { ignoredTarget, trainingWindows } from "./data/windows.ts";
 export { ModelScorer } from "./eval/model-scorer.ts";
 export { runTask } from "./eval/run-task.ts";
+export type { MeasuredRun, ScalingLaw } from "./eval/scaling-law.ts";
+export { computeOptimal, fitScalingLaw, predictLoss } from "./eval/scaling-law.ts";
 export { openTask } from "./eval/task-file.ts";
 export { taskPrompts } from "./eval/task-prompts.ts";
 export type { Assistant } from "./generate/assistant.ts";
