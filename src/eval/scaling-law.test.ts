@@ -38,6 +38,12 @@ describe("fitScalingLaw", () => {
     expect(predictLoss(fitScalingLaw(runs), 7e10, 1.4e12) / predictLoss(chinchilla, 7e10, 1.4e12)).toBeCloseTo(1, 2);
   });
 
+  it("finds the same exponents whatever unit the loss has", () => {
+    const { alpha, beta } = fitScalingLaw(large.map((run) => ({ ...run, loss: 1e300 * run.loss })));
+    expect(alpha).toBeCloseTo(chinchilla.alpha, 5);
+    expect(beta).toBeCloseTo(chinchilla.beta, 5);
+  });
+
   it("says which runs it cannot use", () => {
     expect(() => fitScalingLaw(large.slice(0, 5))).toThrow(
       new DataError("scaling law: 5 runs are too few for its five numbers; give at least 6"),

@@ -46,10 +46,11 @@ export function fitScalingLaw(runs: readonly MeasuredRun[]): ScalingLaw {
   // Exponents turn about the middle of the runs: about N = 1 they and A, B would be tied together.
   const middleN = mean(runs.map(({ parameters }) => Math.log(parameters)));
   const middleD = mean(runs.map(({ tokens }) => Math.log(tokens)));
+  const middleL = mean(runs.map(({ loss }) => Math.log(loss)));
   const points = runs.map(({ parameters, tokens, loss }) => ({
     n: Math.log(parameters) - middleN,
     d: Math.log(tokens) - middleD,
-    l: Math.log(loss),
+    l: Math.log(loss) - middleL,
   }));
   const starts = exponents
     .flatMap((alpha) => exponents.map((beta) => startAt(points, alpha, beta)))
@@ -57,7 +58,12 @@ export function fitScalingLaw(runs: readonly MeasuredRun[]): ScalingLaw {
     .slice(0, followed);
   const found = starts.map((start) => minimize((at) => objective(points, at), start));
   const [a, b, e, alpha, beta] = found.reduce((best, next) => (next.value < best.value ? next : best)).at as Place;
-  return { E: Math.exp(e), A: Math.exp(a + alpha * middleN), B: Math.exp(b + beta * middleD), alpha, beta };
+  const [E, A, B] = [e, a + alpha * middleN, b + beta * middleD].map((log) => Math.exp(log + middleL)) as [
+    number,
+    number,
+    number,
+  ];
+  return { E, A, B, alpha, beta };
 }
 
 /** The loss in nats that the law gives a model of so many weights after so many tokens. */
@@ -92,7 +98,7 @@ function checkRuns(runs: readonly MeasuredRun[]): void {
   }
 }
 
-/** log N and log D, both about their means, and log L. */
+/** log N, log D and log L, each about its mean. */
 interface Point {
   readonly n: number;
   readonly d: number;
