@@ -37,9 +37,7 @@ const run = (args: readonly string[], more: Record<string, string> = {}) =>
 test("a model is pulled, and generates by its name without a network", async () => {
   const pulled = await run(["pull", "org/tiny"]);
   expect([pulled.code, pulled.stdout]).toEqual([0, `${snapshot()}\n`]);
-  expect(pulled.stderr).toMatch(
-    /^pull 0 B\/\d+ kB {2}\S+\n(.*\n)*org\/tiny@0123456789abcdef\w+: \d+ kB fetched\n$/,
-  );
+  expect(pulled.stderr).toMatch(/^pull 0 B\/\d+ kB {2}\S+\n(.*\n)*org\/tiny@0123456789abcdef\w+: \d+ kB fetched\n$/);
   const generate = ["generate", "--prompt", "the", "--max-new-tokens", "4", "--temperature", "0"];
   const named = await run([...generate, "--model", "hub:org/tiny"], { HF_HUB_OFFLINE: "1" });
   const local = await run([...generate, "--model", "model"]);
