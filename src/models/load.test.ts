@@ -216,7 +216,7 @@ const refusals: [string, Partial<ModelContents>, string][] = [
   [
     "an unknown activation",
     { config: { ...config, activation_function: "mish" } },
-    'config.json: activation_function is "mish"; it must be one of gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu,',
+    'config.json: activation_function is "mish"; it must be one of gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, quick_gelu, relu,',
   ],
   [
     "heads that do not divide",
