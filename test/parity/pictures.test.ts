@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -97,6 +97,9 @@ test.each([
     await writeDiffusersPart(part, await openDiffusersPart(part, join(fixtures, name), backend), target);
     const [theirs, ours] = await Promise.all([join(fixtures, name), target].map((at) => filesOf(at)));
     expect(ours?.weights).toEqual(theirs?.weights);
+    await writeFile(join(target, "notes.txt"), "mine");
+    const again = openDiffusersPart(part, target, backend).then((model) => writeDiffusersPart(part, model, target));
+    await expect(again).rejects.toThrow("holds notes.txt, which is not part of a model");
     for (const [key, value] of Object.entries(ours?.config ?? {})) {
       // One number of heads for all levels may be written out for each.
       const expected = theirs?.config[key];

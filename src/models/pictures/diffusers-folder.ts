@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Backend } from "../../backend/kernels.ts";
 import type { Placement } from "../../checkpoint/assign-tensors.ts";
 import { assignTensors, writableTensors } from "../../checkpoint/assign-tensors.ts";
+import { refuseForeignFiles } from "../../checkpoint/model-folder.ts";
 import { safetensorsChunks } from "../../checkpoint/safetensors.ts";
 import { openSafetensors } from "../../checkpoint/safetensors-file.ts";
 import { CheckpointError } from "../../core/errors.ts";
@@ -86,12 +87,17 @@ function respelled(name: string, spellings: readonly (readonly [RegExp, string])
   return spellings.reduce((text, [from, to]) => text.replace(from, to), name);
 }
 
-/** Writes a model as a folder that diffusers opens; it is complete or absent. */
+/**
+ * Writes a model as a folder that diffusers opens; it is complete or absent, and replaces nothing but a model.
+ *
+ * @throws {CheckpointError} when the folder holds other things.
+ */
 export async function writeDiffusersPart<Settings, Model extends object>(
   part: DiffusersPart<Settings, Model>,
   model: Model,
   path: string,
 ): Promise<void> {
+  await refuseForeignFiles(path, [weightsFile]);
   const config = { _class_name: part.className, ...part.writeConfig(part.settingsOf(model)) };
   await writeFolderAtomic(path, async (folder) => {
     await writeStream(join(folder, "config.json"), formatJson("config.json", sortKeys(config), floatKeys));
