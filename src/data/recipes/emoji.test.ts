@@ -86,6 +86,10 @@ test("emoji are found by code point or by name, drawn, and one artist is held ou
   ]);
   const { width, height, bytes } = readPng(readFileSync(join(train ?? "", "twemoji/0033-fe0f-20e3.png")));
   expect([width, height, ...bytes.subarray(0, 4)]).toEqual([64, 64, 255, 0, 0, 255]);
+  await writePictures(emoji, join(root, "data"));
+  writeFileSync(join(train ?? "", "mine.txt"), "kept");
+  await expect(writePictures(emoji, join(root, "data"))).rejects.toThrow("holds mine.txt, which is not of the recipe");
+  expect(readFileSync(join(train ?? "", "mine.txt"), "utf8")).toBe("kept");
 });
 
 test("without the packages it says how to install them", async () => {

@@ -1,10 +1,14 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DataError } from "../../core/errors.ts";
 import { writeFolderAtomic } from "../../files/atomic-write.ts";
+import { fileError, systemCode } from "../../files/file-error.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import type { Picture } from "../../images/picture.ts";
 import { writePng } from "../../images/png-writer.ts";
+
+/** Texts of the pictures, in their folder. */
+const rowsFile = "metadata.jsonl";
 
 /** A picture of a recipe, and what is known of it. */
 export interface RecipePicture {
@@ -37,7 +41,7 @@ export interface WrittenPictures {
  * Writes the parts of a recipe: `<output>/<name>-train` and `-test`, folders of pictures with `metadata.jsonl`, each
  * complete or absent; older ones are replaced.
  *
- * @throws {DataError} when a package is not installed.
+ * @throws {DataError} when a package is not installed, or a folder holds anything but what the recipe writes.
  * @throws {FileError} when a folder cannot be written.
  * @throws {unknown} the reason of `signal` when that is aborted.
  */
@@ -58,10 +62,25 @@ export async function writePictures(
   const written: WrittenPictures[] = [];
   for (const part of ["train", "test"] as const) {
     const folder = join(output, `${recipe.name}-${part}`);
+    await refuseOthers(folder, [...files[part].keys()]);
     await writeFolderAtomic(folder, (partial) => fill(partial, files[part], rows[part]));
     written.push({ folder, count: rows[part].length });
   }
   return written;
+}
+
+/** Makes sure that replacing a folder deletes nothing that is not written anew. */
+async function refuseOthers(folder: string, paths: readonly string[]): Promise<void> {
+  const own = new Set([rowsFile, ...paths.map((path) => path.split("/")[0])]);
+  const names = await readdir(folder).catch((error: unknown): string[] => {
+    if (systemCode(error) === "ENOENT") return [];
+    throw fileError(folder, "read", error);
+  });
+  const other = names.find((name) => !own.has(name));
+  if (other === undefined) return;
+  throw new DataError(
+    `${folder}: holds ${other}, which is not of the recipe; choose another --output, or move it away`,
+  );
 }
 
 async function fill(folder: string, files: ReadonlyMap<string, Uint8Array>, rows: readonly object[]): Promise<void> {
@@ -69,5 +88,5 @@ async function fill(folder: string, files: ReadonlyMap<string, Uint8Array>, rows
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), bytes);
   }
-  await writeFile(join(folder, "metadata.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  await writeFile(join(folder, rowsFile), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 }
