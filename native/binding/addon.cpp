@@ -13,8 +13,8 @@ namespace stemma {
 
 const Method* const methodFamilies[] = {memoryMethods, machineMethods, matmulMethods,    elementwiseMethods,
                                         unaryMethods,  rowMethods,     normMethods,      optimizerMethods,
-                                        rotaryMethods, lstmMethods, convolutionMethods,    attentionMethods, tokenChoiceMethods, repeatMethods,
-                                        nullptr};
+                                        rotaryMethods, lstmMethods,    convolutionMethods, attentionMethods,
+                                        tokenChoiceMethods, repeatMethods, nullptr};
 
 namespace {
 

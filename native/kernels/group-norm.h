@@ -25,6 +25,7 @@ struct GroupNorm {
   float* rstd;
 };
 
+/** Its gradients, of which dx is overwritten with the sum of its own and `residual`. */
 struct GroupNormGradient {
   GroupNormShape shape;
   const float* x;
