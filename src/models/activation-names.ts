@@ -14,6 +14,9 @@ const activations = {
   tanh: "tanh",
 } as const satisfies Record<string, Activation>;
 
+/** Every activation, as settings of models name it. */
+export const ActivationKind = z.enum(["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"] satisfies Activation[]);
+
 /** A key of config.json that names an activation. */
 export const ActivationName = z.enum(Object.keys(activations) as [keyof typeof activations]);
 export type ActivationName = z.infer<typeof ActivationName>;

@@ -10,6 +10,7 @@ import type { Norm } from "../nn/norm.ts";
 import { createNorm, LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { ActivationKind } from "./activation-names.ts";
 import { checkPositions } from "./check-positions.ts";
 import { layerCount, rate, size } from "./config-numbers.ts";
 import { DecoderBlock } from "./decoder-block.ts";
@@ -17,8 +18,6 @@ import { EncoderPlaces, turningBlock } from "./encoder-places.ts";
 import { Block } from "./gpt.ts";
 import type { TextModel } from "./language-model.ts";
 import { poolStates } from "./pool-states.ts";
-
-const activation = z.enum(["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"]);
 
 /** Shape of a BERT, or of an encoder that differs from it by these properties. */
 export const BertSettings = z.object({
@@ -44,11 +43,11 @@ export const BertSettings = z.object({
   heads: size,
   /** Width of the feed-forward layer. */
   hidden: size,
-  activation: activation.default("gelu"),
+  activation: ActivationKind.default("gelu"),
   /** Of the head that names words; null: `activation`. */
-  wordActivation: activation.nullable().default(null),
+  wordActivation: ActivationKind.nullable().default(null),
   /** Of the layer over the first token's state. */
-  poolerActivation: activation.default("tanh"),
+  poolerActivation: ActivationKind.default("tanh"),
   /** What the layer over a text reads: its first token's state, or the mean of all. */
   summary: z.enum(["cls", "mean"]).default("cls"),
   /** Whether that layer, with a norm behind it, is also the one beneath the words: there is one head for all. */

@@ -4,19 +4,18 @@ import { ActivationName, activationNamed, nameOfActivation } from "./activation-
 import type { ClipSettings } from "./clip.ts";
 import { Clip } from "./clip.ts";
 import { parseConfig } from "./config.ts";
-import { size } from "./config-numbers.ts";
+import { layersOrNone, size } from "./config-numbers.ts";
 import type { ModelConfig, ModelFamily, SpecialIds, TensorBinding } from "./family.ts";
 import { defineFamily } from "./family.ts";
 import { packedTensors } from "./packed-tensors.ts";
 
 const epsilon = z.number().positive().default(1e-5);
-const layers = z.int().nonnegative().max(10_000);
 // What a config leaves out is as in the first CLIP, ViT-B/32.
 const TextConfig = z.object({
   vocab_size: size.default(49_408),
   hidden_size: size.default(512),
   intermediate_size: size.default(2048),
-  num_hidden_layers: layers.default(12),
+  num_hidden_layers: layersOrNone.default(12),
   num_attention_heads: size.default(8),
   max_position_embeddings: size.default(77),
   hidden_act: ActivationName.default("quick_gelu"),
@@ -26,7 +25,7 @@ const TextConfig = z.object({
 const VisionConfig = z.object({
   hidden_size: size.default(768),
   intermediate_size: size.default(3072),
-  num_hidden_layers: layers.default(12),
+  num_hidden_layers: layersOrNone.default(12),
   num_attention_heads: size.default(12),
   num_channels: z.literal(3).default(3),
   image_size: size.default(224),

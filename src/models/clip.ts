@@ -7,7 +7,8 @@ import { LayerNorm } from "../nn/norm.ts";
 import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { concat } from "../tensor/ops/movement.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { layerCount, size } from "./config-numbers.ts";
+import { ActivationKind } from "./activation-names.ts";
+import { layersOrNone, size } from "./config-numbers.ts";
 import { Block } from "./gpt.ts";
 import type { StoredModel } from "./language-model.ts";
 import { poolStates } from "./pool-states.ts";
@@ -15,14 +16,11 @@ import { unitVectors } from "./unit-vectors.ts";
 
 const tower = {
   width: size,
-  layers: z
-    .int()
-    .nonnegative()
-    .max(layerCount.maxValue ?? 10_000),
+  layers: layersOrNone,
   heads: size,
   /** Width of the feed-forward layer. */
   hidden: size,
-  activation: z.enum(["gelu", "geluTanh", "relu", "silu", "tanh", "quickGelu"]),
+  activation: ActivationKind,
   normEpsilon: z.number().positive().default(1e-5),
 };
 
@@ -105,11 +103,9 @@ export class PictureEncoder {
   readonly finalNorm: LayerNorm;
 
   constructor(settings: ClipSettings["vision"], init: Initializer) {
-    const { width, imageSize, patchSize, heads, normEpsilon } = settings;
+    const { width, imageSize, patchSize, normEpsilon } = settings;
     if (imageSize % patchSize !== 0)
       throw new CheckpointError(`clip: patches of ${patchSize} pixels do not fill ${imageSize}; choose a divisor`);
-    if (width % heads !== 0)
-      throw new CheckpointError(`clip: ${heads} heads do not divide a width of ${width}; choose a divisor`);
     const inputs = 3 * patchSize ** 2;
     this.classEmbedding = init.normal([width], 1 / Math.sqrt(width));
     this.patchEmbedding = init.matrix([width, inputs], 0.02);
@@ -147,9 +143,7 @@ export class TextEncoder {
   readonly #pooling: ClipSettings["text"]["pooling"];
 
   constructor(settings: ClipSettings["text"], init: Initializer) {
-    const { width, vocabularySize, context, heads, normEpsilon, pooling } = settings;
-    if (width % heads !== 0)
-      throw new CheckpointError(`clip: ${heads} heads do not divide a width of ${width}; choose a divisor`);
+    const { width, vocabularySize, context, normEpsilon, pooling } = settings;
     this.#pooling = pooling;
     this.tokenEmbedding = init.matrix([vocabularySize, width], 0.02);
     this.positionEmbedding = pooling === "mean" ? null : init.normal([context, width], 0.01);
@@ -172,7 +166,10 @@ export class TextEncoder {
 }
 
 function blocksOf(settings: Omit<ClipSettings["vision"], "imageSize" | "patchSize">, init: Initializer): Block[] {
+  const { width, heads } = settings;
+  if (width % heads !== 0)
+    throw new CheckpointError(`clip: ${heads} heads do not divide a width of ${width}; choose a divisor`);
   const more = { normPosition: "before", attentionDropout: 0, residualDropout: 0 } as const;
-  const block = { ...settings, ...more, initializerRange: 1 / Math.sqrt(settings.width) };
+  const block = { ...settings, ...more, initializerRange: 1 / Math.sqrt(width) };
   return Array.from({ length: settings.layers }, (_, layer) => new Block(block, layer, init));
 }

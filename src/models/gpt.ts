@@ -13,6 +13,7 @@ import type { Initializer, Parameter } from "../nn/parameters.ts";
 import { usedOnce } from "../nn/used-once.ts";
 import type { AttentionMask } from "../tensor/ops/attention-mask.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { ActivationKind } from "./activation-names.ts";
 import { checkPositions, renewedPositions } from "./check-positions.ts";
 import { layerCount, rate, size } from "./config-numbers.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -29,7 +30,7 @@ export const GptSettings = z.object({
   heads: size,
   /** Width of the feed-forward layer. */
   hidden: size,
-  activation: z.enum(["gelu", "geluTanh", "quickGelu", "relu", "silu", "tanh"]).default("geluTanh"),
+  activation: ActivationKind.default("geluTanh"),
   embeddingDropout: rate.default(0),
   attentionDropout: rate.default(0),
   residualDropout: rate.default(0),
