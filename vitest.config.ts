@@ -6,11 +6,13 @@ const browserApp = "test/browser-app/**/*.test.ts";
 /** They start processes that compute, and wait for them. */
 const commands = { include: [e2e], globalSetup: ["test/e2e/build.ts"], testTimeout: 120_000 };
 
-/** Of those, what need not run twice: it computes nothing. */
+/** Of those, what need not run twice: it computes nothing, or what it computes is not what it is about. */
 const computesNothing = [
   "build-native",
   "command-line",
   "jobs",
+  "pull",
+  "runs",
   "serve-app",
   "serve-hostile",
   "serve-lifecycle",
